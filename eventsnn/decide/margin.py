@@ -1,0 +1,20 @@
+"""Exit rule ``margin``: the lead of the best class over the second."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from eventsnn.decide.base import ExitRule, softmax
+
+
+class Margin(ExitRule):
+    """Largest minus second largest softmax probability."""
+
+    name: ClassVar[str] = "margin"
+    code: ClassVar[int] = 2
+
+    def confidence(self, readout: Sequence[int], scale: float) -> float:
+        """Largest minus second largest probability, 0 to 1."""
+        first, second = sorted(softmax(readout, scale), reverse=True)[:2]
+        return first - second

@@ -1,0 +1,19 @@
+"""Exit rule ``max-probability``: the probability of the best class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from eventsnn.decide.base import ExitRule, softmax
+
+
+class MaxProbability(ExitRule):
+    """Largest softmax probability (SEENN-I, Li et al. 2023, on the summed readout)."""
+
+    name: ClassVar[str] = "max-probability"
+    code: ClassVar[int] = 1
+
+    def confidence(self, readout: Sequence[int], scale: float) -> float:
+        """Largest probability, 0 to 1."""
+        return max(softmax(readout, scale))

@@ -1,0 +1,56 @@
+"""The simulators: one contract, a readable reference engine and the compiled one users run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from eventsnn.engine.contract import (
+    Engine,
+    RunOptions,
+    SampleRun,
+    SpikeList,
+    Stimulus,
+    Trace,
+    stimulus_from_events,
+)
+from eventsnn.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from eventsnn.hardware import Mapping
+    from eventsnn.network import Network
+
+ENGINES = ("compiled", "reference")
+
+
+def make_engine(
+    name: str, network: Network, mapping: Mapping | None = None, options: RunOptions | None = None
+) -> Engine:
+    """The engine of a name; only what it needs is imported.
+
+    Raises
+    ------
+    InvalidRequest
+        No such engine.
+    """
+    chosen: Any
+    if name == "compiled":
+        from eventsnn.engine.compiled import CompiledEngine as chosen
+    elif name == "reference":
+        from eventsnn.engine.reference import ReferenceEngine as chosen
+    else:
+        raise InvalidRequest(f"engine {name!r} is not known; allowed are {', '.join(ENGINES)}")
+    engine: Engine = chosen(network, mapping, options)
+    return engine
+
+
+__all__ = [
+    "ENGINES",
+    "Engine",
+    "RunOptions",
+    "SampleRun",
+    "SpikeList",
+    "Stimulus",
+    "Trace",
+    "make_engine",
+    "stimulus_from_events",
+]

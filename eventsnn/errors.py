@@ -1,0 +1,57 @@
+"""Every error a user can meet: one base class, each also deriving from the builtin it specialises.
+
+A message says what was found, where, what is allowed and what to do. The command line prints the
+message alone and exits with code 2.
+"""
+
+
+class EventsnnError(Exception):
+    """Base of all errors raised on purpose by eventsnn."""
+
+
+class InvalidEvents(EventsnnError, ValueError):
+    """An event stream or recording that cannot be replayed as it is."""
+
+
+class InvalidFile(EventsnnError, ValueError):
+    """A file that is truncated, of another format, or damaged."""
+
+
+class InvalidNetwork(EventsnnError, ValueError):
+    """A network whose parts do not fit together or whose numbers are not allowed."""
+
+
+class UnsupportedLayer(EventsnnError, TypeError):
+    """A layer of a trained model that has no faithful conversion."""
+
+
+class InvalidHardware(EventsnnError, ValueError):
+    """An architecture description that is incomplete or contradictory."""
+
+
+class DoesNotFit(EventsnnError, ValueError):
+    """A network that exceeds a limit of the accelerator it is mapped to."""
+
+
+class InvalidExitRule(EventsnnError, ValueError):
+    """An exit rule that is unknown or whose threshold is out of range."""
+
+
+class InvalidRequest(EventsnnError, ValueError):
+    """A request whose settings contradict each other or the data at hand."""
+
+
+class NotYetSupported(EventsnnError, NotImplementedError):
+    """A documented setting that this version does not offer yet."""
+
+
+class ChargeOverflow(EventsnnError, OverflowError):
+    """A charge that would leave the 32-bit range; the run is stopped before it wraps."""
+
+
+class EventLimitReached(EventsnnError, RuntimeError):
+    """A sample that exceeded ``max_events`` deliveries."""
+
+
+class MissingExtra(EventsnnError, ImportError):
+    """An optional dependency that is needed for what was asked and is not installed."""

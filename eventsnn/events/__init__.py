@@ -1,0 +1,38 @@
+"""Event streams: what an event is, files of events, sets of recordings, and emulated cameras.
+
+``stream`` says what a valid stream is and reduces it, ``nmnist`` and ``aedat`` read and write files,
+``layouts`` holds camera and data-set conventions as data, ``datasets`` and ``recordings`` open folders
+of files lazily, ``saccade`` and ``smooth`` emulate recordings from pictures (``pixels`` is their
+camera, ``draws`` their randomness), ``synthetic`` writes them as files.
+"""
+
+from eventsnn.events.aedat import AedatCounts as AedatCounts
+from eventsnn.events.aedat import read_aedat as read_aedat
+from eventsnn.events.aedat import read_aedat_with_counts as read_aedat_with_counts
+from eventsnn.events.aedat import write_aedat as write_aedat
+from eventsnn.events.datasets import CIFAR10_CLASSES as CIFAR10_CLASSES
+from eventsnn.events.datasets import SPLITS as SPLITS
+from eventsnn.events.datasets import open_dataset as open_dataset
+from eventsnn.events.layouts import CIFAR10_DVS as CIFAR10_DVS
+from eventsnn.events.layouts import DVS128 as DVS128
+from eventsnn.events.layouts import JAER_MATLAB as JAER_MATLAB
+from eventsnn.events.layouts import RAW as RAW
+from eventsnn.events.layouts import AddressLayout as AddressLayout
+from eventsnn.events.layouts import Orientation as Orientation
+from eventsnn.events.nmnist import NMNIST_HEIGHT as NMNIST_HEIGHT
+from eventsnn.events.nmnist import NMNIST_WIDTH as NMNIST_WIDTH
+from eventsnn.events.nmnist import read_nmnist as read_nmnist
+from eventsnn.events.nmnist import write_nmnist as write_nmnist
+from eventsnn.events.recordings import Recording as Recording
+from eventsnn.events.recordings import RecordingSet as RecordingSet
+from eventsnn.events.saccade import emulate_saccades as emulate_saccades
+from eventsnn.events.smooth import emulate_smooth_movement as emulate_smooth_movement
+from eventsnn.events.stream import EVENT_DTYPE as EVENT_DTYPE
+from eventsnn.events.stream import MAX_TIME_US as MAX_TIME_US
+from eventsnn.events.stream import Events as Events
+from eventsnn.events.stream import downsample_addresses as downsample_addresses
+from eventsnn.events.stream import event_counts as event_counts
+from eventsnn.events.stream import make_events as make_events
+from eventsnn.events.stream import take_fraction as take_fraction
+from eventsnn.events.stream import validate_events as validate_events
+from eventsnn.events.synthetic import write_emulated_cifar10_dvs as write_emulated_cifar10_dvs

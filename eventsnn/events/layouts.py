@@ -1,0 +1,117 @@
+"""How an address event is packed into 32 bits, and how raw axes become picture axes: data, no code paths.
+
+``AddressLayout`` says where a camera keeps row, column and polarity in the address. ``Orientation``
+says what a data set means by them; sources disagree, so it is an explicit choice.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class AddressLayout:
+    """Bit fields of one camera's addresses; all masks are applied before the shift.
+
+    ``special_mask`` marks words that are no pixel events (external inputs, synchronisation).
+    """
+
+    name: str
+    raw_width: int
+    raw_height: int
+    x_mask: int
+    x_shift: int
+    y_mask: int
+    y_shift: int
+    polarity_mask: int
+    polarity_shift: int
+    special_mask: int
+
+    @property
+    def used_mask(self) -> int:
+        """All bits that an address of this layout may have set."""
+        return self.x_mask | self.y_mask | self.polarity_mask | self.special_mask
+
+    def decode(
+        self, address: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return raw x, raw y and the polarity bit of each address, all of its shape."""
+        return (
+            (address & self.x_mask) >> self.x_shift,
+            (address & self.y_mask) >> self.y_shift,
+            (address & self.polarity_mask) >> self.polarity_shift,
+        )
+
+    def encode(self, x: NDArray[np.int64], y: NDArray[np.int64], bit: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the addresses of raw x, raw y and polarity bit; the reverse of ``decode``."""
+        return x << self.x_shift | y << self.y_shift | bit << self.polarity_shift
+
+
+DVS128 = AddressLayout(
+    name="DVS128",
+    raw_width=128,
+    raw_height=128,
+    x_mask=0x00FE,
+    x_shift=1,
+    y_mask=0x7F00,
+    y_shift=8,
+    polarity_mask=0x0001,
+    polarity_shift=0,
+    special_mask=0x8000,
+)
+"""The iniVation DVS128: bit 0 polarity, bits 1-7 x, bits 8-14 y, bit 15 special event."""
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """From raw addresses to picture coordinates: swap the axes, then mirror each, then name ON.
+
+    Attributes
+    ----------
+    name
+        What to call it in messages.
+    swap
+        Picture x comes from raw y and picture y from raw x.
+    mirror_x, mirror_y
+        Count picture columns (rows) from the other end, after the swap.
+    on_bit
+        The value of the polarity bit that means ON (p = True): 0 or 1.
+    """
+
+    name: str
+    swap: bool
+    mirror_x: bool
+    mirror_y: bool
+    on_bit: int
+
+    def size(self, layout: AddressLayout) -> tuple[int, int]:
+        """Return height and width of the picture."""
+        return (layout.raw_width, layout.raw_height) if self.swap else (layout.raw_height, layout.raw_width)
+
+    def to_picture(
+        self, layout: AddressLayout, x: NDArray[np.int64], y: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return picture x and y of raw x and y."""
+        height, width = self.size(layout)
+        if self.swap:
+            x, y = y, x
+        return (width - 1 - x if self.mirror_x else x), (height - 1 - y if self.mirror_y else y)
+
+    def to_raw(
+        self, layout: AddressLayout, x: NDArray[np.int64], y: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return raw x and y of picture x and y; the reverse of ``to_picture``."""
+        height, width = self.size(layout)
+        x, y = (width - 1 - x if self.mirror_x else x), (height - 1 - y if self.mirror_y else y)
+        return (y, x) if self.swap else (x, y)
+
+
+CIFAR10_DVS = Orientation("cifar10-dvs", swap=True, mirror_x=True, mirror_y=True, on_bit=0)
+"""x = 127 - raw y, y = 127 - raw x, ON = bit 0: upright CIFAR10-DVS pictures, as spikingjelly reads them."""
+
+JAER_MATLAB = Orientation("jaer-matlab", swap=False, mirror_x=True, mirror_y=False, on_bit=0)
+"""x = 127 - raw x, ON = bit 0: what jAER's own Matlab scripts give."""
+
+RAW = Orientation("raw", swap=False, mirror_x=False, mirror_y=False, on_bit=1)
+"""Addresses as stored, ON = bit 1: what the camera maker's documentation says of the bits."""

@@ -1,0 +1,72 @@
+"""Emulated CIFAR10-DVS as files, in the folder layout and file format of the real data set."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventsnn.errors import InvalidRequest
+from eventsnn.events.aedat import write_aedat
+from eventsnn.events.smooth import emulate_smooth_movement
+
+
+def write_emulated_cifar10_dvs(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.integer],
+    folder: str | os.PathLike[str],
+    class_names: tuple[str, ...],
+    seed: int,
+) -> list[Path]:
+    """Write ``<folder>/<class>/cifar10_<class>_<n>.aedat`` for each picture; n counts within a class.
+
+    The recordings are *emulated CIFAR10-DVS* and say so in their headers. The random draws of a
+    recording are keyed by its position in ``images``. Recordings without any event (a picture of one
+    colour) cannot be stored and raise.
+
+    Parameters
+    ----------
+    images
+        uint8, shape (n, 32, 32, 3) or (n, 32, 32).
+    labels
+        Index into ``class_names`` of each picture, shape (n,).
+    folder
+        Created if it is not there; files of the same names are overwritten.
+    class_names
+        Folder names; in alphabetical order if the labels are to be read back unchanged.
+    seed
+        Seed of the emulated camera.
+
+    Returns
+    -------
+    The files written, in the order of the pictures.
+
+    Raises
+    ------
+    InvalidRequest
+        If pictures and labels do not fit, or the names are not in alphabetical order.
+    """
+    if len(images) != len(labels) or not len(images):
+        raise InvalidRequest(
+            f"{len(images)} pictures and {len(labels)} labels; give one label for each of one or more"
+        )
+    if list(class_names) != sorted(set(class_names)):
+        raise InvalidRequest(
+            f"class names {class_names} must differ and be in alphabetical order, as labels are read by it"
+        )
+    if min(labels) < 0 or max(labels) >= len(class_names):
+        raise InvalidRequest(f"labels {min(labels)} to {max(labels)} must be 0 to {len(class_names) - 1}")
+    written = [0] * len(class_names)
+    files = []
+    for sample, (image, label) in enumerate(zip(images, labels, strict=True)):
+        name = class_names[label]
+        file = Path(folder) / name / f"cifar10_{name}_{written[label]}.aedat"
+        written[label] += 1
+        file.parent.mkdir(parents=True, exist_ok=True)
+        comments = (
+            "emulated CIFAR10-DVS, not a camera recording",
+            f"eventsnn smooth movement, seed {seed}, sample {sample}",
+        )
+        write_aedat(file, emulate_smooth_movement(image, seed, sample), comments=comments)
+        files.append(file)
+    return files

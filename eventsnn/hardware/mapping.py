@@ -1,0 +1,120 @@
+"""Placing populations on cores under the cores' limits.
+
+A population is split by channel into as few near-equal parts as fit, by rows too where one channel is
+still too large; each part takes a core of its own, in the order of the populations' ranks. The
+weights of a convolution are shared by all its positions, so a part stores those of its channels once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from eventsnn.errors import DoesNotFit
+from eventsnn.hardware.architecture import Architecture
+from eventsnn.network import AveragePool, Box, Conv2d, Dense, Identity, Input, Network, Population
+
+INPUT_PORT = -1
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows ``y0`` to ``y1`` and channels ``c0`` to ``c1`` (ends excluded) of a population on a core."""
+
+    population: str
+    core: int
+    y0: int
+    y1: int
+    c0: int
+    c1: int
+
+    @property
+    def box(self) -> Box:
+        """The part as a box of its population."""
+        return Box(self.y0, self.y1, self.c0, self.c1)
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """A network placed on an accelerator."""
+
+    architecture: Architecture
+    parts: dict[str, tuple[Part, ...]]
+
+
+def stored_weights(network: Network, population: Population, channels: int) -> int:
+    """Weights a core stores to serve ``channels`` channels of a population."""
+    total = 0
+    for projection in network.incoming(population.name):
+        synapses = projection.synapses
+        if isinstance(synapses, Conv2d):
+            ky, kx, in_group, _ = synapses.weight.shape
+            total += ky * kx * in_group * channels
+        elif isinstance(synapses, Dense):
+            total += synapses.weight.shape[0] * channels
+        elif isinstance(synapses, (AveragePool, Identity)):
+            total += channels
+    return total
+
+
+def _ranges(length: int, pieces: int) -> list[tuple[int, int]]:
+    """``length`` cut into near-equal consecutive ranges."""
+    edges = [length * i // pieces for i in range(pieces + 1)]
+    return list(pairwise(edges))
+
+
+def _split(network: Network, population: Population, architecture: Architecture) -> tuple[int, int]:
+    """The fewest (channel pieces, row pieces) whose parts fit a core."""
+    neurons, weights = architecture.core.neurons.count(), architecture.core.weights.count()
+    height, width, channels = population.shape
+    for pieces in range(1, channels + 1):
+        largest = -(-channels // pieces)
+        fits = stored_weights(network, population, largest) <= weights
+        if fits and height * width * largest <= neurons:
+            return pieces, 1
+    rows = neurons // width
+    if rows and stored_weights(network, population, 1) <= weights:
+        return channels, -(-height // rows)
+    one = stored_weights(network, population, 1)
+    what = (
+        f"one channel needs {one} weights, a core of {architecture.name!r} stores {weights}"
+        if one > weights
+        else f"one row of one channel has {width} neurons, a core of {architecture.name!r} holds {neurons}"
+    )
+    raise DoesNotFit(
+        f"population {population.name!r} does not fit: {what}. No split by channels or rows fits; "
+        "take larger cores or a smaller layer"
+    )
+
+
+def map_network(network: Network, architecture: Architecture) -> Mapping:
+    """Place every population of a network.
+
+    Raises
+    ------
+    DoesNotFit
+        A layer fits no core at any split, or all together need more cores than there are.
+    """
+    parts: dict[str, tuple[Part, ...]] = {}
+    core = 0
+    needs = []
+    for population in network:
+        height, _, channels = population.shape
+        if isinstance(population.neuron, Input):
+            parts[population.name] = (Part(population.name, INPUT_PORT, 0, height, 0, channels),)
+            continue
+        by_channel, by_row = _split(network, population, architecture)
+        boxes = [(r, c) for c in _ranges(channels, by_channel) for r in _ranges(height, by_row)]
+        parts[population.name] = tuple(
+            Part(population.name, core + i, y0, y1, c0, c1) for i, ((y0, y1), (c0, c1)) in enumerate(boxes)
+        )
+        core += len(boxes)
+        needs.append(f"{population.name} {len(boxes)}")
+    if core > architecture.cores:
+        raise DoesNotFit(
+            f"the network needs {core} cores ({', '.join(needs)}), {architecture.name!r} has "
+            f"{architecture.cores} (mesh {architecture.mesh.width} x {architecture.mesh.height}, "
+            f"{architecture.core.neurons.count()} neurons and {architecture.core.weights.count()} weights "
+            f"a core). A mesh of at least {core} cores, or larger cores, would fit"
+        )
+    return Mapping(architecture, parts)

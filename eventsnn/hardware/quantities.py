@@ -1,0 +1,59 @@
+"""Numbers with a unit, a kind and a source: the only way a cost enters an architecture."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+TICKS_PER_SECOND = 10**12
+ATTOJOULES_PER_JOULE = 10**18
+
+_TIME = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "ps": 1e-12}
+_ENERGY = {"J": 1.0, "mJ": 1e-3, "uJ": 1e-6, "nJ": 1e-9, "pJ": 1e-12, "fJ": 1e-15, "aJ": 1e-18}
+_POWER = {"W": 1.0, "mW": 1e-3, "uW": 1e-6, "nW": 1e-9}
+_FREQUENCY = {"Hz": 1.0, "kHz": 1e3, "MHz": 1e6, "GHz": 1e9}
+
+
+class Quantity(BaseModel):
+    """A non-negative number, its unit, how it is known, and where from.
+
+    ``kind`` is ``published`` (the number stands in the source), ``derived`` (computed from published
+    ones), ``estimated`` or ``assumed``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    value: float = Field(ge=0, allow_inf_nan=False)
+    unit: str
+    kind: Literal["published", "derived", "estimated", "assumed"]
+    source: str = Field(min_length=1)
+
+    def _scaled(self, units: dict[str, float], what: str) -> float:
+        if self.unit not in units:
+            raise ValueError(f"unit {self.unit!r} is not a unit of {what}; allowed are {', '.join(units)}")
+        return self.value * units[self.unit]
+
+    def ticks(self, clock_hz: float) -> int:
+        """A time in whole ticks of 1 ps; ``cycles`` are cycles of the clock."""
+        if self.unit == "cycles":
+            return round(self.value / clock_hz * TICKS_PER_SECOND)
+        return round(self._scaled(_TIME, "time (or 'cycles')") * TICKS_PER_SECOND)
+
+    def attojoules(self) -> int:
+        """An energy in whole attojoules: integers, so that sums are exact and order-free."""
+        return round(self._scaled(_ENERGY, "energy") * ATTOJOULES_PER_JOULE)
+
+    def watts(self) -> float:
+        """A power in watts."""
+        return self._scaled(_POWER, "power")
+
+    def hertz(self) -> float:
+        """A frequency in hertz."""
+        return self._scaled(_FREQUENCY, "frequency")
+
+    def count(self) -> int:
+        """A plain count; the unit is a word for the reader."""
+        if self.value != int(self.value):
+            raise ValueError(f"{self.value} {self.unit} is not a whole number")
+        return int(self.value)

@@ -1,0 +1,196 @@
+"""The network file: HDF5 with a schema number and a checksum over what the network computes.
+
+``populations/<name>`` holds the attributes ``neuron``, ``shape`` and the neuron's parameters;
+``projections/<name>`` holds ``kind``, ``source``, ``target``, ``delay``, the geometry, and the datasets
+``weight`` and ``bias``. ``metadata`` is a JSON attribute and is not part of the checksum.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eventsnn.errors import InvalidFile, InvalidNetwork
+from eventsnn.network.graph import Network
+from eventsnn.network.neurons import NEURON_KINDS, Population, neuron_parameters
+from eventsnn.network.projections import (
+    SYNAPSE_KINDS,
+    AveragePool,
+    Axis,
+    Conv2d,
+    Dense,
+    Projection,
+    Synapses,
+)
+
+FORMAT = "eventsnn-network"
+SCHEMA = 1
+# A parameter that is None has no HDF5 value: it is left out of the file and of the checksum.
+
+
+def _population_attributes(population: Population) -> dict[str, Any]:
+    parameters = neuron_parameters(population.neuron)
+    return {
+        "neuron": population.neuron.kind,
+        "shape": list(population.shape),
+        **{name: value for name, value in parameters.items() if value is not None},
+    }
+
+
+def _axis_attributes(prefix: str, axis: Axis) -> dict[str, int]:
+    return {f"{prefix}_{item.name}": getattr(axis, item.name) for item in fields(axis)}
+
+
+def _projection_attributes(projection: Projection) -> dict[str, Any]:
+    synapses = projection.synapses
+    attributes: dict[str, Any] = {
+        "kind": synapses.kind,
+        "source": projection.source,
+        "target": projection.target,
+        "delay": projection.delay,
+    }
+    if isinstance(synapses, (Conv2d, AveragePool)):
+        attributes |= _axis_attributes("y", synapses.y) | _axis_attributes("x", synapses.x)
+    if isinstance(synapses, Conv2d):
+        attributes["groups"] = synapses.groups
+    if isinstance(synapses, Dense):
+        attributes["pool"] = list(synapses.pool)
+    return attributes
+
+
+def content_checksum(network: Network) -> str:
+    """blake2b-128 over populations and projections, by name, declaration order left out."""
+    digest = hashlib.blake2b(digest_size=16)
+
+    def add(label: str, attributes: dict[str, Any]) -> None:
+        digest.update(json.dumps([label, attributes], sort_keys=True).encode())
+
+    for name in sorted(network.populations):
+        add(name, _population_attributes(network.populations[name]))
+    for name in sorted(network.projections):
+        projection = network.projections[name]
+        add(name, _projection_attributes(projection))
+        for array in (projection.synapses.weight, projection.bias):
+            if array is not None:
+                digest.update(repr(array.shape).encode())
+                digest.update(np.ascontiguousarray(array, dtype="<i4").tobytes())
+    return digest.hexdigest()
+
+
+def save_network(network: Network, path: str | os.PathLike[str]) -> None:
+    """Write a network; an existing file is replaced only once the new one is whole."""
+    import h5py
+
+    target = Path(path)
+    partial = target.with_name(target.name + ".partial")
+    with h5py.File(partial, "w") as file:
+        file.attrs["format"] = FORMAT
+        file.attrs["schema"] = SCHEMA
+        file.attrs["checksum"] = network.checksum
+        file.attrs["metadata"] = json.dumps(dict(network.metadata), sort_keys=True)
+        for name, population in network.populations.items():
+            file.create_group(f"populations/{name}").attrs.update(_population_attributes(population))
+        for name, projection in network.projections.items():
+            group = file.create_group(f"projections/{name}")
+            group.attrs.update(_projection_attributes(projection))
+            weight = projection.synapses.weight
+            group.create_dataset("weight", data=weight, compression="gzip", shuffle=True)
+            if projection.bias is not None:
+                group.create_dataset("bias", data=projection.bias)
+    os.replace(partial, target)
+
+
+def load_network(path: str | os.PathLike[str]) -> Network:
+    """Read a network file.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    InvalidFile
+        Not HDF5, another format or schema, truncated, or changed since it was written.
+    """
+    import h5py
+
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no network file {path}; give the path of an eventsnn network (.h5)")
+    try:
+        with h5py.File(path, "r") as file:
+            _check_header(file, path)
+            populations = [_read_population(g, n) for n, g in file["populations"].items()]
+            projections = [_read_projection(g, n) for n, g in file["projections"].items()]
+            metadata = json.loads(file.attrs.get("metadata", "{}"))
+            checksum = str(file.attrs.get("checksum", ""))
+        network = Network(populations, projections, metadata)
+    except InvalidNetwork as error:
+        raise InvalidFile(f"{path}: {error}") from error
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        if isinstance(error, InvalidFile):
+            raise
+        raise InvalidFile(
+            f"{path} cannot be read as an eventsnn network: {error}. It may be truncated or another "
+            "kind of file; write it again with 'eventsnn convert'"
+        ) from error
+    if network.checksum != checksum:
+        raise InvalidFile(
+            f"{path}: checksum is {checksum or 'missing'}, its content gives {network.checksum}; the "
+            "file was changed or damaged after it was written"
+        )
+    return network
+
+
+def _check_header(file: Any, path: object) -> None:
+    found = file.attrs.get("format")
+    if found != FORMAT:
+        raise InvalidFile(
+            f"{path}: format attribute is {found!r}; an eventsnn network has {FORMAT!r}. Results files "
+            "and networks are different files"
+        )
+    schema = file.attrs.get("schema")
+    if schema != SCHEMA:
+        raise InvalidFile(
+            f"{path}: schema {schema} is not readable by this version, which knows schema {SCHEMA}"
+        )
+
+
+def _plain(value: Any) -> Any:
+    """HDF5 attribute values as the Python numbers they were written from."""
+    if isinstance(value, np.ndarray):
+        return tuple(value.tolist())
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _read_population(group: Any, name: str) -> Population:
+    kind = group.attrs["neuron"]
+    if kind not in NEURON_KINDS:
+        raise InvalidNetwork(f"population {name!r} has neuron {kind!r}; known are {', '.join(NEURON_KINDS)}")
+    model = NEURON_KINDS[kind]
+    parameters = {f.name: _plain(group.attrs[f.name]) for f in fields(model) if f.name in group.attrs}
+    return Population(name, tuple(group.attrs["shape"].tolist()), model(**parameters))
+
+
+def _read_axis(attributes: Any, prefix: str) -> Axis:
+    return Axis(**{item.name: int(attributes[f"{prefix}_{item.name}"]) for item in fields(Axis)})
+
+
+def _read_projection(group: Any, name: str) -> Projection:
+    attributes, kind = group.attrs, group.attrs["kind"]
+    if kind not in SYNAPSE_KINDS:
+        raise InvalidNetwork(f"projection {name!r} has kind {kind!r}; known are {', '.join(SYNAPSE_KINDS)}")
+    geometry: dict[str, Any] = {}
+    if kind in (Conv2d.kind, AveragePool.kind):
+        geometry = {"y": _read_axis(attributes, "y"), "x": _read_axis(attributes, "x")}
+    if kind == Conv2d.kind:
+        geometry["groups"] = int(attributes["groups"])
+    if kind == Dense.kind:
+        geometry["pool"] = tuple(attributes["pool"].tolist())
+    synapses: Synapses = SYNAPSE_KINDS[kind](weight=group["weight"][...], **geometry)
+    bias = group["bias"][...] if "bias" in group else None
+    source, target = str(attributes["source"]), str(attributes["target"])
+    return Projection(name, source, target, synapses, bias, int(attributes["delay"]))

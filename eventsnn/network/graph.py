@@ -1,0 +1,237 @@
+"""The network: populations and projections that fit together, and their one order.
+
+A network is immutable. Its ``order`` (topological depth, ties by name) is the rank that law 2 sorts
+simultaneous events by; declaration order never matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventsnn.errors import InvalidNetwork
+from eventsnn.network.neurons import CHARGE_LIMIT, Input, Population, Rate, Readout, Signed
+from eventsnn.network.projections import Projection
+
+
+class Network:
+    """Populations joined by projections, acyclic, with one input and one output.
+
+    Parameters
+    ----------
+    populations : iterable of Population
+    projections : iterable of Projection
+    metadata : mapping
+        What a reader of the file should know (data, accuracy, class names); JSON values.
+
+    Raises
+    ------
+    InvalidNetwork
+        Names clash or are missing, shapes do not fit, a cycle exists, no single input or output.
+    """
+
+    def __init__(
+        self,
+        populations: Iterable[Population],
+        projections: Iterable[Projection],
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.populations: Mapping[str, Population] = _by_name(populations, "population")
+        self.projections: Mapping[str, Projection] = _by_name(projections, "projection")
+        self.metadata: Mapping[str, Any] = MappingProxyType(dict(metadata or {}))
+        self.order: tuple[str, ...] = self._order()
+        self.input: str = self._only("input", [p.name for p in self if isinstance(p.neuron, Input)])
+        sources = {projection.source for projection in self.projections.values()}
+        self.output: str = self._only("output", [p.name for p in self if p.name not in sources])
+        self._check_projections()
+        self._check_charges()
+
+    def __iter__(self) -> Any:
+        return (self.populations[name] for name in self.order)
+
+    def __repr__(self) -> str:
+        neurons = sum(population.size for population in self)
+        return (
+            f"<Network: {len(self.populations)} populations, {neurons} neurons, {self.synapses()} synapses>"
+        )
+
+    # -- questions ---------------------------------------------------------------------------------
+
+    def fan_out(self, projection: str | Projection, effective: bool = False) -> NDArray[np.int64]:
+        """Existing target synapses of each source neuron.
+
+        Parameters
+        ----------
+        projection : str or Projection
+            One of this network's.
+        effective : bool
+            Leave zero weights out.
+
+        Returns
+        -------
+        int64 array, shape (source neurons,), in row-major (y, x, channel) order.
+        """
+        chosen = self._projection(projection)
+        source, target = self._shapes(chosen)
+        return chosen.synapses.fan_out(source, target, effective)
+
+    def synapses(self, projection: str | Projection | None = None) -> int:
+        """The number of existing synapses, of one projection or of the whole network."""
+        chosen = self.projections.values() if projection is None else [self._projection(projection)]
+        return sum(int(self.fan_out(item).sum()) for item in chosen)
+
+    def edges(self, projection: str | Projection) -> tuple[NDArray, NDArray, NDArray]:
+        """Every synapse of a projection: source index, target index (int64), weight (int32)."""
+        chosen = self._projection(projection)
+        return chosen.synapses.edges(*self._shapes(chosen))
+
+    def bias(self, population: str) -> NDArray[np.int64]:
+        """The summed bias of each neuron of a population, int64 quanta."""
+        target = self.populations[population]
+        total = np.zeros(target.size, dtype=np.int64)
+        for projection in self.incoming(population):
+            total += projection.bias_of_neurons(target.shape)
+        return total
+
+    def incoming(self, population: str) -> list[Projection]:
+        """The projections that end in a population, by name."""
+        return [
+            self.projections[n] for n in sorted(self.projections) if self.projections[n].target == population
+        ]
+
+    def outgoing(self, population: str) -> list[Projection]:
+        """The projections that start in a population, by name."""
+        return [
+            self.projections[n] for n in sorted(self.projections) if self.projections[n].source == population
+        ]
+
+    @cached_property
+    def checksum(self) -> str:
+        """Hash of everything that decides what the network computes; metadata is left out."""
+        from eventsnn.network.file import content_checksum
+
+        return content_checksum(self)
+
+    def save(self, path: Any) -> None:
+        """Write the network to an HDF5 file (see ``eventsnn.network.file``)."""
+        from eventsnn.network.file import save_network
+
+        save_network(self, path)
+
+    def with_neurons(self, **changes: Any) -> Network:
+        """The same network with parameters of every signed population changed.
+
+        ``network.with_neurons(settle_time=10**9, hysteresis_low=100)`` tests lazily; weights stay.
+        """
+        from dataclasses import replace
+
+        populations = [
+            replace(p, neuron=replace(p.neuron, **changes)) if isinstance(p.neuron, Signed) else p
+            for p in self
+        ]
+        return Network(populations, self.projections.values(), self.metadata)
+
+    # -- validation --------------------------------------------------------------------------------
+
+    def _projection(self, projection: str | Projection) -> Projection:
+        name = projection if isinstance(projection, str) else projection.name
+        if name not in self.projections:
+            raise InvalidNetwork(
+                f"no projection {name!r} in this network; it has {', '.join(sorted(self.projections))}"
+            )
+        return self.projections[name]
+
+    def _shapes(self, projection: Projection) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+        return self.populations[projection.source].shape, self.populations[projection.target].shape
+
+    def _only(self, what: str, names: list[str]) -> str:
+        if len(names) != 1:
+            found = ", ".join(names) if names else "none"
+            raise InvalidNetwork(f"a network has exactly one {what} population; found {found}")
+        return names[0]
+
+    def _order(self) -> tuple[str, ...]:
+        """Populations by (longest path from a source, name)."""
+        for projection in self.projections.values():
+            for end in (projection.source, projection.target):
+                if end not in self.populations:
+                    raise InvalidNetwork(
+                        f"projection {projection.name!r} names the population {end!r}, which is not there"
+                    )
+        depth = dict.fromkeys(self.populations, 0)
+        for _ in range(len(depth) + 1):
+            changed = False
+            for projection in self.projections.values():
+                if depth[projection.target] <= depth[projection.source]:
+                    depth[projection.target] = depth[projection.source] + 1
+                    changed = True
+            if not changed:
+                return tuple(sorted(depth, key=lambda name: (depth[name], name)))
+        deepest = sorted(name for name in depth if depth[name] >= len(depth))
+        raise InvalidNetwork(
+            f"the projections form a cycle through {', '.join(deepest)}; "
+            "recurrent projections are not supported by this version"
+        )
+
+    def _check_projections(self) -> None:
+        for projection in self.projections.values():
+            source, target = self._shapes(projection)
+            needed = projection.synapses.target_shape(source)
+            if needed != target:
+                raise InvalidNetwork(
+                    f"projection {projection.name!r} gives shape {needed} from {projection.source!r} "
+                    f"of shape {source}, but {projection.target!r} has shape {target}"
+                )
+            if isinstance(self.populations[projection.target].neuron, Input):
+                raise InvalidNetwork(f"projection {projection.name!r} ends in the input population")
+            projection.bias_of_neurons(target)
+
+    def _check_charges(self) -> None:
+        for population in self:
+            neuron = population.neuron
+            if not self.incoming(population.name) and not isinstance(neuron, Input):
+                raise InvalidNetwork(f"population {population.name!r} receives no projection")
+            if isinstance(neuron, Readout) and population.name != self.output:
+                raise InvalidNetwork(
+                    f"readout population {population.name!r} has outgoing projections; readouts never fire"
+                )
+            start = neuron.initial_charge if isinstance(neuron, (Signed, Rate)) else 0
+            biases = self.bias(population.name)
+            bias = np.abs(biases).max(initial=0)
+            if isinstance(neuron, Rate):
+                _check_currents(population.name, neuron, biases)
+            if start + int(bias) > CHARGE_LIMIT:
+                raise InvalidNetwork(
+                    f"population {population.name!r} starts outside the 32-bit charge range; "
+                    "use a smaller threshold"
+                )
+
+
+def _check_currents(name: str, neuron: Rate, bias: NDArray[np.int64]) -> None:
+    """Refuse the two combinations in which a constant current has no closed form."""
+    if neuron.lower_clamp is not None and int(bias.min(initial=0)) < 0:
+        raise InvalidNetwork(
+            f"population {name!r} has a lower clamp and negative biases; between two events the clamp "
+            "would act at no definite tick. Remove the clamp or the negative biases"
+        )
+    if not neuron.multispike and neuron.reset == "soft" and bool(bias.any()):
+        raise InvalidNetwork(
+            f"population {name!r} has biases and emits one spike a test with soft reset; the rest of its "
+            "charge would have no definite time to fire. Use multispike, or hard reset"
+        )
+
+
+def _by_name(items: Iterable[Any], what: str) -> Mapping[str, Any]:
+    named: dict[str, Any] = {}
+    for item in items:
+        if item.name in named:
+            raise InvalidNetwork(f"two {what}s are named {item.name!r}; names are unique")
+        named[item.name] = item
+    if not named:
+        raise InvalidNetwork(f"a network needs at least one {what}")
+    return MappingProxyType(named)

@@ -1,0 +1,199 @@
+"""Neuron models: what a population does with charge. Parameters only; the engines hold the rules.
+
+All charges are int32 quanta and all times int64 ticks (1 ps). ``unit`` ties a population to the
+trained model: the activation that one spike (or, for a readout, one quantum) stands for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+import numpy as np
+
+from eventsnn.errors import InvalidNetwork
+
+CHARGE_LIMIT = 2**31 - 1
+THRESHOLD_LIMIT = 2**20
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise InvalidNetwork(message)
+
+
+@dataclass(frozen=True)
+class Input:
+    """Neurons that emit what the recording says, and hold no charge."""
+
+    kind: ClassVar[str] = "input"
+    unit: float = 1.0
+
+
+@dataclass(frozen=True)
+class Signed:
+    """The L-level quantised ReLU of the input so far (design, law 9).
+
+    A test asks for ``p = clip(S + floor(V / threshold), 0, levels) - S`` and emits it as ``|p|`` unit
+    spikes of its sign, or as one graded payload; ``S`` is the running sum of what was emitted.
+
+    Parameters
+    ----------
+    threshold : int
+        Quanta per level, 1 to 2^20.
+    levels : int
+        The largest count, at least 1.
+    graded : bool
+        Emit one payload ``p`` instead of ``|p|`` unit spikes.
+    settle_time : int
+        Ticks between the first delivery since the last test and the next test; 0 tests once per tick.
+    hysteresis_low, hysteresis_high : int
+        While input streams, -1 may be asked for only below ``-hysteresis_low`` and +1 only at
+        ``threshold + hysteresis_high`` or above. A settle pass at the end restores exact counts.
+    unit : tuple of float
+        Activation per count, one value for the population or one per channel.
+    """
+
+    kind: ClassVar[str] = "signed"
+    threshold: int
+    levels: int
+    graded: bool = False
+    settle_time: int = 0
+    hysteresis_low: int = 0
+    hysteresis_high: int = 0
+    unit: tuple[float, ...] = (1.0,)
+
+    def __post_init__(self) -> None:
+        _require(
+            1 <= self.threshold <= THRESHOLD_LIMIT,
+            f"signed threshold is {self.threshold} quanta; allowed are 1 to {THRESHOLD_LIMIT}",
+        )
+        _require(
+            1 <= self.levels <= 2**15 - 1,
+            f"signed levels is {self.levels}; allowed are 1 to {2**15 - 1}",
+        )
+        _require(self.settle_time >= 0, f"settle_time is {self.settle_time} ticks; it must be 0 or more")
+        _require(
+            min(self.hysteresis_low, self.hysteresis_high) >= 0
+            and max(self.hysteresis_low, self.hysteresis_high) <= THRESHOLD_LIMIT,
+            f"hysteresis is ({self.hysteresis_low}, {self.hysteresis_high}) quanta; "
+            f"allowed are 0 to {THRESHOLD_LIMIT}",
+        )
+
+    @property
+    def initial_charge(self) -> int:
+        """Half a level: the rounding shift of the quantised ReLU."""
+        return self.threshold // 2
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Integrate-and-fire neurons that approximate an activation by their spike rate.
+
+    Parameters
+    ----------
+    threshold : int
+        Quanta, 1 to 2^20. A neuron fires at ``V >= threshold`` (``V > threshold`` when ``strict``).
+    reset : str
+        ``"soft"`` subtracts the threshold, ``"hard"`` sets the charge to zero.
+    multispike : bool
+        Emit ``floor(V / threshold)`` spikes at one tick (soft reset only) instead of one.
+    lower_clamp : int or None
+        The charge is raised to this (at most 0) after each delivery, before the test.
+    initial_charge : int
+        Quanta at time 0, below the threshold.
+    period : int
+        Ticks in which a bias delivers its quanta once: a bias is a constant current (law 3).
+    unit : tuple of float
+        Activation per spike, one value for the population or one per channel.
+    """
+
+    kind: ClassVar[str] = "rate"
+    threshold: int
+    reset: str = "soft"
+    strict: bool = False
+    multispike: bool = True
+    lower_clamp: int | None = None
+    initial_charge: int = 0
+    period: int = 10**9
+    unit: tuple[float, ...] = (1.0,)
+
+    def __post_init__(self) -> None:
+        _require(
+            1 <= self.threshold <= THRESHOLD_LIMIT,
+            f"rate threshold is {self.threshold} quanta; allowed are 1 to {THRESHOLD_LIMIT}",
+        )
+        _require(self.reset in ("soft", "hard"), f"reset is {self.reset!r}; allowed are 'soft', 'hard'")
+        _require(
+            self.lower_clamp is None or -CHARGE_LIMIT <= self.lower_clamp <= 0,
+            f"lower_clamp is {self.lower_clamp}; it must be at most 0",
+        )
+        _require(
+            self.initial_charge < self.threshold,
+            f"initial_charge {self.initial_charge} is not below the threshold {self.threshold}",
+        )
+        _require(
+            1 <= self.period <= 2**31,
+            f"period is {self.period} ticks; allowed are 1 to 2^31 (2.1 ms at 1 ps a tick)",
+        )
+
+
+@dataclass(frozen=True)
+class Readout:
+    """Neurons that only integrate; the largest charge is the decision.
+
+    ``unit`` is the activation (logit) per quantum. ``period`` is that of ``Rate`` when the population
+    takes its bias as a current, or 0 when the bias is a charge at time 0.
+    """
+
+    kind: ClassVar[str] = "readout"
+    unit: float = 1.0
+    period: int = 0
+
+    def __post_init__(self) -> None:
+        _require(
+            0 <= self.period <= 2**31,
+            f"period is {self.period} ticks; allowed are 0 (bias at time 0) to 2^31",
+        )
+
+
+Neuron = Input | Signed | Rate | Readout
+NEURON_KINDS: dict[str, type[Any]] = {cls.kind: cls for cls in (Input, Signed, Rate, Readout)}
+
+
+@dataclass(frozen=True)
+class Population:
+    """The neurons of one layer.
+
+    Parameters
+    ----------
+    name : str
+        Unique in the network; no slash.
+    shape : tuple of int
+        ``(y, x, channel)``. A neuron's index is row-major in this order.
+    neuron : Neuron
+        The model all its neurons follow.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    neuron: Neuron
+    size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        _require(
+            bool(self.name) and "/" not in self.name,
+            f"population name {self.name!r} is empty or contains a slash",
+        )
+        _require(
+            len(self.shape) == 3 and all(int(n) >= 1 for n in self.shape),
+            f"population {self.name!r} has shape {self.shape}; allowed is (y, x, channel), each at least 1",
+        )
+        object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
+        object.__setattr__(self, "size", int(np.prod(self.shape)))
+        _require(self.size < 2**31, f"population {self.name!r} has {self.size} neurons; limit is 2^31 - 1")
+
+
+def neuron_parameters(neuron: Neuron) -> dict[str, Any]:
+    """The parameters of a neuron model as plain numbers and strings, for files and checksums."""
+    return {item.name: getattr(neuron, item.name) for item in fields(neuron)}

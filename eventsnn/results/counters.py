@@ -1,0 +1,31 @@
+"""Every number a run counts, named once.
+
+*Model counters* belong to the network and its input: every engine gives the same, and they are part of
+the digest. *Hardware counters* exist only when an accelerator is modelled. All are int64, per sample
+and population.
+"""
+
+from __future__ import annotations
+
+MODEL_COUNTERS: dict[str, str] = {
+    "input_events": "events of the recording that entered the network (input population)",
+    "spikes_positive": "unit spikes, or graded payloads, above zero, by the emitting population",
+    "spikes_negative": "the same below zero (signed neurons only)",
+    "synaptic_operations": "existing synapses served, zero weights included, by the target population",
+    "effective_synaptic_operations": "the same without zero weights",
+    "multiplications": "synapses served by a graded payload, by the target population",
+    "neuron_updates": "threshold tests: a signed neuron's per test of a touched neuron, a rate neuron's "
+    "per delivery on it and per crossing by its current",
+    "current_updates": "biased rate neurons times whole bias periods elapsed",
+    "decision_operations": "readout values compared by exit checks (output population)",
+}
+
+HARDWARE_COUNTERS: dict[str, str] = {
+    "messages_sent": "messages through the output serialiser, by the emitting population",
+    "hops_x": "east-west hops of those messages",
+    "hops_y": "north-south hops of those messages",
+    "messages_received": "messages served by the destination core, by the target population",
+}
+
+COUNTERS: tuple[str, ...] = (*MODEL_COUNTERS, *HARDWARE_COUNTERS)
+COLUMN: dict[str, int] = {name: index for index, name in enumerate(COUNTERS)}

@@ -1,0 +1,260 @@
+"""The laws of the design on random networks, on both engines."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from naive import charges_received, quantised_network
+from networks import random_network, random_stimulus
+
+from eventsnn.decide import parse_rule
+from eventsnn.engine import ENGINES, RunOptions, Stimulus, make_engine
+from eventsnn.errors import ChargeOverflow, EventLimitReached
+from eventsnn.network import Dense, Input, Network, Population, Projection, Rate, Readout, Signed
+from eventsnn.results.counters import COLUMN
+
+SEEDS = st.integers(0, 2**32 - 1)
+KINDS = st.sampled_from(["signed", "rate", "mixed"])
+EXAMPLES = settings(max_examples=60, deadline=None, derandomize=True)
+# Signed neurons tested after every delivery toggle; a few random networks would run for minutes.
+OPTIONS = RunOptions(record_spikes=True, max_events=20_000)
+
+
+def run(network, stimulus, engine="compiled", options=OPTIONS, index=0):
+    return make_engine(engine, network, None, options).run(stimulus, index)
+
+
+def run_or_error(network, stimulus, engine, options=OPTIONS):
+    try:
+        return run(network, stimulus, engine, options)
+    except (EventLimitReached, ChargeOverflow) as error:
+        return type(error)
+
+
+def assert_same_run(one, other):
+    assert one.digest == other.digest
+    for name in ("time", "readout", "synaptic_operations", "spikes", "energy"):
+        np.testing.assert_array_equal(getattr(one.trace, name), getattr(other.trace, name))
+    for name in one.charge:
+        np.testing.assert_array_equal(one.charge[name], other.charge[name])
+    for cause, lost in one.lost.items():
+        for name in lost:
+            np.testing.assert_array_equal(lost[name], other.lost[cause][name])
+    np.testing.assert_array_equal(one.counters, other.counters)
+
+
+@given(
+    SEEDS, KINDS, st.booleans(), st.booleans(), st.sampled_from(["none", "margin:0.5", "max-probability:0.9"])
+)
+@EXAMPLES
+def test_engines_agree_spike_for_spike(seed, kind, delays, lazy, rule):
+    """Laws 1, 2, 3: equal spikes, counters, charges and traces on both engines."""
+    network = random_network(seed, kind, delays, lazy)
+    stimulus = random_stimulus(seed, network)
+    options = RunOptions(exit_rule=parse_rule(rule), record_spikes=True, max_events=20_000)
+    runs = [run_or_error(network, stimulus, engine, options) for engine in ENGINES]
+    if isinstance(runs[0], type) or isinstance(runs[1], type):
+        assert runs[0] == runs[1]
+        return
+    assert_same_run(*runs)
+
+
+@given(SEEDS, KINDS, st.sampled_from(ENGINES))
+@EXAMPLES
+def test_counters_equal_an_explicit_edge_list(seed, kind, engine):
+    """Law 4: SOPs are spikes times existing edges, effective ones leave zero weights out."""
+    network = random_network(seed, kind)
+    result = run_or_error(network, random_stimulus(seed, network), engine)
+    if isinstance(result, type):
+        return
+    spikes = result.spikes
+    for rank, name in enumerate(network.order):
+        operations = effective = graded = 0
+        for projection in network.incoming(name):
+            source, _, weight = network.edges(projection)
+            mine = spikes.rank == network.order.index(projection.source)
+            emitted = np.bincount(spikes.neuron[mine], minlength=network.populations[projection.source].size)
+            operations += int(emitted[source].sum())
+            effective += int(emitted[source[weight != 0]].sum())
+            large = mine & (np.abs(spikes.payload) != 1)
+            payloads = np.bincount(spikes.neuron[large], minlength=len(emitted))
+            graded += int(payloads[source].sum())
+        row = result.counters[rank]
+        assert row[COLUMN["synaptic_operations"]] == operations
+        assert row[COLUMN["effective_synaptic_operations"]] == effective
+        assert row[COLUMN["multiplications"]] == graded
+        emitted_here = spikes.payload[spikes.rank == rank]
+        if name == network.input:
+            assert row[COLUMN["input_events"]] == len(emitted_here)
+        else:
+            assert row[COLUMN["spikes_positive"]] == (emitted_here > 0).sum()
+            assert row[COLUMN["spikes_negative"]] == (emitted_here < 0).sum()
+
+
+@given(SEEDS, KINDS, st.booleans(), st.sampled_from(ENGINES))
+@EXAMPLES
+def test_charge_is_conserved(seed, kind, delays, engine):
+    """Law 5: threshold x payloads = initial + input + currents - remaining - lost, every neuron."""
+    network = random_network(seed, kind, delays, lazy=kind == "signed")
+    stimulus = random_stimulus(seed, network)
+    result = run_or_error(network, stimulus, engine)
+    if isinstance(result, type):
+        return
+    counts = dict(result.counts)
+    counts[network.input] = np.bincount(stimulus.neuron, minlength=network.populations[network.input].size)
+    received = charges_received(network, counts)
+    end = stimulus.end
+    for name in network.order:
+        neuron = network.populations[name].neuron
+        if isinstance(neuron, Input):
+            continue
+        bias = network.bias(name)
+        period = getattr(neuron, "period", 0)
+        delivered = np.array([int(b) * end // period for b in bias]) if period else bias
+        lost = result.lost["hard_reset"][name] + result.lost["clamp"][name]
+        initial = getattr(neuron, "initial_charge", 0)
+        balance = initial + delivered + received[name] - result.charge[name] - lost
+        threshold = getattr(neuron, "threshold", 0)
+        np.testing.assert_array_equal(threshold * counts[name], balance)
+        if isinstance(neuron, Signed) or (
+            isinstance(neuron, Rate) and neuron.reset == "soft" and neuron.lower_clamp is None
+        ):
+            assert not lost.any()
+
+
+@given(SEEDS, st.booleans(), st.booleans(), st.sampled_from(ENGINES))
+@EXAMPLES
+def test_quiescent_counts_are_the_quantised_network(seed, delays, lazy, engine):
+    """Law 9: whatever the delays, settle times and hysteresis, every count is the quantised network's."""
+    network = random_network(seed, "signed", delays, lazy)
+    stimulus = random_stimulus(seed, network)
+    result = run_or_error(network, stimulus, engine)
+    if isinstance(result, type):
+        return
+    inputs = np.bincount(stimulus.neuron, minlength=network.populations[network.input].size)
+    counts, charges = quantised_network(network, inputs)
+    for name in network.order:
+        neuron = network.populations[name].neuron
+        if isinstance(neuron, Signed):
+            np.testing.assert_array_equal(result.counts[name], counts[name])
+        elif isinstance(neuron, Readout) and neuron.period == 0:
+            np.testing.assert_array_equal(result.charge[name], charges[name])
+
+
+@given(SEEDS, KINDS, st.booleans(), st.floats(0.1, 0.99), st.sampled_from(ENGINES))
+@EXAMPLES
+def test_an_exit_run_is_a_prefix(seed, kind, lazy, threshold, engine):
+    """Law 6: spikes, trace and totals of the stopped run stand at the head of the full run."""
+    network = random_network(seed, kind, delays=True, lazy=lazy)
+    stimulus = random_stimulus(seed, network)
+    full = run_or_error(network, stimulus, engine)
+    if isinstance(full, type):
+        return
+    rule = parse_rule(f"max-probability:{threshold}")
+    stopped = run(network, stimulus, engine, RunOptions(exit_rule=rule, record_spikes=True))
+    length = len(stopped.spikes.time)
+    for name in ("time", "rank", "neuron", "payload"):
+        expected = getattr(full.spikes, name)
+        if stopped.decided_early and not network_settles(network):
+            expected = expected[full.spikes.time <= stopped.decision_time]
+        np.testing.assert_array_equal(getattr(stopped.spikes, name), expected[:length])
+    checks = len(stopped.trace.time)
+    for name in ("time", "readout", "synaptic_operations", "spikes", "energy"):
+        expected = getattr(full.trace, name)[:checks]
+        np.testing.assert_array_equal(getattr(stopped.trace, name), expected)
+    if stopped.decided_early:
+        assert stopped.trace.time[-1] == stopped.decision_time
+        operations = stopped.counters[:, COLUMN["synaptic_operations"]].sum()
+        assert operations == stopped.trace.synaptic_operations[-1]
+    else:
+        assert stopped.prediction == full.prediction
+
+
+def network_settles(network):
+    """Whether a settle pass may share the last tick with an exit."""
+    return any(
+        isinstance(p.neuron, Signed) and (p.neuron.hysteresis_low or p.neuron.hysteresis_high)
+        for p in network
+    )
+
+
+@given(SEEDS, KINDS)
+@settings(max_examples=20, deadline=None, derandomize=True)
+def test_observers_and_declaration_order_change_nothing(seed, kind):
+    """Law 7: recording spikes, another order of declaration, a reused engine: the same digest."""
+    network = random_network(seed, kind, delays=True)
+    stimulus = random_stimulus(seed, network)
+    first = run_or_error(network, stimulus, "compiled")
+    if isinstance(first, type):
+        return
+    quiet = RunOptions(max_events=20_000)
+    rng = np.random.default_rng(seed)
+    populations = list(network.populations.values())
+    projections = list(network.projections.values())
+    shuffled = Network(
+        [populations[i] for i in rng.permutation(len(populations))],
+        [projections[i] for i in rng.permutation(len(projections))],
+    )
+    assert shuffled.checksum == network.checksum
+    engine = make_engine("compiled", shuffled, None, quiet)
+    assert engine.run(stimulus).digest == first.digest
+    engine.run(random_stimulus(seed + 1, network))
+    assert engine.run(stimulus).digest == first.digest
+
+
+def single(neuron, weight, bias=None):
+    """One input neuron driving one neuron and nothing else."""
+    return Network(
+        [Population("in", (1, 1, 1), Input()), Population("n", (1, 1, 1), neuron)],
+        [Projection("p", "in", "n", Dense(np.array([[weight]])), bias)],
+    )
+
+
+def events(*times):
+    time = np.array(times, dtype=np.int64)
+    return Stimulus(time, np.zeros(len(time), dtype=np.int64))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_current_crosses_at_the_smallest_tick(engine):
+    """Law 3: 3 quanta per 10 ticks reach 7 first at tick 24: floor(3 x 24 / 10) = 7."""
+    network = single(Rate(7, period=10), 0, np.array([3]))
+    result = run(network, events(0, 60), engine)
+    mine = result.spikes.time[result.spikes.rank == 1]
+    assert mine.tolist() == [24, 47]
+    assert result.counters[1, COLUMN["current_updates"]] == 6
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_charge_about_to_leave_32_bits_is_an_error(engine):
+    """Law 1: never a wrap, never saturation."""
+    network = single(Signed(2**20, 1), -(2**30))
+    with pytest.raises(ChargeOverflow, match="population 'n' is about to leave the 32-bit range"):
+        run(network, events(1, 2, 3), engine)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_max_events_ends_a_run(engine):
+    network = single(Readout(), 1)
+    with pytest.raises(EventLimitReached, match="more than max_events = 2"):
+        run(network, events(1, 2, 3), engine, RunOptions(max_events=2))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_silent_readouts_are_undecided(engine):
+    assert run(single(Rate(100), 1), events(1), engine).prediction == -1
+    assert run(single(Rate(1), 1), events(1), engine).prediction == 0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_touched_signed_neurons_are_tested_once_per_tick(engine):
+    """+8 and -8 at one tick cancel before the test; at two ticks they toggle."""
+    network = Network(
+        [Population("in", (1, 1, 2), Input()), Population("n", (1, 1, 1), Signed(8, 4))],
+        [Projection("p", "in", "n", Dense(np.array([[8], [-8]])))],
+    )
+    both = np.array([0, 1], dtype=np.int64)
+    assert len(run(network, Stimulus(np.array([5, 5]), both), engine).spikes.time) == 2
+    toggled = run(network, Stimulus(np.array([5, 6]), both), engine)
+    assert toggled.spikes.payload.tolist() == [1, 1, 1, -1]
+    assert toggled.counts["n"].tolist() == [0]
