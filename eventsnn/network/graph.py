@@ -60,6 +60,11 @@ class Network:
             f"<Network: {len(self.populations)} populations, {neurons} neurons, {self.synapses()} synapses>"
         )
 
+    def __reduce__(self) -> Any:
+        # Mapping proxies do not pickle; what a network is made of does.
+        parts = (list(self.populations.values()), list(self.projections.values()), dict(self.metadata))
+        return (Network, parts)
+
     # -- questions ---------------------------------------------------------------------------------
 
     def fan_out(self, projection: str | Projection, effective: bool = False) -> NDArray[np.int64]:

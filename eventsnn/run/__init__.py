@@ -1,0 +1,1 @@
+"""Running a network over samples, in one process or many, and going on where a run stopped."""

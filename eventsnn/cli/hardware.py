@@ -1,0 +1,61 @@
+"""``eventsnn hardware``: the accelerators there are, what one says, whether a file or a network fits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Accelerators: presets, their values and sources, checks.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_() -> None:
+    """List the shipped accelerators."""
+    from eventsnn.cli import show
+    from eventsnn.hardware import load_architecture, preset_names
+
+    made = show.table("", "name", "cores", "lanes", "clock", "description")
+    for name in preset_names():
+        found = load_architecture(name)
+        clock = f"{found.clock.value:g} {found.clock.unit}"
+        lanes = str(found.core.processing_elements.count())
+        made.add_row(name, str(found.cores), lanes, clock, found.description)
+    show.print_table(made)
+
+
+@app.command("show")
+def show_(name: Annotated[str, typer.Argument(help="A preset's name or a YAML file.")]) -> None:
+    """Print an accelerator as YAML, every value with its unit, kind and source."""
+    import yaml
+
+    from eventsnn.hardware import load_architecture
+
+    found = load_architecture(name).model_dump(mode="json", by_alias=True, exclude_none=True)
+    typer.echo(yaml.safe_dump(found, sort_keys=False, width=110).rstrip())
+
+
+@app.command("check")
+def check(
+    name: Annotated[str, typer.Argument(help="A preset's name or a YAML file.")],
+    network: Annotated[
+        Path | None, typer.Option("--network", help="Also place this network on it.")
+    ] = None,
+) -> None:
+    """Check an architecture file, and whether a network fits it."""
+    from eventsnn.cli import show
+    from eventsnn.hardware import load_architecture, map_network
+    from eventsnn.network import load_network
+
+    architecture = load_architecture(name)
+    typer.echo(f"{architecture.name}: valid, {architecture.cores} cores")
+    if network is None:
+        return
+    mapping = map_network(load_network(network), architecture)
+    made = show.table(f"{network} on {architecture.name}", "population", "core", "rows", "channels")
+    for parts in mapping.parts.values():
+        for part in parts:
+            core = "input port" if part.core < 0 else str(part.core)
+            made.add_row(part.population, core, f"{part.y0}-{part.y1 - 1}", f"{part.c0}-{part.c1 - 1}")
+    show.print_table(made)

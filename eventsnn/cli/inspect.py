@@ -1,0 +1,144 @@
+"""``eventsnn inspect``: what is in a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from eventsnn.cli.run import Json
+
+
+def inspect(
+    file: Annotated[Path, typer.Argument(help="A network, results, or recording file.")],
+    json_: Json = False,
+) -> None:
+    """Show what is in a network, a results file or a recording."""
+    from eventsnn.cli import show
+    from eventsnn.errors import InvalidFile
+
+    if not file.exists():
+        raise FileNotFoundError(f"no file {file}")
+    if file.suffix.lower() in (".bin", ".aedat"):
+        _show(_recording(file), json_)
+        return
+    kind = _hdf5_format(file)
+    if kind == "eventsnn-network":
+        found, rows = _network(file)
+        if json_:
+            show.print_json(found)
+            return
+        _print_network(found, rows)
+    elif kind == "eventsnn-results":
+        from eventsnn.report.results import Results
+
+        _show(Results.load(file).to_dict(), json_)
+    else:
+        raise InvalidFile(
+            f"{file}: format attribute is {kind!r}; known files are eventsnn networks and results (.h5) "
+            "and recordings (.bin, .aedat)"
+        )
+
+
+def _hdf5_format(file: Path) -> Any:
+    import h5py
+
+    from eventsnn.errors import InvalidFile
+
+    try:
+        with h5py.File(file, "r") as opened:
+            return opened.attrs.get("format")
+    except OSError as error:
+        raise InvalidFile(
+            f"{file} is not an HDF5 file, or is truncated; known files are eventsnn networks and results "
+            "(.h5) and recordings (.bin, .aedat)"
+        ) from error
+
+
+def _show(found: dict[str, Any], json_: bool) -> None:
+    from eventsnn.cli import show
+
+    if json_:
+        show.print_json(found)
+        return
+    made = show.table("", "what", "value")
+    for name, value in found.items():
+        if isinstance(value, dict) and "mean" in value:
+            value = ", ".join(f"{k} {show.si(v)}" for k, v in value.items())
+        if not isinstance(value, dict):
+            made.add_row(name, str(value))
+    show.print_table(made)
+
+
+def _recording(file: Path) -> dict[str, Any]:
+    from eventsnn.events import open_dataset
+
+    kind = "nmnist" if file.suffix.lower() == ".bin" else "aedat"
+    recordings = open_dataset(f"{kind}:{file}")
+    events = recordings[0].events
+    return {
+        "file": str(file),
+        "sensor": f"{recordings.width} x {recordings.height} pixels",
+        "events": len(events),
+        "duration_us": int(events["t"][-1] - events["t"][0]) if len(events) else 0,
+        "on_share": float(events["p"].mean()) if len(events) else None,
+        "label": recordings[0].label,
+    }
+
+
+def _network(file: Path) -> tuple[dict[str, Any], list[tuple[str, ...]]]:
+    from eventsnn.network import load_network
+    from eventsnn.network.neurons import neuron_parameters
+
+    network = load_network(file)
+    rows = []
+    for population in network:
+        parameters = neuron_parameters(population.neuron)
+        shown = ", ".join(
+            f"{k}={parameters[k]}"
+            for k in ("threshold", "levels", "settle_time", "hysteresis_low", "reset", "period")
+            if parameters.get(k)
+        )
+        shape = " x ".join(str(n) for n in population.shape)
+        rows.append((population.name, population.neuron.kind, shape, f"{population.size:,}", shown))
+    projections = {
+        name: {
+            "kind": projection.synapses.kind,
+            "source": projection.source,
+            "target": projection.target,
+            "synapses": network.synapses(name),
+            "weights": int(projection.synapses.weight.size),
+        }
+        for name, projection in sorted(network.projections.items())
+    }
+    found = {
+        "file": str(file),
+        "checksum": network.checksum,
+        "populations": {r[0]: {"neuron": r[1], "shape": list(network.populations[r[0]].shape)} for r in rows},
+        "projections": projections,
+        "synapses": network.synapses(),
+        "neurons": sum(p.size for p in network),
+        "metadata": dict(network.metadata),
+    }
+    return found, rows
+
+
+def _print_network(found: dict[str, Any], rows: list[tuple[str, ...]]) -> None:
+    from eventsnn.cli import show
+
+    made = show.table(f"{found['file']}", "population", "neuron", "y x x x channel", "neurons", "parameters")
+    for row in rows:
+        made.add_row(*row)
+    show.print_table(made)
+    made = show.table("", "projection", "kind", "from", "to", "synapses", "weights")
+    for name, item in found["projections"].items():
+        made.add_row(
+            name, item["kind"], item["source"], item["target"], f"{item['synapses']:,}", f"{item['weights']:,}"
+        )
+    show.print_table(made)
+    made = show.table("", "metadata", "value")
+    for name, value in found["metadata"].items():
+        made.add_row(name, str(value))
+    made.add_row("checksum", found["checksum"])
+    show.print_table(made)

@@ -1,0 +1,78 @@
+"""``eventsnn curve``, ``report`` and ``timeline``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eventsnn.cli.run import Data, Json, Split
+
+
+def curve(
+    results: Annotated[Path, typer.Argument(help="Results of a run without an exit rule.")],
+    rule: Annotated[str, typer.Option("--rule", help="margin or max-probability.")] = "margin",
+    json_: Json = False,
+) -> None:
+    """Accuracy against latency, operations and energy for all thresholds, from the recorded traces."""
+    from eventsnn.cli import show
+    from eventsnn.report.results import Results
+
+    rows = Results.load(results).curve(rule)
+    if json_:
+        show.print_json(
+            {"rule": rule, "curve": [dict(zip(rows.dtype.names, row.tolist(), strict=True)) for row in rows]}
+        )
+        return
+    made = show.table(
+        f"{results}, exit rule {rule}: means over samples",
+        "threshold",
+        "accuracy",
+        "time to decision",
+        "synaptic operations",
+        "spikes",
+        "energy",
+        "decided early",
+    )
+    for row in rows:
+        made.add_row(
+            f"{row['threshold']:.3f}",
+            show.percent(float(row["accuracy"])),
+            show.si(float(row["latency_s"]), "s"),
+            show.si(float(row["synaptic_operations"])),
+            show.si(float(row["spikes"])),
+            show.si(float(row["energy_j"]), "J"),
+            show.percent(float(row["decided_early"])),
+        )
+    show.print_table(made)
+
+
+def report(
+    results: Annotated[list[Path], typer.Argument(help="One or more results files.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="HTML file to write.")] = Path("report.html"),
+) -> None:
+    """Write a self-contained page: curves, histograms, tables."""
+    from eventsnn.cli import show
+    from eventsnn.report.page import write_report
+    from eventsnn.report.results import Results
+
+    write_report([Results.load(path) for path in results], output)
+    show.note(f"wrote {output}")
+
+
+def timeline(
+    network: Annotated[Path, typer.Argument(help="Network file (.h5).")],
+    data: Data,
+    hardware: Annotated[str, typer.Option("--hardware", help="Accelerator: a preset's name or a YAML file.")],
+    sample: Annotated[int, typer.Option("--sample", help="Position in the data set.")] = 0,
+    output: Annotated[Path, typer.Option("-o", "--output", help="JSON file to write.")] = Path("timeline.json"),
+    split: Split = None,
+    exit: Annotated[str, typer.Option("--exit", help="Exit rule, or none.")] = "none",
+) -> None:
+    """One sample on its accelerator, for the Chrome/Perfetto viewer."""
+    from eventsnn.cli import show
+    from eventsnn.run.trace import write_sample_timeline
+
+    write_sample_timeline(network, data, hardware, sample, output, split=split, exit=exit)
+    show.note(f"wrote {output}; open it in https://ui.perfetto.dev or chrome://tracing")

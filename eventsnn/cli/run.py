@@ -1,0 +1,93 @@
+"""``eventsnn run``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Data = Annotated[str, typer.Option("--data", help="KIND:PATH, e.g. nmnist:data/nmnist or cifar10-dvs:FOLDER.")]
+Split = Annotated[str | None, typer.Option("--split", help="train, test or all.")]
+Hardware = Annotated[
+    str | None, typer.Option("--hardware", help="Accelerator: a preset's name or a YAML file.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+
+
+def open_data(data: str, split: str | None, fraction: float, downsample: int) -> Any:
+    """The data set a command line names."""
+    from eventsnn.events import open_dataset
+
+    found = open_dataset(data, split)
+    if fraction != 1.0:
+        found = found.fraction(fraction)
+    return found if downsample == 1 else found.downsampled(downsample)
+
+
+def run(
+    network: Annotated[Path, typer.Argument(help="Network file (.h5).")],
+    data: Data,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Results file; resumed if it is there.")],
+    split: Split = None,
+    hardware: Hardware = None,
+    exit: Annotated[
+        str, typer.Option("--exit", help="margin:0.3, max-probability:0.9, or none.")
+    ] = "none",
+    schedule: Annotated[str, typer.Option("--schedule", help="event (step: not in this version).")] = "event",
+    engine: Annotated[str, typer.Option("--engine", help="compiled or reference.")] = "compiled",
+    samples: Annotated[
+        int | None, typer.Option("--samples", help="Take N samples evenly over the sorted list.")
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", help="Processes.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", help="Of random draws.")] = 0,
+    fraction: Annotated[
+        float, typer.Option("--fraction", help="Replay only the first share of each recording's events.")
+    ] = 1.0,
+    downsample: Annotated[
+        int, typer.Option("--downsample", help="Divide event addresses by this (128 to 32 pixels: 4).")
+    ] = 1,
+    max_events: Annotated[
+        int, typer.Option("--max-events", help="Deliveries after which a sample ends with an error.")
+    ] = 10**9,
+    json_: Json = False,
+) -> None:
+    """Simulate a network over recordings, event by event."""
+    from eventsnn.cli import show
+    from eventsnn.run.simulate import simulate
+
+    with show.progress_bar("simulating") as progress:
+        results = simulate(
+            network,
+            open_data(data, split, fraction, downsample),
+            hardware=hardware,
+            exit=exit,
+            schedule=schedule,
+            engine=engine,
+            seed=seed,
+            workers=workers,
+            samples=samples,
+            max_events=max_events,
+            output=output,
+            progress=progress,
+        )
+    if json_:
+        show.print_json(results.to_dict())
+        return
+    made = show.table(f"{network} on {data}", "quantity", "value")
+    for row in show.summary_rows(results.summary()):
+        made.add_row(*row)
+    made.add_row("digest", results.digest)
+    show.print_table(made)
+    show.note(f"wrote {output}" + (f"; {model_figures(hardware)}" if hardware else ""))
+
+
+def model_figures(hardware: str) -> str:
+    """The sentence that every table with an accelerator carries."""
+    from eventsnn.hardware import load_architecture
+
+    architecture = load_architecture(hardware)
+    return (
+        f"accelerator {architecture.name} is a model: times and energies are model figures, "
+        "not measurements"
+    )

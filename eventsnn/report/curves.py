@@ -1,0 +1,120 @@
+"""Trade-off curves from recorded traces: one run serves every threshold (design, law 6)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventsnn.decide import RULES
+from eventsnn.errors import InvalidExitRule, InvalidRequest
+from eventsnn.results import ResultTable, SampleRecord
+
+CURVE_DTYPE = np.dtype(
+    [
+        ("threshold", "f8"),
+        ("accuracy", "f8"),
+        ("latency_s", "f8"),
+        ("synaptic_operations", "f8"),
+        ("spikes", "f8"),
+        ("energy_j", "f8"),
+        ("decided_early", "f8"),
+    ]
+)
+DEFAULT_THRESHOLDS = np.concatenate([np.linspace(0.0, 0.9, 19), [0.95, 0.98, 0.99, 0.999, 1.0]])
+
+
+def trace_confidence(sample: SampleRecord, rule: str, scale: float) -> NDArray[np.float64]:
+    """The confidence of an exit rule at every check of a sample, shape (checks,)."""
+    from eventsnn.decide.kernels import confidence
+
+    code = RULES[rule].code
+    return np.array([confidence(row, scale, code) for row in sample.trace["readout"]])
+
+
+def stopping_check(confidences: NDArray, decided: NDArray[np.bool_], threshold: float) -> int | None:
+    """The first check that would stop a run, or None when none does."""
+    stops = np.nonzero((confidences >= threshold) & decided)[0]
+    return int(stops[0]) if len(stops) else None
+
+
+def trade_off(table: ResultTable, rule: str = "margin", thresholds: NDArray | None = None) -> NDArray:
+    """Mean accuracy, latency, operations and energy for every threshold.
+
+    A sample stops at its first check whose confidence reaches the threshold, else with its full run:
+    each row equals a separate run with that rule (design, law 6).
+
+    Parameters
+    ----------
+    table : ResultTable
+        A run without an exit rule.
+    rule : str
+        An exit rule's name: ``margin`` or ``max-probability``.
+    thresholds : float array, optional
+        Values from 0 to 1.
+
+    Returns
+    -------
+    structured array with the fields of ``CURVE_DTYPE``, one row per threshold, means over samples;
+    ``energy_j`` is NaN without an accelerator, ``accuracy`` is NaN without labels. The energy of the
+    decision unit, counted apart, is left out of stopped samples.
+
+    Raises
+    ------
+    InvalidExitRule
+        Unknown rule, or a threshold outside 0 to 1.
+    InvalidRequest
+        The run had an exit rule: its traces end where it stopped.
+    """
+    if rule not in RULES:
+        raise InvalidExitRule(f"exit rule {rule!r} is not known; allowed are {', '.join(sorted(RULES))}")
+    if table.configuration.get("exit") not in (None, "none"):
+        raise InvalidRequest(
+            f"these results were run with the exit rule {table.configuration['exit']!r}, so their traces "
+            "end where it stopped; run again with --exit none and take the curve of that"
+        )
+    chosen = DEFAULT_THRESHOLDS if thresholds is None else np.asarray(thresholds, dtype=np.float64)
+    if not ((chosen >= 0) & (chosen <= 1)).all():
+        raise InvalidExitRule("thresholds of a curve lie from 0 to 1")
+    rows = np.zeros((len(chosen), len(table.samples)), dtype=CURVE_DTYPE)
+    static_watts = float(table.configuration.get("static_watts", 0.0))
+    latency_ps = int(table.configuration.get("decision_latency_ps", 0))
+    for column, sample in enumerate(table.samples):
+        confidences = trace_confidence(sample, rule, table.readout_scale)
+        decided = sample.trace["readout"].any(axis=1)
+        for row, threshold in enumerate(chosen):
+            # The last row of a full run's trace is its end, not a check.
+            check = stopping_check(confidences[:-1], decided[:-1], threshold)
+            rows[row, column] = _outcome(sample, check, threshold, static_watts, latency_ps)
+    curve = np.zeros(len(chosen), dtype=CURVE_DTYPE)
+    for name in CURVE_DTYPE.names or ():
+        curve[name] = rows[name].mean(axis=1)
+    return curve
+
+
+def _outcome(
+    sample: SampleRecord, check: int | None, threshold: float, static_watts: float, latency_ps: int
+) -> tuple[float, ...]:
+    right = float("nan") if sample.label < 0 else float(sample.prediction == sample.label)
+    if check is None:
+        return (
+            threshold,
+            right,
+            sample.latency_s,
+            sample.synaptic_operations,
+            sample.spikes,
+            sample.energy_j,
+            0.0,
+        )
+    trace = sample.trace
+    prediction = int(np.argmax(trace["readout"][check]))
+    latency = (int(trace["time_ps"][check]) + latency_ps - sample.first_event_ps) * 1e-12
+    energy = float(trace["energy_aj"][check]) * 1e-18 + static_watts * latency
+    return (
+        threshold,
+        right if sample.label < 0 else float(prediction == sample.label),
+        latency,
+        float(trace["synaptic_operations"][check]),
+        float(trace["spikes"][check]),
+        float("nan") if np.isnan(sample.energy_j) else energy,
+        1.0,
+    )

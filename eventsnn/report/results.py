@@ -1,0 +1,137 @@
+"""``Results``: what ``simulate`` returns and a results file opens as."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventsnn.errors import InvalidRequest
+from eventsnn.results import ResultTable, read_results, write_results
+
+
+def distribution(values: NDArray) -> dict[str, float] | None:
+    """Mean, median, 95th percentile and maximum; None when there is nothing to describe."""
+    if len(values) == 0 or np.isnan(np.asarray(values, dtype=np.float64)).any():
+        return None
+    p50, p95 = np.percentile(values, [50, 95])
+    return {
+        "mean": float(np.mean(values)),
+        "p50": float(p50),
+        "p95": float(p95),
+        "max": float(np.max(values)),
+    }
+
+
+class Results:
+    """The outcome of a run.
+
+    Attributes
+    ----------
+    table : ResultTable
+        Everything per sample: scalars, counters, traces.
+    """
+
+    def __init__(self, table: ResultTable) -> None:
+        if not table.samples:
+            raise InvalidRequest("a run of zero samples has no results; give at least one sample")
+        self.table = table
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Results:
+        """Open a results file; see ``eventsnn.results.read_results`` for its errors."""
+        return cls(read_results(path))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a results file."""
+        write_results(path, self.table)
+
+    def __len__(self) -> int:
+        return len(self.table.samples)
+
+    def __repr__(self) -> str:
+        return f"<Results: {len(self)} samples, accuracy {self.accuracy}, digest {self.digest}>"
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """What was run."""
+        return self.table.configuration
+
+    @property
+    def digest(self) -> str:
+        """The run's digest, 32 hex digits."""
+        return self.table.digest
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """Whether each sample was decided right, shape (samples,); undecided is wrong."""
+        right: NDArray[np.bool_] = self.table.column("prediction") == self.table.column("label")
+        return right & (self.table.column("label") >= 0)
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of samples decided right; None when any label is unknown."""
+        return None if (self.table.column("label") < 0).any() else float(self.correct.mean())
+
+    @property
+    def latency_s(self) -> NDArray[np.float64]:
+        """Decision time minus the first event, seconds, shape (samples,)."""
+        return np.array([sample.latency_s for sample in self.table.samples])
+
+    def class_names(self) -> list[str]:
+        """Names of the classes, as the data set gave them."""
+        return list(self.configuration.get("class_names", []))
+
+    def select(self, chosen: NDArray[np.bool_]) -> Results:
+        """The samples marked in a mask of shape (samples,)."""
+        samples = tuple(s for s, keep in zip(self.table.samples, chosen, strict=True) if keep)
+        table = self.table
+        return Results(ResultTable(table.configuration, table.order, table.readout_scale, samples))
+
+    def summary(self) -> dict[str, Any]:
+        """Counts, accuracy and distributions, without configuration and digest."""
+        table = self.table
+        return {
+            "samples": len(self),
+            "accuracy": self.accuracy,
+            "synaptic_operations": distribution(table.column("synaptic_operations")),
+            "spikes": distribution(table.column("spikes")),
+            "input_events": distribution(table.column("input_events")),
+            "latency_s": distribution(self.latency_s),
+            "energy_j": distribution(table.column("energy_j")),
+            "decided_early": float(table.column("decided_early").mean()),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """The run as plain JSON values (design, section 9)."""
+        return {
+            **self.summary(),
+            "digest": self.digest,
+            "version": self.configuration.get("version"),
+            "configuration": self.configuration,
+        }
+
+    def to_json(self) -> str:
+        """``to_dict`` as JSON text."""
+        return json.dumps(self.to_dict())
+
+    def per_class(self) -> dict[str, dict[str, Any]]:
+        """``summary`` of each class that occurs, by class name."""
+        labels = self.table.column("label")
+        names = self.class_names()
+        classes = [int(label) for label in np.unique(labels) if label >= 0]
+        return {
+            names[c] if c < len(names) else str(c): self.select(labels == c).summary() for c in classes
+        }
+
+    def curve(self, rule: str = "margin", thresholds: NDArray | None = None) -> NDArray:
+        """Accuracy against latency, operations and energy for every threshold of an exit rule.
+
+        See ``eventsnn.report.curves.trade_off``.
+        """
+        from eventsnn.report.curves import trade_off
+
+        return trade_off(self.table, rule, thresholds)

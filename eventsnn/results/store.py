@@ -1,0 +1,214 @@
+"""Results on disk: a journal while a run is going, one HDF5 file when it is done.
+
+Each finished sample becomes a file of its own in ``RESULTS.h5.partial/``, written aside and renamed, so
+that a run killed at any moment loses at most the samples it was working on. When all are there the
+HDF5 file is assembled aside, renamed into place, and the journal removed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eventsnn.errors import InvalidFile, InvalidRequest
+from eventsnn.results.counters import COUNTERS
+from eventsnn.results.table import SCALAR_FIELDS, TRACE_FIELDS, ResultTable, SampleRecord
+
+FORMAT = "eventsnn-results"
+SCHEMA = 1
+# Where the data lie and who ran it say nothing about what was run.
+NOT_IDENTITY = ("data_path", "network_path", "version")
+
+
+def identity(configuration: dict[str, Any]) -> dict[str, Any]:
+    """The part of a configuration that two runs must share to be the same run."""
+    return {key: value for key, value in configuration.items() if key not in NOT_IDENTITY}
+
+
+def same_run(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two configurations describe the same run."""
+    return json.dumps(identity(one), sort_keys=True) == json.dumps(identity(other), sort_keys=True)
+
+
+def _require_same(found: dict[str, Any], wanted: dict[str, Any], where: Path) -> None:
+    if same_run(found, wanted):
+        return
+    one, other = identity(found), identity(wanted)
+    differing = sorted(k for k in one.keys() | other.keys() if one.get(k) != other.get(k))
+    details = "; ".join(f"{k}: {one.get(k)!r} there, {other.get(k)!r} now" for k in differing[:4])
+    raise InvalidRequest(
+        f"{where} holds the results of another run ({details}). Choose another output file, or remove it"
+    )
+
+
+class Journal:
+    """The samples of a run that are already done, on disk.
+
+    Parameters
+    ----------
+    path : path
+        The results file to be; the journal is the folder beside it.
+    table : ResultTable
+        The run's configuration, with no samples.
+
+    Raises
+    ------
+    InvalidRequest
+        The file or the journal belongs to a run of another configuration.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], table: ResultTable) -> None:
+        self.path = Path(path)
+        self.folder = self.path.with_name(self.path.name + ".partial")
+        self.table = table
+        self.done: dict[int, SampleRecord] = {}
+        if self.path.exists():
+            found = read_results(self.path)
+            _require_same(found.configuration, table.configuration, self.path)
+            self.done = {sample.index: sample for sample in found.samples}
+            return
+        if not self.path.parent.is_dir():
+            raise InvalidRequest(f"the folder of {self.path} does not exist; make it first")
+        header = self.folder / "configuration.json"
+        if header.exists():
+            _require_same(json.loads(header.read_text()), table.configuration, self.folder)
+            for file in sorted(self.folder.glob("sample-*.npz")):
+                record = _read_sample(file)
+                self.done[record.index] = record
+            return
+        self.folder.mkdir(exist_ok=True)
+        _replace(header, lambda partial: partial.write_text(json.dumps(table.configuration)))
+
+    def add(self, record: SampleRecord) -> None:
+        """Keep one finished sample."""
+        target = self.folder / f"sample-{record.index:09d}.npz"
+        _replace(target, lambda partial: _write_sample(partial, record))
+        self.done[record.index] = record
+
+    def close(self) -> ResultTable:
+        """Assemble the results file and remove the journal."""
+        samples = tuple(self.done[index] for index in sorted(self.done))
+        table = ResultTable(self.table.configuration, self.table.order, self.table.readout_scale, samples)
+        if not self.path.exists():
+            write_results(self.path, table)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return table
+
+    def discard(self) -> None:
+        """Remove a journal in which no sample was finished."""
+        if not self.done:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _replace(target: Path, write: Any) -> None:
+    partial = target.with_name(target.name + ".writing")
+    write(partial)
+    os.replace(partial, target)
+
+
+def _write_sample(path: Path, record: SampleRecord) -> None:
+    scalars = {name: np.array(getattr(record, name), dtype=kind) for name, kind in SCALAR_FIELDS.items()}
+    with path.open("wb") as file:
+        np.savez(
+            file, digest=np.array(record.digest), counters=record.counters, **scalars, **_prefixed(record.trace)
+        )
+
+
+def _prefixed(trace: dict[str, Any]) -> dict[str, Any]:
+    return {f"trace_{name}": trace[name] for name in TRACE_FIELDS}
+
+
+def _read_sample(path: Path) -> SampleRecord:
+    with np.load(path, allow_pickle=False) as data:
+        return SampleRecord(
+            **{name: data[name].item() for name in SCALAR_FIELDS},
+            counters=data["counters"],
+            trace={name: data[f"trace_{name}"] for name in TRACE_FIELDS},
+            digest=str(data["digest"]),
+        )
+
+
+def write_results(path: str | os.PathLike[str], table: ResultTable) -> None:
+    """Write a results file; an existing one is replaced only once the new one is whole."""
+    _replace(Path(path), lambda partial: _write_hdf5(partial, table))
+
+
+def _write_hdf5(path: Path, table: ResultTable) -> None:
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        file.attrs["format"] = FORMAT
+        file.attrs["schema"] = SCHEMA
+        file.attrs["digest"] = table.digest
+        file.attrs["configuration"] = json.dumps(table.configuration)
+        file.attrs["population_order"] = json.dumps(table.order)
+        file.attrs["readout_scale"] = table.readout_scale
+        for name in SCALAR_FIELDS:
+            file[f"samples/{name}"] = table.column(name)
+        file["samples/digest"] = np.array([s.digest for s in table.samples], dtype="S32")
+        for index, name in enumerate(COUNTERS):
+            file[f"populations/{name}"] = table.counter(index)
+        lengths = [len(s.trace["time_ps"]) for s in table.samples]
+        file["trace/start"] = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        for name in TRACE_FIELDS:
+            data = np.concatenate([s.trace[name] for s in table.samples])
+            file.create_dataset(f"trace/{name}", data=data, compression="gzip", shuffle=True)
+
+
+def read_results(path: str | os.PathLike[str]) -> ResultTable:
+    """Read a results file.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    InvalidFile
+        Not HDF5, another format or schema, or truncated.
+    """
+    import h5py
+
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no results file {path}; 'eventsnn run ... -o {path}' writes one")
+    try:
+        with h5py.File(path, "r") as file:
+            if file.attrs.get("format") != FORMAT or file.attrs.get("schema") != SCHEMA:
+                raise InvalidFile(
+                    f"{path}: format is {file.attrs.get('format')!r}, schema {file.attrs.get('schema')}; "
+                    f"a results file has {FORMAT!r}, schema {SCHEMA}. Results are written by 'eventsnn run'"
+                )
+            return _read_table(file)
+    except (OSError, KeyError, ValueError) as error:
+        if isinstance(error, InvalidFile):
+            raise
+        raise InvalidFile(
+            f"{path} cannot be read as eventsnn results: {error}. It may be truncated or another kind of "
+            "file; run 'eventsnn run' again"
+        ) from error
+
+
+def _read_table(file: Any) -> ResultTable:
+    scalars = {name: file[f"samples/{name}"][...] for name in SCALAR_FIELDS}
+    counters = np.stack([file[f"populations/{name}"][...] for name in COUNTERS], axis=-1)
+    start = file["trace/start"][...]
+    trace = {name: file[f"trace/{name}"][...] for name in TRACE_FIELDS}
+    digests = file["samples/digest"][...]
+    samples = tuple(
+        SampleRecord(
+            **{name: values[i].item() for name, values in scalars.items()},
+            counters=counters[i],
+            trace={name: rows[start[i] : start[i + 1]] for name, rows in trace.items()},
+            digest=digests[i].decode(),
+        )
+        for i in range(len(digests))
+    )
+    return ResultTable(
+        configuration=json.loads(file.attrs["configuration"]),
+        order=tuple(json.loads(file.attrs["population_order"])),
+        readout_scale=float(file.attrs["readout_scale"]),
+        samples=samples,
+    )

@@ -1,0 +1,100 @@
+"""What a run produced, sample by sample, as plain arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventsnn.results.digest import run_digest
+
+TRACE_FIELDS = ("time_ps", "readout", "synaptic_operations", "spikes", "energy_aj")
+
+
+@dataclass(frozen=True)
+class SampleRecord:
+    """One sample's outcome.
+
+    Attributes
+    ----------
+    index : int
+        Position in the sorted list of its data set.
+    label, prediction : int
+        -1 when unknown, or undecided.
+    first_event_ps, decision_time_ps : int
+        Picoseconds since the sample's start.
+    decided_early : bool
+        An exit rule stopped it before its full run ended.
+    input_events, synaptic_operations, spikes : int
+        Totals; ``spikes`` are those of all populations but the input.
+    energy_j : float
+        Joules up to the decision, NaN without an accelerator.
+    counters : int64 array, shape (populations, counters)
+        Columns as ``results.counters.COUNTERS``.
+    trace : dict of int64 arrays
+        ``TRACE_FIELDS``, one row per check; ``readout`` has shape (checks, classes).
+    digest : str
+        32 hex digits.
+    """
+
+    index: int
+    label: int
+    prediction: int
+    first_event_ps: int
+    decision_time_ps: int
+    decided_early: bool
+    input_events: int
+    synaptic_operations: int
+    spikes: int
+    energy_j: float
+    counters: NDArray[np.int64] = field(repr=False)
+    trace: dict[str, NDArray[np.int64]] = field(repr=False)
+    digest: str = ""
+
+    @property
+    def latency_s(self) -> float:
+        """Decision time minus the first event, seconds."""
+        return (self.decision_time_ps - self.first_event_ps) * 1e-12
+
+
+SCALAR_FIELDS: dict[str, str] = {
+    "index": "i8",
+    "label": "i8",
+    "prediction": "i8",
+    "first_event_ps": "i8",
+    "decision_time_ps": "i8",
+    "decided_early": "?",
+    "input_events": "i8",
+    "synaptic_operations": "i8",
+    "spikes": "i8",
+    "energy_j": "f8",
+}
+
+
+@dataclass(frozen=True)
+class ResultTable:
+    """A run: its configuration and its samples by index.
+
+    ``order`` names the rows of the counters, by rank; ``readout_scale`` is the logit per unit of the
+    readout, needed to score traces again.
+    """
+
+    configuration: dict[str, Any]
+    order: tuple[str, ...]
+    readout_scale: float
+    samples: tuple[SampleRecord, ...]
+
+    def column(self, name: str) -> NDArray:
+        """One scalar of every sample, in sample order."""
+        return np.array([getattr(sample, name) for sample in self.samples], dtype=SCALAR_FIELDS[name])
+
+    def counter(self, index: int) -> NDArray[np.int64]:
+        """One counter of every sample and population, shape (samples, populations)."""
+        return np.array([sample.counters[:, index] for sample in self.samples], dtype=np.int64)
+
+    @property
+    def digest(self) -> str:
+        """The run's digest: equal for equal runs, whatever the engine, workers or machine."""
+        return run_digest((sample.index, sample.digest) for sample in self.samples)

@@ -1,0 +1,266 @@
+"""``simulate``: run a network over samples, in this process or in several, and keep what is done."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any
+
+import eventsnn
+from eventsnn.decide import ExitRule, parse_rule
+from eventsnn.engine import ENGINES, Engine, RunOptions, SampleRun, make_engine, stimulus_from_events
+from eventsnn.engine.contract import output_scale
+from eventsnn.errors import InvalidRequest, NotYetSupported
+from eventsnn.hardware import Architecture, Mapping, Timing, load_architecture, map_network
+from eventsnn.hardware.energy import energy_joules
+from eventsnn.network import Network, load_network
+from eventsnn.report.results import Results
+from eventsnn.results import COLUMN, Journal, ResultTable, SampleRecord
+from eventsnn.run.samples import MemorySet, Samples, describe, open_samples, sample_indices
+
+SCHEDULES = ("event", "step")
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything a worker needs to run any sample; picklable."""
+
+    network: Network
+    architecture: Architecture | None
+    options: RunOptions
+    engine: str
+    samples: Samples
+
+    def mapping(self) -> Mapping | None:
+        """The network placed on the accelerator, if there is one."""
+        return None if self.architecture is None else map_network(self.network, self.architecture)
+
+    def make_engine(self) -> Engine:
+        """A fresh engine."""
+        return make_engine(self.engine, self.network, self.mapping(), self.options)
+
+    def run(self, engine: Engine, position: int) -> SampleRecord:
+        """Read and simulate the sample at a position."""
+        recording = self.samples[position]
+        stimulus = stimulus_from_events(recording.events, self.network, recording.name)
+        timing = None if self.architecture is None else Timing.of(self.architecture)
+        return record(engine.run(stimulus, recording.index), recording.label, timing)
+
+
+def record(run: SampleRun, label: int | None, timing: Timing | None) -> SampleRecord:
+    """A sample's run as a row of results."""
+    counters = run.counters
+    total = counters.sum(axis=0)
+    elapsed_s = (run.decision_time - run.first_event) * 1e-12
+    return SampleRecord(
+        index=run.index,
+        label=-1 if label is None else label,
+        prediction=run.prediction,
+        first_event_ps=run.first_event,
+        decision_time_ps=run.decision_time,
+        decided_early=run.decided_early,
+        input_events=int(total[COLUMN["input_events"]]),
+        synaptic_operations=int(total[COLUMN["synaptic_operations"]]),
+        spikes=int(total[COLUMN["spikes_positive"]] + total[COLUMN["spikes_negative"]]),
+        energy_j=float("nan") if timing is None else energy_joules(counters, timing, elapsed_s),
+        counters=counters,
+        trace={
+            "time_ps": run.trace.time,
+            "readout": run.trace.readout,
+            "synaptic_operations": run.trace.synaptic_operations,
+            "spikes": run.trace.spikes,
+            "energy_aj": run.trace.energy,
+        },
+        digest=run.digest,
+    )
+
+
+# A worker process keeps its job and engine here: one engine, many samples.
+_worker: dict[str, Any] = {}
+
+
+def _start_worker(job: Job) -> None:
+    _worker.update(job=job, engine=job.make_engine())
+
+
+def _run_in_worker(position: int) -> SampleRecord:
+    found: SampleRecord = _worker["job"].run(_worker["engine"], position)
+    return found
+
+
+def _run_here(job: Job, positions: list[int]) -> Iterator[SampleRecord]:
+    engine = job.make_engine()
+    for position in positions:
+        yield job.run(engine, position)
+
+
+def _run_in_processes(job: Job, positions: list[int], workers: int) -> Iterator[SampleRecord]:
+    """Samples as they finish. Spawned, not forked: progress threads and compiled code survive that."""
+    import multiprocessing
+
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(job,)) as pool:
+        waiting = iter(positions)
+        running: set[Future[SampleRecord]] = set()
+        try:
+            # A short queue per worker keeps them busy without holding every sample's future.
+            for position in waiting:
+                running.add(pool.submit(_run_in_worker, position))
+                if len(running) >= 4 * workers:
+                    done, running = wait(running, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        yield future.result()
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def make_job(
+    network: Network | str | os.PathLike[str],
+    data: Any,
+    hardware: str | os.PathLike[str] | Architecture | None = None,
+    exit: str | ExitRule | None = None,
+    schedule: str = "event",
+    engine: str = "compiled",
+    seed: int = 0,
+    split: str | None = None,
+    samples: int | None = None,
+    max_events: int = 10**9,
+) -> Job:
+    """Check a request and gather what its samples need; see ``simulate``."""
+    if schedule not in SCHEDULES:
+        raise InvalidRequest(f"schedule {schedule!r} is not known; allowed are {', '.join(SCHEDULES)}")
+    if schedule == "step":
+        raise NotYetSupported(
+            "the step schedule (threshold tested once per timestep) is not in this version; use "
+            "schedule='event'"
+        )
+    if engine not in ENGINES:
+        raise InvalidRequest(f"engine {engine!r} is not known; allowed are {', '.join(ENGINES)}")
+    if not -(2**63) <= seed < 2**63:
+        raise InvalidRequest(f"seed {seed} is not a 64-bit integer")
+    loaded = network if isinstance(network, Network) else load_network(network)
+    architecture = None if hardware is None else load_architecture(hardware)
+    options = RunOptions(exit_rule=parse_rule(exit), seed=seed, max_events=max_events)
+    job = Job(loaded, architecture, options, engine, open_samples(data, split, samples))
+    job.mapping()  # a network that does not fit is refused before anything is run
+    return job
+
+
+def configuration(job: Job) -> dict[str, Any]:
+    """What a job runs, as JSON values; equal for equal runs."""
+    architecture, rule = job.architecture, job.options.exit_rule
+    timing = None if architecture is None else Timing.of(architecture)
+    return {
+        "version": eventsnn.__version__,
+        "network": job.network.checksum,
+        "data": describe(job.samples),
+        "data_path": None if isinstance(job.samples, MemorySet) else str(job.samples.path),
+        "class_names": list(job.samples.class_names),
+        "hardware": None if architecture is None else architecture.name,
+        "architecture": None
+        if architecture is None
+        else architecture.model_dump(mode="json", by_alias=True, exclude_none=True),
+        "static_watts": 0.0 if timing is None else timing.static_watts,
+        "decision_latency_ps": 0 if timing is None else timing.decision,
+        "exit": "none" if rule is None else str(rule),
+        "schedule": "event",
+        "engine": job.engine,
+        "seed": job.options.seed,
+        "max_events": job.options.max_events,
+    }
+
+
+def simulate(
+    network: Network | str | os.PathLike[str],
+    data: Any,
+    hardware: str | os.PathLike[str] | Architecture | None = None,
+    exit: str | ExitRule | None = None,
+    schedule: str = "event",
+    engine: str = "compiled",
+    seed: int = 0,
+    workers: int = 1,
+    *,
+    split: str | None = None,
+    samples: int | None = None,
+    max_events: int = 10**9,
+    output: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Results:
+    """Run a network over samples, spike by spike.
+
+    Parameters
+    ----------
+    network : Network or path
+        A network, or the file of one.
+    data : str, RecordingSet, or sequence
+        ``KIND:PATH`` (``nmnist:``, ``cifar10-dvs:``), an opened set, or event arrays,
+        (events, label) pairs, ``Recording`` objects.
+    hardware : str, path or Architecture, optional
+        A preset's name or an architecture file; without it spikes take no time.
+    exit : str or ExitRule, optional
+        ``margin:0.3``, ``max-probability:0.9`` or ``none``.
+    schedule : str
+        ``event``; ``step`` is not in this version.
+    engine : str
+        ``compiled`` or ``reference`` (slow, readable; the same results).
+    seed : int
+        Of all random draws, which are keyed by (seed, sample).
+    workers : int
+        Processes; results do not depend on it. With more than one, a script must guard its main
+        module (``if __name__ == "__main__":``), as Python's ``multiprocessing`` asks.
+    split, samples : optional
+        Of a data set: its split, and how many recordings to take evenly from the sorted list.
+    max_events : int
+        Deliveries after which a sample ends with an error.
+    output : path, optional
+        Results file. Finished samples are kept beside it as they come; a run that was stopped goes on
+        from there.
+    progress : callable, optional
+        Called with (samples done, samples in all).
+
+    Returns
+    -------
+    Results
+
+    Raises
+    ------
+    EventsnnError
+        Bad input of any kind, in one message; see ``eventsnn.errors``.
+    """
+    if workers < 1:
+        raise InvalidRequest(f"workers is {workers}; it must be at least 1")
+    job = make_job(network, data, hardware, exit, schedule, engine, seed, split, samples, max_events)
+    table = ResultTable(configuration(job), job.network.order, output_scale(job.network), ())
+    journal = None if output is None else Journal(output, table)
+    done = {} if journal is None else journal.done
+    positions = [p for p, index in enumerate(sample_indices(job.samples)) if index not in done]
+    try:
+        for record_ in _records(job, positions, workers):
+            if journal is None:
+                done[record_.index] = record_
+            else:
+                journal.add(record_)
+            if progress is not None:
+                progress(len(done), len(job.samples))
+    except BaseException:
+        if journal is not None:
+            journal.discard()
+        raise
+    if journal is not None:
+        return Results(journal.close())
+    ordered = tuple(done[index] for index in sorted(done))
+    return Results(ResultTable(table.configuration, table.order, table.readout_scale, ordered))
+
+
+def _records(job: Job, positions: list[int], workers: int) -> Iterator[SampleRecord]:
+    if workers == 1 or len(positions) < 2:
+        return _run_here(job, positions)
+    return _run_in_processes(job, positions, min(workers, len(positions)))

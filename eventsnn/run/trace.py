@@ -1,0 +1,41 @@
+"""One sample on its accelerator, written as a timeline."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import Any
+
+from eventsnn.errors import InvalidRequest
+from eventsnn.run.simulate import make_job
+
+
+def write_sample_timeline(
+    network: Any,
+    data: Any,
+    hardware: Any,
+    sample: int,
+    output: str | os.PathLike[str],
+    split: str | None = None,
+    exit: Any = None,
+) -> None:
+    """Simulate one sample and write what every core did when; arguments as of ``simulate``.
+
+    Raises
+    ------
+    InvalidRequest
+        The data set has no such sample.
+    """
+    from eventsnn.engine import stimulus_from_events
+    from eventsnn.report.timeline import write_timeline
+
+    job = make_job(network, data, hardware, exit, split=split)
+    if not 0 <= sample < len(job.samples):
+        raise InvalidRequest(
+            f"sample {sample} does not exist; the data set has {len(job.samples)}, numbered from 0"
+        )
+    job = replace(job, options=replace(job.options, record_service=True))
+    recording = job.samples[sample]
+    stimulus = stimulus_from_events(recording.events, job.network, recording.name)
+    run = job.make_engine().run(stimulus, recording.index)
+    write_timeline(run, job.network, job.mapping(), output)
