@@ -1,5 +1,7 @@
 """The hardware path: compiled engine, reference engine and SimPy twin agree, and its laws hold."""
 
+from dataclasses import replace
+
 import hypothesis.strategies as st
 import networks
 import numpy as np
@@ -15,14 +17,14 @@ from eventsnn.engine.reference import ReferenceEngine
 from eventsnn.engine.twin import TwinEngine, TwinSample, priority
 from eventsnn.errors import DoesNotFit, EventLimitReached
 from eventsnn.hardware import map_network
-from eventsnn.hardware.architecture import parse_architecture
+from eventsnn.hardware.architecture import Actions, parse_architecture
 from eventsnn.hardware.mapping import stored_weights
 from eventsnn.network import Input, Network, Population, Projection, Rate, Readout, Signed
 from eventsnn.results.counters import COLUMN
 
 ENGINES = (CompiledEngine, ReferenceEngine, TwinEngine)
-ACTIONS = ("input", "serialise", "hop_x", "hop_y", "decode", "synapse", "multiply", "update", "fire", "decision")
-LIMIT = 3000
+ACTIONS = tuple(Actions.model_fields)
+LIMIT = 1500  # deliveries; signed neurons that toggle would go on for long
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -31,7 +33,7 @@ def quantity(value, unit):
 
 
 def architecture(mesh, neurons, weights, lanes, times, energies, jitter):
-    """An architecture document from plain numbers; ``jitter`` is (distribution, mean, deviation) by action."""
+    """An architecture from plain numbers; ``jitter`` is (distribution, mean, deviation) by action."""
     actions = {}
     for name in ACTIONS:
         actions[name] = {"energy": quantity(energies.get(name, 0), "aJ")}
@@ -127,15 +129,12 @@ def random_options(seed):
 
 
 def run_all(network, stimulus, mapping, options, engines=ENGINES, index=3):
-    """One run of each engine; all of them, or none, reach the event limit (then None is returned)."""
-    runs = []
-    for engine in engines:
-        try:
-            runs.append(engine(network, mapping, options).run(stimulus, index))
-        except EventLimitReached:
-            runs.append(None)
-    assert len({run is None for run in runs}) == 1
-    return None if runs[0] is None else runs
+    """One run of each engine, or None when the first finds the sample too long."""
+    try:
+        run = engines[0](network, mapping, options).run(stimulus, index)
+    except EventLimitReached:
+        return None
+    return [run, *(engine(network, mapping, options).run(stimulus, index) for engine in engines[1:])]
 
 
 def spike_table(run):
@@ -165,17 +164,333 @@ def assert_same_run(one, other):
         np.testing.assert_array_equal(np.sort(one.service), np.sort(other.service))
 
 
-def check_agreement(seed, kind, lazy, delays, on_chip=True):
-    """One random network, chip, stimulus and options on every engine; False where the draw is void."""
+def check_agreement(seed, kind, lazy, delays, on_chip=True, engines=ENGINES):
+    """One random network, chip, stimulus and options on every engine; None where there is nothing to run."""
     readout = seed % 4 != 0
     network = networks.random_network(seed, kind, delays, lazy, readout)
     mapping = random_mapping(seed + 1, network) if on_chip else None
     if on_chip and mapping is None:
         return None
     stimulus = networks.random_stimulus(seed + 2, network, events=30)
-    runs = run_all(network, stimulus, mapping, random_options(seed + 3))
+    runs = run_all(network, stimulus, mapping, random_options(seed + 3), engines)
     if runs is None:
         return None
     for run in runs[1:]:
         assert_same_run(runs[0], run)
     return mapping, runs
+
+
+def few(examples):
+    return settings(max_examples=examples, deadline=None, derandomize=True)
+
+
+def unwrap(found):
+    """What a helper found, or a new draw where it found nothing to run."""
+    assume(found is not None)
+    return found
+
+
+# -- the path by hand --------------------------------------------------------------------------------
+
+
+def two_layer_run(engine, neuron):
+    """Two input spikes at tick 100 through three hidden neurons on core 0 to two classes on core 1."""
+    network = Network(
+        [
+            Population("in", (1, 1, 2), Input()),
+            Population("hidden", (1, 1, 3), neuron),
+            Population("out", (1, 1, 2), Readout()),
+        ],
+        [
+            Projection("first", "in", "hidden", networks.Dense(np.array([[12, 0, 1], [0, 12, 12]]))),
+            Projection("second", "hidden", "out", networks.Dense(np.array([[1, 0], [0, 1], [2, 2]]))),
+        ],
+    )
+    times = {
+        "input": 10, "serialise": 20, "hop_x": 7, "hop_y": 30,
+        "decode": 5, "synapse": 3, "update": 2, "fire": 4,
+    }  # fmt: skip
+    mapping = map_network(network, architecture((1, 2), 9, 99, 2, times, {}, {}))
+    stimulus = Stimulus(np.array([100, 100]), np.array([0, 1]))
+    options = RunOptions(record_spikes=True, record_service=True)
+    return engine(network, mapping, options).run(stimulus)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_message_path_of_rate_neurons_by_hand(engine):
+    run = two_layer_run(engine, Rate(10))
+    assert spike_table(run).tolist() == [
+        [100, 0, 0, 1], [100, 0, 1, 1], [125, 1, 0, 1], [140, 1, 1, 1], [140, 1, 2, 1],
+    ]  # fmt: skip
+    # kind, core, rank, neuron, arrival, start, finish; 3 synapses on 2 lanes take 2 cycles of 3 + 2
+    assert sorted(run.service.tolist()) == [
+        (0, -1, 0, 0, 100, 100, 110), (0, -1, 0, 1, 100, 110, 120),
+        (0, 0, 1, 0, 129, 129, 149), (0, 0, 1, 1, 144, 149, 169), (0, 0, 1, 2, 144, 169, 189),
+        (1, 0, 0, 0, 110, 110, 125), (1, 0, 0, 1, 120, 125, 140),
+        (1, 1, 1, 0, 179, 179, 187), (1, 1, 1, 1, 199, 199, 207), (1, 1, 1, 2, 219, 219, 227),
+    ]  # fmt: skip
+    assert run.decision_time == 227
+    assert run.trace.readout[-1].tolist() == [3, 3]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_scans_of_signed_neurons_wait_like_messages_by_hand(engine):
+    run = two_layer_run(engine, Signed(10, levels=1))
+    assert spike_table(run).tolist() == [
+        [100, 0, 0, 1], [100, 0, 1, 1], [121, 1, 0, 1], [132, 1, 1, 1], [132, 1, 2, 1],
+    ]  # fmt: skip
+    assert sorted(run.service.tolist()) == [
+        (0, -1, 0, 0, 100, 100, 110), (0, -1, 0, 1, 100, 110, 120),
+        (0, 0, 1, 0, 140, 140, 160), (0, 0, 1, 1, 144, 160, 180), (0, 0, 1, 2, 144, 180, 200),
+        (1, 0, 0, 0, 110, 110, 121), (1, 0, 0, 1, 120, 121, 132),
+        (1, 1, 1, 0, 190, 190, 198), (1, 1, 1, 1, 210, 210, 218), (1, 1, 1, 2, 230, 230, 238),
+        (2, 0, 1, 3, 121, 132, 136), (2, 0, 1, 3, 132, 136, 140),
+    ]  # fmt: skip
+    assert run.decision_time == 238
+
+
+# -- agreement ---------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 3)] * 2, st.integers(0, 1), st.integers(-1, 2**31), *[SEEDS] * 2)))
+def test_priorities_order_as_the_tuple_of_law_2(fields):
+    keys = [EventKey(*values) for values in fields]
+    by_priority = sorted(keys, key=lambda key: (key.time, priority(key)))
+    assert by_priority == sorted(keys)
+    assert all(priority(key) > 1 for key in keys)
+
+
+@pytest.mark.parametrize("kind", ["signed", "rate", "mixed"])
+@few(10)
+@given(SEEDS, st.booleans(), st.booleans())
+def test_the_engines_agree_on_a_contended_chip(kind, seed, lazy, delays):
+    unwrap(check_agreement(seed, kind, lazy, delays))
+
+
+@few(10)
+@given(SEEDS, st.sampled_from(["signed", "rate", "mixed"]), st.booleans(), st.booleans())
+def test_the_engines_agree_without_a_chip(seed, kind, lazy, delays):
+    unwrap(check_agreement(seed, kind, lazy, delays, on_chip=False))
+
+
+def test_the_random_chips_split_layers_and_make_messages_wait():
+    split = by_row = waited = early = 0
+    for seed in range(30):
+        found = check_agreement(1001 * seed, "mixed", lazy=False, delays=False, engines=[CompiledEngine])
+        if found is None:
+            continue
+        mapping, (run, *_) = found
+        split += any(len(parts) > 1 for parts in mapping.parts.values())
+        by_row += any(len({part.y0 for part in parts}) > 1 for parts in mapping.parts.values())
+        at_cores = run.service[run.service["kind"] > 0]
+        waited += bool((at_cores["start"] > at_cores["arrival"]).any())
+        early += run.decided_early
+    assert split >= 15
+    assert min(by_row, early) >= 3
+    assert waited >= 10
+
+
+def test_the_twin_on_a_chip_reaches_the_event_limit_as_the_others_do():
+    network = networks.random_network(0, "rate")
+    mapping = place(network, ((8, 8), 10**4, 10**6, 4), {"decode": 10, "update": 5})
+    for engine in ENGINES:
+        with pytest.raises(EventLimitReached, match="more than max_events = 3 spikes"):
+            engine(network, mapping, RunOptions(max_events=3)).run(networks.random_stimulus(2, network))
+
+
+# -- the laws of hardware ----------------------------------------------------------------------------
+
+
+@few(8)
+@given(SEEDS, st.sampled_from(["signed", "rate", "mixed"]), st.booleans(), st.booleans())
+def test_an_accelerator_without_delay_gives_the_ideal_run(seed, kind, lazy, delays):
+    network = networks.random_network(seed, kind, delays, lazy)
+    mapping = unwrap(place(network, random_limits(np.random.default_rng(seed), network), {}))
+    stimulus = networks.random_stimulus(seed, network, events=30)
+    ideal = unwrap(run_all(network, stimulus, None, random_options(seed)))
+    chips = unwrap(run_all(network, stimulus, mapping, random_options(seed)))
+    for run in chips:
+        np.testing.assert_array_equal(spike_table(run), spike_table(ideal[0]))
+        assert run.digest == ideal[0].digest
+
+
+def rebuilt(network, projection=lambda p: p, population=lambda p: p):
+    return Network(
+        [population(item) for item in network.populations.values()],
+        [projection(item) for item in network.projections.values()],
+    )
+
+
+def without_currents(network):
+    """Biases only where they are charges at time 0."""
+
+    def projection(item):
+        takes_current = isinstance(network.populations[item.target].neuron, Rate)
+        return replace(item, bias=None) if takes_current else item
+
+    def population(item):
+        return replace(item, neuron=Readout()) if isinstance(item.neuron, Readout) else item
+
+    return rebuilt(network, projection, population)
+
+
+def slowed(network, factor):
+    """Projection delays and settle times times a factor."""
+
+    def population(item):
+        if not isinstance(item.neuron, Signed):
+            return item
+        return replace(item, neuron=replace(item.neuron, settle_time=item.neuron.settle_time * factor))
+
+    return rebuilt(network, lambda item: replace(item, delay=item.delay * factor), population)
+
+
+@few(8)
+@given(SEEDS, st.sampled_from(["signed", "rate", "mixed"]), st.integers(2, 50))
+def test_all_delays_times_k_give_all_times_times_k(seed, kind, k):
+    rng = np.random.default_rng(seed)
+    network = without_currents(networks.random_network(seed, kind, delays=True, lazy=True))
+    limits, times = random_limits(rng, network), random_times(rng)
+    mapping = unwrap(place(network, limits, times))
+    slow = slowed(network, k)
+    slow_mapping = place(slow, limits, {name: value * k for name, value in times.items()})
+    stimulus = networks.random_stimulus(seed, network, events=30)
+    slow_stimulus = Stimulus(stimulus.time * k, stimulus.neuron)
+    options = random_options(seed)
+    for engine in (CompiledEngine, TwinEngine):
+        (run,) = unwrap(run_all(network, stimulus, mapping, options, [engine]))
+        (slow_run,) = unwrap(run_all(slow, slow_stimulus, slow_mapping, options, [engine]))
+        np.testing.assert_array_equal(spike_table(run) * [k, 1, 1, 1], spike_table(slow_run))
+        np.testing.assert_array_equal(run.trace.time * k, slow_run.trace.time)
+        np.testing.assert_array_equal(run.trace.energy, slow_run.trace.energy)
+        np.testing.assert_array_equal(run.counters, slow_run.counters)
+        assert run.decision_time * k == slow_run.decision_time
+        service = run.service.copy()
+        for name in ("arrival", "start", "finish"):
+            service[name] *= k
+        np.testing.assert_array_equal(np.sort(service), np.sort(slow_run.service))
+
+
+@few(8)
+@given(SEEDS, st.integers(0, 500), st.integers(0, 500))
+def test_jitter_of_no_width_is_a_constant(seed, on_the_way, in_service):
+    """On ``serialise`` it adds to the way, as a projection delay does; on ``decode`` to the service."""
+    rng = np.random.default_rng(seed)
+    network = networks.random_network(seed, "mixed", lazy=True)
+    limits, times = random_limits(rng, network), random_times(rng)
+    jitter = {"serialise": ("normal", on_the_way, 0), "decode": ("gamma", in_service, 0)}
+    jittered = unwrap(place(network, limits, times, jitter=jitter))
+    longer = rebuilt(network, lambda item: replace(item, delay=item.delay + on_the_way))
+    constant = place(longer, limits, times | {"decode": times["decode"] + in_service})
+    stimulus = networks.random_stimulus(seed, network, events=30)
+    options = random_options(seed)
+    runs = unwrap(run_all(network, stimulus, jittered, options))
+    for run in unwrap(run_all(longer, stimulus, constant, options)):
+        assert_same_run(runs[0], run)
+
+
+@few(8)
+@given(SEEDS, st.booleans())
+def test_the_order_of_declaration_is_irrelevant(seed, on_chip):
+    rng = np.random.default_rng(seed)
+    network = networks.random_network(seed, "mixed", delays=True, lazy=True)
+    populations = list(network.populations.values())
+    projections = list(network.projections.values())
+    shuffled = Network(
+        [populations[i] for i in rng.permutation(len(populations))],
+        [projections[i] for i in rng.permutation(len(projections))],
+    )
+    mapping = random_mapping(seed, network) if on_chip else None
+    other = random_mapping(seed, shuffled) if on_chip else None
+    assume(not on_chip or mapping is not None)
+    assert (mapping and mapping.parts) == (other and other.parts)
+    stimulus = networks.random_stimulus(seed, network, events=30)
+    runs = unwrap(run_all(network, stimulus, mapping, random_options(seed)))
+    for run in unwrap(run_all(shuffled, stimulus, other, random_options(seed))):
+        assert_same_run(runs[0], run)
+
+
+def watched(sample):
+    """Run a twin sample; the time integral of the jobs present at each core, seen at SimPy's steps."""
+    present_time = dict.fromkeys(sample.cores, 0)
+    step = sample.env.step
+
+    def watch():
+        until = sample.env.peek()
+        if np.isfinite(until):
+            for core, queue in sample.cores.items():
+                in_service = not queue.get_queue  # an idle core waits for its queue
+                present_time[core] += (until - sample.env.now) * (len(queue.items) + in_service)
+        step()
+
+    sample.env.step = watch
+    return sample.run(), present_time
+
+
+def swept(jobs):
+    """The time integral of the number present, from arrivals and finishes."""
+    changes = sorted([(t, 1) for t in jobs["arrival"].tolist()] + [(t, -1) for t in jobs["finish"].tolist()])
+    total = present = last = 0
+    for time, change in changes:
+        total += present * (time - last)
+        present, last = present + change, time
+    assert present == 0
+    return total
+
+
+@few(8)
+@given(SEEDS, st.sampled_from(["signed", "rate", "mixed"]))
+def test_littles_law_and_first_come_first_served_at_every_core(seed, kind):
+    network = networks.random_network(seed, kind)
+    mapping = unwrap(random_mapping(seed, network))
+    stimulus = networks.random_stimulus(seed, network, events=30)
+    options = random_options(seed)
+    (run,) = unwrap(run_all(network, stimulus, mapping, options, [CompiledEngine]))
+    twin_run, seen = watched(TwinSample(TwinEngine(network, mapping, options), stimulus, 3))
+    assert twin_run.digest == run.digest
+    for core, present_time in seen.items():
+        jobs = run.service[(run.service["core"] == core) & (run.service["kind"] > 0)]
+        sojourns = int((jobs["finish"] - jobs["arrival"]).sum())
+        assert swept(jobs) == sojourns
+        assert present_time == sojourns
+        jobs = np.sort(jobs, order=["start", "finish"])
+        free = np.concatenate([[0], jobs["finish"][:-1]])
+        np.testing.assert_array_equal(jobs["start"], np.maximum(jobs["arrival"], free))
+        assert (np.diff(jobs["arrival"]) >= 0).all()
+
+
+def expected_messages(run, network, mapping):
+    """Messages each core must get from each rank: one for every spike and copy with a synapse there."""
+    expected = {}
+    for rank, copies in enumerate(destinations(network, mapping)):
+        emitted = np.bincount(run.spikes.neuron[run.spikes.rank == rank])
+        for projection, part in copies:
+            reaches = fan_out_in_part(network, projection, part)[: len(emitted)] > 0
+            place = (part.core, rank)
+            expected[place] = expected.get(place, 0) + int(emitted[reaches].sum())
+    return expected
+
+
+@few(8)
+@given(SEEDS, st.sampled_from(["signed", "rate", "mixed"]), st.booleans())
+def test_emitted_is_delivered_plus_in_flight(seed, kind, delays):
+    network = networks.random_network(seed, kind, delays)
+    mapping = unwrap(random_mapping(seed, network))
+    stimulus = networks.random_stimulus(seed, network, events=30)
+    options = random_options(seed)
+    (run,) = unwrap(run_all(network, stimulus, mapping, options, [CompiledEngine]))
+    sample = TwinSample(TwinEngine(network, mapping, options), stimulus, 3)
+    assert_same_run(run, sample.run())
+    sent, received = (run.counters[:, COLUMN[name]] for name in ("messages_sent", "messages_received"))
+    served = run.service[run.service["kind"] == 1]
+    landed = int((served["finish"] <= run.decision_time).sum())
+    assert received.sum() == landed
+    assert sent.sum() - received.sum() == sample.in_flight
+    serialised = run.service[run.service["kind"] == 0]
+    np.testing.assert_array_equal(np.bincount(serialised["rank"], minlength=len(sent)), sent)
+    expected = expected_messages(run, network, mapping)
+    assert sum(expected.values()) == sent.sum()
+    if not run.decided_early:
+        assert sample.in_flight == 0
+        for (core, rank), messages in expected.items():
+            assert messages == ((served["core"] == core) & (served["rank"] == rank)).sum()

@@ -11,7 +11,9 @@ import typer
 def convert(
     model: Annotated[Path, typer.Argument(help="A torch-saved module (torch.save(model, FILE)).")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Network file to write (.h5).")],
-    calibration: Annotated[str, typer.Option("--calibration", help="KIND:PATH of recordings to calibrate on.")],
+    calibration: Annotated[
+        str, typer.Option("--calibration", help="KIND:PATH of recordings to calibrate on.")
+    ],
     neuron: Annotated[str, typer.Option("--neuron", help="signed or rate.")] = "signed",
     split: Annotated[str, typer.Option("--split", help="Split of the calibration data.")] = "train",
     samples: Annotated[int, typer.Option("--samples", help="How many recordings to calibrate on.")] = 200,

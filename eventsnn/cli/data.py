@@ -52,7 +52,9 @@ def check(data: Annotated[str, typer.Argument(help="KIND:PATH")], split: Split =
 
 @app.command("emulate-cifar10-dvs")
 def emulate_cifar10_dvs(
-    images: Annotated[Path, typer.Argument(help="NumPy .npz with arrays 'images' (N, 32, 32, 3) and 'labels'.")],
+    images: Annotated[
+        Path, typer.Argument(help="NumPy .npz with arrays 'images' (N, 32, 32, 3) and 'labels'.")
+    ],
     folder: Annotated[Path, typer.Option("-o", "--output", help="Folder to write.")],
     seed: Annotated[int, typer.Option("--seed")] = 0,
 ) -> None:

@@ -16,13 +16,13 @@ def list_() -> None:
     from eventsnn.cli import show
     from eventsnn.hardware import load_architecture, preset_names
 
-    made = show.table("", "name", "cores", "lanes", "clock", "description")
+    made = show.table("", "name", "cores", "lanes a core", "clock")
     for name in preset_names():
         found = load_architecture(name)
         clock = f"{found.clock.value:g} {found.clock.unit}"
-        lanes = str(found.core.processing_elements.count())
-        made.add_row(name, str(found.cores), lanes, clock, found.description)
+        made.add_row(name, str(found.cores), str(found.core.processing_elements.count()), clock)
     show.print_table(made)
+    show.note("'eventsnn hardware show NAME' prints one with the source of every value")
 
 
 @app.command("show")
@@ -39,9 +39,7 @@ def show_(name: Annotated[str, typer.Argument(help="A preset's name or a YAML fi
 @app.command("check")
 def check(
     name: Annotated[str, typer.Argument(help="A preset's name or a YAML file.")],
-    network: Annotated[
-        Path | None, typer.Option("--network", help="Also place this network on it.")
-    ] = None,
+    network: Annotated[Path | None, typer.Option("--network", help="Also place this network on it.")] = None,
 ) -> None:
     """Check an architecture file, and whether a network fits it."""
     from eventsnn.cli import show

@@ -92,7 +92,7 @@ def _network(file: Path) -> tuple[dict[str, Any], list[tuple[str, ...]]]:
     from eventsnn.network.neurons import neuron_parameters
 
     network = load_network(file)
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for population in network:
         parameters = neuron_parameters(population.neuron)
         shown = ", ".join(
@@ -134,7 +134,12 @@ def _print_network(found: dict[str, Any], rows: list[tuple[str, ...]]) -> None:
     made = show.table("", "projection", "kind", "from", "to", "synapses", "weights")
     for name, item in found["projections"].items():
         made.add_row(
-            name, item["kind"], item["source"], item["target"], f"{item['synapses']:,}", f"{item['weights']:,}"
+            name,
+            item["kind"],
+            item["source"],
+            item["target"],
+            f"{item['synapses']:,}",
+            f"{item['weights']:,}",
         )
     show.print_table(made)
     made = show.table("", "metadata", "value")

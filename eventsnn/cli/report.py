@@ -21,9 +21,9 @@ def curve(
 
     rows = Results.load(results).curve(rule)
     if json_:
-        show.print_json(
-            {"rule": rule, "curve": [dict(zip(rows.dtype.names, row.tolist(), strict=True)) for row in rows]}
-        )
+        names = rows.dtype.names or ()
+        points = [dict(zip(names, row.tolist(), strict=True)) for row in rows]
+        show.print_json({"rule": rule, "curve": points})
         return
     made = show.table(
         f"{results}, exit rule {rule}: means over samples",
@@ -66,7 +66,9 @@ def timeline(
     data: Data,
     hardware: Annotated[str, typer.Option("--hardware", help="Accelerator: a preset's name or a YAML file.")],
     sample: Annotated[int, typer.Option("--sample", help="Position in the data set.")] = 0,
-    output: Annotated[Path, typer.Option("-o", "--output", help="JSON file to write.")] = Path("timeline.json"),
+    output: Annotated[Path, typer.Option("-o", "--output", help="JSON file to write.")] = Path(
+        "timeline.json"
+    ),
     split: Split = None,
     exit: Annotated[str, typer.Option("--exit", help="Exit rule, or none.")] = "none",
 ) -> None:

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-Data = Annotated[str, typer.Option("--data", help="KIND:PATH, e.g. nmnist:data/nmnist or cifar10-dvs:FOLDER.")]
+Data = Annotated[
+    str, typer.Option("--data", help="KIND:PATH, e.g. nmnist:data/nmnist or cifar10-dvs:FOLDER.")
+]
 Split = Annotated[str | None, typer.Option("--split", help="train, test or all.")]
 Hardware = Annotated[
     str | None, typer.Option("--hardware", help="Accelerator: a preset's name or a YAML file.")
@@ -31,9 +33,7 @@ def run(
     output: Annotated[Path, typer.Option("-o", "--output", help="Results file; resumed if it is there.")],
     split: Split = None,
     hardware: Hardware = None,
-    exit: Annotated[
-        str, typer.Option("--exit", help="margin:0.3, max-probability:0.9, or none.")
-    ] = "none",
+    exit: Annotated[str, typer.Option("--exit", help="margin:0.3, max-probability:0.9, or none.")] = "none",
     schedule: Annotated[str, typer.Option("--schedule", help="event (step: not in this version).")] = "event",
     engine: Annotated[str, typer.Option("--engine", help="compiled or reference.")] = "compiled",
     samples: Annotated[
@@ -88,6 +88,5 @@ def model_figures(hardware: str) -> str:
 
     architecture = load_architecture(hardware)
     return (
-        f"accelerator {architecture.name} is a model: times and energies are model figures, "
-        "not measurements"
+        f"accelerator {architecture.name} is a model: times and energies are model figures, not measurements"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from eventsnn.engine.contract import (
     Engine,
@@ -32,15 +32,15 @@ def make_engine(
     InvalidRequest
         No such engine.
     """
-    chosen: Any
     if name == "compiled":
-        from eventsnn.engine.compiled import CompiledEngine as chosen
-    elif name == "reference":
-        from eventsnn.engine.reference import ReferenceEngine as chosen
-    else:
-        raise InvalidRequest(f"engine {name!r} is not known; allowed are {', '.join(ENGINES)}")
-    engine: Engine = chosen(network, mapping, options)
-    return engine
+        from eventsnn.engine.compiled import CompiledEngine
+
+        return CompiledEngine(network, mapping, options)
+    if name == "reference":
+        from eventsnn.engine.reference import ReferenceEngine
+
+        return ReferenceEngine(network, mapping, options)
+    raise InvalidRequest(f"engine {name!r} is not known; allowed are {', '.join(ENGINES)}")
 
 
 __all__ = [

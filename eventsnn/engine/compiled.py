@@ -22,6 +22,7 @@ from eventsnn.engine.contract import (
 )
 from eventsnn.engine.failures import event_limit, overflow
 from eventsnn.engine.plan import (
+    CURRENT,
     HAS_CURRENT,
     KIND,
     KIND_RATE,
@@ -91,33 +92,26 @@ class CompiledEngine(Engine):
         scalar[k.PREDICTION] = -1
         scalar[k.WINDOW_END] = k.NEVER
         classes = self.network.populations[self.network.output].size
-        parts = len(plan.part_core)
+        neuron = np.zeros((neurons, k.NEURON_COLUMNS), dtype=np.int64)
+        neuron[:, k.CANDIDATE] = k.NEVER
+        rank = np.zeros((ranks, k.RANK_COLUMNS), dtype=np.int64)
+        rank[:, k.TOUCHED_START] = plan.population[:, SIZE]
+        rank[:, k.TEST_DUE] = k.NEVER
         return k.State(
             charge=self._initial.copy(),
             emitted=np.zeros(neurons, dtype=np.int32),
-            ordinal=np.zeros(neurons, dtype=np.int64),
             touched=np.zeros(neurons, dtype=np.uint8),
-            lost_reset=np.zeros(neurons, dtype=np.int64),
-            lost_clamp=np.zeros(neurons, dtype=np.int64),
             limit=self._limit.copy(),
-            candidate=np.full(neurons, k.NEVER, dtype=np.int64),
-            touched_start=plan.population[:, SIZE].copy(),
-            touched_stop=np.zeros(ranks, dtype=np.int64),
-            test_due=np.full(ranks, k.NEVER, dtype=np.int64),
-            budget=np.zeros(ranks, dtype=np.int64),
+            neuron=neuron,
+            rank=rank,
             counters=np.zeros((ranks, len(COUNTERS)), dtype=np.int64),
-            list_head=np.zeros(ranks, dtype=np.int64),
-            list_tail=np.zeros(ranks, dtype=np.int64),
-            list_length=np.zeros(ranks, dtype=np.int64),
             spikes=np.zeros((self._spike_capacity, 5), dtype=np.int64),
             pending=np.zeros((self._pending_capacity, 4), dtype=np.int64),
             crossings=np.zeros((self._pending_capacity, 3), dtype=np.int64),
             trace=np.zeros((self._trace_capacity, 4), dtype=np.int64),
             trace_readout=np.zeros((self._trace_capacity, classes), dtype=np.int64),
-            serialiser_busy=np.zeros(self._cores, dtype=np.int64),
-            core_busy=np.zeros(self._cores, dtype=np.int64),
-            part_count=np.zeros(parts, dtype=np.int64),
-            part_ready=np.zeros(parts, dtype=np.int64),
+            core=np.zeros((self._cores, k.CORE_COLUMNS), dtype=np.int64),
+            part=np.zeros((len(plan.part_core), k.PART_COLUMNS), dtype=np.int64),
             service=np.zeros((self._service_capacity, 7), dtype=np.int64),
             scalar=scalar,
         )
@@ -210,7 +204,10 @@ class CompiledEngine(Engine):
             charge={name: self._charge(state, name, s) for name, s in slices.items()},
             lost={
                 cause: {name: lost[s].copy() for name, s in slices.items()}
-                for cause, lost in (("hard_reset", state.lost_reset), ("clamp", state.lost_clamp))
+                for cause, lost in (
+                    ("hard_reset", state.neuron[:, k.LOST_RESET]),
+                    ("clamp", state.neuron[:, k.LOST_CLAMP]),
+                )
             },
             spikes=spikes,
             service=service,
@@ -223,7 +220,7 @@ class CompiledEngine(Engine):
         if row[HAS_CURRENT]:
             scalar = state.scalar
             now = min(scalar[k.LAST_TICK], scalar[k.INPUT_END])
-            quanta = self._plan.current[where].astype(np.int64)
+            quanta = self._plan.neuron[CURRENT, where].astype(np.int64)
             charge += _current_charge(quanta, row[PERIOD], now)
             if row[KIND] == KIND_RATE:
                 folded = min(scalar[k.WINDOW_START], scalar[k.INPUT_END])

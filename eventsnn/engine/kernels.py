@@ -22,11 +22,14 @@ from eventsnn.engine.plan import (
     CLAMP,
     CLAMPED,
     CORE,
+    CURRENT,
     DELAY,
     DESTINATION_START,
     DESTINATION_STOP,
     DIRECT,
+    EFFECTIVE_FAN_OUT,
     FAN_OUT,
+    FULL_FAN_OUT,
     GRADED,
     HARD,
     HAS_CURRENT,
@@ -44,7 +47,9 @@ from eventsnn.engine.plan import (
     MERGED,
     MULTISPIKE,
     OFFSET,
+    ON_HARDWARE,
     OUT_GROUP,
+    PART,
     PART_START,
     PART_STOP,
     PERIOD,
@@ -95,6 +100,10 @@ HOPS_X = COLUMN["hops_x"]
 HOPS_Y = COLUMN["hops_y"]
 MESSAGES_RECEIVED = COLUMN["messages_received"]
 
+# Only ``advance`` is called from Python: the rest needs no wrapper and no cache entry of its own, which
+# halves the time to compile and leaves one file to load.
+inner = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
 NEVER = np.int64(2**63 - 1)
 CHARGE_LIMIT = 2**31 - 1
 BLOCK_LANES = 64
@@ -110,6 +119,14 @@ RUNNING, DONE, DRAIN_SPIKES, GROW_TRACE, GROW_SPIKES, GROW_HEAP, GROW_SERVICE, O
     LAST_TICK, SETTLED, STOP_AT, PREDICTION, DECISION_TIME, EARLY, OUTPUT_CHANGED, WINDOW_START,
     WINDOW_END, BAD_RANK, BAD_NEURON, INPUT_END, SCALARS,
 ) = range(23)  # fmt: skip
+
+# Columns of State.neuron, State.rank, State.core and State.part.
+ORDINAL, LOST_RESET, LOST_CLAMP, CANDIDATE, NEURON_COLUMNS = range(5)
+(
+    TOUCHED_START, TOUCHED_STOP, TEST_DUE, BUDGET, LIST_HEAD, LIST_TAIL, LIST_LENGTH, RANK_COLUMNS,
+) = range(8)  # fmt: skip
+SERIALISER_BUSY, CORE_BUSY, CORE_COLUMNS = range(3)
+PART_TESTED, PART_READY, PART_COLUMNS = range(3)
 
 # Columns of State.pending: a binary heap ordered by the first three.
 P_TIME, P_RANK_NEURON, P_ORDINAL_DESTINATION, P_PAYLOAD = range(4)
@@ -133,41 +150,34 @@ class Settings(NamedTuple):
 
 
 class State(NamedTuple):
-    """All that changes during a sample, created for it. Per-neuron arrays are flat over ranks."""
+    """All that changes during a sample, created for it. Neurons are numbered flat over ranks.
 
-    charge: NDArray[np.int32]
-    emitted: NDArray[np.int32]
-    ordinal: NDArray[np.int64]
-    touched: NDArray[np.uint8]
-    lost_reset: NDArray[np.int64]
-    lost_clamp: NDArray[np.int64]
-    limit: NDArray[np.int32]
-    candidate: NDArray[np.int64]
-    touched_start: NDArray[np.int64]
-    touched_stop: NDArray[np.int64]
-    test_due: NDArray[np.int64]
-    budget: NDArray[np.int64]
-    counters: NDArray[np.int64]
-    list_head: NDArray[np.int64]
-    list_tail: NDArray[np.int64]
-    list_length: NDArray[np.int64]
+    Few arrays with named columns rather than many: every array of a tuple is passed to every kernel,
+    and the time to compile grows with their number.
+    """
+
+    charge: NDArray[np.int32]  # (neurons,)
+    emitted: NDArray[np.int32]  # (neurons,) summed payloads
+    touched: NDArray[np.uint8]  # (neurons,) delivered to since the last test
+    limit: NDArray[np.int32]  # (neurons,) charge from which a rate neuron needs a look
+    neuron: NDArray[np.int64]  # (neurons, NEURON_COLUMNS)
+    rank: NDArray[np.int64]  # (ranks, RANK_COLUMNS)
+    counters: NDArray[np.int64]  # (ranks, counters)
     spikes: NDArray[np.int64]  # (capacity, 5): time, rank, neuron, payload, next in the rank's list
-    pending: NDArray[np.int64]
-    crossings: NDArray[np.int64]
+    pending: NDArray[np.int64]  # (capacity, 4)
+    crossings: NDArray[np.int64]  # (capacity, 3)
     trace: NDArray[np.int64]  # (capacity, 4): time, synaptic operations, spikes, energy
-    trace_readout: NDArray[np.int64]
-    serialiser_busy: NDArray[np.int64]  # per core + 1
-    core_busy: NDArray[np.int64]
-    part_count: NDArray[np.int64]
-    part_ready: NDArray[np.int64]
-    service: NDArray[np.int64]
-    scalar: NDArray[np.int64]
+    trace_readout: NDArray[np.int64]  # (capacity, classes)
+    core: NDArray[np.int64]  # (cores + 1, CORE_COLUMNS); row 0 is the input port
+    part: NDArray[np.int64]  # (parts, PART_COLUMNS)
+    service: NDArray[np.int64]  # (capacity, 7)
+    scalar: NDArray[np.int64]  # (SCALARS,)
 
 
 # -- pending events: a binary heap on (time, rank and neuron, ordinal and destination) ---------------
 
 
-@njit(cache=True)
+@inner
 def _before(heap, i, j):
     """Whether entry i comes before entry j in the order of law 2."""
     if heap[i, 0] != heap[j, 0]:
@@ -177,13 +187,13 @@ def _before(heap, i, j):
     return heap[i, 2] < heap[j, 2]
 
 
-@njit(cache=True)
+@inner
 def _swap(heap, i, j):
     for k in range(heap.shape[1]):
         heap[i, k], heap[j, k] = heap[j, k], heap[i, k]
 
 
-@njit(cache=True)
+@inner
 def _heap_up(heap, i):
     while i > 0:
         parent = (i - 1) >> 1
@@ -193,7 +203,7 @@ def _heap_up(heap, i):
         i = parent
 
 
-@njit(cache=True)
+@inner
 def _heap_remove_first(heap, size):
     """Remove the first of ``size`` entries; it is left at ``size - 1``."""
     last = size - 1
@@ -211,7 +221,7 @@ def _heap_remove_first(heap, size):
         i = child
 
 
-@njit(cache=True)
+@inner
 def _push_pending(st, time, rank, neuron, ordinal, destination, stage, payload):
     size = st.scalar[PENDING]
     if size == len(st.pending):
@@ -228,13 +238,13 @@ def _push_pending(st, time, rank, neuron, ordinal, destination, stage, payload):
 # -- constant currents in closed form (law 3) --------------------------------------------------------
 
 
-@njit(cache=True)
+@inner
 def charge_of_current(quanta, period, time):
     """floor(quanta * time / period) without leaving 64 bits."""
     return quanta * (time // period) + (quanta * (time % period)) // period
 
 
-@njit(cache=True)
+@inner
 def first_tick_reaching(needed, quanta, period):
     """The smallest tick at which ``charge_of_current`` is at least ``needed``; quanta > 0."""
     whole = needed // quanta
@@ -242,10 +252,10 @@ def first_tick_reaching(needed, quanta, period):
     return whole * period + -((-rest * period) // quanta)
 
 
-@njit(cache=True)
+@inner
 def _current_since_window(plan, st, row, j, now, end):
     """Charge the current has delivered to neuron j since the window began."""
-    quanta = np.int64(plan.current[j])
+    quanta = np.int64(plan.neuron[CURRENT, j])
     if quanta == 0:
         return np.int64(0)
     period = row[PERIOD]
@@ -254,17 +264,17 @@ def _current_since_window(plan, st, row, j, now, end):
     return charge_of_current(quanta, period, upto) - charge_of_current(quanta, period, since)
 
 
-@njit(cache=True)
+@inner
 def _consider_crossing(plan, st, row, rank, j, earliest, end):
     """Queue the tick at which neuron j's current alone takes it to threshold, if in this window."""
-    quanta = np.int64(plan.current[j])
+    quanta = np.int64(plan.neuron[CURRENT, j])
     if quanta <= 0:
         return
     threshold = row[THRESHOLD] + row[STRICT]
     base = charge_of_current(quanta, row[PERIOD], min(st.scalar[WINDOW_START], end))
     needed = threshold - np.int64(st.charge[j]) + base
     tick = max(first_tick_reaching(needed, quanta, row[PERIOD]), earliest)
-    if tick >= st.scalar[WINDOW_END] or tick > end or tick >= st.candidate[j]:
+    if tick >= st.scalar[WINDOW_END] or tick > end or tick >= st.neuron[j, CANDIDATE]:
         return
     size = st.scalar[CROSSINGS]
     if size == len(st.crossings):
@@ -275,10 +285,10 @@ def _consider_crossing(plan, st, row, rank, j, earliest, end):
     st.crossings[size, 2] = 0
     _heap_up(st.crossings, size)
     st.scalar[CROSSINGS] = size + 1
-    st.candidate[j] = tick
+    st.neuron[j, CANDIDATE] = tick
 
 
-@njit(cache=True)
+@inner
 def _open_window(plan, st, start, window, end):
     """Fold the last window's current into the charges, and list who can cross in the next."""
     old = st.scalar[WINDOW_START]
@@ -292,7 +302,7 @@ def _open_window(plan, st, start, window, end):
             continue
         threshold = row[THRESHOLD] + row[STRICT]
         for j in range(row[OFFSET], row[OFFSET] + row[SIZE]):
-            quanta = np.int64(plan.current[j])
+            quanta = np.int64(plan.neuron[CURRENT, j])
             if quanta == 0:
                 continue
             at_start = charge_of_current(quanta, row[PERIOD], min(start, end))
@@ -306,16 +316,16 @@ def _open_window(plan, st, start, window, end):
                 return
             st.charge[j] = np.int32(value)
             st.limit[j] = np.int32(threshold - max(np.int64(0), at_end - at_start))
-            st.candidate[j] = NEVER
+            st.neuron[j, CANDIDATE] = NEVER
             if st.charge[j] >= st.limit[j]:
                 _consider_crossing(plan, st, row, rank, j, start, end)
-        st.budget[rank] = 0
+        st.rank[rank, BUDGET] = 0
 
 
 # -- spikes ------------------------------------------------------------------------------------------
 
 
-@njit(cache=True)
+@inner
 def mix(key):
     """One round of splitmix64: a counter-based random word."""
     key = np.uint64(key) + np.uint64(0x9E3779B97F4A7C15)
@@ -324,7 +334,7 @@ def mix(key):
     return key ^ (key >> np.uint64(31))
 
 
-@njit(cache=True)
+@inner
 def jitter_draw(table, seed_key, purpose, rank, neuron, ordinal, destination):
     """Extra ticks for one message, from an inverse-CDF table."""
     if len(table) == 1:
@@ -337,7 +347,7 @@ def jitter_draw(table, seed_key, purpose, rank, neuron, ordinal, destination):
     return table[np.int64(key >> np.uint64(11)) % len(table)]
 
 
-@njit(cache=True)
+@inner
 def _log_service(st, settings, kind, core, rank, neuron, arrival, start, finish):
     if not settings.log_service:
         return
@@ -355,25 +365,25 @@ def _log_service(st, settings, kind, core, rank, neuron, arrival, start, finish)
     st.scalar[SERVICES] = n + 1
 
 
-@njit(cache=True)
+@inner
 def _send(plan, st, settings, rank, neuron, payload, ordinal, ready):
     """Put every copy of a spike on its way."""
     row = plan.population[rank]
     timing = plan.timing
     for d in range(row[DESTINATION_START], row[DESTINATION_STOP]):
         to = plan.destination[d]
-        if plan.fan_out[to[FAN_OUT] + neuron] == 0:
+        if plan.fan_out[FULL_FAN_OUT, to[FAN_OUT] + neuron] == 0:
             continue
         arrival = ready + to[DELAY]
-        if plan.on_hardware:
-            part = plan.part_of[row[OFFSET] + neuron]
+        if plan.timing[ON_HARDWARE]:
+            part = plan.neuron[PART, row[OFFSET] + neuron]
             core = plan.part_core[part]
-            start = max(ready, st.serialiser_busy[core + 1])
+            start = max(ready, st.core[core + 1, SERIALISER_BUSY])
             service = timing[T_INPUT] if row[KIND] == KIND_INPUT else timing[T_SERIALISE]
-            st.serialiser_busy[core + 1] = start + service
+            st.core[core + 1, SERIALISER_BUSY] = start + service
             _log_service(st, settings, SERIALISED, core, rank, neuron, ready, start, start + service)
-            hops_x, hops_y = plan.hops_x[part, d], plan.hops_y[part, d]
-            extra = jitter_draw(plan.transit_jitter, settings.seed_key, 1, rank, neuron, ordinal, d)
+            hops_x, hops_y = plan.hops[0, part, d], plan.hops[1, part, d]
+            extra = jitter_draw(plan.jitter[0], settings.seed_key, 1, rank, neuron, ordinal, d)
             transit = hops_x * timing[T_HOP_X] + hops_y * timing[T_HOP_Y] + extra
             arrival = start + service + transit + to[DELAY]
             st.counters[rank, MESSAGES_SENT] += 1
@@ -382,7 +392,7 @@ def _send(plan, st, settings, rank, neuron, payload, ordinal, ready):
         _push_pending(st, arrival, rank, neuron, ordinal, d, 0, payload)
 
 
-@njit(cache=True)
+@inner
 def _emit(plan, st, settings, rank, neuron, payload, now, ready):
     """Record a spike and hand it on."""
     n = st.scalar[SPIKES]
@@ -404,20 +414,20 @@ def _emit(plan, st, settings, rank, neuron, payload, now, ready):
         st.counters[rank, SPIKES_NEGATIVE] += 1
     if rank == settings.output_rank:
         st.scalar[OUTPUT_CHANGED] = 1
-    ordinal = st.ordinal[row[OFFSET] + neuron]
-    st.ordinal[row[OFFSET] + neuron] = ordinal + 1
+    ordinal = st.neuron[row[OFFSET] + neuron, ORDINAL]
+    st.neuron[row[OFFSET] + neuron, ORDINAL] = ordinal + 1
     if row[DIRECT] == 0:
         _send(plan, st, settings, rank, neuron, payload, ordinal, ready)
         return
-    if st.list_length[rank] == 0:
-        st.list_head[rank] = n
+    if st.rank[rank, LIST_LENGTH] == 0:
+        st.rank[rank, LIST_HEAD] = n
     else:
-        st.spikes[st.list_tail[rank], 4] = n
-    st.list_tail[rank] = n
-    st.list_length[rank] += 1
+        st.spikes[st.rank[rank, LIST_TAIL], 4] = n
+    st.rank[rank, LIST_TAIL] = n
+    st.rank[rank, LIST_LENGTH] += 1
 
 
-@njit(cache=True)
+@inner
 def _fire_rate(plan, st, settings, rank, j, now, end):
     """Test one rate neuron; emit what its charge holds."""
     row = plan.population[rank]
@@ -430,7 +440,7 @@ def _fire_rate(plan, st, settings, rank, j, now, end):
         return
     spikes = np.int64(1)
     if row[HARD]:
-        st.lost_reset[j] += value - threshold
+        st.neuron[j, LOST_RESET] += value - threshold
         st.charge[j] = np.int32(-current)
     else:
         if row[MULTISPIKE]:
@@ -444,7 +454,7 @@ def _fire_rate(plan, st, settings, rank, j, now, end):
 # -- delivery: one spike's charge, one contiguous run at a time --------------------------------------
 
 
-@njit(cache=True)
+@inner
 def _add_run(charge, weights, a, b, length, payload):
     """charge[a:a+length] += payload * weights[b:b+length], in int32."""
     if payload == 1:
@@ -459,7 +469,7 @@ def _add_run(charge, weights, a, b, length, payload):
             charge[a + i] = np.int32(charge[a + i] + factor * weights[b + i])
 
 
-@njit(cache=True)
+@inner
 def _add_run_flagged(charge, weights, limit, a, b, length, payload):
     """The same; says whether any charge reached its limit."""
     flag = np.int32(0)
@@ -471,13 +481,13 @@ def _add_run_flagged(charge, weights, limit, a, b, length, payload):
     return flag != 0
 
 
-@njit(cache=True)
+@inner
 def _touch(touched, a, length):
     for i in range(length):
         touched[a + i] = 1
 
 
-@njit(cache=True)
+@inner
 def _clamp_run(plan, st, row, a, length, now, end):
     """Raise charges to the lower clamp, booking what that creates as negative loss."""
     for j in range(a, a + length):
@@ -486,11 +496,11 @@ def _clamp_run(plan, st, row, a, length, now, end):
             current = _current_since_window(plan, st, row, j, now, end)
         value = np.int64(st.charge[j]) + current
         if value < row[CLAMP]:
-            st.lost_clamp[j] += value - row[CLAMP]
+            st.neuron[j, LOST_CLAMP] += value - row[CLAMP]
             st.charge[j] = np.int32(row[CLAMP] - current)
 
 
-@njit(cache=True)
+@inner
 def _deliver_run(plan, st, settings, to, a, b, length, payload, now, end):
     """Add one run of charge to its targets; rate neurons are tested, signed ones marked."""
     kind = to[TARGET_KIND]
@@ -512,7 +522,7 @@ def _deliver_run(plan, st, settings, to, a, b, length, payload, now, end):
         _touch(st.touched, a, length)
 
 
-@njit(cache=True)
+@inner
 def _deliver_conv(plan, st, settings, to, neuron, payload, now, end):
     """A spike through a kernel: its existing rows, each one contiguous run if nothing cuts it."""
     columns, channels = to[SOURCE_X], to[SOURCE_C]
@@ -551,7 +561,7 @@ def _deliver_conv(plan, st, settings, to, neuron, payload, now, end):
         _widen_touched(st, to[TARGET], start, stop)
 
 
-@njit(cache=True)
+@inner
 def _deliver_dense(plan, st, settings, to, neuron, payload, now, end):
     row = plan.tables[to[TABLE_Y] + neuron, 0]
     a = plan.population[to[TARGET], OFFSET] + to[C0]
@@ -561,18 +571,18 @@ def _deliver_dense(plan, st, settings, to, neuron, payload, now, end):
         _widen_touched(st, to[TARGET], to[C0], to[C1])
 
 
-@njit(cache=True)
+@inner
 def _widen_touched(st, rank, start, stop):
-    st.touched_start[rank] = min(st.touched_start[rank], start)
-    st.touched_stop[rank] = max(st.touched_stop[rank], stop)
+    st.rank[rank, TOUCHED_START] = min(st.rank[rank, TOUCHED_START], start)
+    st.rank[rank, TOUCHED_STOP] = max(st.rank[rank, TOUCHED_STOP], stop)
 
 
-@njit(cache=True)
+@inner
 def _guard_overflow(plan, st, rank, payload):
     """Law 1: sweep max|V| before the deliveries still allowed could leave 32 bits."""
     row = plan.population[rank]
     size = abs(payload)
-    if st.budget[rank] < size:
+    if st.rank[rank, BUDGET] < size:
         largest = np.int64(0)
         worst = np.int64(0)
         for j in range(row[OFFSET], row[OFFSET] + row[SIZE]):
@@ -580,21 +590,21 @@ def _guard_overflow(plan, st, rank, payload):
             if value > largest:
                 largest = value
                 worst = j - row[OFFSET]
-        st.budget[rank] = (CHARGE_LIMIT - largest) // row[LARGEST_WEIGHT]
-        if st.budget[rank] < size:
+        st.rank[rank, BUDGET] = (CHARGE_LIMIT - largest) // row[LARGEST_WEIGHT]
+        if st.rank[rank, BUDGET] < size:
             st.scalar[STATUS] = OVERFLOW
             st.scalar[BAD_RANK] = rank
             st.scalar[BAD_NEURON] = worst
             return False
-    st.budget[rank] -= size
+    st.rank[rank, BUDGET] -= size
     return True
 
 
-@njit(cache=True)
+@inner
 def _deliver(plan, st, settings, d, neuron, payload, now, end):
     """Land one copy of a spike: count it, add its charge, test or schedule the test."""
     to = plan.destination[d]
-    fan_out = np.int64(plan.fan_out[to[FAN_OUT] + neuron])
+    fan_out = np.int64(plan.fan_out[FULL_FAN_OUT, to[FAN_OUT] + neuron])
     if fan_out == 0:
         return
     rank = to[TARGET]
@@ -606,7 +616,7 @@ def _deliver(plan, st, settings, d, neuron, payload, now, end):
         return
     counters = st.counters[rank]
     counters[SYNAPTIC_OPERATIONS] += fan_out
-    counters[EFFECTIVE] += plan.effective[to[FAN_OUT] + neuron]
+    counters[EFFECTIVE] += plan.fan_out[EFFECTIVE_FAN_OUT, to[FAN_OUT] + neuron]
     if payload != 1 and payload != -1:
         counters[MULTIPLICATIONS] += fan_out
     if to[TARGET_KIND] == KIND_RATE:
@@ -616,27 +626,27 @@ def _deliver(plan, st, settings, d, neuron, payload, now, end):
     else:
         _deliver_conv(plan, st, settings, to, neuron, payload, now, end)
     if to[TARGET_KIND] == KIND_SIGNED:
-        if st.test_due[rank] == NEVER:
-            st.test_due[rank] = now + plan.population[rank, SETTLE]
+        if st.rank[rank, TEST_DUE] == NEVER:
+            st.rank[rank, TEST_DUE] = now + plan.population[rank, SETTLE]
     elif to[TARGET_KIND] == KIND_READOUT:
         st.scalar[OUTPUT_CHANGED] = 1
 
 
-@njit(cache=True)
+@inner
 def _deliver_list(plan, st, settings, rank, now, end):
     """Deliver the spikes this rank emitted at this tick, by neuron, ordinals in order."""
-    length = st.list_length[rank]
+    length = st.rank[rank, LIST_LENGTH]
     if length == 0:
         return
     chosen = np.empty(length, dtype=np.int64)
-    n = st.list_head[rank]
+    n = st.rank[rank, LIST_HEAD]
     ascending = True
     for i in range(length):
         chosen[i] = n
         if i > 0 and st.spikes[n, 2] < st.spikes[chosen[i - 1], 2]:
             ascending = False
         n = st.spikes[n, 4]
-    st.list_length[rank] = 0
+    st.rank[rank, LIST_LENGTH] = 0
     if not ascending:
         neurons = np.empty(length, dtype=np.int64)
         for i in range(length):
@@ -651,25 +661,25 @@ def _deliver_list(plan, st, settings, rank, now, end):
                 return
 
 
-@njit(cache=True)
+@inner
 def _accept(plan, st, settings, rank, neuron, ordinal, d, now):
     """A message reaches its core; returns when its charge will land."""
     to = plan.destination[d]
     timing = plan.timing
-    cycles = -(-np.int64(plan.fan_out[to[FAN_OUT] + neuron]) // timing[T_LANES])
+    cycles = -(-np.int64(plan.fan_out[FULL_FAN_OUT, to[FAN_OUT] + neuron]) // timing[T_LANES])
     per_cycle = timing[T_SYNAPSE]
     if to[TARGET_KIND] == KIND_RATE:
         per_cycle += timing[T_UPDATE]
-    extra = jitter_draw(plan.service_jitter, settings.seed_key, 2, rank, neuron, ordinal, d)
+    extra = jitter_draw(plan.jitter[1], settings.seed_key, 2, rank, neuron, ordinal, d)
     core = to[CORE]
-    start = max(now, st.core_busy[core + 1])
+    start = max(now, st.core[core + 1, CORE_BUSY])
     finish = start + timing[T_DECODE] + cycles * per_cycle + extra
-    st.core_busy[core + 1] = finish
+    st.core[core + 1, CORE_BUSY] = finish
     _log_service(st, settings, DELIVERED, core, rank, neuron, now, start, finish)
     return finish
 
 
-@njit(cache=True)
+@inner
 def _deliver_pending(plan, st, settings, rank, now, end):
     """Handle the pending copies of this rank's spikes that are due at this tick."""
     while st.scalar[PENDING] > 0:
@@ -683,7 +693,7 @@ def _deliver_pending(plan, st, settings, rank, now, end):
         payload = st.pending[size - 1, P_PAYLOAD]
         d = (word >> 1) & ((1 << DESTINATION_BITS) - 1)
         ordinal = word >> (DESTINATION_BITS + 1)
-        if plan.on_hardware:
+        if plan.timing[ON_HARDWARE]:
             if word & 1 == 0:
                 finish = _accept(plan, st, settings, rank, neuron, ordinal, d, now)
                 if finish > now:
@@ -698,7 +708,7 @@ def _deliver_pending(plan, st, settings, rank, now, end):
 # -- tests and crossings (class 0) -------------------------------------------------------------------
 
 
-@njit(cache=True)
+@inner
 def _scan_block(charge, count, touched, a, b, lower, upper, levels):
     """(touched neurons, whether any neuron of the block is asked to emit); clears the marks."""
     tested = np.int32(0)
@@ -711,31 +721,31 @@ def _scan_block(charge, count, touched, a, b, lower, upper, levels):
     return tested, flag != 0
 
 
-@njit(cache=True)
+@inner
 def _occupy_cores(plan, st, settings, rank, now):
     """On an accelerator a test scans its touched neurons core by core, queued like a message."""
     row = plan.population[rank]
     timing = plan.timing
     for part in range(row[PART_START], row[PART_STOP]):
-        st.part_count[part] = 0
-    first = row[OFFSET] + st.touched_start[rank]
-    for j in range(first, row[OFFSET] + st.touched_stop[rank]):
+        st.part[part, PART_TESTED] = 0
+    first = row[OFFSET] + st.rank[rank, TOUCHED_START]
+    for j in range(first, row[OFFSET] + st.rank[rank, TOUCHED_STOP]):
         if st.touched[j]:
-            st.part_count[plan.part_of[j]] += 1
+            st.part[plan.neuron[PART, j], PART_TESTED] += 1
     for part in range(row[PART_START], row[PART_STOP]):
-        tested = st.part_count[part]
+        tested = st.part[part, PART_TESTED]
         if tested == 0:
-            st.part_ready[part] = now + timing[T_FIRE]
+            st.part[part, PART_READY] = now + timing[T_FIRE]
             continue
         core = plan.part_core[part]
-        start = max(now, st.core_busy[core + 1])
+        start = max(now, st.core[core + 1, CORE_BUSY])
         finish = start + -(-tested // timing[T_LANES]) * timing[T_UPDATE]
-        st.core_busy[core + 1] = finish
-        st.part_ready[part] = finish + timing[T_FIRE]
+        st.core[core + 1, CORE_BUSY] = finish
+        st.part[part, PART_READY] = finish + timing[T_FIRE]
         _log_service(st, settings, TESTED, core, rank, tested, now, start, finish)
 
 
-@njit(cache=True)
+@inner
 def _test_signed(plan, st, settings, rank, now):
     """Test every touched neuron of a signed population (law 9).
 
@@ -743,17 +753,17 @@ def _test_signed(plan, st, settings, rank, now):
     nothing, so only the touched ones are counted.
     """
     row = plan.population[rank]
-    st.test_due[rank] = NEVER
+    st.rank[rank, TEST_DUE] = NEVER
     lower, upper = np.int64(0), row[THRESHOLD]
     if st.scalar[SETTLED] == 0:
         lower -= row[HYSTERESIS_LOW]
         upper += row[HYSTERESIS_HIGH]
     levels, threshold, offset = row[LEVELS], row[THRESHOLD], row[OFFSET]
-    if plan.on_hardware:
+    if plan.timing[ON_HARDWARE]:
         _occupy_cores(plan, st, settings, rank, now)
-    start, stop = offset + st.touched_start[rank], offset + st.touched_stop[rank]
-    st.touched_start[rank] = row[SIZE]
-    st.touched_stop[rank] = 0
+    start, stop = offset + st.rank[rank, TOUCHED_START], offset + st.rank[rank, TOUCHED_STOP]
+    st.rank[rank, TOUCHED_START] = row[SIZE]
+    st.rank[rank, TOUCHED_STOP] = 0
     for a in range(start, stop, BLOCK_LANES):
         b = min(a + BLOCK_LANES, stop)
         tested, flagged = _scan_block(
@@ -771,7 +781,7 @@ def _test_signed(plan, st, settings, rank, now):
                 continue
             st.charge[j] = np.int32(value - payload * threshold)
             st.emitted[j] = np.int32(count + payload)
-            ready = st.part_ready[plan.part_of[j]] if plan.on_hardware else now
+            ready = st.part[plan.neuron[PART, j], PART_READY] if plan.timing[ON_HARDWARE] else now
             if row[GRADED]:
                 _emit(plan, st, settings, rank, j - offset, payload, now, ready)
             else:
@@ -780,7 +790,7 @@ def _test_signed(plan, st, settings, rank, now):
                     _emit(plan, st, settings, rank, j - offset, unit, now, ready)
 
 
-@njit(cache=True)
+@inner
 def _cross(plan, st, settings, rank, now, end):
     """Fire the neurons of this rank whose current takes them to threshold at this tick."""
     row = plan.population[rank]
@@ -791,9 +801,9 @@ def _cross(plan, st, settings, rank, now, end):
         _heap_remove_first(st.crossings, size)
         st.scalar[CROSSINGS] = size - 1
         j = row[OFFSET] + (st.crossings[size - 1, 1] & ((1 << NEURON_BITS) - 1))
-        if st.candidate[j] != now:
+        if st.neuron[j, CANDIDATE] != now:
             continue  # superseded by an earlier candidate, since recomputed
-        st.candidate[j] = NEVER
+        st.neuron[j, CANDIDATE] = NEVER
         before = st.emitted[j]
         _fire_rate(plan, st, settings, rank, j, now, end)
         if st.emitted[j] != before:
@@ -805,7 +815,7 @@ def _cross(plan, st, settings, rank, now, end):
 # -- checks and the trace ----------------------------------------------------------------------------
 
 
-@njit(cache=True)
+@inner
 def _count_current_updates(plan, st, now, end):
     for rank in range(len(plan.population)):
         row = plan.population[rank]
@@ -813,7 +823,7 @@ def _count_current_updates(plan, st, now, end):
             st.counters[rank, CURRENT_UPDATES] = row[BIASED_NEURONS] * (min(now, end) // row[PERIOD])
 
 
-@njit(cache=True)
+@inner
 def _fill_totals(plan, st, before, end):
     """Write the totals of the checks whose decision is out before the tick ``before``."""
     latency = plan.timing[T_DECISION]
@@ -837,7 +847,7 @@ def _fill_totals(plan, st, before, end):
         st.scalar[FILLED] = n + 1
 
 
-@njit(cache=True)
+@inner
 def _record_check(plan, st, settings, now, end):
     """Append the readout at this tick to the trace."""
     n = st.scalar[CHECKS]
@@ -847,7 +857,9 @@ def _record_check(plan, st, settings, now, end):
         if row[KIND] == KIND_READOUT:
             value = np.int64(st.charge[offset + k])
             if row[HAS_CURRENT]:
-                value += charge_of_current(np.int64(plan.current[offset + k]), row[PERIOD], min(now, end))
+                value += charge_of_current(
+                    np.int64(plan.neuron[CURRENT, offset + k]), row[PERIOD], min(now, end)
+                )
         else:
             value = np.int64(st.emitted[offset + k])
         st.trace_readout[n, k] = value
@@ -856,7 +868,7 @@ def _record_check(plan, st, settings, now, end):
     return st.trace_readout[n]
 
 
-@njit(cache=True)
+@inner
 def _check(plan, st, settings, now, end):
     """The exit check, last in its tick."""
     readout = _record_check(plan, st, settings, now, end)
@@ -876,7 +888,7 @@ def _check(plan, st, settings, now, end):
 # -- the loop ----------------------------------------------------------------------------------------
 
 
-@njit(cache=True)
+@inner
 def _run_tick(plan, st, settings, stimulus_time, stimulus_neuron, now):
     """Everything that happens at one tick, by rank and class."""
     end = stimulus_time[-1]
@@ -889,7 +901,7 @@ def _run_tick(plan, st, settings, stimulus_time, stimulus_neuron, now):
                 n += 1
             st.scalar[INPUT_NEXT] = n
         elif row[KIND] == KIND_SIGNED:
-            if st.test_due[rank] == now:
+            if st.rank[rank, TEST_DUE] == now:
                 _test_signed(plan, st, settings, rank, now)
         elif row[HAS_CURRENT]:
             _cross(plan, st, settings, rank, now, end)
@@ -901,7 +913,7 @@ def _run_tick(plan, st, settings, stimulus_time, stimulus_neuron, now):
             return
 
 
-@njit(cache=True)
+@inner
 def _next_tick(st, stimulus_time):
     tick = NEVER
     if st.scalar[INPUT_NEXT] < len(stimulus_time):
@@ -910,24 +922,24 @@ def _next_tick(st, stimulus_time):
         tick = min(tick, st.pending[0, P_TIME])
     if st.scalar[CROSSINGS] > 0:
         tick = min(tick, st.crossings[0, 0])
-    for rank in range(len(st.test_due)):
-        tick = min(tick, st.test_due[rank])
+    for rank in range(len(st.rank)):
+        tick = min(tick, st.rank[rank, TEST_DUE])
     return tick
 
 
-@njit(cache=True)
+@inner
 def _test_all(plan, st, now, only_biased):
     """Schedule a test of every neuron of the signed populations at this tick."""
     for rank in range(len(plan.population)):
         row = plan.population[rank]
         if row[KIND] == KIND_SIGNED and (row[TEST_AT_START] or not only_biased):
             _touch(st.touched, row[OFFSET], row[SIZE])
-            st.touched_start[rank] = 0
-            st.touched_stop[rank] = row[SIZE]
-            st.test_due[rank] = now
+            st.rank[rank, TOUCHED_START] = 0
+            st.rank[rank, TOUCHED_STOP] = row[SIZE]
+            st.rank[rank, TEST_DUE] = now
 
 
-@njit(cache=True)
+@inner
 def _finish(plan, st, settings, end):
     """Close the sample: last totals, and the decision of a run that no rule stopped."""
     if st.scalar[EARLY] == 0:

@@ -35,38 +35,30 @@ KIND_INPUT, KIND_SIGNED, KIND_RATE, KIND_READOUT = range(4)
 
 
 class Plan(NamedTuple):
-    """Read-only arrays. All int64 unless said.
+    """Read-only arrays; int64 unless said. Few, with named columns: see ``kernels.State``."""
 
-    population (ranks, POPULATION_COLUMNS); destination (destinations, DESTINATION_COLUMNS);
-    weights int32 flat; fan_out and effective int32, one value per destination and source neuron;
-    tables (rows, 4) = first target, taps, phase, first tap; phases (rows, 3) = offset in the block,
-    taps along y, taps along x; current int32 (neurons,); part_of int32 (neurons,) core part of each
-    neuron; part_core (parts,); hops_x, hops_y (parts, destinations); timing (9 times, processing elements); energy (counters,).
-    """
+    population: NDArray[np.int64]  # (ranks, POPULATION_COLUMNS)
+    destination: NDArray[np.int64]  # (destinations, DESTINATION_COLUMNS)
+    weights: NDArray[np.int32]  # flat
+    fan_out: NDArray[np.int32]  # (full or effective, destinations x source neurons)
+    tables: NDArray[np.int64]  # (rows, 4): first target, taps, phase, first tap
+    phases: NDArray[np.int64]  # (rows, 3): offset in the block, taps along y, taps along x
+    neuron: NDArray[np.int32]  # (current or core part, neurons)
+    part_core: NDArray[np.int64]  # (parts,)
+    hops: NDArray[np.int64]  # (x or y, parts, destinations)
+    timing: NDArray[np.int64]  # the accelerator's times, lanes, and whether there is one
+    energy: NDArray[np.int64]  # (counters,) attojoules per count
+    jitter: NDArray[np.int64]  # (transit or service, table length) inverse-CDF tables
 
-    population: NDArray[np.int64]
-    destination: NDArray[np.int64]
-    weights: NDArray[np.int32]
-    fan_out: NDArray[np.int32]
-    effective: NDArray[np.int32]
-    tables: NDArray[np.int64]
-    phases: NDArray[np.int64]
-    current: NDArray[np.int32]
-    part_of: NDArray[np.int32]
-    part_core: NDArray[np.int64]
-    hops_x: NDArray[np.int64]
-    hops_y: NDArray[np.int64]
-    on_hardware: bool
-    timing: NDArray[np.int64]
-    energy: NDArray[np.int64]
-    transit_jitter: NDArray[np.int64]
-    service_jitter: NDArray[np.int64]
 
+FULL_FAN_OUT, EFFECTIVE_FAN_OUT = range(2)
+CURRENT, PART = range(2)
 
 # Places in Plan.timing.
-(T_INPUT, T_SERIALISE, T_HOP_X, T_HOP_Y, T_DECODE, T_SYNAPSE, T_UPDATE, T_FIRE, T_DECISION, T_LANES) = range(
-    10
-)
+(
+    T_INPUT, T_SERIALISE, T_HOP_X, T_HOP_Y, T_DECODE, T_SYNAPSE, T_UPDATE, T_FIRE, T_DECISION,
+    T_LANES, ON_HARDWARE, TIMES,
+) = range(12)  # fmt: skip
 
 
 def ideal_parts(network: Network) -> dict[str, tuple[Part, ...]]:
@@ -297,35 +289,42 @@ def build_plan(network: Network, mapping: Mapping | None = None) -> Plan:
     def joined(arrays: list[NDArray], dtype: Any, empty: tuple[int, ...] = (0,)) -> NDArray:
         return np.concatenate(arrays).astype(dtype) if arrays else np.zeros(empty, dtype=dtype)
 
-    times = np.zeros(T_LANES + 1, dtype=np.int64)
-    times[T_LANES] = 1
-    if timing is not None:
-        times[:] = (
-            timing.input, timing.serialise, timing.hop_x, timing.hop_y, timing.decode, timing.synapse,
-            timing.update, timing.fire, timing.decision, timing.processing_elements,
-        )  # fmt: skip
     hops = np.zeros((2, len(part_core), len(rows)), dtype=np.int64)
     if mapping is not None:
         for i, source_core in enumerate(part_core):
             for j, row in enumerate(rows):
                 hops[:, i, j] = mapping.architecture.hops(source_core, row[CORE])
-    nothing = np.zeros(1, dtype=np.int64)
     return Plan(
         population=population,
         destination=destination,
         weights=joined(weights, np.int32),
-        fan_out=joined(fan_out, np.int32),
-        effective=joined(effective, np.int32),
+        fan_out=np.stack([joined(fan_out, np.int32), joined(effective, np.int32)]),
         tables=joined(tables, np.int64, (0, 4)),
         phases=joined(phases, np.int64, (0, 3)),
-        current=joined(current, np.int32),
-        part_of=joined(part_of, np.int32),
+        neuron=np.stack([joined(current, np.int32), joined(part_of, np.int32)]),
         part_core=np.array(part_core, dtype=np.int64),
-        hops_x=hops[0],
-        hops_y=hops[1],
-        on_hardware=mapping is not None,
-        timing=times,
+        hops=hops,
+        timing=_times(timing),
         energy=np.zeros(len(COUNTERS), dtype=np.int64) if timing is None else timing.energy,
-        transit_jitter=nothing if timing is None else timing.transit_jitter,
-        service_jitter=nothing if timing is None else timing.service_jitter,
+        jitter=_jitter_tables(timing),
     )
+
+
+def _times(timing: Timing | None) -> NDArray[np.int64]:
+    times = np.zeros(TIMES, dtype=np.int64)
+    times[T_LANES] = 1
+    if timing is not None:
+        times[:] = (
+            timing.input, timing.serialise, timing.hop_x, timing.hop_y, timing.decode, timing.synapse,
+            timing.update, timing.fire, timing.decision, timing.processing_elements, 1,
+        )  # fmt: skip
+    return times
+
+
+def _jitter_tables(timing: Timing | None) -> NDArray[np.int64]:
+    """Both tables at one length: a constant is the same at every index."""
+    if timing is None:
+        return np.zeros((2, 1), dtype=np.int64)
+    tables = (timing.transit_jitter, timing.service_jitter)
+    length = max(len(table) for table in tables)
+    return np.stack([np.broadcast_to(t, length) if len(t) == 1 else t for t in tables])

@@ -115,7 +115,11 @@ def _write_sample(path: Path, record: SampleRecord) -> None:
     scalars = {name: np.array(getattr(record, name), dtype=kind) for name, kind in SCALAR_FIELDS.items()}
     with path.open("wb") as file:
         np.savez(
-            file, digest=np.array(record.digest), counters=record.counters, **scalars, **_prefixed(record.trace)
+            file,
+            digest=np.array(record.digest),
+            counters=record.counters,
+            **scalars,
+            **_prefixed(record.trace),
         )
 
 

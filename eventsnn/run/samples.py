@@ -21,9 +21,7 @@ class MemorySet:
 
     def __init__(self, items: Iterable[Any]) -> None:
         self._recordings = [self._recording(item, index) for index, item in enumerate(items)]
-        self.labels = np.array(
-            [-1 if r.label is None else r.label for r in self._recordings], dtype=np.int64
-        )
+        self.labels = np.array([-1 if r.label is None else r.label for r in self._recordings], dtype=np.int64)
         self.class_names: tuple[str, ...] = ()
         self.indices = tuple(recording.index for recording in self._recordings)
         if len(set(self.indices)) != len(self.indices):

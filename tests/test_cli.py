@@ -1,0 +1,117 @@
+"""The command line as a user meets it: exit codes, messages, one JSON object."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from recordings import small_network, write_recordings
+
+
+def eventsnn(*arguments, cwd=None):
+    command = [sys.executable, "-m", "eventsnn", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    small_network().save(folder / "net.h5")
+    write_recordings(folder / "set")
+    return folder
+
+
+def test_run_prints_one_json_object_and_nothing_else(files, tmp_path):
+    done = eventsnn(
+        *("run", files / "net.h5", "--data", f"nmnist:{files / 'set'}", "--samples", 4),
+        *("--hardware", "event-conv-small", "--exit", "margin:0.5", "-o", tmp_path / "r.h5", "--json"),
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["samples"] == 4
+    assert found["configuration"]["exit"] == "margin:0.5"
+    assert (tmp_path / "r.h5").exists()
+
+
+def test_run_curve_report_timeline_and_inspect(files, tmp_path):
+    output = tmp_path / "r.h5"
+    data = f"nmnist:{files / 'set'}"
+    done = eventsnn(
+        "run",
+        files / "net.h5",
+        "--data",
+        data,
+        "-o",
+        output,
+        "--hardware",
+        "event-conv-large",
+        "--samples",
+        3,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "synaptic operations" in done.stdout
+    assert "model figures" in done.stderr
+    curve = eventsnn("curve", output, "--json")
+    assert len(json.loads(curve.stdout)["curve"]) > 5
+    assert "threshold" in eventsnn("curve", output).stdout
+    assert eventsnn("report", output, "-o", tmp_path / "page.html").returncode == 0
+    assert "<html" in (tmp_path / "page.html").read_text().lower()
+    timeline = eventsnn(
+        *("timeline", files / "net.h5", "--data", data, "--hardware", "event-conv-small"),
+        *("--sample", 1, "-o", tmp_path / "timeline.json"),
+    )
+    assert timeline.returncode == 0, timeline.stderr
+    json.loads((tmp_path / "timeline.json").read_text())
+    assert json.loads(eventsnn("inspect", files / "net.h5", "--json").stdout)["synapses"] > 0
+    assert "signed" in eventsnn("inspect", files / "net.h5").stdout
+    assert json.loads(eventsnn("inspect", output, "--json").stdout)["samples"] == 3
+    assert "120" in eventsnn("inspect", files / "set" / "3" / "00000.bin").stdout
+
+
+def test_hardware_and_data_commands(files):
+    assert "event-conv-small" in eventsnn("hardware", "list").stdout
+    assert "Davies" in eventsnn("hardware", "show", "event-conv-small").stdout
+    fits = eventsnn("hardware", "check", "event-conv-small", "--network", files / "net.h5")
+    assert "input port" in fits.stdout
+    assert "20 recordings" in eventsnn("data", "list", f"nmnist:{files / 'set'}").stdout
+    assert "all valid" in eventsnn("data", "check", f"nmnist:{files / 'set'}").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "nothing.h5", "--data", "nmnist:{set}", "-o", "r.h5"), "no network file"),
+        (("run", "{set}/0/00000.bin", "--data", "nmnist:{set}", "-o", "r.h5"), "cannot be read as"),
+        (("run", "{net}", "--data", "nmnist:/nowhere", "-o", "r.h5"), "/nowhere"),
+        (("run", "{net}", "--data", "frames:{set}", "-o", "r.h5"), "frames"),
+        (("run", "{net}", "--data", "nmnist:{set}", "--split", "half", "-o", "r.h5"), "half"),
+        (("run", "{net}", "--data", "nmnist:{set}", "--exit", "sure", "-o", "r.h5"), "allowed are margin"),
+        (("run", "{net}", "--data", "nmnist:{set}", "--hardware", "loihi9", "-o", "r.h5"), "presets are"),
+        (("run", "{net}", "--data", "nmnist:{set}", "--schedule", "step", "-o", "r.h5"), "step schedule"),
+        (("run", "{net}", "--data", "nmnist:{set}", "--fraction", "0", "-o", "r.h5"), "fraction"),
+        (("curve", "{net}"), "a results file has"),
+        (("inspect", "nothing.h5"), "no file"),
+        (
+            (
+                "timeline",
+                "{net}",
+                "--data",
+                "nmnist:{set}",
+                "--hardware",
+                "event-conv-small",
+                "--sample",
+                "99",
+            ),
+            "99",
+        ),
+        (("hardware", "check", "{set}/0/00000.bin"), "YAML"),
+    ],
+)
+def test_a_mistake_is_one_message_and_exit_code_2(files, tmp_path, arguments, message):
+    filled = [a.format(net=files / "net.h5", set=files / "set") for a in arguments]
+    done = eventsnn(*filled, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,106 @@
+"""Saved models are read without running what their file says."""
+
+import os
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+from eventsnn.convert import QCFS, load_model
+from eventsnn.errors import InvalidFile
+
+torch.set_num_threads(1)
+
+
+def every_module():
+    return nn.Sequential(
+        nn.Conv2d(2, 4, 3, padding="same"),
+        nn.BatchNorm2d(4),
+        QCFS(4),
+        nn.Sequential(nn.AvgPool2d(2), nn.Dropout2d(), nn.Identity()),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(4, 5, bias=False),
+        nn.BatchNorm1d(5),
+        nn.ReLU(),
+        nn.Linear(5, 2),
+    )
+
+
+def test_a_saved_model_comes_back_in_evaluation_mode(tmp_path):
+    model = every_module().train()
+    path = tmp_path / "model.pt"
+    torch.save(model, path)
+    before = set(torch.serialization.get_safe_globals())
+    found = load_model(path)
+    assert set(torch.serialization.get_safe_globals()) == before
+    assert not found.training and isinstance(found[2], QCFS) and found[2].levels == 4
+    x = torch.rand(3, 2, 6, 6)
+    assert torch.equal(found(x), model.eval()(x))
+
+
+class Foreign(nn.Module):
+    """Not a class that a file may name."""
+
+
+class Command:
+    """Runs a command when unpickled."""
+
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.target}",)
+
+
+REFUSED = {
+    "parameters": (lambda: every_module().state_dict(), r"a state_dict of \d+ tensors\) without its architecture"),
+    "checkpoint": (lambda: {"state": every_module().state_dict(), "epoch": 3}, r"a dictionary \(state, epoch\)"),
+    "tensor": (lambda: torch.ones(3), "holds a Tensor, no model"),
+    "own class": (lambda: nn.Sequential(Foreign()), r"needs the class .*Foreign.*build it in Python"),
+    "max pool": (lambda: nn.Sequential(nn.MaxPool2d(2)), r"MaxPool2d, which is not loaded.*Allowed are"),
+}
+
+
+@pytest.mark.parametrize(("build", "match"), REFUSED.values(), ids=REFUSED)
+def test_a_file_without_a_convertible_model_is_refused(tmp_path, build, match):
+    path = tmp_path / "model.pt"
+    torch.save(build(), path)
+    with pytest.raises(InvalidFile, match=match):
+        load_model(path)
+
+
+def test_a_file_that_runs_a_command_does_not_run_it(tmp_path):
+    path, target = tmp_path / "model.pt", tmp_path / "touched"
+    torch.save(Command(target), path)
+    with pytest.raises(InvalidFile, match=r"posix\.system|nt\.system"):
+        load_model(path)
+    path.write_bytes(pickle.dumps(Command(target), protocol=2))
+    with pytest.raises(InvalidFile, match="cannot be read|needs the class"):
+        load_model(path)
+    assert not target.exists()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_torchscript_is_refused(tmp_path):
+    path = tmp_path / "model.pt"
+    torch.jit.script(nn.Sequential(nn.ReLU())).save(path)
+    with pytest.raises(InvalidFile, match="is a TorchScript archive"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello world" * 100, b"PK\x03\x04", "half"], ids=str)
+def test_a_damaged_file_is_refused(tmp_path, content):
+    path = tmp_path / "model.pt"
+    if content == "half":
+        torch.save(every_module(), path)
+        content = path.read_bytes()[:3000]
+    path.write_bytes(content)
+    with pytest.raises(InvalidFile, match="truncated or another kind of file"):
+        load_model(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no model file .*missing.pt"):
+        load_model(tmp_path / "missing.pt")

@@ -1,0 +1,159 @@
+"""Architectures, mapping, energy."""
+
+import numpy as np
+import pytest
+import yaml
+from networks import random_network, random_stimulus
+from recordings import small_network
+
+from eventsnn.engine import make_engine
+from eventsnn.errors import DoesNotFit, InvalidHardware
+from eventsnn.hardware import Timing, load_architecture, map_network, preset_names
+from eventsnn.hardware.architecture import parse_architecture
+from eventsnn.hardware.energy import dynamic_energy_aj, energy_by_action, energy_joules
+from eventsnn.network import Dense, Input, Network, Population, Projection, Readout, Signed
+from eventsnn.results import COLUMN
+
+
+def preset(**changes):
+    """The small preset as a document, with some places changed: ``core__neurons__value=4``."""
+    data = load_architecture("event-conv-small").model_dump(mode="json", by_alias=True, exclude_none=True)
+    for path, value in changes.items():
+        *parents, last = path.split("__")
+        place = data
+        for name in parents:
+            place = place[name]
+        place[last] = value
+    return data
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_presets_state_unit_kind_and_source_of_every_value(name):
+    architecture = load_architecture(name)
+    assert Timing.of(architecture).static_watts > 0
+    for action in architecture.actions.model_dump(exclude_none=True).values():
+        for quantity in action.values():
+            assert quantity["unit"]
+            assert quantity["source"]
+            assert quantity["kind"] in ("published", "derived", "estimated", "assumed")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"clock__unit": "furlongs"}, "unit of frequency"),
+        ({"actions__synapse__energy__unit": "ns"}, "unit of energy"),
+        ({"actions__synapse__energy__value": -1}, "actions.synapse.energy.value"),
+        ({"actions__synapse__energy__value": float("nan")}, "actions.synapse.energy.value"),
+        ({"core__input_fifo__depth": 4}, "core.input_fifo.depth"),
+        ({"mesh__width": 0}, "mesh.width"),
+        ({"schema": 2}, "schema"),
+        ({"colour": "red"}, "colour"),
+        ({"core__processing_elements__value": 0.5}, "not a whole number"),
+    ],
+)
+def test_a_wrong_architecture_names_its_place(changes, message):
+    with pytest.raises(InvalidHardware, match=message):
+        parse_architecture(preset(**changes), "here")
+
+
+def test_files_are_read_and_unknown_names_refused(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(preset(name="mine")))
+    assert load_architecture(path).name == "mine"
+    path.write_text("a: [1")
+    with pytest.raises(InvalidHardware, match="not readable as YAML"):
+        load_architecture(path)
+    with pytest.raises(InvalidHardware, match="presets are event-conv-large, event-conv-small"):
+        load_architecture("loihi9")
+
+
+def covered(network, mapping, name):
+    """How often each neuron of a population lies in a part."""
+    times = np.zeros(network.populations[name].shape, dtype=int)
+    for part in mapping.parts[name]:
+        times[part.y0 : part.y1, :, part.c0 : part.c1] += 1
+    return times
+
+
+@pytest.mark.parametrize("neurons", [36, 40, 108, 12, 7])
+def test_every_neuron_lies_on_exactly_one_core_within_its_limits(neurons):
+    network = small_network()
+    architecture = parse_architecture(preset(core__neurons__value=neurons, mesh__width=30), "here")
+    mapping = map_network(network, architecture)
+    for population in network:
+        assert (covered(network, mapping, population.name) == 1).all()
+    cores = [part.core for parts in mapping.parts.values() for part in parts if part.core >= 0]
+    assert len(cores) == len(set(cores))
+    for part in mapping.parts["conv"]:
+        assert (part.y1 - part.y0) * 6 * (part.c1 - part.c0) <= neurons
+
+
+def test_what_does_not_fit_says_layer_limit_and_need():
+    network = small_network()
+    with pytest.raises(DoesNotFit, match=r"'conv' does not fit: one row of one channel has 6 neurons, .* 5"):
+        map_network(network, parse_architecture(preset(core__neurons__value=5), "here"))
+    with pytest.raises(DoesNotFit, match="'conv' does not fit: one channel needs 50 weights"):
+        map_network(network, parse_architecture(preset(core__weights__value=49), "here"))
+    with pytest.raises(DoesNotFit, match=r"needs 4 cores \(conv 3, out 1\), .* has 2"):
+        tight = preset(core__neurons__value=36, mesh__width=1, mesh__height=2)
+        map_network(network, parse_architecture(tight, "here"))
+
+
+def test_energy_is_counts_times_actions_plus_static_power():
+    timing = Timing.of(load_architecture("event-conv-small"))
+    counters = np.zeros((2, len(COLUMN)), dtype=np.int64)
+    counters[1, COLUMN["synaptic_operations"]] = 1000
+    counters[0, COLUMN["hops_x"]] = 10
+    assert dynamic_energy_aj(counters, timing) == 1000 * 12_600_000 + 10 * 3_000_000
+    assert energy_joules(counters, timing, 2.0) == pytest.approx(1.263e-8 + 2 * 0.8e-3)
+    table = energy_by_action(counters, timing)
+    assert table["synapse"].tolist() == [0.0, 1.26e-8]
+    assert sum(part.sum() for part in table.values()) == pytest.approx(1.263e-8)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_trace_holds_the_energy_of_the_counters(seed):
+    """The engine's running energy and the table agree at the end of a full run."""
+    network = random_network(seed, "signed")
+    mapping = map_network(network, load_architecture("event-conv-large"))
+    run = make_engine("compiled", network, mapping).run(random_stimulus(seed, network))
+    assert run.trace.energy[-1] == dynamic_energy_aj(run.counters, Timing.of(mapping.architecture))
+
+
+def test_a_message_takes_serialiser_hops_decode_and_synapse_cycles():
+    """One event to one core: 1 + 2 + ceil(20 / 8) cycles of 10 ns at tile 0."""
+    network = Network(
+        [Population("in", (1, 1, 1), Input()), Population("out", (1, 1, 20), Readout())],
+        [Projection("p", "in", "out", Dense(np.ones((1, 20), int)))],
+    )
+    from eventsnn.engine import Stimulus
+
+    mapping = map_network(network, load_architecture("event-conv-small"))
+    stimulus = Stimulus(np.array([1000]), np.array([0]))
+    run = make_engine("compiled", network, mapping).run(stimulus)
+    assert run.decision_time == 1000 + (1 + 2 + 3) * 10_000
+    both = Stimulus(np.array([1000, 1000]), np.array([0, 0]))
+    # The second waits one cycle for the serialiser, then for the core: 1 + 2 x (2 + 3) cycles.
+    assert make_engine("compiled", network, mapping).run(both).decision_time == 1000 + 11 * 10_000
+
+
+def test_spikes_of_a_test_leave_after_its_scan():
+    network = Network(
+        [
+            Population("in", (1, 1, 1), Input()),
+            Population("s", (1, 1, 10), Signed(10, 2)),
+            Population("z", (1, 1, 1), Readout()),
+        ],
+        [
+            Projection("1", "in", "s", Dense(np.array([[0] * 9 + [10]]))),
+            Projection("2", "s", "z", Dense(np.ones((10, 1), int))),
+        ],
+    )
+    from eventsnn.engine import Stimulus
+
+    mapping = map_network(network, load_architecture("event-conv-small"))
+    run = make_engine("compiled", network, mapping).run(Stimulus(np.array([0]), np.array([0])))
+    # Port 1, decode 2, synapses ceil(10/8) = 2; scan ceil(10/8) = 2, fire 1, serialise 1, one hop of
+    # 6.5 ns to the tile above, decode 2, synapse 1: cycles of 10 ns.
+    assert run.decision_time == (1 + 2 + 2 + 2 + 1 + 1 + 2 + 1) * 10_000 + 6_500

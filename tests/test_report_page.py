@@ -1,0 +1,247 @@
+"""The report page: complete, escaped, reproducible, and whole when parts are missing."""
+
+import re
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from networks import random_network
+
+from eventsnn.errors import InvalidRequest, MissingExtra
+from eventsnn.events import Recording
+from eventsnn.hardware import Timing
+from eventsnn.report import energy, sections
+from eventsnn.report.page import write_report
+from eventsnn.report.results import Results
+from eventsnn.report.si import percent, si
+from eventsnn.results import ResultTable
+from eventsnn.run.simulate import simulate
+
+pytest.importorskip("jinja2")
+pytest.importorskip("matplotlib")
+
+NETWORK = random_network(3, "signed", readout=True)
+HARDWARE = "event-conv-small"
+EVENT = np.dtype([("t", "<i8"), ("x", "<i2"), ("y", "<i2"), ("p", "?")])
+
+
+def recordings(labelled=True, n=12):
+    rng = np.random.default_rng(7)
+    height, width, _ = NETWORK.populations[NETWORK.input].shape
+    found = []
+    for index in range(n):
+        events = np.zeros(int(rng.integers(20, 60)), EVENT)
+        events["t"] = np.sort(rng.integers(0, 5000, len(events)))
+        events["x"] = rng.integers(0, width, len(events))
+        events["y"] = rng.integers(0, height, len(events))
+        found.append(Recording(events, index % 4 if labelled else None, index, f"sample {index}"))
+    return found
+
+
+def with_configuration(results, **changes):
+    table = results.table
+    configuration = {**table.configuration, **changes}
+    return Results(ResultTable(configuration, table.order, table.readout_scale, table.samples))
+
+
+@pytest.fixture(scope="module")
+def full():
+    return simulate(NETWORK, recordings(), hardware=HARDWARE)
+
+
+@pytest.fixture(scope="module")
+def stopped():
+    return simulate(NETWORK, recordings(), hardware=HARDWARE, exit="margin:0.3")
+
+
+def page_of(results, tmp_path, **options):
+    path = tmp_path / "report.html"
+    write_report(results, path, **options)
+    return path.read_text(encoding="utf-8")
+
+
+class Page(HTMLParser):
+    """Counts tags, collects identifiers, references and text; knows unclosed tags."""
+
+    VOID = frozenset({"meta", "br", "hr", "img", "link", "input"})
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.ids, self.tags, self.links, self.words = [], [], [], [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in self.VOID:
+            self.open.append(tag)
+        self.handle_startendtag(tag, attrs)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value)
+            elif name in ("src", "href", "xlink:href"):
+                self.links.append(value)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+def test_page_is_whole_and_needs_nothing_from_elsewhere(full, stopped, tmp_path):
+    text = page_of([stopped, full], tmp_path)
+    page = Page(text)
+    assert page.open == []
+    assert len(page.ids) == len(set(page.ids))
+    assert all(link.startswith("#") and link[1:] in page.ids for link in page.links)
+    assert all(target in page.ids for target in re.findall(r"url\(#([^)]*)\)", text))
+    addresses = set(re.findall(r"https?://[^\"' ]+", text))
+    assert addresses <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+    assert not {"script", "link", "img", "iframe"} & set(page.tags)
+    # Three trade-offs, two distributions, one energy plot a run, two of the layers.
+    assert page.tags.count("svg") == 9
+    assert "#0000a" not in text
+    assert "#0000b" not in text
+
+
+def test_same_results_same_bytes(full, stopped, tmp_path):
+    assert page_of([stopped, full], tmp_path) == page_of([stopped, full], tmp_path)
+
+
+def test_page_says_the_numbers(full, stopped, tmp_path):
+    text = Page(page_of([stopped, full], tmp_path)).text.replace("\u00a0", " ")
+    for run in (full, stopped):
+        summary = run.summary()
+        for name, unit in (("synaptic_operations", "SOP"), ("latency_s", "s"), ("energy_j", "J")):
+            assert f"mean {si(summary[name]['mean'], unit)}".replace("\u00a0", " ") in text
+        assert percent(summary["accuracy"]).replace("\u00a0", " ") in text
+        assert run.digest in text
+    assert "figures of a model" in text
+    assert "tile hop east-west, Davies et al. 2018, table 2" in text
+
+
+def test_energy_adds_up(full, stopped):
+    for run in (full, stopped):
+        found = energy.energy_of(run)
+        assert found.total == pytest.approx(run.table.column("energy_j").mean(), rel=1e-9)
+        assert found.static == pytest.approx(
+            Timing.of(energy.architecture_of(run)).static_watts * run.latency_s.mean()
+        )
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+@pytest.mark.parametrize("hardware", [None, HARDWARE])
+@pytest.mark.parametrize("exit_rule", [None, "margin:0.3"])
+def test_missing_parts_become_sentences(labelled, hardware, exit_rule, tmp_path):
+    run = simulate(NETWORK, recordings(labelled, 3), hardware=hardware, exit=exit_rule)
+    page = Page(page_of(run, tmp_path))
+    assert page.open == []
+    assert ("there is no energy" in page.text) == (hardware is None)
+    assert ("nothing to say by class" in page.text) == (not labelled)
+    assert ("every run here had an exit rule" in page.text) == (exit_rule is not None)
+    assert ("not every sample has a label" in page.text) == (exit_rule is None and not labelled)
+    # With labels: trade-offs of a full run, one more with energy. Then spread, energy, layers.
+    trade_offs = (2 + (hardware is not None)) * (labelled and exit_rule is None)
+    assert page.tags.count("svg") == trade_offs + 2 + (hardware is not None) + 2
+
+
+def test_one_sample(tmp_path):
+    run = simulate(NETWORK, recordings(n=1), hardware=HARDWARE)
+    assert Page(page_of(run, tmp_path)).open == []
+
+
+def test_text_of_others_is_escaped(full, tmp_path):
+    evil = "</title><script>alert('1')</script>"
+    names = [evil, "$a_1$", "\x00\x07", "猫"]
+    order = (evil, "_$x$\x01", *full.table.order[2:])
+    table = ResultTable(
+        {**full.configuration, "class_names": names, "data_path": f"/tmp/{evil}", "seed": evil},
+        order,
+        full.table.readout_scale,
+        full.table.samples,
+    )
+    other = with_configuration(full, data_path="/elsewhere/<i>")
+    text = page_of([Results(table), other], tmp_path, title=evil)
+    page = Page(text)
+    assert page.open == []
+    assert "script" not in page.tags
+    assert "i" not in page.tags
+    assert evil in page.text
+
+
+def test_run_labels_differ(full, stopped):
+    def labels(*runs):
+        return sections.run_labels(runs)
+
+    assert labels(full, stopped) == ["full run", "exit margin:0.3"]
+    assert labels(full, full) == ["full run (1)", "full run (2)"]
+    ideal = with_configuration(full, hardware=None)
+    assert labels(full, ideal) == ["full run, on event-conv-small", "full run, on no accelerator"]
+    other = with_configuration(full, seed=3)
+    assert labels(full, other) == ["full run, seed 0", "full run, seed 3"]
+
+
+def test_exit_run_is_compared_with_its_own_full_run(full, stopped):
+    assert sections.reference_of(stopped, [stopped, full]) is full
+    assert sections.reference_of(full, [stopped, full]) is None
+    assert sections.reference_of(stopped, [with_configuration(full, network="other")]) is None
+    assert "× the full run" in str(sections.headline([stopped, full], ["a", "b"]))
+
+
+def test_runs_of_different_samples_are_pointed_out(full, tmp_path):
+    some = full.select(np.arange(len(full)) < 5)
+    assert "do not cover the same samples" in Page(page_of([full, some], tmp_path)).text
+
+
+def test_binomial_interval():
+    low, high = sections.binomial_interval(48, 50)
+    assert (round(low, 4), round(high, 4)) == (0.8629, 0.9951)
+    assert sections.binomial_interval(0, 10)[0] == 0.0
+    assert sections.binomial_interval(10, 10)[1] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0, "J", "0 J"),
+        (50, "", "50"),
+        (1234.0, "J", "1.23 kJ"),
+        (62_000, "SOP", "62.0 kSOP"),
+        (999.9, "s", "1.00 ks"),
+        (0.001, "s", "1.00 ms"),
+        (0.0276, "s", "27.6 ms"),
+        (2.2e-5, "J", "22.0 µJ"),
+        (186e-12, "J", "186 pJ"),
+        (92.9, "", "92.9"),
+        (3e-21, "J", "0.00300 aJ"),
+        (5e15, "", "5000 T"),
+        (-1500, "V", "-1.50 kV"),
+        (None, "J", "–"),
+        (float("nan"), "J", "–"),
+    ],
+)
+def test_si(value, unit, text):
+    assert si(value, unit).replace("\u00a0", " ") == text
+
+
+def test_nothing_is_left_behind_on_failure(full, tmp_path, monkeypatch):
+    with pytest.raises(InvalidRequest, match="zero runs"):
+        write_report([], tmp_path / "report.html")
+    with pytest.raises(InvalidRequest, match="does not exist"):
+        write_report(full, tmp_path / "nowhere" / "report.html")
+    with pytest.raises(InvalidRequest, match="is a folder"):
+        write_report(full, tmp_path)
+    for module in ("jinja2", "matplotlib"):
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, module, None)
+            with pytest.raises(MissingExtra, match=r"install eventsnn\[report\]"):
+                write_report(full, tmp_path / "report.html")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,180 @@
+"""``simulate``: results, workers, resuming, curves, refusals."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import h5py
+import numpy as np
+import pytest
+from recordings import random_events, small_network, write_recordings
+
+import eventsnn
+from eventsnn.errors import InvalidEvents, InvalidExitRule, InvalidFile, InvalidRequest, NotYetSupported
+from eventsnn.report.results import Results
+from eventsnn.results import MODEL_COUNTERS
+
+HARDWARE = "event-conv-small"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_recordings(tmp_path_factory.mktemp("data") / "set")
+
+
+@pytest.fixture(scope="module")
+def full(folder):
+    return eventsnn.simulate(small_network(), f"nmnist:{folder}", hardware=HARDWARE)
+
+
+def test_results_have_the_promised_fields(full, tmp_path):
+    found = json.loads(full.to_json())
+    assert found.keys() == {
+        *("samples", "accuracy", "synaptic_operations", "spikes", "input_events", "latency_s"),
+        *("energy_j", "decided_early", "digest", "version", "configuration"),
+    }
+    assert found["samples"] == 20
+    assert found["synaptic_operations"].keys() == {"mean", "p50", "p95", "max"}
+    assert found["input_events"]["mean"] == 120
+    assert found["energy_j"]["mean"] > 0
+    full.save(tmp_path / "results.h5")
+    with h5py.File(tmp_path / "results.h5") as file:
+        assert file["samples/energy_j"].shape == (20,)
+        assert json.loads(file.attrs["configuration"])["hardware"] == HARDWARE
+        for name in MODEL_COUNTERS:
+            assert file[f"populations/{name}"].shape == (20, 3)
+    assert Results.load(tmp_path / "results.h5").to_dict() == full.to_dict()
+
+
+def test_an_ideal_run_has_no_energy(folder):
+    found = eventsnn.simulate(small_network(), f"nmnist:{folder}", samples=3).to_dict()
+    assert found["energy_j"] is None
+    assert found["samples"] == 3
+
+
+def test_engines_and_workers_give_one_digest(folder, full):
+    network, data = small_network(), f"nmnist:{folder}"
+    assert eventsnn.simulate(network, data, hardware=HARDWARE, workers=2).digest == full.digest
+    slow = eventsnn.simulate(network, data, hardware=HARDWARE, engine="reference", samples=4)
+    fast = eventsnn.simulate(network, data, hardware=HARDWARE, samples=4)
+    assert slow.digest == fast.digest
+
+
+@pytest.mark.parametrize("rule", ["margin", "max-probability"])
+def test_one_trace_gives_the_curve_of_separate_runs(folder, full, rule):
+    """Law 6 and C5: every column but the decision unit's own energy, which is counted apart."""
+    thresholds = np.array([0.1, 0.3, 0.6, 0.95])
+    curve = full.curve(rule, thresholds)
+    for row, threshold in zip(curve, thresholds, strict=True):
+        run = eventsnn.simulate(
+            small_network(), f"nmnist:{folder}", hardware=HARDWARE, exit=f"{rule}:{threshold}"
+        )
+        summary = run.summary()
+        assert row["accuracy"] == summary["accuracy"]
+        assert row["decided_early"] == summary["decided_early"]
+        assert row["synaptic_operations"] == summary["synaptic_operations"]["mean"]
+        assert row["latency_s"] == pytest.approx(summary["latency_s"]["mean"], rel=1e-12)
+        assert row["energy_j"] == pytest.approx(summary["energy_j"]["mean"], rel=1e-3)
+
+
+def test_a_curve_needs_a_full_run(folder):
+    stopped = eventsnn.simulate(small_network(), f"nmnist:{folder}", exit="margin:0.5", samples=2)
+    with pytest.raises(InvalidRequest, match="run again with --exit none"):
+        stopped.curve()
+
+
+RUN = """
+import sys
+sys.path.insert(0, sys.argv[3])
+import time
+import eventsnn
+from recordings import small_network
+
+def slowly(done, total):
+    print(done, flush=True)
+    time.sleep(0.05)
+
+eventsnn.simulate(small_network(), "nmnist:" + sys.argv[1], output=sys.argv[2], progress=slowly)
+"""
+
+
+def test_a_killed_run_goes_on_where_it_was(folder, tmp_path):
+    output = tmp_path / "results.h5"
+    command = [sys.executable, "-c", RUN, str(folder), str(output), os.path.dirname(__file__)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if int(line) == 7:
+            process.send_signal(signal.SIGKILL)
+            break
+    process.wait()
+    process.stdout.close()
+    assert not output.exists()
+    kept = list((tmp_path / "results.h5.partial").glob("sample-*.npz"))
+    assert 7 <= len(kept) < 20
+    before = {file: file.stat().st_mtime_ns for file in kept}
+    time.sleep(0.02)
+    seen = []
+    resumed = eventsnn.simulate(
+        small_network(), f"nmnist:{folder}", output=output, progress=lambda done, _: seen.append(done)
+    )
+    assert len(seen) == 20 - len(before)
+    assert resumed.digest == eventsnn.simulate(small_network(), f"nmnist:{folder}").digest
+    assert sorted(tmp_path.iterdir()) == [output]
+    again = eventsnn.simulate(small_network(), f"nmnist:{folder}", output=output)
+    assert again.digest == resumed.digest
+
+
+def test_results_of_another_run_are_not_touched(folder, tmp_path):
+    output = tmp_path / "results.h5"
+    eventsnn.simulate(small_network(), f"nmnist:{folder}", samples=2, output=output)
+    before = output.read_bytes()
+    with pytest.raises(InvalidRequest, match="holds the results of another run .*seed: 0 there, 1 now"):
+        eventsnn.simulate(small_network(), f"nmnist:{folder}", samples=2, seed=1, output=output)
+    assert output.read_bytes() == before
+
+
+def test_a_failed_run_leaves_nothing_behind(folder, tmp_path):
+    bad = [random_events(np.random.default_rng(0))[:0]]
+    with pytest.raises(InvalidEvents, match="there are no events"):
+        eventsnn.simulate(small_network(), bad, output=tmp_path / "results.h5")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_results_in_memory_keep_labels(folder):
+    rng = np.random.default_rng(5)
+    results = eventsnn.simulate(small_network(), [(random_events(rng), 4), (random_events(rng), 2)])
+    assert results.table.column("label").tolist() == [4, 2]
+    unlabelled = eventsnn.simulate(small_network(), [random_events(rng)])
+    assert unlabelled.accuracy is None
+    assert unlabelled.to_dict()["accuracy"] is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"exit": "margin:2"}, InvalidExitRule, "threshold 2.0; allowed is a number from 0 to 1"),
+        ({"exit": "sure:0.3"}, InvalidExitRule, "'sure:0.3' is not known; allowed are margin"),
+        ({"exit": "margin:x"}, InvalidExitRule, "'x' is not a number"),
+        ({"schedule": "step"}, NotYetSupported, "step schedule .* is not in this version"),
+        ({"schedule": "later"}, InvalidRequest, "allowed are event, step"),
+        ({"engine": "fast"}, InvalidRequest, "allowed are compiled, reference"),
+        ({"workers": 0}, InvalidRequest, "workers is 0"),
+        ({"samples": 0}, InvalidRequest, "allowed are 1 to 20"),
+        ({"samples": 21}, InvalidRequest, "allowed are 1 to 20"),
+        ({"output": "/nowhere/results.h5"}, InvalidRequest, "folder of .* does not exist"),
+    ],
+)
+def test_bad_requests_are_refused(folder, changes, error, message):
+    with pytest.raises(error, match=message):
+        eventsnn.simulate(small_network(), f"nmnist:{folder}", **changes)
+
+
+def test_a_truncated_results_file_is_refused(full, tmp_path):
+    path = tmp_path / "results.h5"
+    full.save(path)
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(InvalidFile, match="cannot be read as eventsnn results"):
+        Results.load(path)
