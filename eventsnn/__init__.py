@@ -53,7 +53,10 @@ def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'eventsnn' has no attribute {name!r}")
     module, attribute = _PUBLIC[name]
-    value = getattr(importlib.import_module(module), attribute)
+    value: Any = importlib.import_module(module)
+    # The room ``eventsnn.convert`` is itself callable: storing its function would hide the room.
+    if name != "convert":
+        value = getattr(value, attribute)
     globals()[name] = value
     return value
 

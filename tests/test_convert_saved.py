@@ -35,7 +35,9 @@ def test_a_saved_model_comes_back_in_evaluation_mode(tmp_path):
     before = set(torch.serialization.get_safe_globals())
     found = load_model(path)
     assert set(torch.serialization.get_safe_globals()) == before
-    assert not found.training and isinstance(found[2], QCFS) and found[2].levels == 4
+    assert not found.training
+    assert isinstance(found[2], QCFS)
+    assert found[2].levels == 4
     x = torch.rand(3, 2, 6, 6)
     assert torch.equal(found(x), model.eval()(x))
 
@@ -55,8 +57,14 @@ class Command:
 
 
 REFUSED = {
-    "parameters": (lambda: every_module().state_dict(), r"a state_dict of \d+ tensors\) without its architecture"),
-    "checkpoint": (lambda: {"state": every_module().state_dict(), "epoch": 3}, r"a dictionary \(state, epoch\)"),
+    "parameters": (
+        lambda: every_module().state_dict(),
+        r"a state_dict of \d+ tensors\) without its architecture",
+    ),
+    "checkpoint": (
+        lambda: {"state": every_module().state_dict(), "epoch": 3},
+        r"a dictionary \(state, epoch\)",
+    ),
     "tensor": (lambda: torch.ones(3), "holds a Tensor, no model"),
     "own class": (lambda: nn.Sequential(Foreign()), r"needs the class .*Foreign.*build it in Python"),
     "max pool": (lambda: nn.Sequential(nn.MaxPool2d(2)), r"MaxPool2d, which is not loaded.*Allowed are"),
@@ -77,7 +85,7 @@ def test_a_file_that_runs_a_command_does_not_run_it(tmp_path):
     with pytest.raises(InvalidFile, match=r"posix\.system|nt\.system"):
         load_model(path)
     path.write_bytes(pickle.dumps(Command(target), protocol=2))
-    with pytest.raises(InvalidFile, match="cannot be read|needs the class"):
+    with pytest.raises(InvalidFile, match=r"cannot be read|needs the class"):
         load_model(path)
     assert not target.exists()
 
@@ -102,5 +110,5 @@ def test_a_damaged_file_is_refused(tmp_path, content):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no model file .*missing.pt"):
+    with pytest.raises(FileNotFoundError, match=r"no model file .*missing\.pt"):
         load_model(tmp_path / "missing.pt")

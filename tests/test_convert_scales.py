@@ -21,7 +21,9 @@ def naive_ceiling(activations, levels):
     """The grid search written out."""
     x = activations[activations > 0]
     grid = [x.max() * (1 - 0.01 * k) for k in range(95)]
-    errors = [((x - np.clip(np.floor(x * levels / t + 0.5), 0, levels) * t / levels) ** 2).sum() for t in grid]
+    errors = [
+        ((x - np.clip(np.floor(x * levels / t + 0.5), 0, levels) * t / levels) ** 2).sum() for t in grid
+    ]
     return grid[int(np.argmin(errors))]
 
 
@@ -69,14 +71,22 @@ def test_levels_settle_time_and_hysteresis_reach_the_neurons():
     with torch.no_grad():
         model[0].weight.abs_()
     network = convert(
-        model, np.ones((2, 1, 4, 4)), levels=7, graded=True, settle_time_us=20, hysteresis=0.5, metadata={"a": 1}
+        model,
+        np.ones((2, 1, 4, 4)),
+        levels=7,
+        graded=True,
+        settle_time_us=20,
+        hysteresis=0.5,
+        metadata={"a": 1},
     )
     neuron = network.populations["conv2d_0"].neuron
     assert neuron == Signed(2**14, 7, True, 20 * 10**6, 2**13, 2**13, neuron.unit)
     record = network.metadata["conversion"]
-    assert network.metadata["a"] == 1 and record["layers"][0]["module"] == "0"
+    assert network.metadata["a"] == 1
+    assert record["layers"][0]["module"] == "0"
     assert record["layers"][0]["theta"][0] == pytest.approx(neuron.unit[0] * 7)
-    assert record["torch"] == torch.__version__ and record["calibration_samples"] == 2
+    assert record["torch"] == torch.__version__
+    assert record["calibration_samples"] == 2
     assert json.loads(json.dumps(record)) == record
 
 
@@ -146,7 +156,9 @@ def test_rate_weights_are_normalised_by_percentiles_of_non_zero_activations():
         x = torch.from_numpy(np.stack([event_counts(r.events, 8, 8) for r in data]) * 0.1)
         first = model[:2].double()(x).numpy()
     neuron = network.populations["conv2d_0"].neuron
-    assert isinstance(neuron, Rate) and neuron.reset == "soft" and neuron.multispike
+    assert isinstance(neuron, Rate)
+    assert neuron.reset == "soft"
+    assert neuron.multispike
     assert neuron.unit[0] * 20 == pytest.approx(np.percentile(first[first > 0], 99))
     weight = network.projections["input-conv2d_0"].synapses.weight
     wanted = model[0].weight.detach().numpy().transpose(2, 3, 1, 0) * 0.1 / neuron.unit[0] * 2**14
@@ -175,18 +187,28 @@ def test_rate_neurons_tend_to_the_models_ranking(bias):
     agreement = {}
     for spikes in (2, 100):
         network = convert(
-            model, data, "rate", input_scale=0.1, input_shape=(2, 8, 8), percentile=100, spikes_at_lambda=spikes
+            model,
+            data,
+            "rate",
+            input_scale=0.1,
+            input_shape=(2, 8, 8),
+            percentile=100,
+            spikes_at_lambda=spikes,
         )
         engine = make_engine("compiled", network)
         runs = [engine.run(stimulus_from_events(r.events, network)) for r in data]
         unit = network.populations["linear_6"].neuron.unit
         found = np.array([run.charge["linear_6"] for run in runs]) * unit
         agreement[spikes] = np.corrcoef(found.ravel(), logits.ravel())[0, 1]
-    activity = {n: np.array([{**r.counts, "linear_6": r.charge["linear_6"]}[n] for r in runs]) for n in runs[0].counts}
+    activity = {
+        n: np.array([{**r.counts, "linear_6": r.charge["linear_6"]}[n] for r in runs]) for n in runs[0].counts
+    }
     checks = layer_check(model, network, x * 0.1, activity)
     assert [check.neuron for check in checks] == ["rate", "rate", "readout"]
-    assert checks[0].correlation > 0.99 and checks[-1].correlation == pytest.approx(agreement[100])
-    assert agreement[100] > 0.95 and agreement[100] > agreement[2]
+    assert checks[0].correlation > 0.99
+    assert checks[-1].correlation == pytest.approx(agreement[100])
+    assert agreement[100] > 0.95
+    assert agreement[100] > agreement[2]
     assert np.mean(found.argmax(1) == logits.argmax(1)) >= 0.8
 
 

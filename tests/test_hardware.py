@@ -95,8 +95,8 @@ def test_what_does_not_fit_says_layer_limit_and_need():
         map_network(network, parse_architecture(preset(core__neurons__value=5), "here"))
     with pytest.raises(DoesNotFit, match="'conv' does not fit: one channel needs 50 weights"):
         map_network(network, parse_architecture(preset(core__weights__value=49), "here"))
+    tight = preset(core__neurons__value=36, mesh__width=1, mesh__height=2)
     with pytest.raises(DoesNotFit, match=r"needs 4 cores \(conv 3, out 1\), .* has 2"):
-        tight = preset(core__neurons__value=36, mesh__width=1, mesh__height=2)
         map_network(network, parse_architecture(tight, "here"))
 
 

@@ -131,7 +131,7 @@ def test_results_of_another_run_are_not_touched(folder, tmp_path):
     output = tmp_path / "results.h5"
     eventsnn.simulate(small_network(), f"nmnist:{folder}", samples=2, output=output)
     before = output.read_bytes()
-    with pytest.raises(InvalidRequest, match="holds the results of another run .*seed: 0 there, 1 now"):
+    with pytest.raises(InvalidRequest, match=r"holds the results of another run .*seed: 0 there, 1 now"):
         eventsnn.simulate(small_network(), f"nmnist:{folder}", samples=2, seed=1, output=output)
     assert output.read_bytes() == before
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from eventsnn.events import RecordingSet
+    from eventsnn.network import Network
 
 
 def convert(
@@ -29,6 +33,15 @@ def convert(
     hysteresis: Annotated[
         float, typer.Option("--hysteresis", help="Hysteresis of signed neurons, in levels.")
     ] = 0.0,
+    graded: Annotated[
+        bool, typer.Option("--graded", help="Signed neurons emit one payload instead of unit spikes.")
+    ] = False,
+    scales: Annotated[
+        str, typer.Option("--scales", help="Scale of ReLU layers: one a layer, or one a channel.")
+    ] = "layer",
+    percentile: Annotated[
+        float, typer.Option("--percentile", help="Rate neurons: of the non-zero activations.")
+    ] = 99.9,
 ) -> None:
     """Convert a trained network to a spiking one and compare it layer by layer."""
     from eventsnn.cli import show
@@ -47,25 +60,44 @@ def convert(
         input_scale=input_scale,
         settle_time_us=settle_time_us,
         hysteresis=hysteresis,
+        graded=graded,
+        scales=scales,
+        percentile=percentile,
         metadata={"model": model.name},
     )
+    activity = None if neuron == "signed" else simulated_counts(network, recordings)
+    checks = layer_check(trained, network, recordings, activity)
     network.save(output)
     made = show.table(
-        f"{model} -> {output}: integer network against the original, {len(recordings)} recordings",
-        "population",
-        "mean difference",
-        "largest",
-        "correlation",
-        "saturated",
+        "population", "neuron", "mean activation", "mean difference", "largest", "correlation", "saturated"
     )
-    if neuron == "signed":
-        for check in layer_check(trained, network, recordings):
-            made.add_row(
-                check.population,
-                f"{check.mean_difference:.4g}",
-                f"{check.largest_difference:.4g}",
-                f"{check.correlation:.4f}",
-                show.percent(check.saturated),
-            )
-        show.print_table(made)
+    for check in checks:
+        made.add_row(
+            check.name,
+            check.neuron,
+            f"{check.mean_activation:.4g}",
+            f"{check.mean_difference:.4g}",
+            f"{check.largest_difference:.4g}",
+            f"{check.correlation:.4f}",
+            show.percent(check.saturated),
+        )
+    count = f"{len(recordings)} recordings"
+    show.print_table(made, f"{model} -> {output}: converted network against the original, {count}")
     show.note(f"wrote {output}: {network!r}")
+
+
+def simulated_counts(network: Network, recordings: RecordingSet) -> dict[str, Any]:
+    """Final spike counts and charges of every population, one row per recording."""
+    import numpy as np
+
+    from eventsnn.engine import make_engine, stimulus_from_events
+    from eventsnn.network import Readout
+
+    engine = make_engine("compiled", network)
+    rows: dict[str, list[Any]] = {population.name: [] for population in network}
+    for recording in recordings:
+        run = engine.run(stimulus_from_events(recording.events, network, recording.name), recording.index)
+        for population in network:
+            kept = run.charge if isinstance(population.neuron, Readout) else run.counts
+            rows[population.name].append(kept[population.name])
+    return {name: np.stack(values) for name, values in rows.items()}

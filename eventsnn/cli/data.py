@@ -24,15 +24,12 @@ def list_(
     from eventsnn.events import open_dataset
 
     found = open_dataset(data, split)
-    made = show.table(
-        f"{data}: {len(found)} recordings, {found.width} x {found.height} pixels, split {found.split}",
-        "class",
-        "recordings",
-    )
+    made = show.table("class", "recordings")
     for label in np.unique(found.labels):
         name = found.class_names[label] if 0 <= label < len(found.class_names) else "unknown"
         made.add_row(str(name), str(int((found.labels == label).sum())))
-    show.print_table(made)
+    size = f"{found.width} x {found.height} pixels"
+    show.print_table(made, f"{data}: {len(found)} recordings, {size}, split {found.split}")
 
 
 @app.command("check")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -30,7 +30,7 @@ def demo(
     if json_:
         show.print_json(outcome.to_dict())
     else:
-        _print_outcome(outcome.stopped, outcome.full, f"exit rule {DEMO_EXIT}")
+        _print_outcome(outcome.stopped, outcome.full, DEMO_EXIT)
         typer.echo(model_figures(DEMO_HARDWARE))
     for name, path in outcome.files.items():
         show.note(f"wrote {name}: {path}")
@@ -38,43 +38,41 @@ def demo(
         show.note(sentence)
 
 
-def _print_outcome(stopped: Results, full: Results, title: str) -> None:
-    """Per class and in all, the stopped run, with the full run beside it."""
+def _print_outcome(stopped: Results, full: Results, rule: str) -> None:
+    """Per class and in all: the stopped run, and under each line the full run of the same recordings."""
     from eventsnn.cli import show
 
     made = show.table(
-        f"{len(stopped)} recordings, {title}; full run in brackets",
         "class",
+        "run",
         "accuracy",
         "SOPs mean",
         "p50",
         "p95",
         "spikes",
-        "time p50",
+        "decision p50",
         "p95",
         "energy",
         "early",
     )
-    whole = {"all": (stopped.summary(), full.summary())}
-    classes = {name: (one, full.per_class()[name]) for name, one in stopped.per_class().items()}
-    for name, (one, other) in (classes | whole).items():
+    other = full.per_class() | {"all": full.summary()}
+    for name, summary in (stopped.per_class() | {"all": stopped.summary()}).items():
         if name == "all":
             made.add_section()
+        made.add_row(name, rule, *_cells(summary))
+        made.add_row("", "full", *_cells(other[name]), style="dim")
+    show.print_table(made, f"{len(stopped)} recordings; SOPs are synaptic operations, energy the mean")
 
-        def both(key: str, part: str, unit: str = "", one: dict = one, other: dict = other) -> str:
-            pair = [show.si(run[key][part] if run[key] else None, unit) for run in (one, other)]
-            return f"{pair[0]} ({pair[1]})"
 
-        made.add_row(
-            name,
-            f"{show.percent(one['accuracy'])} ({show.percent(other['accuracy'])})",
-            both("synaptic_operations", "mean"),
-            both("synaptic_operations", "p50"),
-            both("synaptic_operations", "p95"),
-            both("spikes", "mean"),
-            both("latency_s", "p50", "s"),
-            both("latency_s", "p95", "s"),
-            both("energy_j", "mean", "J"),
-            show.percent(one["decided_early"]),
-        )
-    show.print_table(made)
+def _cells(summary: dict[str, Any]) -> list[str]:
+    from eventsnn.cli.show import percent, si
+
+    operations, latency, energy = (summary[k] for k in ("synaptic_operations", "latency_s", "energy_j"))
+    return [
+        percent(summary["accuracy"]),
+        *(si(operations[part]) for part in ("mean", "p50", "p95")),
+        si(summary["spikes"]["mean"]),
+        *(si(latency[part], "s") for part in ("p50", "p95")),
+        si(energy["mean"], "J"),
+        percent(summary["decided_early"]),
+    ]

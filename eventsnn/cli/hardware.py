@@ -16,7 +16,7 @@ def list_() -> None:
     from eventsnn.cli import show
     from eventsnn.hardware import load_architecture, preset_names
 
-    made = show.table("", "name", "cores", "lanes a core", "clock")
+    made = show.table("name", "cores", "lanes a core", "clock")
     for name in preset_names():
         found = load_architecture(name)
         clock = f"{found.clock.value:g} {found.clock.unit}"
@@ -51,9 +51,9 @@ def check(
     if network is None:
         return
     mapping = map_network(load_network(network), architecture)
-    made = show.table(f"{network} on {architecture.name}", "population", "core", "rows", "channels")
+    made = show.table("population", "core", "rows", "channels")
     for parts in mapping.parts.values():
         for part in parts:
             core = "input port" if part.core < 0 else str(part.core)
             made.add_row(part.population, core, f"{part.y0}-{part.y1 - 1}", f"{part.c0}-{part.c1 - 1}")
-    show.print_table(made)
+    show.print_table(made, f"{network} on {architecture.name}")

@@ -62,7 +62,7 @@ def _show(found: dict[str, Any], json_: bool) -> None:
     if json_:
         show.print_json(found)
         return
-    made = show.table("", "what", "value")
+    made = show.table("what", "value")
     for name, value in found.items():
         if isinstance(value, dict) and "mean" in value:
             value = ", ".join(f"{k} {show.si(v)}" for k, v in value.items())
@@ -127,11 +127,11 @@ def _network(file: Path) -> tuple[dict[str, Any], list[tuple[str, ...]]]:
 def _print_network(found: dict[str, Any], rows: list[tuple[str, ...]]) -> None:
     from eventsnn.cli import show
 
-    made = show.table(f"{found['file']}", "population", "neuron", "y x x x channel", "neurons", "parameters")
+    made = show.table("population", "neuron", "y x x x channel", "neurons", "parameters")
     for row in rows:
         made.add_row(*row)
-    show.print_table(made)
-    made = show.table("", "projection", "kind", "from", "to", "synapses", "weights")
+    show.print_table(made, found["file"])
+    made = show.table("projection", "kind", "from", "to", "synapses", "weights")
     for name, item in found["projections"].items():
         made.add_row(
             name,
@@ -142,7 +142,7 @@ def _print_network(found: dict[str, Any], rows: list[tuple[str, ...]]) -> None:
             f"{item['weights']:,}",
         )
     show.print_table(made)
-    made = show.table("", "metadata", "value")
+    made = show.table("metadata", "value")
     for name, value in found["metadata"].items():
         made.add_row(name, str(value))
     made.add_row("checksum", found["checksum"])

@@ -26,7 +26,6 @@ def curve(
         show.print_json({"rule": rule, "curve": points})
         return
     made = show.table(
-        f"{results}, exit rule {rule}: means over samples",
         "threshold",
         "accuracy",
         "time to decision",
@@ -45,7 +44,7 @@ def curve(
             show.si(float(row["energy_j"]), "J"),
             show.percent(float(row["decided_early"])),
         )
-    show.print_table(made)
+    show.print_table(made, f"{results}, exit rule {rule}: means over samples")
 
 
 def report(

@@ -74,11 +74,11 @@ def run(
     if json_:
         show.print_json(results.to_dict())
         return
-    made = show.table(f"{network} on {data}", "quantity", "value")
+    made = show.table("quantity", "value")
     for row in show.summary_rows(results.summary()):
         made.add_row(*row)
     made.add_row("digest", results.digest)
-    show.print_table(made)
+    show.print_table(made, f"{network} on {data}")
     show.note(f"wrote {output}" + (f"; {model_figures(hardware)}" if hardware else ""))
 
 

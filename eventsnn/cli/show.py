@@ -9,47 +9,30 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from eventsnn.report.si import percent, si
+
 if TYPE_CHECKING:
     from rich.table import Table
 
-_PREFIXES = {4: "T", 3: "G", 2: "M", 1: "k", 0: "", -1: "m", -2: "µ", -3: "n", -4: "p", -5: "f"}
 
-
-def si(value: float | None, unit: str = "", digits: int = 3) -> str:
-    """A number with an SI prefix and its unit: 1234567 -> '1.23 M'; '-' for None or NaN."""
-    if value is None or math.isnan(value):
-        return "-"
-    if value == 0:
-        return f"0 {unit}".rstrip()
-    power = max(-5, min(4, math.floor(math.log10(abs(value)) / 3)))
-    scaled = float(f"{value / 1000.0**power:.{digits}g}")
-    if abs(scaled) >= 1000 and power < 4:
-        scaled, power = scaled / 1000, power + 1
-    text = f"{scaled:.{digits}g}" if abs(scaled) < 10**digits else f"{scaled:.0f}"
-    return f"{text} {_PREFIXES[power]}{unit}".rstrip()
-
-
-def percent(share: float | None) -> str:
-    """A share as a percentage; '-' for None."""
-    return "-" if share is None else f"{100 * share:.1f} %"
-
-
-def table(title: str, *columns: str) -> Table:
+def table(*columns: str) -> Table:
     """An empty table, its first column left-aligned, the others right-aligned."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    made = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    made = Table(box=SIMPLE_HEAD, pad_edge=False)
     for index, column in enumerate(columns):
         made.add_column(column, justify="left" if index == 0 else "right", no_wrap=index > 0)
     return made
 
 
-def print_table(made: Table) -> None:
-    """A table on standard output, as wide as it needs when that is not a terminal."""
+def print_table(made: Table, title: str = "") -> None:
+    """A table under its title on standard output, as wide as it needs when that is not a terminal."""
     from rich.console import Console
 
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 140)
+    if title:
+        sys.stdout.write(title + "\n")
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160, highlight=False)
     console.print(made)
 
 

@@ -2,14 +2,14 @@
 
 import math
 
-from numba import njit
+from eventsnn.compilation import kernel
 
 RULE_NONE = 0
 RULE_MAX_PROBABILITY = 1
 RULE_MARGIN = 2
 
 
-@njit(cache=True)
+@kernel
 def confidence(readout, scale, rule):
     """How sure a readout is, 0 to 1: largest softmax probability, or its lead over the second.
 
@@ -34,7 +34,7 @@ def confidence(readout, scale, rule):
     return 1.0 / total
 
 
-@njit(cache=True)
+@kernel
 def winner(readout):
     """Index of the largest value, ties lowest; -1 (undecided) when all are zero."""
     best = 0

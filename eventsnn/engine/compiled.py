@@ -106,6 +106,7 @@ class CompiledEngine(Engine):
             rank=rank,
             counters=np.zeros((ranks, len(COUNTERS)), dtype=np.int64),
             spikes=np.zeros((self._spike_capacity, 5), dtype=np.int64),
+            order=np.zeros((2, self._spike_capacity), dtype=np.int64),
             pending=np.zeros((self._pending_capacity, 4), dtype=np.int64),
             crossings=np.zeros((self._pending_capacity, 3), dtype=np.int64),
             trace=np.zeros((self._trace_capacity, 4), dtype=np.int64),
@@ -214,12 +215,12 @@ class CompiledEngine(Engine):
         )
 
     def _charge(self, state: k.State, name: str, where: slice) -> NDArray[np.int64]:
-        """Charges at the last tick, currents included."""
+        """Charges at the decision, currents included."""
         charge = state.charge[where].astype(np.int64)
         row = self._plan.population[self.network.order.index(name)]
         if row[HAS_CURRENT]:
             scalar = state.scalar
-            now = min(scalar[k.LAST_TICK], scalar[k.INPUT_END])
+            now = min(scalar[k.DECISION_TIME], scalar[k.INPUT_END])
             quanta = self._plan.neuron[CURRENT, where].astype(np.int64)
             charge += _current_charge(quanta, row[PERIOD], now)
             if row[KIND] == KIND_RATE:

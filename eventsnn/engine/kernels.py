@@ -9,9 +9,9 @@ spikes wait in one list per rank; otherwise every copy waits in a binary heap.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from eventsnn.compilation import inlined, inner, kernel
 from eventsnn.decide.kernels import RULE_NONE, confidence, winner
 from eventsnn.engine.order import DESTINATION_BITS, NEURON_BITS
 from eventsnn.engine.plan import (
@@ -100,10 +100,6 @@ HOPS_X = COLUMN["hops_x"]
 HOPS_Y = COLUMN["hops_y"]
 MESSAGES_RECEIVED = COLUMN["messages_received"]
 
-# Only ``advance`` is called from Python: the rest needs no wrapper and no cache entry of its own, which
-# halves the time to compile and leaves one file to load.
-inner = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
-
 NEVER = np.int64(2**63 - 1)
 CHARGE_LIMIT = 2**31 - 1
 BLOCK_LANES = 64
@@ -164,6 +160,7 @@ class State(NamedTuple):
     rank: NDArray[np.int64]  # (ranks, RANK_COLUMNS)
     counters: NDArray[np.int64]  # (ranks, counters)
     spikes: NDArray[np.int64]  # (capacity, 5): time, rank, neuron, payload, next in the rank's list
+    order: NDArray[np.int64]  # (2, capacity) scratch for sorting a rank's list
     pending: NDArray[np.int64]  # (capacity, 4)
     crossings: NDArray[np.int64]  # (capacity, 3)
     trace: NDArray[np.int64]  # (capacity, 4): time, synaptic operations, spikes, energy
@@ -501,28 +498,34 @@ def _clamp_run(plan, st, row, a, length, now, end):
 
 
 @inner
+def _deliver_rate_run(plan, st, settings, to, a, b, length, payload, now, end):
+    """Add one run of charge to rate neurons and test those that reach their limit."""
+    rank = to[TARGET]
+    row = plan.population[rank]
+    flagged = _add_run_flagged(st.charge, plan.weights, st.limit, a, b, length, payload)
+    if row[CLAMPED]:
+        _clamp_run(plan, st, row, a, length, now, end)
+    if not (flagged or row[CLAMPED]):
+        return
+    for j in range(a, a + length):
+        if st.charge[j] >= st.limit[j]:
+            _fire_rate(plan, st, settings, rank, j, now, end)
+            if st.charge[j] >= st.limit[j]:
+                _consider_crossing(plan, st, row, rank, j, now, end)
+
+
+@inlined
 def _deliver_run(plan, st, settings, to, a, b, length, payload, now, end):
     """Add one run of charge to its targets; rate neurons are tested, signed ones marked."""
-    kind = to[TARGET_KIND]
-    if kind == KIND_RATE:
-        rank = to[TARGET]
-        row = plan.population[rank]
-        flagged = _add_run_flagged(st.charge, plan.weights, st.limit, a, b, length, payload)
-        if row[CLAMPED]:
-            _clamp_run(plan, st, row, a, length, now, end)
-        if flagged or row[CLAMPED]:
-            for j in range(a, a + length):
-                if st.charge[j] >= st.limit[j]:
-                    _fire_rate(plan, st, settings, rank, j, now, end)
-                    if st.charge[j] >= st.limit[j]:
-                        _consider_crossing(plan, st, row, rank, j, now, end)
+    if to[TARGET_KIND] == KIND_RATE:
+        _deliver_rate_run(plan, st, settings, to, a, b, length, payload, now, end)
         return
     _add_run(st.charge, plan.weights, a, b, length, payload)
-    if kind == KIND_SIGNED:
+    if to[TARGET_KIND] == KIND_SIGNED:
         _touch(st.touched, a, length)
 
 
-@inner
+@inlined
 def _deliver_conv(plan, st, settings, to, neuron, payload, now, end):
     """A spike through a kernel: its existing rows, each one contiguous run if nothing cuts it."""
     columns, channels = to[SOURCE_X], to[SOURCE_C]
@@ -561,7 +564,7 @@ def _deliver_conv(plan, st, settings, to, neuron, payload, now, end):
         _widen_touched(st, to[TARGET], start, stop)
 
 
-@inner
+@inlined
 def _deliver_dense(plan, st, settings, to, neuron, payload, now, end):
     row = plan.tables[to[TABLE_Y] + neuron, 0]
     a = plan.population[to[TARGET], OFFSET] + to[C0]
@@ -571,33 +574,27 @@ def _deliver_dense(plan, st, settings, to, neuron, payload, now, end):
         _widen_touched(st, to[TARGET], to[C0], to[C1])
 
 
-@inner
+@inlined
 def _widen_touched(st, rank, start, stop):
     st.rank[rank, TOUCHED_START] = min(st.rank[rank, TOUCHED_START], start)
     st.rank[rank, TOUCHED_STOP] = max(st.rank[rank, TOUCHED_STOP], stop)
 
 
 @inner
-def _guard_overflow(plan, st, rank, payload):
-    """Law 1: sweep max|V| before the deliveries still allowed could leave 32 bits."""
-    row = plan.population[rank]
-    size = abs(payload)
-    if st.rank[rank, BUDGET] < size:
-        largest = np.int64(0)
-        worst = np.int64(0)
-        for j in range(row[OFFSET], row[OFFSET] + row[SIZE]):
-            value = abs(np.int64(st.charge[j]))
-            if value > largest:
-                largest = value
-                worst = j - row[OFFSET]
-        st.rank[rank, BUDGET] = (CHARGE_LIMIT - largest) // row[LARGEST_WEIGHT]
-        if st.rank[rank, BUDGET] < size:
-            st.scalar[STATUS] = OVERFLOW
-            st.scalar[BAD_RANK] = rank
-            st.scalar[BAD_NEURON] = worst
-            return False
-    st.rank[rank, BUDGET] -= size
-    return True
+def _sweep(charge, row, st_rank, scalar, rank, size):
+    """Law 1: renew the budget of deliveries that cannot leave 32 bits, or stop the run."""
+    largest = np.int64(0)
+    worst = np.int64(0)
+    for j in range(row[OFFSET], row[OFFSET] + row[SIZE]):
+        value = abs(np.int64(charge[j]))
+        if value > largest:
+            largest = value
+            worst = j - row[OFFSET]
+    st_rank[BUDGET] = (CHARGE_LIMIT - largest) // row[LARGEST_WEIGHT]
+    if st_rank[BUDGET] < size:
+        scalar[STATUS] = OVERFLOW
+        scalar[BAD_RANK] = rank
+        scalar[BAD_NEURON] = worst
 
 
 @inner
@@ -608,8 +605,12 @@ def _deliver(plan, st, settings, d, neuron, payload, now, end):
     if fan_out == 0:
         return
     rank = to[TARGET]
-    if not _guard_overflow(plan, st, rank, payload):
-        return
+    size = abs(payload)
+    if st.rank[rank, BUDGET] < size:
+        _sweep(st.charge, plan.population[rank], st.rank[rank], st.scalar, rank, size)
+        if st.scalar[STATUS] != RUNNING:
+            return
+    st.rank[rank, BUDGET] -= size
     st.scalar[DELIVERIES] += 1
     if st.scalar[DELIVERIES] > settings.max_events:
         st.scalar[STATUS] = EVENT_LIMIT
@@ -633,25 +634,44 @@ def _deliver(plan, st, settings, d, neuron, payload, now, end):
 
 
 @inner
+def _sort_by_neuron(st, length):
+    """Stable merge sort of the spikes numbered in ``order[0]``; returns the row that holds the result."""
+    here = 0
+    width = 1
+    while width < length:
+        for start in range(0, length, 2 * width):
+            middle, stop = min(start + width, length), min(start + 2 * width, length)
+            i, j = start, middle
+            for k in range(start, stop):
+                take_first = i < middle and (
+                    j >= stop or st.spikes[st.order[here, i], 2] <= st.spikes[st.order[here, j], 2]
+                )
+                if take_first:
+                    st.order[1 - here, k] = st.order[here, i]
+                    i += 1
+                else:
+                    st.order[1 - here, k] = st.order[here, j]
+                    j += 1
+        here = 1 - here
+        width *= 2
+    return here
+
+
+@inner
 def _deliver_list(plan, st, settings, rank, now, end):
     """Deliver the spikes this rank emitted at this tick, by neuron, ordinals in order."""
     length = st.rank[rank, LIST_LENGTH]
     if length == 0:
         return
-    chosen = np.empty(length, dtype=np.int64)
     n = st.rank[rank, LIST_HEAD]
     ascending = True
     for i in range(length):
-        chosen[i] = n
-        if i > 0 and st.spikes[n, 2] < st.spikes[chosen[i - 1], 2]:
+        st.order[0, i] = n
+        if i > 0 and st.spikes[n, 2] < st.spikes[st.order[0, i - 1], 2]:
             ascending = False
         n = st.spikes[n, 4]
     st.rank[rank, LIST_LENGTH] = 0
-    if not ascending:
-        neurons = np.empty(length, dtype=np.int64)
-        for i in range(length):
-            neurons[i] = st.spikes[chosen[i], 2]
-        chosen = chosen[np.argsort(neurons, kind="mergesort")]
+    chosen = st.order[0 if ascending else _sort_by_neuron(st, length)]
     row = plan.population[rank]
     for i in range(length):
         neuron, payload = st.spikes[chosen[i], 2], st.spikes[chosen[i], 3]
@@ -865,13 +885,13 @@ def _record_check(plan, st, settings, now, end):
         st.trace_readout[n, k] = value
     st.trace[n, 0] = now
     st.scalar[CHECKS] = n + 1
-    return st.trace_readout[n]
 
 
 @inner
 def _check(plan, st, settings, now, end):
     """The exit check, last in its tick."""
-    readout = _record_check(plan, st, settings, now, end)
+    _record_check(plan, st, settings, now, end)
+    readout = st.trace_readout[st.scalar[CHECKS] - 1]
     if settings.rule == RULE_NONE or st.scalar[STOP_AT] != NEVER:
         return
     st.counters[settings.output_rank, DECISION_OPERATIONS] += len(readout)
@@ -944,14 +964,14 @@ def _finish(plan, st, settings, end):
     """Close the sample: last totals, and the decision of a run that no rule stopped."""
     if st.scalar[EARLY] == 0:
         st.scalar[DECISION_TIME] = st.scalar[LAST_TICK]
-        readout = _record_check(plan, st, settings, st.scalar[LAST_TICK], end)
-        st.scalar[PREDICTION] = winner(readout)
+        _record_check(plan, st, settings, st.scalar[LAST_TICK], end)
+        st.scalar[PREDICTION] = winner(st.trace_readout[st.scalar[CHECKS] - 1])
     _fill_totals(plan, st, NEVER, end)
     _count_current_updates(plan, st, st.scalar[DECISION_TIME], end)
     st.scalar[STATUS] = DONE
 
 
-@njit(cache=True)
+@kernel
 def advance(plan, st, settings, stimulus_time, stimulus_neuron):
     """Run until the sample ends or a buffer needs attention; the reason is in ``STATUS``.
 

@@ -449,6 +449,9 @@ class _Sample:
             spikes = total[COLUMN["spikes_positive"]] + total[COLUMN["spikes_negative"]]
             self.totals.append((int(total[COLUMN["synaptic_operations"]]), int(spikes), energy))
 
+    def _logs_service(self) -> bool:
+        return self.options.record_service and self.timing is not None
+
     def _count(self, rank: int, counter: str, amount: int) -> None:
         self.counters[rank, COLUMN[counter]] += amount
 
@@ -467,7 +470,6 @@ class _Sample:
         order = np.lexsort((columns[2], columns[1], columns[0]))
         totals = np.array(self.totals, dtype=np.int64).reshape(-1, 3)
         names = [neurons.population.name for neurons in self.neurons]
-        now = min(self.now, decision_time)
 
         def by_name(values: list[list[int]]) -> dict[str, NDArray[np.int64]]:
             return {n: np.array(v, dtype=np.int64) for n, v in zip(names, values, strict=True)}
@@ -489,12 +491,15 @@ class _Sample:
             ),
             counts=by_name([neurons.count for neurons in self.neurons]),
             charge=by_name(
-                [[c + self._current_charge(n, j, now) for j, c in enumerate(n.charge)] for n in self.neurons]
+                [
+                    [c + self._current_charge(n, j, decision_time) for j, c in enumerate(n.charge)]
+                    for n in self.neurons
+                ]
             ),
             lost={
                 cause: by_name([neurons.lost[cause] for neurons in self.neurons])
                 for cause in ("hard_reset", "clamp")
             },
             spikes=SpikeList(*(c[order] for c in columns)) if self.options.record_spikes else None,
-            service=np.array(self.service, dtype=SERVICE_FIELDS) if self.timing is not None else None,
+            service=np.array(self.service, dtype=SERVICE_FIELDS) if self._logs_service() else None,
         )

@@ -80,7 +80,7 @@ def trade_off(table: ResultTable, rule: str = "margin", thresholds: NDArray | No
     latency_ps = int(table.configuration.get("decision_latency_ps", 0))
     for column, sample in enumerate(table.samples):
         confidences = trace_confidence(sample, rule, table.readout_scale)
-        decided = sample.trace["readout"].any(axis=1)
+        decided: NDArray[np.bool_] = np.any(sample.trace["readout"] != 0, axis=1)
         for row, threshold in enumerate(chosen):
             # The last row of a full run's trace is its end, not a check.
             check = stopping_check(confidences[:-1], decided[:-1], threshold)

@@ -123,9 +123,7 @@ class Results:
         labels = self.table.column("label")
         names = self.class_names()
         classes = [int(label) for label in np.unique(labels) if label >= 0]
-        return {
-            names[c] if c < len(names) else str(c): self.select(labels == c).summary() for c in classes
-        }
+        return {names[c] if c < len(names) else str(c): self.select(labels == c).summary() for c in classes}
 
     def curve(self, rule: str = "margin", thresholds: NDArray | None = None) -> NDArray:
         """Accuracy against latency, operations and energy for every threshold of an exit rule.

@@ -112,19 +112,12 @@ def _replace(target: Path, write: Any) -> None:
 
 
 def _write_sample(path: Path, record: SampleRecord) -> None:
-    scalars = {name: np.array(getattr(record, name), dtype=kind) for name, kind in SCALAR_FIELDS.items()}
+    arrays: dict[str, Any] = {
+        name: np.array(getattr(record, name), dtype=kind) for name, kind in SCALAR_FIELDS.items()
+    }
+    arrays |= {f"trace_{name}": record.trace[name] for name in TRACE_FIELDS}
     with path.open("wb") as file:
-        np.savez(
-            file,
-            digest=np.array(record.digest),
-            counters=record.counters,
-            **scalars,
-            **_prefixed(record.trace),
-        )
-
-
-def _prefixed(trace: dict[str, Any]) -> dict[str, Any]:
-    return {f"trace_{name}": trace[name] for name in TRACE_FIELDS}
+        np.savez(file, digest=np.array(record.digest), counters=record.counters, **arrays)
 
 
 def _read_sample(path: Path) -> SampleRecord:

@@ -53,7 +53,7 @@ def shipped(name: str) -> Path:
 def run_demo(
     folder: Path, workers: int = 1, progress: Callable[[int, int], None] | None = None
 ) -> DemoOutcome:
-    """Run the demo and write ``results.h5``, ``report.html`` and ``timeline.json`` into a folder."""
+    """Run the demo and write results, report and timeline into a folder."""
     if not folder.is_dir():
         raise InvalidRequest(f"the folder {folder} does not exist; make it first")
     network, data = shipped("models/demo.h5"), f"nmnist:{shipped('datasets/demo')}"
@@ -64,12 +64,12 @@ def run_demo(
         report = progress
         return lambda done, total: report(start * total + done, 2 * total)
 
-    common = {"hardware": DEMO_HARDWARE, "workers": workers}
-    stopped = simulate(network, data, exit=DEMO_EXIT, progress=half(0), **common)
-    full = simulate(network, data, progress=half(1), **common)
+    stopped = simulate(network, data, DEMO_HARDWARE, DEMO_EXIT, workers=workers, progress=half(0))
+    full = simulate(network, data, DEMO_HARDWARE, workers=workers, progress=half(1))
     outcome = DemoOutcome(stopped, full)
-    stopped.save(folder / "results.h5")
-    outcome.files["results"] = str(folder / "results.h5")
+    for key, name, results in (("results", "results.h5", stopped), ("full_results", "results-full.h5", full)):
+        results.save(folder / name)
+        outcome.files[key] = str(folder / name)
     write_sample_timeline(network, data, DEMO_HARDWARE, 0, folder / "timeline.json", exit=DEMO_EXIT)
     outcome.files["timeline"] = str(folder / "timeline.json")
     try:

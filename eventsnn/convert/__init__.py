@@ -1,0 +1,66 @@
+"""From a trained network to a spiking one.
+
+``convert`` takes a PyTorch model and returns a ``Network``; ``layer_check`` compares the two layer by
+layer; ``quantised_activations`` evaluates the integer network without running it; ``load_model`` reads a
+saved model without executing anything in the file; ``QCFS`` is the activation to train with.
+
+Names load on first use, so importing this package imports neither PyTorch nor a compiler.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from eventsnn.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from eventsnn.convert.check import LayerCheck as LayerCheck
+    from eventsnn.convert.check import layer_check as layer_check
+    from eventsnn.convert.converter import convert as convert
+    from eventsnn.convert.qcfs import QCFS as QCFS
+    from eventsnn.convert.quantised import quantised_activations as quantised_activations
+    from eventsnn.convert.saved import load_model as load_model
+
+_HOME = {
+    "convert": "converter",
+    "layer_check": "check",
+    "LayerCheck": "check",
+    "quantised_activations": "quantised",
+    "load_model": "saved",
+    "QCFS": "qcfs",
+}
+
+__all__ = ["QCFS", "LayerCheck", "convert", "layer_check", "load_model", "quantised_activations"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtra(
+            f"eventsnn.convert.{name} needs PyTorch, which is not installed; "
+            "install it with: pip install 'eventsnn[torch]'"
+        ) from error
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})
+
+
+class _CallableRoom(ModuleType):
+    """Lets ``eventsnn.convert(model, ...)`` mean the function although this package has its name."""
+
+    def __call__(self, *arguments: Any, **settings: Any) -> Any:
+        return self.convert(*arguments, **settings)
+
+
+sys.modules[__name__].__class__ = _CallableRoom

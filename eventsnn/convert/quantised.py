@@ -1,0 +1,142 @@
+"""The integer quantised network evaluated layer by layer, without time: what law 9 promises.
+
+Once its input is drained, every signed neuron's count equals the quantised ReLU of what it received.
+So the final state of a run can be computed in one pass, exactly, and a run compared with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from eventsnn.errors import InvalidEvents, InvalidRequest
+from eventsnn.network import Conv2d, Dense, Network, Projection, Readout, Signed
+from eventsnn.network.projections import Shape
+
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+
+EXACT = 2.0**53
+"""Sums of integers in float64 are exact up to here."""
+
+MOST_SPIKES = 2.0**31
+"""With weights of 32 bits, sums over fewer spikes than this stay inside 64 bits."""
+
+
+def quantised_activations(network: Network, input_counts: ArrayLike) -> dict[str, Int64]:
+    """Final count of every signed neuron and final charge of every readout neuron.
+
+    Parameters
+    ----------
+    network : Network
+        Signed populations, and a readout whose bias is a charge at time 0.
+    input_counts : integer array
+        Input spikes of each neuron: shape (neurons,) or (y, x, channel) for one sample, (samples,
+        neurons) or (samples, y, x, channel) for several. Values may be negative.
+
+    Returns
+    -------
+    dict of str to int64 array, shape (neurons,) or (samples, neurons)
+        Per population but the input: counts, 0 to ``levels``, or for a readout charge in quanta.
+
+    Raises
+    ------
+    InvalidRequest
+        The network has rate neurons or a readout with a current: their final state depends on time.
+    InvalidEvents
+        Counts of another shape, not integers, or 2^31 spikes and more.
+    """
+    shape = network.populations[network.input].shape
+    counts = np.asarray(input_counts)
+    single = counts.shape in (shape, (int(np.prod(shape)),))
+    rows = counts[None] if single else counts
+    if rows.shape[1:] not in (shape, (int(np.prod(shape)),)) or counts.dtype.kind not in "iub":
+        raise InvalidEvents(
+            f"input counts have shape {counts.shape} and dtype {counts.dtype}; the input population of "
+            f"shape {shape} takes integers of shape (samples, {int(np.prod(shape))}) or (samples, y, x, "
+            "channel)"
+        )
+    values = {network.input: rows.reshape(len(rows), -1).astype(np.int64)}
+    for name in network.order[1:]:
+        neuron = network.populations[name].neuron
+        charge = np.broadcast_to(network.bias(name), (len(rows), network.populations[name].size)).copy()
+        for projection in network.incoming(name):
+            charge += received(network, projection, values[projection.source])
+        if isinstance(neuron, Signed):
+            charge += neuron.initial_charge
+            values[name] = np.clip(charge // neuron.threshold, 0, neuron.levels)
+        elif isinstance(neuron, Readout) and neuron.period == 0:
+            values[name] = charge
+        else:
+            raise InvalidRequest(
+                f"population {name!r} integrates constant currents or has rate neurons; what it ends with "
+                "depends on when its input arrives. Simulate the network, or convert with neuron='signed'"
+            )
+    del values[network.input]
+    return {name: value[0] for name, value in values.items()} if single else values
+
+
+def received(network: Network, projection: Projection, counts: Int64) -> Int64:
+    """What a projection adds to its targets when its sources emit ``counts`` in all.
+
+    Parameters
+    ----------
+    network : Network
+    projection : Projection
+    counts : int64 array, shape (samples, source neurons)
+
+    Returns
+    -------
+    int64 array, shape (samples, target neurons)
+        Exact: sums are formed in float64, in two parts where they could pass 2^53.
+    """
+    source, target = (network.populations[n].shape for n in (projection.source, projection.target))
+    synapses = projection.synapses
+    if not isinstance(synapses, Conv2d | Dense):
+        synapses = synapses.as_conv2d(source[2])
+    images = counts.reshape(len(counts), *source).astype(np.float64)
+    most = float(np.abs(images).sum(axis=(1, 2, 3)).max(initial=0.0))
+    if most >= MOST_SPIKES:
+        raise InvalidEvents(
+            f"a sample has {most:.3g} spikes from {projection.source!r}; fewer than 2^31 can be summed "
+            "exactly"
+        )
+
+    def total(weight: Int64) -> Int64:
+        if most * float(np.abs(weight).max(initial=0)) >= EXACT:
+            return total(weight >> 16) * 2**16 + total(weight & 0xFFFF)
+        if isinstance(synapses, Dense):
+            rows = _pooled(images, synapses.pool).reshape(len(images), -1)
+            return (rows @ weight.astype(np.float64)).astype(np.int64)
+        return _convolved(images, weight.astype(np.float64), synapses, target)
+
+    return total(synapses.weight.astype(np.int64))
+
+
+def _pooled(images: Float64, pool: tuple[int, int]) -> Float64:
+    """Sums over pooled cells of (samples, y, x, channel); rows and columns left over are dropped."""
+    n, height, width, channels = images.shape
+    rows, columns = height // pool[0], width // pool[1]
+    whole = images[:, : rows * pool[0], : columns * pool[1]]
+    summed: Float64 = whole.reshape(n, rows, pool[0], columns, pool[1], channels).sum(axis=(2, 4))
+    return summed
+
+
+def _convolved(images: Float64, weight: Float64, conv: Conv2d, target: Shape) -> Int64:
+    """Tap by tap: each tap sends a grid of sources to a grid of targets through one small matrix."""
+    cells = _pooled(images, (conv.y.pool, conv.x.pool))
+    targets_y = replace(conv.y, pool=1).target_of_tap(cells.shape[1], target[0])
+    targets_x = replace(conv.x, pool=1).target_of_tap(cells.shape[2], target[1])
+    charge = np.zeros((len(images), *target))
+    in_group, out_group = weight.shape[2], weight.shape[3] // conv.groups
+    for ky in range(conv.y.taps):
+        for kx in range(conv.x.taps):
+            y, x = (np.flatnonzero(t >= 0) for t in (targets_y[:, ky], targets_x[:, kx]))
+            reached = np.ix_(range(len(images)), targets_y[y, ky], targets_x[x, kx])
+            sources = cells[:, y][:, :, x].reshape(-1, conv.groups, in_group).transpose(1, 0, 2)
+            tap = weight[ky, kx].reshape(in_group, conv.groups, out_group).transpose(1, 0, 2)
+            sums = (sources @ tap).transpose(1, 0, 2)
+            charge[reached] += sums.reshape(len(images), len(y), len(x), target[2])
+    return charge.reshape(len(images), -1).astype(np.int64)

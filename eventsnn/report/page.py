@@ -1,0 +1,190 @@
+"""The report: one self-contained HTML page about one run or several side by side."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventsnn.decide import RULES
+from eventsnn.errors import InvalidRequest, MissingExtra
+from eventsnn.hardware.timing import ACTION_OF_COUNTER
+from eventsnn.report import energy, plots, sections
+from eventsnn.report.aside import written_aside
+from eventsnn.report.curves import trade_off
+from eventsnn.report.results import Results, distribution
+
+# A field of a curve, its name on the page, its unit.
+COSTS = (
+    ("latency_s", "latency", "s"),
+    ("synaptic_operations", "synaptic operations", "SOP"),
+    ("energy_j", "energy", "J"),
+)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The trade-off of one full run under one exit rule."""
+
+    run: int
+    rule: str
+    label: str
+    rows: NDArray
+
+
+def write_report(
+    results: Results | Sequence[Results],
+    path: str | os.PathLike[str],
+    title: str = "Event-driven simulation report",
+) -> None:
+    """Write the page: numbers, curves, distributions, energy, accelerator, configuration.
+
+    The file needs nothing from elsewhere, and the same results give the same bytes.
+
+    Parameters
+    ----------
+    results : Results or sequence of Results
+        Runs to set side by side, such as one with an exit rule and one without.
+    path : path
+        The HTML file; replaced once the new one is whole.
+    title : str
+        Its heading.
+
+    Raises
+    ------
+    MissingExtra
+        jinja2 or matplotlib is not installed.
+    InvalidRequest
+        No results, or ``path`` cannot be written.
+    """
+    runs = [results] if isinstance(results, Results) else list(results)
+    if not runs:
+        raise InvalidRequest("a report of zero runs is empty; give at least one results file")
+    page = render(runs, title)
+    with written_aside(path) as file:
+        file.write(page)
+
+
+def render(runs: Sequence[Results], title: str) -> str:
+    """The page as text; see ``write_report``."""
+    try:
+        import jinja2
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise MissingExtra(
+            f"the report page needs jinja2 and matplotlib ({error}); install eventsnn[report]: "
+            "pip install 'eventsnn[report]'"
+        ) from error
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    source = resources.files("eventsnn.report").joinpath("template.html.j2").read_text(encoding="utf-8")
+    return environment.from_string(source).render(title=title, **_contents(runs))
+
+
+def _contents(runs: Sequence[Results]) -> dict[str, Any]:
+    labels = sections.run_labels(runs)
+    curves = _curves(runs, labels)
+    energies = [(label, energy.energy_of(run)) for run, label in zip(runs, labels, strict=True)]
+    return {
+        "version": runs[0].configuration.get("version"),
+        "notes": sections.notes(runs, labels),
+        "headline": sections.headline(runs, labels),
+        "has_full_run": any(sections.is_full(run) for run in runs),
+        "trade_off_plots": _trade_off_plots(runs, labels, curves),
+        "curve_tables": [(curve.label, sections.curve_table(curve.rows)) for curve in curves],
+        "distribution_plots": _distribution_plots(runs, labels),
+        "per_class": [(label, sections.per_class(run)) for run, label in zip(runs, labels, strict=True)],
+        "energy": [
+            (label, energy.shares(found), energy.energy_table(found), _energy_plot(found, f"energy-{i}"))
+            for i, (label, found) in enumerate(energies)
+            if found is not None
+        ],
+        "layer_plots": _layer_plots(runs, labels),
+        "layers": [(label, sections.layers(run)) for run, label in zip(runs, labels, strict=True)],
+        "accelerators": _accelerators(runs),
+        "configuration": sections.configuration(runs, labels),
+    }
+
+
+def _curves(runs: Sequence[Results], labels: Sequence[str]) -> list[Curve]:
+    """Every exit rule on every full run."""
+    several = sum(map(sections.is_full, runs)) > 1
+    return [
+        Curve(i, rule, f"{rule}, {labels[i]}" if several else rule, trade_off(run.table, rule))
+        for i, run in enumerate(runs)
+        if sections.is_full(run)
+        for rule in sorted(RULES)
+    ]
+
+
+def _trade_off_plots(runs: Sequence[Results], labels: Sequence[str], curves: Sequence[Curve]) -> list[str]:
+    """A plot for each cost that is known, when samples have labels."""
+    rules = sorted(RULES)
+    found = []
+    for field, name, unit in COSTS:
+        lines = [
+            plots.Line(c.label, c.rows[field], c.rows["accuracy"], c.run, rules.index(c.rule))
+            for c in curves
+            if not np.isnan([c.rows[field], c.rows["accuracy"]]).any()
+        ]
+        points = []
+        for i, (run, label) in enumerate(zip(runs, labels, strict=True)):
+            cost = distribution(run.latency_s if field == "latency_s" else run.table.column(field))
+            if cost is not None and run.accuracy is not None:
+                points.append(plots.Point(label, cost["mean"], run.accuracy, i, sections.is_full(run)))
+        if lines:
+            found.append(plots.trade_off_plot(lines, points, name, unit, f"trade-{field}"))
+    return found
+
+
+def _distribution_plots(runs: Sequence[Results], labels: Sequence[str]) -> list[str]:
+    operations = [run.table.column("synaptic_operations") for run in runs]
+    latencies = [run.latency_s for run in runs]
+    return [
+        plots.histogram(operations, labels, "synaptic operations", "SOP", "operations"),
+        plots.cumulative(latencies, labels, "latency", "s", "latency"),
+    ]
+
+
+def _energy_plot(found: energy.Energy, prefix: str) -> str:
+    # An action has the same colour for every run.
+    actions = list(dict.fromkeys(ACTION_OF_COUNTER.values()))
+    colours = [actions.index(action) for action in found.actions]
+    return plots.energy_bars(found.joules, found.layers, found.actions, colours, prefix)
+
+
+def _layer_plots(runs: Sequence[Results], labels: Sequence[str]) -> list[str]:
+    """Spikes and operations by layer; runs of the same layers share a plot."""
+    found = []
+    orders = dict.fromkeys(run.table.order for run in runs)
+    for number, order in enumerate(orders):
+        chosen = [(run, label) for run, label in zip(runs, labels, strict=True) if run.table.order == order]
+        names = [label for _, label in chosen]
+        for column, quantity in (("Spikes", "spikes"), ("Operations", "synaptic operations")):
+            counters, unit = sections.LAYER_COLUMNS[column]
+            if column == "Spikes":
+                counters = ("input_events", *counters)
+            values = [sections.layer_means(run, *counters) for run, _ in chosen]
+            prefix = f"layers-{number}-{column.lower()}"
+            found.append(plots.layer_bars(values, order, names, quantity, unit, prefix))
+    return found
+
+
+def _accelerators(runs: Sequence[Results]) -> list[dict[str, Any]]:
+    """Each accelerator that occurs, once."""
+    found: list[dict[str, Any]] = []
+    for run in runs:
+        architecture = energy.architecture_of(run)
+        if architecture is None or any(known["architecture"] == architecture for known in found):
+            continue
+        table = energy.accelerator_table(architecture)
+        kinds = [row[2].main for row in table.rows]
+        counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in sorted(set(kinds)))
+        found.append({"architecture": architecture, "table": table, "kinds": counts})
+    return found
