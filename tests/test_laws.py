@@ -141,6 +141,40 @@ def test_quiescent_counts_are_the_quantised_network(seed, delays, lazy, engine):
             np.testing.assert_array_equal(result.charge[name], charges[name])
 
 
+@given(SEEDS, st.booleans(), st.booleans())
+@EXAMPLES
+def test_a_network_at_rest_ends_where_the_empty_one_does(seed, delays, lazy):
+    """Law 9 again, and laws 2 and 5 from a loaded state: no input, no spike; the same final counts."""
+    network = random_network(seed, "signed", delays, lazy)
+    if any(isinstance(p.neuron, Readout) and p.neuron.period for p in network):
+        return
+    stimulus = random_stimulus(seed, network)
+    rested = network.at_rest()
+    runs = [run_or_error(rested, stimulus, engine) for engine in ENGINES]
+    if isinstance(runs[0], type):
+        assert runs[0] == runs[1]
+        return
+    assert_same_run(*runs)
+    inputs = np.bincount(stimulus.neuron, minlength=network.populations[network.input].size)
+    counts, charges = quantised_network(network, inputs)
+    for population in rested:
+        name, neuron = population.name, population.neuron
+        if isinstance(neuron, Readout):
+            np.testing.assert_array_equal(runs[0].charge[name], charges[name])
+        elif isinstance(neuron, Signed):
+            np.testing.assert_array_equal(runs[0].counts[name], counts[name])
+            emitted = runs[0].counts[name] - population.initial_count
+            changes = {p.source: runs[0].counts[p.source] for p in network.incoming(name)}
+            arrived = np.zeros(population.size, dtype=np.int64)
+            for projection in network.incoming(name):
+                source, target, weight = network.edges(projection)
+                given = rested.populations[projection.source].initial_count
+                change = inputs if projection.source == network.input else changes[projection.source] - given
+                np.add.at(arrived, target, weight * change[source])
+            balance = population.initial_charge + arrived - runs[0].charge[name]
+            np.testing.assert_array_equal(neuron.threshold * emitted, balance)
+
+
 @given(SEEDS, KINDS, st.booleans(), st.floats(0.1, 0.99), st.sampled_from(ENGINES))
 @EXAMPLES
 def test_an_exit_run_is_a_prefix(seed, kind, lazy, threshold, engine):

@@ -36,6 +36,9 @@ def convert(
     graded: Annotated[
         bool, typer.Option("--graded", help="Signed neurons emit one payload instead of unit spikes.")
     ] = False,
+    at_rest: Annotated[
+        bool, typer.Option("--at-rest", help="Start from the settled state at no input (signed neurons).")
+    ] = False,
     scales: Annotated[
         str, typer.Option("--scales", help="Scale of ReLU layers: one a layer, or one a channel.")
     ] = "layer",
@@ -65,6 +68,8 @@ def convert(
         percentile=percentile,
         metadata={"model": model.name},
     )
+    if at_rest:
+        network = network.at_rest()
     activity = None if neuron == "signed" else simulated_counts(network, recordings)
     checks = layer_check(trained, network, recordings, activity)
     network.save(output)

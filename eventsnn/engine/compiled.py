@@ -33,6 +33,7 @@ from eventsnn.engine.plan import (
     THRESHOLD,
     build_plan,
     initial_charge,
+    initial_count,
 )
 from eventsnn.engine.seeds import sample_key
 from eventsnn.hardware import Mapping
@@ -50,6 +51,7 @@ class CompiledEngine(Engine):
         super().__init__(network, mapping, options)
         self._plan = build_plan(network, mapping)
         self._initial = initial_charge(network)
+        self._initial_count = initial_count(network)
         self._limit = self._resting_limits()
         self._cores = 1 + (mapping.architecture.cores if mapping else 0)
         # Buffer sizes, kept from sample to sample so that growing is rare.
@@ -65,7 +67,7 @@ class CompiledEngine(Engine):
                 limit[row[OFFSET] : row[OFFSET] + row[SIZE]] = row[THRESHOLD] + row[STRICT]
         return limit
 
-    def _settings(self, index: int) -> k.Settings:
+    def _settings(self, index: int, first_event: int) -> k.Settings:
         rule = self.options.exit_rule
         population = self._plan.population
         currents = population[(population[:, HAS_CURRENT] == 1) & (population[:, KIND] == KIND_RATE)]
@@ -80,6 +82,7 @@ class CompiledEngine(Engine):
             output_scale=output_scale(self.network),
             seed_key=np.uint64(sample_key(self.options.seed, index)),
             max_events=self.options.max_events,
+            first_event=first_event,
             window=int(currents[:, PERIOD].max()) if len(currents) else 0,
             settle_pass=bool(hysteresis),
             log_service=bool(self.options.record_service and self.mapping is not None),
@@ -99,7 +102,7 @@ class CompiledEngine(Engine):
         rank[:, k.TEST_DUE] = k.NEVER
         return k.State(
             charge=self._initial.copy(),
-            emitted=np.zeros(neurons, dtype=np.int32),
+            emitted=self._initial_count.copy(),
             touched=np.zeros(neurons, dtype=np.uint8),
             limit=self._limit.copy(),
             neuron=neuron,
@@ -126,7 +129,7 @@ class CompiledEngine(Engine):
 
     def _attempt(self, stimulus: Stimulus, index: int) -> SampleRun | None:
         """One run of the sample, or None when it must start afresh with larger buffers."""
-        settings, state = self._settings(index), self._fresh_state()
+        settings, state = self._settings(index, stimulus.first), self._fresh_state()
         digest = SampleDigest(self.network.order)
         pieces: list[NDArray[np.int64]] = []
         scalar = state.scalar

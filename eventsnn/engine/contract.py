@@ -79,7 +79,7 @@ class RunOptions:
     Parameters
     ----------
     exit_rule : ExitRule or None
-        Checked at the end of each tick in which the readout changed.
+        Checked at the end of each tick in which the readout changed, from the first input event on.
     seed : int
         For jitter draws; keyed with the sample index.
     max_events : int
@@ -146,8 +146,8 @@ class SampleRun:
 
     ``counters`` has shape (ranks, counters) in the columns of ``results.counters.COUNTERS``;
     ``prediction`` is -1 when undecided; times are ticks since the sample's start. ``counts`` are the
-    emitted spikes of each neuron by population (signed: summed payloads), ``charge`` what was left,
-    ``lost`` what was removed by cause, all int64 of shape (neurons,).
+    emitted spikes of each neuron by population (signed: initial count and summed payloads), ``charge``
+    what was left, ``lost`` what was removed by cause, all int64 of shape (neurons,).
     """
 
     index: int

@@ -140,6 +140,7 @@ class Settings(NamedTuple):
     output_scale: float
     seed_key: np.uint64
     max_events: int
+    first_event: int
     window: int
     settle_pass: bool
     log_service: bool
@@ -153,7 +154,7 @@ class State(NamedTuple):
     """
 
     charge: NDArray[np.int32]  # (neurons,)
-    emitted: NDArray[np.int32]  # (neurons,) summed payloads
+    emitted: NDArray[np.int32]  # (neurons,) initial count and summed payloads
     touched: NDArray[np.uint8]  # (neurons,) delivered to since the last test
     limit: NDArray[np.int32]  # (neurons,) charge from which a rate neuron needs a look
     neuron: NDArray[np.int64]  # (neurons, NEURON_COLUMNS)
@@ -896,7 +897,7 @@ def _check(plan, st, settings, now, end):
         return
     st.counters[settings.output_rank, DECISION_OPERATIONS] += len(readout)
     chosen = winner(readout)
-    if chosen < 0:
+    if chosen < 0 or now < settings.first_event:
         return
     if confidence(readout, settings.output_scale, settings.rule) >= settings.rule_threshold:
         st.scalar[PREDICTION] = chosen

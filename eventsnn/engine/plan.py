@@ -174,7 +174,8 @@ def _population_row(network: Network, name: str) -> dict[int, int]:
             KIND: KIND_SIGNED, THRESHOLD: neuron.threshold, LEVELS: neuron.levels,
             INITIAL: neuron.initial_charge, SETTLE: neuron.settle_time,
             HYSTERESIS_LOW: neuron.hysteresis_low, HYSTERESIS_HIGH: neuron.hysteresis_high,
-            GRADED: int(neuron.graded), TEST_AT_START: int(bool(bias.any())),
+            GRADED: int(neuron.graded),
+            TEST_AT_START: int(bool(bias.any()) and population.initial_charge is None),
         }  # fmt: skip
     if isinstance(neuron, Rate):
         return row | {
@@ -198,11 +199,24 @@ def initial_charge(network: Network) -> NDArray[np.int32]:
         population = network.populations[name]
         neuron = population.neuron
         charge = np.zeros(population.size, dtype=np.int64)
+        if population.initial_charge is not None:
+            pieces.append(population.initial_charge.astype(np.int64))
+            continue
         if isinstance(neuron, (Signed, Rate)):
             charge += neuron.initial_charge
         if isinstance(neuron, Signed) or (isinstance(neuron, Readout) and neuron.period == 0):
             charge += network.bias(name)
         pieces.append(charge)
+    return np.concatenate(pieces).astype(np.int32)
+
+
+def initial_count(network: Network) -> NDArray[np.int32]:
+    """The count every neuron starts from, by rank: zero but for a network at rest."""
+    pieces = []
+    for name in network.order:
+        population = network.populations[name]
+        given = population.initial_count
+        pieces.append(np.zeros(population.size, dtype=np.int32) if given is None else given)
     return np.concatenate(pieces).astype(np.int32)
 
 

@@ -26,7 +26,7 @@ from eventsnn.engine.contract import (
 )
 from eventsnn.engine.failures import event_limit, overflow
 from eventsnn.engine.order import DELIVERY, TEST, EventKey
-from eventsnn.engine.plan import destinations, fan_out_in_part, ideal_parts, initial_charge
+from eventsnn.engine.plan import destinations, fan_out_in_part, ideal_parts, initial_charge, initial_count
 from eventsnn.engine.seeds import PURPOSE_SERVICE, PURPOSE_TRANSIT, draw, sample_key
 from eventsnn.hardware import Mapping, Part, Timing
 from eventsnn.network import Input, Network, Population, Projection, Rate, Readout, Signed
@@ -128,7 +128,7 @@ class _Sample:
         self.stop_at: int | None = None
 
     def _fresh_neurons(self) -> list[_Neurons]:
-        start = initial_charge(self.network)
+        start, counts = initial_charge(self.network), initial_count(self.network)
         populations, offset = [], 0
         for name in self.network.order:
             population = self.network.populations[name]
@@ -139,7 +139,7 @@ class _Sample:
                     population,
                     charge=[int(v) for v in start[offset : offset + n]],
                     current=[int(b) for b in self.network.bias(name)] if has_current else [0] * n,
-                    count=[0] * n,
+                    count=[int(v) for v in counts[offset : offset + n]],
                     ordinal=[0] * n,
                     version=[0] * n,
                     lost={"hard_reset": [0] * n, "clamp": [0] * n},
@@ -195,10 +195,14 @@ class _Sample:
         for rank, neurons in enumerate(self.neurons):
             if not isinstance(neurons.model, Signed):
                 continue
-            if only_biased and not self.network.bias(neurons.population.name).any():
+            if only_biased and not self._starts_biased(neurons.population):
                 continue
             neurons.touched.update(range(neurons.population.size))
             self._schedule_test(rank, time)
+
+    def _starts_biased(self, population: Population) -> bool:
+        """Whether biases are charges at time 0 that a test must follow; at rest they are settled."""
+        return population.initial_charge is None and bool(self.network.bias(population.name).any())
 
     def _schedule_test(self, rank: int, time: int) -> None:
         if self.neurons[rank].test_due is None:
@@ -423,7 +427,9 @@ class _Sample:
         if rule is None or self.stop_at is not None:
             return
         self._count(self.output, "decision_operations", len(readout))
-        if decision(readout) >= 0 and rule.confidence(readout, self.scale) >= rule.threshold:
+        if self.now < self.stimulus.first or decision(readout) < 0:
+            return
+        if rule.confidence(readout, self.scale) >= rule.threshold:
             self.prediction = decision(readout)
             self.stop_at = self.now + (0 if self.timing is None else self.timing.decision)
 

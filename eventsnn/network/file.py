@@ -1,6 +1,7 @@
 """The network file: HDF5 with a schema number and a checksum over what the network computes.
 
-``populations/<name>`` holds the attributes ``neuron``, ``shape`` and the neuron's parameters;
+``populations/<name>`` holds the attributes ``neuron``, ``shape`` and the neuron's parameters, and for a
+network at rest the datasets ``initial_charge`` and ``initial_count``;
 ``projections/<name>`` holds ``kind``, ``source``, ``target``, ``delay``, the geometry, and the datasets
 ``weight`` and ``bias``. ``metadata`` is a JSON attribute and is not part of the checksum.
 """
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eventsnn.errors import InvalidFile, InvalidNetwork
 from eventsnn.network.graph import Network
@@ -31,6 +33,7 @@ from eventsnn.network.projections import (
 
 FORMAT = "eventsnn-network"
 SCHEMA = 1
+INITIAL_STATE = ("initial_charge", "initial_count")
 # A parameter that is None has no HDF5 value: it is left out of the file and of the checksum.
 
 
@@ -71,15 +74,20 @@ def content_checksum(network: Network) -> str:
     def add(label: str, attributes: dict[str, Any]) -> None:
         digest.update(json.dumps([label, attributes], sort_keys=True).encode())
 
-    for name in sorted(network.populations):
-        add(name, _population_attributes(network.populations[name]))
-    for name in sorted(network.projections):
-        projection = network.projections[name]
-        add(name, _projection_attributes(projection))
-        for array in (projection.synapses.weight, projection.bias):
+    def add_arrays(*arrays: NDArray | None) -> None:
+        for array in arrays:
             if array is not None:
                 digest.update(repr(array.shape).encode())
                 digest.update(np.ascontiguousarray(array, dtype="<i4").tobytes())
+
+    for name in sorted(network.populations):
+        population = network.populations[name]
+        add(name, _population_attributes(population))
+        add_arrays(population.initial_charge, population.initial_count)
+    for name in sorted(network.projections):
+        projection = network.projections[name]
+        add(name, _projection_attributes(projection))
+        add_arrays(projection.synapses.weight, projection.bias)
     return digest.hexdigest()
 
 
@@ -95,7 +103,11 @@ def save_network(network: Network, path: str | os.PathLike[str]) -> None:
         file.attrs["checksum"] = network.checksum
         file.attrs["metadata"] = json.dumps(dict(network.metadata), sort_keys=True)
         for name, population in network.populations.items():
-            file.create_group(f"populations/{name}").attrs.update(_population_attributes(population))
+            group = file.create_group(f"populations/{name}")
+            group.attrs.update(_population_attributes(population))
+            for key in INITIAL_STATE:
+                if getattr(population, key) is not None:
+                    group.create_dataset(key, data=getattr(population, key), compression="gzip")
         for name, projection in network.projections.items():
             group = file.create_group(f"projections/{name}")
             group.attrs.update(_projection_attributes(projection))
@@ -172,7 +184,8 @@ def _read_population(group: Any, name: str) -> Population:
         raise InvalidNetwork(f"population {name!r} has neuron {kind!r}; known are {', '.join(NEURON_KINDS)}")
     model = NEURON_KINDS[kind]
     parameters = {f.name: _plain(group.attrs[f.name]) for f in fields(model) if f.name in group.attrs}
-    return Population(name, tuple(group.attrs["shape"].tolist()), model(**parameters))
+    initial = {key: group[key][...] for key in INITIAL_STATE if key in group}
+    return Population(name, tuple(group.attrs["shape"].tolist()), model(**parameters), **initial)
 
 
 def _read_axis(attributes: Any, prefix: str) -> Axis:

@@ -128,6 +128,12 @@ class Network:
 
         save_network(self, path)
 
+    def at_rest(self) -> Network:
+        """The same network starting from its settled state at no input; see ``eventsnn.network.rest``."""
+        from eventsnn.network.rest import at_rest
+
+        return at_rest(self)
+
     def with_neurons(self, **changes: Any) -> Network:
         """The same network with parameters of every signed population changed.
 
@@ -205,6 +211,8 @@ class Network:
                 raise InvalidNetwork(
                     f"readout population {population.name!r} has outgoing projections; readouts never fire"
                 )
+            if population.initial_charge is not None:
+                continue
             start = neuron.initial_charge if isinstance(neuron, (Signed, Rate)) else 0
             biases = self.bias(population.name)
             bias = np.abs(biases).max(initial=0)

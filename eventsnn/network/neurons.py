@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eventsnn.errors import InvalidNetwork
 
@@ -161,7 +162,7 @@ Neuron = Input | Signed | Rate | Readout
 NEURON_KINDS: dict[str, type[Any]] = {cls.kind: cls for cls in (Input, Signed, Rate, Readout)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Population:
     """The neurons of one layer.
 
@@ -173,11 +174,16 @@ class Population:
         ``(y, x, channel)``. A neuron's index is row-major in this order.
     neuron : Neuron
         The model all its neurons follow.
+    initial_charge, initial_count : int32 array of shape (neurons,), or None
+        State loaded at a sample's start instead of the neuron model's initial charge, the biases and a
+        count of zero: see ``eventsnn.network.rest``. Signed neurons need both, a readout the charge.
     """
 
     name: str
     shape: tuple[int, int, int]
     neuron: Neuron
+    initial_charge: NDArray[np.int32] | None = field(default=None, repr=False)
+    initial_count: NDArray[np.int32] | None = field(default=None, repr=False)
     size: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -192,6 +198,25 @@ class Population:
         object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
         object.__setattr__(self, "size", int(np.prod(self.shape)))
         _require(self.size < 2**31, f"population {self.name!r} has {self.size} neurons; limit is 2^31 - 1")
+        self._check_initial_state()
+
+    def _check_initial_state(self) -> None:
+        needed = {"signed": (True, True), "readout": (True, False)}.get(self.neuron.kind, (False, False))
+        given = (self.initial_charge is not None, self.initial_count is not None)
+        _require(
+            given in (needed, (False, False)),
+            f"population {self.name!r} of {self.neuron.kind} neurons has initial state (charge, count) = "
+            f"{given}; it takes {needed} or none",
+        )
+        for array, low, high in (
+            (self.initial_charge, -CHARGE_LIMIT, CHARGE_LIMIT),
+            (self.initial_count, 0, getattr(self.neuron, "levels", 0)),
+        ):
+            _require(
+                array is None
+                or (array.shape == (self.size,) and low <= int(array.min()) and int(array.max()) <= high),
+                f"population {self.name!r}: an initial state has one value a neuron from {low} to {high}",
+            )
 
 
 def neuron_parameters(neuron: Neuron) -> dict[str, Any]:

@@ -81,6 +81,7 @@ def trade_off(table: ResultTable, rule: str = "margin", thresholds: NDArray | No
     for column, sample in enumerate(table.samples):
         confidences = trace_confidence(sample, rule, table.readout_scale)
         decided: NDArray[np.bool_] = np.any(sample.trace["readout"] != 0, axis=1)
+        decided &= sample.trace["time_ps"] >= sample.first_event_ps
         for row, threshold in enumerate(chosen):
             # The last row of a full run's trace is its end, not a check.
             check = stopping_check(confidences[:-1], decided[:-1], threshold)

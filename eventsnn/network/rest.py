@@ -1,0 +1,62 @@
+"""The resting state: what a signed network settles to before any input.
+
+Biases are charges at time 0, so a network that starts empty first spends spikes on computing what it
+says about nothing: the same spikes for every sample, and a readout that swings while they travel. A
+device that is always on has that behind it, and one that is reset can load the state as well as zeros.
+A network at rest starts from that state. Its final counts are the same (law 9); its spikes are those of
+the input alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventsnn.errors import InvalidNetwork
+from eventsnn.network.graph import Network
+from eventsnn.network.neurons import Input, Readout, Signed
+
+
+def at_rest(network: Network) -> Network:
+    """The same network with every neuron's settled charge and count at no input as initial state.
+
+    Raises
+    ------
+    InvalidNetwork
+        The network has rate neurons or a readout with a current: they never come to rest.
+    """
+    counts: dict[str, NDArray[np.int64]] = {}
+    populations = []
+    for population in network:
+        neuron = population.neuron
+        if isinstance(neuron, Input):
+            counts[population.name] = np.zeros(population.size, dtype=np.int64)
+            populations.append(population)
+            continue
+        if not isinstance(neuron, Signed) and not (isinstance(neuron, Readout) and neuron.period == 0):
+            raise InvalidNetwork(
+                f"population {population.name!r} takes a constant current and never comes to rest; only "
+                "networks of signed neurons have a resting state"
+            )
+        charge = network.bias(population.name)
+        for projection in network.incoming(population.name):
+            source, target, weight = network.edges(projection)
+            active = counts[projection.source][source]
+            np.add.at(charge, target[active != 0], (weight * active)[active != 0])
+        if isinstance(neuron, Readout):
+            populations.append(replace(population, initial_charge=charge.astype(np.int32)))
+            continue
+        charge += neuron.initial_charge
+        count = np.clip(charge // neuron.threshold, 0, neuron.levels)
+        counts[population.name] = count
+        charge -= count * neuron.threshold
+        populations.append(
+            replace(
+                population,
+                initial_charge=charge.astype(np.int32),
+                initial_count=count.astype(np.int32),
+            )
+        )
+    return Network(populations, network.projections.values(), network.metadata)
