@@ -30,7 +30,9 @@ def open_data(data: str, split: str | None, fraction: float, downsample: int) ->
 def run(
     network: Annotated[Path, typer.Argument(help="Network file (.h5).")],
     data: Data,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Results file; resumed if it is there.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Results file; resumed if it is there.")
+    ] = None,
     split: Split = None,
     hardware: Hardware = None,
     exit: Annotated[str, typer.Option("--exit", help="margin:0.3, max-probability:0.9, or none.")] = "none",
@@ -79,7 +81,9 @@ def run(
         made.add_row(*row)
     made.add_row("digest", results.digest)
     show.print_table(made, f"{network} on {data}")
-    show.note(f"wrote {output}" + (f"; {model_figures(hardware)}" if hardware else ""))
+    show.note("results not kept: give -o RESULTS.h5 to keep them" if output is None else f"wrote {output}")
+    if hardware:
+        show.note(model_figures(hardware))
 
 
 def model_figures(hardware: str) -> str:

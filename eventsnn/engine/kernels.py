@@ -101,6 +101,9 @@ HOPS_Y = COLUMN["hops_y"]
 MESSAGES_RECEIVED = COLUMN["messages_received"]
 
 NEVER = np.int64(2**63 - 1)
+# Typed constants: a literal argument would make Numba compile the callee twice.
+ZERO = np.int64(0)
+ONE = np.int64(1)
 CHARGE_LIMIT = 2**31 - 1
 BLOCK_LANES = 64
 
@@ -446,7 +449,7 @@ def _fire_rate(plan, st, settings, rank, j, now, end):
         st.charge[j] = np.int32(value - spikes * threshold - current)
     st.emitted[j] += np.int32(spikes)
     for _ in range(spikes):
-        _emit(plan, st, settings, rank, j - row[OFFSET], 1, now, now + plan.timing[T_FIRE])
+        _emit(plan, st, settings, rank, j - row[OFFSET], ONE, now, now + plan.timing[T_FIRE])
 
 
 # -- delivery: one spike's charge, one contiguous run at a time --------------------------------------
@@ -806,7 +809,7 @@ def _test_signed(plan, st, settings, rank, now):
             if row[GRADED]:
                 _emit(plan, st, settings, rank, j - offset, payload, now, ready)
             else:
-                unit = 1 if payload > 0 else -1
+                unit = ONE if payload > 0 else -ONE
                 for _ in range(abs(payload)):
                     _emit(plan, st, settings, rank, j - offset, unit, now, ready)
 
@@ -918,7 +921,7 @@ def _run_tick(plan, st, settings, stimulus_time, stimulus_neuron, now):
         if row[KIND] == KIND_INPUT:
             n = st.scalar[INPUT_NEXT]
             while n < len(stimulus_time) and stimulus_time[n] == now:
-                _emit(plan, st, settings, rank, stimulus_neuron[n], 1, now, now)
+                _emit(plan, st, settings, rank, stimulus_neuron[n], ONE, now, now)
                 n += 1
             st.scalar[INPUT_NEXT] = n
         elif row[KIND] == KIND_SIGNED:
@@ -985,9 +988,9 @@ def advance(plan, st, settings, stimulus_time, stimulus_neuron):
     if s[STARTED] == 0:
         s[STARTED] = 1
         s[INPUT_END] = end
-        _test_all(plan, st, 0, True)
+        _test_all(plan, st, ZERO, True)
         if settings.window > 0:
-            _open_window(plan, st, 0, settings.window, end)
+            _open_window(plan, st, ZERO, settings.window, end)
     while s[STATUS] == RUNNING:
         if 2 * s[SPIKES] > len(st.spikes):
             s[STATUS] = DRAIN_SPIKES
