@@ -76,6 +76,7 @@ from eventsnn.engine.plan import (
     TABLE_Y,
     TARGET,
     TARGET_C,
+    TARGET_CLAMPED,
     TARGET_KIND,
     TARGET_X,
     TEST_AT_START,
@@ -502,15 +503,11 @@ def _clamp_run(plan, st, row, a, length, now, end):
 
 
 @inner
-def _deliver_rate_run(plan, st, settings, to, a, b, length, payload, now, end):
-    """Add one run of charge to rate neurons and test those that reach their limit."""
-    rank = to[TARGET]
+def _test_rate_run(plan, st, settings, rank, a, length, now, end):
+    """Clamp and test a run of rate neurons of which some may have reached their limit."""
     row = plan.population[rank]
-    flagged = _add_run_flagged(st.charge, plan.weights, st.limit, a, b, length, payload)
     if row[CLAMPED]:
         _clamp_run(plan, st, row, a, length, now, end)
-    if not (flagged or row[CLAMPED]):
-        return
     for j in range(a, a + length):
         if st.charge[j] >= st.limit[j]:
             _fire_rate(plan, st, settings, rank, j, now, end)
@@ -522,7 +519,9 @@ def _deliver_rate_run(plan, st, settings, to, a, b, length, payload, now, end):
 def _deliver_run(plan, st, settings, to, a, b, length, payload, now, end):
     """Add one run of charge to its targets; rate neurons are tested, signed ones marked."""
     if to[TARGET_KIND] == KIND_RATE:
-        _deliver_rate_run(plan, st, settings, to, a, b, length, payload, now, end)
+        flagged = _add_run_flagged(st.charge, plan.weights, st.limit, a, b, length, payload)
+        if flagged or to[TARGET_CLAMPED]:
+            _test_rate_run(plan, st, settings, to[TARGET], a, length, now, end)
         return
     _add_run(st.charge, plan.weights, a, b, length, payload)
     if to[TARGET_KIND] == KIND_SIGNED:

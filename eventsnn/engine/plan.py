@@ -30,8 +30,8 @@ KIND_INPUT, KIND_SIGNED, KIND_RATE, KIND_READOUT = range(4)
 (
     TARGET, CORE, IS_DENSE, DELAY, Y0, Y1, C0, C1, FAN_OUT, WEIGHTS, TABLE_Y, TABLE_X, PHASES,
     PHASES_X, BLOCK, STEP_Y, STEP_X, OUT_GROUP, IN_GROUP, SOURCE_X, SOURCE_C, TARGET_X, TARGET_C,
-    TARGET_KIND, MERGED, DESTINATION_COLUMNS,
-) = range(26)  # fmt: skip
+    TARGET_KIND, TARGET_CLAMPED, MERGED, DESTINATION_COLUMNS,
+) = range(27)  # fmt: skip
 
 
 class Plan(NamedTuple):
@@ -287,6 +287,7 @@ def build_plan(network: Network, mapping: Mapping | None = None) -> Plan:
                     Y0: part.y0, Y1: part.y1, C0: part.c0, C1: part.c1,
                     FAN_OUT: append(fan_out, "fan_out", fan_out_in_part(network, projection, part)),
                     SOURCE_X: source[1], SOURCE_C: source[2], TARGET_X: target[1], TARGET_C: target[2],
+                    TARGET_CLAMPED: _population_row(network, projection.target).get(CLAMPED, 0),
                     TARGET_KIND: int(population[rank_of[projection.target], KIND]),
                     MERGED: int(
                         placed[projection.name].get(STEP_X, 0) == 1
