@@ -6,7 +6,7 @@ import pytest
 import eventsnn
 from eventsnn.convert import quantised_activations
 from eventsnn.engine import make_engine, stimulus_from_events
-from eventsnn.errors import InvalidEvents
+from eventsnn.errors import InvalidRequest
 from eventsnn.events import CIFAR10_CLASSES, event_counts, open_dataset, write_emulated_cifar10_dvs
 from eventsnn.network import Axis, Conv2d, Dense, Input, Network, Population, Projection, Readout, Signed
 
@@ -67,5 +67,7 @@ def test_the_final_counts_are_the_quantised_network_of_the_event_counts(folder, 
 
 
 def test_a_sensor_larger_than_the_network_is_refused(folder, network):
-    with pytest.raises(InvalidEvents, match="32"):
+    with pytest.raises(
+        InvalidRequest, match=r"128 x 128 pixels, .* 32 x 32; divide addresses with --downsample"
+    ):
         eventsnn.simulate(network, f"cifar10-dvs:{folder}")

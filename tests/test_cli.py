@@ -80,7 +80,7 @@ def test_hardware_and_data_commands(files):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("run", "nothing.h5", "--data", "nmnist:{set}", "-o", "r.h5"), "no network file"),
+        (("run", "nothing.h5", "--data", "nmnist:{set}", "-o", "r.h5"), "nothing.h5 is not there"),
         (("run", "{set}/0/00000.bin", "--data", "nmnist:{set}", "-o", "r.h5"), "cannot be read as"),
         (("run", "{net}", "--data", "nmnist:/nowhere", "-o", "r.h5"), "/nowhere"),
         (("run", "{net}", "--data", "frames:{set}", "-o", "r.h5"), "frames"),
@@ -115,3 +115,15 @@ def test_a_mistake_is_one_message_and_exit_code_2(files, tmp_path, arguments, me
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_tables_keep_their_first_column_on_a_narrow_terminal(capsys):
+    from eventsnn.cli import show
+
+    made = show.table("class", "accuracy", "operations", optional=("operations",))
+    made.add_row("zero", "100.0 %", "1.2 M")
+    assert made.shown(80) == [0, 1, 2]
+    assert made.shown(20) == [0, 1]
+    assert made.shown(3) == [0, 1]
+    show.print_table(made, "title")
+    assert "zero" in capsys.readouterr().out

@@ -103,7 +103,7 @@ def test_a_damaged_file_is_refused(tmp_path, how, message):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no network file"):
+    with pytest.raises(FileNotFoundError, match="is not there; give the path"):
         eventsnn.load(tmp_path / "nothing.h5")
 
 

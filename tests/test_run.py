@@ -152,11 +152,56 @@ def test_results_in_memory_keep_labels(folder):
     assert unlabelled.to_dict()["accuracy"] is None
 
 
+def test_a_damaged_sample_of_a_journal_is_simulated_again(folder, tmp_path):
+    output = tmp_path / "results.h5"
+
+    def stop(done, total):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        eventsnn.simulate(small_network(), f"nmnist:{folder}", output=output, progress=stop)
+    journal = tmp_path / "results.h5.partial"
+    kept = sorted(journal.glob("sample-*.npz"))
+    kept[0].write_bytes(kept[0].read_bytes()[:50])
+    resumed = eventsnn.simulate(small_network(), f"nmnist:{folder}", output=output)
+    assert resumed.digest == eventsnn.simulate(small_network(), f"nmnist:{folder}").digest
+    output.unlink()
+    journal.mkdir()
+    (journal / "configuration.json").write_text("{")
+    with pytest.raises(InvalidFile, match="remove the folder"):
+        eventsnn.simulate(small_network(), f"nmnist:{folder}", output=output)
+
+
+def test_other_files_are_never_written_over(full, tmp_path):
+    precious = tmp_path / "model.pt"
+    precious.write_bytes(b"weights")
+    with pytest.raises(InvalidRequest, match="a file of another kind, which would be lost"):
+        small_network().save(precious)
+    with pytest.raises(InvalidRequest, match="a file of another kind"):
+        full.save(precious)
+    with pytest.raises(InvalidRequest, match="not a regular file"):
+        full.save("/dev/full")
+    with pytest.raises(InvalidRequest, match="is a folder"):
+        small_network().save(tmp_path)
+    assert precious.read_bytes() == b"weights"
+    assert list(tmp_path.iterdir()) == [precious]
+
+
+def test_labels_outside_the_classes_are_refused():
+    with pytest.raises(InvalidRequest, match="have the label 99, the network decides between 10 classes"):
+        eventsnn.simulate(small_network(), [(random_events(np.random.default_rng(1)), 99)])
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
         ({"exit": "margin:2"}, InvalidExitRule, "threshold 2.0; allowed is a number from 0 to 1"),
         ({"exit": "sure:0.3"}, InvalidExitRule, "'sure:0.3' is not known; allowed are margin"),
+        ({"exit": ""}, InvalidExitRule, "'' is not known; allowed are margin"),
+        ({"exit": 0.5}, InvalidExitRule, "'?0.5'? is not known|0.5"),
+        ({"seed": 1.5}, InvalidRequest, "seed 1.5 is not"),
+        ({"workers": 1.5}, InvalidRequest, "workers is 1.5"),
         ({"exit": "margin:x"}, InvalidExitRule, "'x' is not a number"),
         ({"schedule": "step"}, NotYetSupported, "step schedule .* is not in this version"),
         ({"schedule": "later"}, InvalidRequest, "allowed are event, step"),

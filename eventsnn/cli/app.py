@@ -51,15 +51,23 @@ app.add_typer(hardware.app, name="hardware")
 app.add_typer(data.app, name="data")
 
 
+INTERRUPTED = 130
+
+
 def main() -> None:
     """Entry point: a user's mistake is one message on standard error and exit code 2."""
     from eventsnn.errors import EventsnnError
 
     try:
         app()
-    except (EventsnnError, FileNotFoundError, PermissionError, IsADirectoryError) as error:
+    except (EventsnnError, FileNotFoundError) as error:
         sys.stderr.write(f"eventsnn: {error}\n")
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("eventsnn: stopped; the same command goes on from the samples already done\n")
-        sys.exit(130)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"eventsnn: {where}{error.strerror or error}\n")
+        sys.exit(2)
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            sys.stderr.write("eventsnn: stopped\n")
+        raise

@@ -51,7 +51,9 @@ def convert(
     from eventsnn.convert import convert as convert_model
     from eventsnn.convert import layer_check, load_model
     from eventsnn.events import open_dataset
+    from eventsnn.output import HDF5, require_replaceable
 
+    require_replaceable(output, HDF5)
     trained = load_model(model)
     recordings = open_dataset(calibration, split)
     recordings = recordings.evenly(min(samples, len(recordings)))

@@ -51,16 +51,17 @@ def _print_outcome(stopped: Results, full: Results, rule: str) -> None:
         "p95",
         "spikes",
         "decision p50",
-        "p95",
+        "decision p95",
         "energy",
         "early",
+        optional=("p50", "p95", "spikes", "decision p95", "early"),
     )
     other = full.per_class() | {"all": full.summary()}
     for name, summary in (stopped.per_class() | {"all": stopped.summary()}).items():
         if name == "all":
             made.add_section()
         made.add_row(name, rule, *_cells(summary))
-        made.add_row("", "full", *_cells(other[name]), style="dim")
+        made.add_row("", "full", *_cells(other[name]))
     show.print_table(made, f"{len(stopped)} recordings; SOPs are synaptic operations, energy the mean")
 
 

@@ -18,8 +18,8 @@ def inspect(
     from eventsnn.cli import show
     from eventsnn.errors import InvalidFile
 
-    if not file.exists():
-        raise FileNotFoundError(f"no file {file}")
+    if not file.is_file():
+        raise FileNotFoundError(f"no file {file}; give a network, a results file or a recording")
     if file.suffix.lower() in (".bin", ".aedat"):
         _show(_recording(file), json_)
         return
@@ -49,7 +49,7 @@ def _hdf5_format(file: Path) -> Any:
     try:
         with h5py.File(file, "r") as opened:
             return opened.attrs.get("format")
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         raise InvalidFile(
             f"{file} is not an HDF5 file, or is truncated; known files are eventsnn networks and results "
             "(.h5) and recordings (.bin, .aedat)"
@@ -95,6 +95,10 @@ def _network(file: Path) -> tuple[dict[str, Any], list[tuple[str, ...]]]:
     rows: list[tuple[str, ...]] = []
     for population in network:
         parameters = neuron_parameters(population.neuron)
+        # Ticks of 1 ps are shown as the milliseconds a reader thinks in.
+        for name in ("settle_time", "period"):
+            if parameters.get(name):
+                parameters[name] = f"{parameters[name] / 1e9:g} ms"
         shown = ", ".join(
             f"{k}={parameters[k]}"
             for k in ("threshold", "levels", "settle_time", "hysteresis_low", "reset", "period")
@@ -110,7 +114,10 @@ def _network(file: Path) -> tuple[dict[str, Any], list[tuple[str, ...]]]:
             "synapses": network.synapses(name),
             "weights": int(projection.synapses.weight.size),
         }
-        for name, projection in sorted(network.projections.items())
+        for name, projection in sorted(
+            network.projections.items(),
+            key=lambda item: (network.order.index(item[1].source), item[0]),
+        )
     }
     found = {
         "file": str(file),
@@ -127,7 +134,9 @@ def _network(file: Path) -> tuple[dict[str, Any], list[tuple[str, ...]]]:
 def _print_network(found: dict[str, Any], rows: list[tuple[str, ...]]) -> None:
     from eventsnn.cli import show
 
-    made = show.table("population", "neuron", "y x x x channel", "neurons", "parameters")
+    made = show.table(
+        "population", "neuron", "y x x x channel", "neurons", "parameters", optional=("parameters",)
+    )
     for row in rows:
         made.add_row(*row)
     show.print_table(made, found["file"])

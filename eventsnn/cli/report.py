@@ -33,6 +33,7 @@ def curve(
         "spikes",
         "energy",
         "decided early",
+        optional=("spikes", "decided early", "energy"),
     )
     for row in rows:
         made.add_row(

@@ -7,10 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-Data = Annotated[
-    str, typer.Option("--data", help="KIND:PATH, e.g. nmnist:data/nmnist or cifar10-dvs:FOLDER.")
-]
-Split = Annotated[str | None, typer.Option("--split", help="train, test or all.")]
+Data = Annotated[str, typer.Option("--data", help="KIND:PATH with KIND nmnist, cifar10-dvs or aedat.")]
+Split = Annotated[str | None, typer.Option("--split", help="train, test, or all (default).")]
 Hardware = Annotated[
     str | None, typer.Option("--hardware", help="Accelerator: a preset's name or a YAML file.")
 ]
@@ -58,7 +56,7 @@ def run(
     from eventsnn.cli import show
     from eventsnn.run.simulate import simulate
 
-    with show.progress_bar("simulating") as progress:
+    with show.progress_bar("simulating") as progress, show.resumable(output):
         results = simulate(
             network,
             open_data(data, split, fraction, downsample),
@@ -80,7 +78,7 @@ def run(
     for row in show.summary_rows(results.summary()):
         made.add_row(*row)
     made.add_row("digest", results.digest)
-    show.print_table(made, f"{network} on {data}")
+    show.print_table(made, f"{network} on {data}, split {split or 'all'}")
     show.note("results not kept: give -o RESULTS.h5 to keep them" if output is None else f"wrote {output}")
     if hardware:
         show.note(model_figures(hardware))

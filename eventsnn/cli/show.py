@@ -7,33 +7,65 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from eventsnn.report.si import percent, si
 
-if TYPE_CHECKING:
-    from rich.table import Table
+
+@dataclass
+class Listing:
+    """A table to be: its rows, and the columns that a narrow terminal does without."""
+
+    columns: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+    rows: list[tuple[str, ...]] = field(default_factory=list)
+    sections: set[int] = field(default_factory=set)
+
+    def add_row(self, *cells: str) -> None:
+        """Append a row, one cell a column."""
+        self.rows.append(cells)
+
+    def add_section(self) -> None:
+        """Draw a line before the next row."""
+        self.sections.add(len(self.rows))
+
+    def shown(self, width: int) -> list[int]:
+        """The columns that fit a width; optional ones go first, from the right."""
+        kept = list(range(len(self.columns)))
+        widest = [max(len(c) for c in column) for column in zip(self.columns, *self.rows, strict=True)]
+        for column in reversed(range(len(self.columns))):
+            if sum(widest[i] + 2 for i in kept) <= width:
+                break
+            if self.columns[column] in self.optional:
+                kept.remove(column)
+        return kept
 
 
-def table(*columns: str) -> Table:
+def table(*columns: str, optional: tuple[str, ...] = ()) -> Listing:
     """An empty table, its first column left-aligned, the others right-aligned."""
+    return Listing(columns, optional)
+
+
+def print_table(made: Listing, title: str = "") -> None:
+    """A table under its title on standard output; no cell is ever cut to make it fit."""
     from rich.box import SIMPLE_HEAD
+    from rich.console import Console
     from rich.table import Table
 
-    made = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for index, column in enumerate(columns):
-        made.add_column(column, justify="left" if index == 0 else "right", no_wrap=index > 0)
-    return made
-
-
-def print_table(made: Table, title: str = "") -> None:
-    """A table under its title on standard output, as wide as it needs when that is not a terminal."""
-    from rich.console import Console
-
-    if title:
-        sys.stdout.write(title + "\n")
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160, highlight=False)
-    console.print(made)
+    terminal = Console().width if sys.stdout.isatty() else 1000
+    kept = made.shown(terminal)
+    drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in kept:
+        drawn.add_column(made.columns[column], justify="right" if column else "left", no_wrap=True)
+    for number, row in enumerate(made.rows):
+        if number in made.sections:
+            drawn.add_section()
+        drawn.add_row(*(row[column] for column in kept))
+    sys.stdout.write(f"{title}\n" if title else "")
+    sys.stdout.flush()
+    Console(file=sys.stdout, width=1000, highlight=False, soft_wrap=True).print(drawn)
 
 
 def print_json(value: Any) -> None:
@@ -57,6 +89,17 @@ def note(text: str) -> None:
 
 
 @contextmanager
+def resumable(output: Path | None) -> Iterator[None]:
+    """Say on an interrupt that what is done is kept, where it is."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if output is not None:
+            note("finished samples are kept; the same command goes on from there")
+        raise
+
+
+@contextmanager
 def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar on standard error, driven by samples; yields ``update(done, total)``."""
     from rich.console import Console
@@ -68,7 +111,9 @@ def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(
+        *columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
+    ) as progress:
         # Nothing is done until the engine's kernels are compiled, once per installation.
         task = progress.add_task(f"{label} (preparing kernels)", total=None)
 

@@ -11,7 +11,7 @@ RULES: dict[str, type[ExitRule]] = {rule.name: rule for rule in (Margin, MaxProb
 
 
 def parse_rule(text: str | ExitRule | None) -> ExitRule | None:
-    """The exit rule a text names; ``none``, an empty text or None is no rule.
+    """The exit rule a text names; ``none`` or None is no rule.
 
     Raises
     ------
@@ -20,8 +20,8 @@ def parse_rule(text: str | ExitRule | None) -> ExitRule | None:
     """
     if text is None or isinstance(text, ExitRule):
         return text
-    name, separator, threshold = text.strip().partition(":")
-    if name in ("none", "") and not separator:
+    name, separator, threshold = str(text).strip().partition(":")
+    if name == "none" and not separator:
         return None
     allowed = ", ".join([f"{known}:THRESHOLD" for known in sorted(RULES)] + ["none"])
     if name not in RULES or not separator:

@@ -186,6 +186,10 @@ def load_architecture(source: str | os.PathLike[str] | Architecture) -> Architec
     """
     if isinstance(source, Architecture):
         return source
+    if not isinstance(source, (str, os.PathLike)):
+        raise InvalidHardware(
+            f"hardware is a {type(source).__name__}; give a preset's name, a file, or an Architecture"
+        )
     name = os.fspath(source)
     if name in preset_names():
         text = (resources.files(PRESETS) / f"{name}.yaml").read_text(encoding="utf-8")

@@ -7,6 +7,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 TICKS_PER_SECOND = 10**12
+# Sums of times and energies must stay within 64 bits.
+LONGEST_S = 1000.0
+LARGEST_J = 1e-3
 ATTOJOULES_PER_JOULE = 10**18
 
 _TIME = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "ps": 1e-12}
@@ -37,12 +40,19 @@ class Quantity(BaseModel):
     def ticks(self, clock_hz: float) -> int:
         """A time in whole ticks of 1 ps; ``cycles`` are cycles of the clock."""
         if self.unit == "cycles":
-            return round(self.value / clock_hz * TICKS_PER_SECOND)
-        return round(self._scaled(_TIME, "time (or 'cycles')") * TICKS_PER_SECOND)
+            seconds = self.value / clock_hz
+        else:
+            seconds = self._scaled(_TIME, "time (or 'cycles')")
+        if seconds > LONGEST_S:
+            raise ValueError(f"{self.value:g} {self.unit} is longer than an action may take, {LONGEST_S} s")
+        return round(seconds * TICKS_PER_SECOND)
 
     def attojoules(self) -> int:
         """An energy in whole attojoules: integers, so that sums are exact and order-free."""
-        return round(self._scaled(_ENERGY, "energy") * ATTOJOULES_PER_JOULE)
+        joules = self._scaled(_ENERGY, "energy")
+        if joules > LARGEST_J:
+            raise ValueError(f"{self.value:g} {self.unit} is more than an action may cost, {LARGEST_J} J")
+        return round(joules * ATTOJOULES_PER_JOULE)
 
     def watts(self) -> float:
         """A power in watts."""

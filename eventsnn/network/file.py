@@ -30,6 +30,7 @@ from eventsnn.network.projections import (
     Projection,
     Synapses,
 )
+from eventsnn.output import HDF5, replaced_whole
 
 FORMAT = "eventsnn-network"
 SCHEMA = 1
@@ -95,9 +96,7 @@ def save_network(network: Network, path: str | os.PathLike[str]) -> None:
     """Write a network; an existing file is replaced only once the new one is whole."""
     import h5py
 
-    target = Path(path)
-    partial = target.with_name(target.name + ".partial")
-    with h5py.File(partial, "w") as file:
+    with replaced_whole(path, HDF5) as partial, h5py.File(partial, "w") as file:
         file.attrs["format"] = FORMAT
         file.attrs["schema"] = SCHEMA
         file.attrs["checksum"] = network.checksum
@@ -115,7 +114,6 @@ def save_network(network: Network, path: str | os.PathLike[str]) -> None:
             group.create_dataset("weight", data=weight, compression="gzip", shuffle=True)
             if projection.bias is not None:
                 group.create_dataset("bias", data=projection.bias)
-    os.replace(partial, target)
 
 
 def load_network(path: str | os.PathLike[str]) -> Network:
@@ -131,7 +129,8 @@ def load_network(path: str | os.PathLike[str]) -> Network:
     import h5py
 
     if not Path(path).is_file():
-        raise FileNotFoundError(f"no network file {path}; give the path of an eventsnn network (.h5)")
+        what = "a folder" if Path(path).is_dir() else "not there"
+        raise FileNotFoundError(f"{path} is {what}; give the path of an eventsnn network file (.h5)")
     try:
         with h5py.File(path, "r") as file:
             _check_header(file, path)
@@ -142,7 +141,7 @@ def load_network(path: str | os.PathLike[str]) -> Network:
         network = Network(populations, projections, metadata)
     except InvalidNetwork as error:
         raise InvalidFile(f"{path}: {error}") from error
-    except (OSError, KeyError, ValueError, TypeError) as error:
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         if isinstance(error, InvalidFile):
             raise
         raise InvalidFile(

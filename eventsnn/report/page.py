@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from eventsnn.decide import RULES
 from eventsnn.errors import InvalidRequest, MissingExtra
 from eventsnn.hardware.timing import ACTION_OF_COUNTER
+from eventsnn.output import HTML, replaced_whole
 from eventsnn.report import energy, plots, sections
-from eventsnn.report.aside import written_aside
 from eventsnn.report.curves import trade_off
 from eventsnn.report.results import Results, distribution
 
@@ -66,7 +66,7 @@ def write_report(
     if not runs:
         raise InvalidRequest("a report of zero runs is empty; give at least one results file")
     page = render(runs, title)
-    with written_aside(path) as file:
+    with replaced_whole(path, HTML) as aside, aside.open("w", encoding="utf-8", newline="\n") as file:
         file.write(page)
 
 

@@ -20,7 +20,7 @@ from eventsnn.errors import InvalidRequest
 from eventsnn.hardware import Mapping, Timing
 from eventsnn.hardware.mapping import INPUT_PORT
 from eventsnn.network import Network
-from eventsnn.report.aside import written_aside
+from eventsnn.output import JSON, replaced_whole
 
 if TYPE_CHECKING:
     from eventsnn.engine import SampleRun
@@ -78,7 +78,7 @@ def write_timeline(
             "a timeline shows what an accelerator did, and this run has no record of one; run on an "
             "accelerator (--hardware event-conv-small; in Python with RunOptions(record_service=True))"
         )
-    with written_aside(path) as file:
+    with replaced_whole(path, JSON) as aside, aside.open("w", encoding="utf-8", newline="\n") as file:
         file.write('{"displayTimeUnit": "ns",\n"otherData": ')
         json.dump({"sample": engine_run.index, "digest": engine_run.digest, "ticks_per_us": 10**6}, file)
         file.write(',\n"traceEvents": [')

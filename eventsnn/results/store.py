@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from eventsnn.errors import InvalidFile, InvalidRequest
+from eventsnn.output import HDF5, replaced_whole, require_replaceable
 from eventsnn.results.counters import COUNTERS
 from eventsnn.results.table import SCALAR_FIELDS, TRACE_FIELDS, ResultTable, SampleRecord
 
@@ -40,10 +42,17 @@ def _require_same(found: dict[str, Any], wanted: dict[str, Any], where: Path) ->
         return
     one, other = identity(found), identity(wanted)
     differing = sorted(k for k in one.keys() | other.keys() if one.get(k) != other.get(k))
-    details = "; ".join(f"{k}: {one.get(k)!r} there, {other.get(k)!r} now" for k in differing[:4])
+    # The accelerator's name says more in a message than its whole description.
+    shown = [key for key in differing if key not in ("architecture", "class_names")] or differing
+    details = "; ".join(f"{k}: {_short(one.get(k))} there, {_short(other.get(k))} now" for k in shown[:4])
     raise InvalidRequest(
         f"{where} holds the results of another run ({details}). Choose another output file, or remove it"
     )
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 class Journal:
@@ -67,19 +76,21 @@ class Journal:
         self.folder = self.path.with_name(self.path.name + ".partial")
         self.table = table
         self.done: dict[int, SampleRecord] = {}
-        if self.path.exists():
+        require_replaceable(self.path, HDF5)
+        if self.path.exists() and self.path.stat().st_size:
             found = read_results(self.path)
             _require_same(found.configuration, table.configuration, self.path)
             self.done = {sample.index: sample for sample in found.samples}
             return
-        if not self.path.parent.is_dir():
-            raise InvalidRequest(f"the folder of {self.path} does not exist; make it first")
+        if self.folder.exists() and not self.folder.is_dir():
+            raise InvalidRequest(f"{self.folder} is in the way: samples are kept in a folder of that name")
         header = self.folder / "configuration.json"
         if header.exists():
-            _require_same(json.loads(header.read_text()), table.configuration, self.folder)
+            _require_same(_read_header(header), table.configuration, self.folder)
             for file in sorted(self.folder.glob("sample-*.npz")):
                 record = _read_sample(file)
-                self.done[record.index] = record
+                if record is not None:
+                    self.done[record.index] = record
             return
         self.folder.mkdir(exist_ok=True)
         _replace(header, lambda partial: partial.write_text(json.dumps(table.configuration)))
@@ -94,7 +105,7 @@ class Journal:
         """Assemble the results file and remove the journal."""
         samples = tuple(self.done[index] for index in sorted(self.done))
         table = ResultTable(self.table.configuration, self.table.order, self.table.readout_scale, samples)
-        if not self.path.exists():
+        if not self.path.exists() or not self.path.stat().st_size:
             write_results(self.path, table)
         shutil.rmtree(self.folder, ignore_errors=True)
         return table
@@ -120,19 +131,34 @@ def _write_sample(path: Path, record: SampleRecord) -> None:
         np.savez(file, digest=np.array(record.digest), counters=record.counters, **arrays)
 
 
-def _read_sample(path: Path) -> SampleRecord:
-    with np.load(path, allow_pickle=False) as data:
-        return SampleRecord(
-            **{name: data[name].item() for name in SCALAR_FIELDS},
-            counters=data["counters"],
-            trace={name: data[f"trace_{name}"] for name in TRACE_FIELDS},
-            digest=str(data["digest"]),
-        )
+def _read_header(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+    except ValueError as error:
+        raise InvalidFile(
+            f"{path} is damaged; remove the folder {path.parent} to start the run afresh"
+        ) from error
+    return found
+
+
+def _read_sample(path: Path) -> SampleRecord | None:
+    """A finished sample, or None if the file is damaged: it is then simulated again."""
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            return SampleRecord(
+                **{name: data[name].item() for name in SCALAR_FIELDS},
+                counters=data["counters"],
+                trace={name: data[f"trace_{name}"] for name in TRACE_FIELDS},
+                digest=str(data["digest"]),
+            )
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
 
 
 def write_results(path: str | os.PathLike[str], table: ResultTable) -> None:
     """Write a results file; an existing one is replaced only once the new one is whole."""
-    _replace(Path(path), lambda partial: _write_hdf5(partial, table))
+    with replaced_whole(path, HDF5) as partial:
+        _write_hdf5(partial, table)
 
 
 def _write_hdf5(path: Path, table: ResultTable) -> None:
@@ -179,7 +205,7 @@ def read_results(path: str | os.PathLike[str]) -> ResultTable:
                     f"a results file has {FORMAT!r}, schema {SCHEMA}. Results are written by 'eventsnn run'"
                 )
             return _read_table(file)
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
         if isinstance(error, InvalidFile):
             raise
         raise InvalidFile(

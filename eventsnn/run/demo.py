@@ -54,8 +54,9 @@ def run_demo(
     folder: Path, workers: int = 1, progress: Callable[[int, int], None] | None = None
 ) -> DemoOutcome:
     """Run the demo and write results, report and timeline into a folder."""
-    if not folder.is_dir():
-        raise InvalidRequest(f"the folder {folder} does not exist; make it first")
+    if folder.exists() and not folder.is_dir():
+        raise InvalidRequest(f"{folder} is a file; give a folder for the demo's files")
+    folder.mkdir(parents=True, exist_ok=True)
     network, data = shipped("models/demo.h5"), f"nmnist:{shipped('datasets/demo')}"
 
     def half(start: int) -> Callable[[int, int], None] | None:

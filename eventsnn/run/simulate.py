@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
@@ -83,6 +84,8 @@ _worker: dict[str, Any] = {}
 
 
 def _start_worker(job: Job) -> None:
+    # An interrupt reaches the whole group; only the parent answers it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _worker.update(job=job, engine=job.make_engine())
 
 
@@ -118,6 +121,9 @@ def _run_in_processes(job: Job, positions: list[int], workers: int) -> Iterator[
                 for future in done:
                     yield future.result()
         except BaseException:
+            # What is running would otherwise be waited for, however long it takes.
+            for process in list(pool._processes.values()):
+                process.terminate()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
@@ -144,14 +150,35 @@ def make_job(
         )
     if engine not in ENGINES:
         raise InvalidRequest(f"engine {engine!r} is not known; allowed are {', '.join(ENGINES)}")
-    if not -(2**63) <= seed < 2**63:
-        raise InvalidRequest(f"seed {seed} is not a 64-bit integer")
+    if not isinstance(seed, int) or not -(2**63) <= seed < 2**63:
+        raise InvalidRequest(f"seed {seed!r} is not a 64-bit integer")
+    if not isinstance(network, (Network, str, os.PathLike)):
+        raise InvalidRequest(f"network is a {type(network).__name__}; give a Network or the path of one")
     loaded = network if isinstance(network, Network) else load_network(network)
     architecture = None if hardware is None else load_architecture(hardware)
     options = RunOptions(exit_rule=parse_rule(exit), seed=seed, max_events=max_events)
     job = Job(loaded, architecture, options, engine, open_samples(data, split, samples))
+    check_samples(job)
     job.mapping()  # a network that does not fit is refused before anything is run
     return job
+
+
+def check_samples(job: Job) -> None:
+    """Refuse a sensor or labels that do not belong to the network, before anything is run."""
+    height, width, _ = job.network.populations[job.network.input].shape
+    samples = job.samples
+    if not isinstance(samples, MemorySet) and (samples.height, samples.width) != (height, width):
+        raise InvalidRequest(
+            f"{samples.kind} recordings are {samples.width} x {samples.height} pixels, the network's "
+            f"input is {width} x {height}; divide addresses with --downsample "
+            "(RecordingSet.downsampled) or take the network made for this sensor"
+        )
+    classes = job.network.populations[job.network.output].size
+    if int(samples.labels.max()) >= classes:
+        raise InvalidRequest(
+            f"the data have the label {int(samples.labels.max())}, the network decides between {classes} "
+            f"classes, 0 to {classes - 1}"
+        )
 
 
 def configuration(job: Job) -> dict[str, Any]:
@@ -235,8 +262,8 @@ def simulate(
     EventsnnError
         Bad input of any kind, in one message; see ``eventsnn.errors``.
     """
-    if workers < 1:
-        raise InvalidRequest(f"workers is {workers}; it must be at least 1")
+    if not isinstance(workers, int) or workers < 1:
+        raise InvalidRequest(f"workers is {workers!r}; it must be a whole number, at least 1")
     job = make_job(network, data, hardware, exit, schedule, engine, seed, split, samples, max_events)
     table = ResultTable(configuration(job), job.network.order, output_scale(job.network), ())
     journal = None if output is None else Journal(output, table)
