@@ -46,6 +46,8 @@ def test_presets_state_unit_kind_and_source_of_every_value(name):
         ({"actions__synapse__energy__value": -1}, "actions.synapse.energy.value"),
         ({"actions__synapse__energy__value": float("nan")}, "actions.synapse.energy.value"),
         ({"core__input_fifo__depth": 4}, "core.input_fifo.depth"),
+        ({"actions__hop_x__time__value": 1e300}, "longer than an action may take"),
+        ({"actions__synapse__energy__value": 1e20}, "more than an action may cost"),
         ({"mesh__width": 0}, "mesh.width"),
         ({"schema": 2}, "schema"),
         ({"colour": "red"}, "colour"),

@@ -144,7 +144,7 @@ def _read_header(path: Path) -> dict[str, Any]:
 def _read_sample(path: Path) -> SampleRecord | None:
     """A finished sample, or None if the file is damaged: it is then simulated again."""
     try:
-        with np.load(path, allow_pickle=False) as data:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
             return SampleRecord(
                 **{name: data[name].item() for name in SCALAR_FIELDS},
                 counters=data["counters"],
