@@ -131,6 +131,20 @@ def _network(file: Path) -> tuple[dict[str, Any], list[tuple[str, ...]]]:
     return found, rows
 
 
+LONGEST_CELL = 60
+
+
+def _leaves(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested values as (dotted name, text)."""
+    found = []
+    for name, value in values.items():
+        if isinstance(value, dict):
+            found += _leaves(value, f"{prefix}{name}.")
+        else:
+            found.append((prefix + name, str(value)))
+    return found
+
+
 def _print_network(found: dict[str, Any], rows: list[tuple[str, ...]]) -> None:
     from eventsnn.cli import show
 
@@ -152,7 +166,7 @@ def _print_network(found: dict[str, Any], rows: list[tuple[str, ...]]) -> None:
         )
     show.print_table(made)
     made = show.table("metadata", "value")
-    for name, value in found["metadata"].items():
-        made.add_row(name, str(value))
+    for name, value in _leaves(found["metadata"]):
+        made.add_row(name, value if len(value) <= LONGEST_CELL else value[:LONGEST_CELL] + " ...")
     made.add_row("checksum", found["checksum"])
     show.print_table(made)

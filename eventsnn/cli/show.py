@@ -36,7 +36,7 @@ class Listing:
         kept = list(range(len(self.columns)))
         widest = [max(len(c) for c in column) for column in zip(self.columns, *self.rows, strict=True)]
         for column in reversed(range(len(self.columns))):
-            if sum(widest[i] + 2 for i in kept) <= width:
+            if sum(widest[i] + 3 for i in kept) <= width:
                 break
             if self.columns[column] in self.optional:
                 kept.remove(column)
