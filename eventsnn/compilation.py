@@ -7,9 +7,30 @@ Options are untyped in Numba's stubs, hence ``Any``.
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
 from numba import njit
+
+# What is compiled into the kernels beside their own file.
+_SOURCES = (
+    "compilation.py",
+    "decide/kernels.py",
+    "engine/kernels.py",
+    "engine/order.py",
+    "engine/plan.py",
+    "results/counters.py",
+)
+
+
+def source_stamp() -> int:
+    """A number that changes when any source the kernels are compiled from changes; never 0."""
+    digest = hashlib.blake2b(digest_size=7)
+    for name in _SOURCES:
+        digest.update((Path(__file__).parent / name).read_bytes())
+    return int.from_bytes(digest.digest()) + 1
+
 
 _jit: Any = njit
 _options = {"_nrt": False, "no_cfunc_wrapper": True}

@@ -1,5 +1,8 @@
 """The laws of the design on random networks, on both engines."""
 
+import hashlib
+import struct
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,6 +15,7 @@ from eventsnn.engine import ENGINES, RunOptions, Stimulus, make_engine
 from eventsnn.errors import ChargeOverflow, EventLimitReached
 from eventsnn.network import Dense, Input, Network, Population, Projection, Rate, Readout, Signed
 from eventsnn.results.counters import COLUMN
+from eventsnn.results.digest import run_digest
 
 SEEDS = st.integers(0, 2**32 - 1)
 KINDS = st.sampled_from(["signed", "rate", "mixed"])
@@ -292,3 +296,69 @@ def test_touched_signed_neurons_are_tested_once_per_tick(engine):
     toggled = run(network, Stimulus(np.array([5, 6]), both), engine)
     assert toggled.spikes.payload.tolist() == [1, 1, 1, -1]
     assert toggled.counts["n"].tolist() == [0]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("reset", ["soft", "hard"])
+def test_charges_below_a_large_current_do_not_wrap(engine, reset):
+    """Law 1 with law 3: a neuron that has fired stands at minus its current, which the guard reserves."""
+    neuron = Rate(2**20, reset=reset, period=2**31)
+    network = single(neuron, -(2**28), np.array([2_000_000_000]))
+    late = 2**31 - 100
+    result = run(network, events(0, *[late + i for i in range(7)]), engine)
+    delivered = 2_000_000_000 * (late + 6) // 2**31
+    balance = delivered - 8 * 2**28 - result.charge["n"][0] - result.lost["hard_reset"]["n"][0]
+    assert 2**20 * result.counts["n"][0] == balance
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_fast_neuron_may_fire_for_long(engine):
+    """The charge without its current falls without bound; what is guarded is the charge."""
+    result = run(single(Rate(2**20, period=10**9), 0, np.array([3 * 2**20])), events(0, 10**12), engine)
+    assert result.counts["n"].tolist() == [3000]
+
+
+@given(SEEDS)
+@settings(max_examples=10, deadline=None, derandomize=True)
+def test_the_digest_does_not_depend_on_buffer_sizes(seed):
+    """Law 7: spikes are hashed in pieces that never cut a tick, the settle pass's included."""
+    network = random_network(seed, "signed", lazy=True)
+    stimulus = random_stimulus(seed, network)
+    first = run_or_error(network, stimulus, "compiled")
+    if isinstance(first, type):
+        return
+    for capacity in (2, 5, 16, 37):
+        engine = make_engine("compiled", network, None, OPTIONS)
+        engine._spike_capacity = capacity
+        assert engine.run(stimulus).digest == first.digest
+
+
+def test_one_spike_may_not_cause_more_than_max_events():
+    for engine in ENGINES:
+        with pytest.raises(EventLimitReached):
+            run(single(Rate(1), 2**30), events(1), engine, RunOptions(max_events=1000))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_golden_digest(engine):
+    """The digest of a run written out by hand: what enters it, in which order, is part of the format."""
+    network = Network(
+        [Population("in", (1, 1, 2), Input()), Population("n", (1, 1, 1), Signed(8, 4))],
+        [Projection("p", "in", "n", Dense(np.array([[8], [-8]])))],
+    )
+    result = run(network, Stimulus(np.array([5, 6]), np.array([0, 1])), engine)
+    names = {n: hashlib.blake2b(n.encode(), digest_size=16).digest() for n in ("in", "n")}
+    expected = hashlib.blake2b(digest_size=16)
+    for time, name, neuron, payload in ((5, "in", 0, 1), (5, "n", 0, 1), (6, "in", 1, 1), (6, "n", 0, -1)):
+        # NumPy's fixed-width bytes drop trailing zeros on reading, not in the buffer.
+        expected.update(struct.pack("<q16sqq", time, names[name], neuron, payload))
+    expected.update(struct.pack("<qq", -1, 6))
+    # by name: in, then n; input events, spikes + and -, SOPs, effective, multiplications, updates, ...
+    expected.update(struct.pack("<9q", 2, 0, 0, 0, 0, 0, 0, 0, 0))
+    expected.update(struct.pack("<9q", 0, 1, 1, 2, 2, 0, 2, 0, 0))
+    assert result.digest == expected.hexdigest()
+
+
+def test_run_digests_are_by_sample_index():
+    assert run_digest([(1, "b"), (0, "a")]) == run_digest([(0, "a"), (1, "b")])
+    assert run_digest([(0, "b"), (1, "a")]) != run_digest([(0, "a"), (1, "b")])

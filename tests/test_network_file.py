@@ -127,6 +127,13 @@ def chain(neuron, bias=None, shape=(1, 1, 3)):
         (lambda: chain(Signed(10, 4), shape=(1, 1, 4)), r"gives shape \(1, 1, 3\)"),
         (lambda: chain(Signed(10, 4), np.array([1, 2])), "has 2 biases"),
         (lambda: chain(Signed(10, 4), np.array([2**31, 0, 0])), "32-bit range"),
+        (lambda: chain(Rate(10, initial_charge=-(2**32))), "initial_charge"),
+        (lambda: chain(Signed(10, 4, settle_time=2**62)), "settle_time is"),
+        (lambda: Readout(unit=float("nan")), "unit is nan"),
+        (
+            lambda: Population("n", (1, 1, 1), Signed(10, 4), np.array([25], "i4"), np.array([0], "i4")),
+            "must be settled",
+        ),
         (lambda: Dense(np.ones((2, 2))), "dtype float64"),
         (lambda: Conv2d(np.ones((3, 3, 1, 1), int), Axis(5), Axis(3)), "its geometry says"),
         (lambda: Conv2d(np.ones((3, 3, 1, 3), int), Axis(3), Axis(3), groups=2), "not divisible by"),

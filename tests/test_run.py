@@ -173,6 +173,39 @@ def test_a_damaged_sample_of_a_journal_is_simulated_again(folder, tmp_path):
         eventsnn.simulate(small_network(), f"nmnist:{folder}", output=output)
 
 
+def test_samples_of_another_run_are_never_adopted(tmp_path):
+    rng = np.random.default_rng(2)
+    data = [(random_events(rng), 1), (random_events(rng), 2), (random_events(rng), 3)]
+
+    def stop(done, total):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    output = tmp_path / "results.h5"
+    with pytest.raises(KeyboardInterrupt):
+        eventsnn.simulate(small_network(), data, output=output, progress=stop)
+    relabelled = [(events, label + 1) for events, label in data]
+    with pytest.raises(InvalidRequest, match="holds the results of another run"):
+        eventsnn.simulate(small_network(), relabelled, output=output)
+    with pytest.raises(InvalidRequest, match="holds the results of another run"):
+        eventsnn.simulate(small_network(), data, seed=5, output=output)
+    # Without its configuration a journal is nobody's.
+    (tmp_path / "results.h5.partial" / "configuration.json").unlink()
+    found = eventsnn.simulate(small_network(), relabelled, seed=5, output=output)
+    assert found.table.column("label").tolist() == [2, 3, 4]
+    assert found.digest == eventsnn.simulate(small_network(), relabelled, seed=5).digest
+
+
+def test_a_failure_after_some_samples_keeps_them(tmp_path):
+    rng = np.random.default_rng(2)
+    data = [random_events(rng), random_events(rng), random_events(rng)[:0]]
+    output = tmp_path / "results.h5"
+    with pytest.raises(InvalidEvents):
+        eventsnn.simulate(small_network(), data, output=output)
+    assert len(list((tmp_path / "results.h5.partial").glob("sample-*.npz"))) == 2
+    assert not output.exists()
+
+
 def test_other_files_are_never_written_over(full, tmp_path):
     precious = tmp_path / "model.pt"
     precious.write_bytes(b"weights")

@@ -16,5 +16,5 @@ class Margin(ExitRule):
 
     def confidence(self, readout: Sequence[int], scale: float) -> float:
         """Largest minus second largest probability, 0 to 1."""
-        first, second = sorted(softmax(readout, scale), reverse=True)[:2]
+        first, second = sorted([*softmax(readout, scale), 0.0], reverse=True)[:2]
         return first - second

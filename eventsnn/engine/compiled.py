@@ -83,10 +83,20 @@ class CompiledEngine(Engine):
             seed_key=np.uint64(sample_key(self.options.seed, index)),
             max_events=self.options.max_events,
             first_event=first_event,
-            window=int(currents[:, PERIOD].max()) if len(currents) else 0,
+            window=self._window(currents),
             settle_pass=bool(hysteresis),
             log_service=bool(self.options.record_service and self.mapping is not None),
         )
+
+    def _window(self, currents: NDArray[np.int64]) -> int:
+        """Ticks after which currents are folded into charges: no window lets one grow past 2^28 quanta."""
+        lengths = []
+        for row in currents:
+            quanta = np.abs(
+                self._plan.neuron[CURRENT, row[OFFSET] : row[OFFSET] + row[SIZE]].astype(np.int64)
+            )
+            lengths.append(max(1, 2**28 * int(row[PERIOD]) // int(quanta.max())))
+        return min([int(currents[:, PERIOD].max()), *lengths]) if len(currents) else 0
 
     def _fresh_state(self) -> k.State:
         plan, neurons, ranks = self._plan, len(self._initial), len(self._plan.population)

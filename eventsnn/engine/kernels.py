@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.compilation import inlined, inner, kernel
+from eventsnn.compilation import inlined, inner, kernel, source_stamp
 from eventsnn.decide.kernels import RULE_NONE, confidence, winner
 from eventsnn.engine.order import DESTINATION_BITS, NEURON_BITS
 from eventsnn.engine.plan import (
@@ -123,8 +123,9 @@ RUNNING, DONE, DRAIN_SPIKES, GROW_TRACE, GROW_SPIKES, GROW_HEAP, GROW_SERVICE, O
 # Columns of State.neuron, State.rank, State.core and State.part.
 ORDINAL, LOST_RESET, LOST_CLAMP, CANDIDATE, NEURON_COLUMNS = range(5)
 (
-    TOUCHED_START, TOUCHED_STOP, TEST_DUE, BUDGET, LIST_HEAD, LIST_TAIL, LIST_LENGTH, RANK_COLUMNS,
-) = range(8)  # fmt: skip
+    TOUCHED_START, TOUCHED_STOP, TEST_DUE, BUDGET, LIST_HEAD, LIST_TAIL, LIST_LENGTH, WINDOW_CHARGE,
+    RANK_COLUMNS,
+) = range(9)  # fmt: skip
 SERIALISER_BUSY, CORE_BUSY, CORE_COLUMNS = range(3)
 PART_TESTED, PART_READY, PART_COLUMNS = range(3)
 
@@ -303,6 +304,7 @@ def _open_window(plan, st, start, window, end):
         if row[KIND] != KIND_RATE or row[HAS_CURRENT] == 0:
             continue
         threshold = row[THRESHOLD] + row[STRICT]
+        st.rank[rank, WINDOW_CHARGE] = 0
         for j in range(row[OFFSET], row[OFFSET] + row[SIZE]):
             quanta = np.int64(plan.neuron[CURRENT, j])
             if quanta == 0:
@@ -317,6 +319,7 @@ def _open_window(plan, st, start, window, end):
                 st.scalar[BAD_NEURON] = j - row[OFFSET]
                 return
             st.charge[j] = np.int32(value)
+            st.rank[rank, WINDOW_CHARGE] = max(st.rank[rank, WINDOW_CHARGE], abs(at_end - at_start))
             st.limit[j] = np.int32(threshold - max(np.int64(0), at_end - at_start))
             st.neuron[j, CANDIDATE] = NEVER
             if st.charge[j] >= st.limit[j]:
@@ -447,6 +450,9 @@ def _fire_rate(plan, st, settings, rank, j, now, end):
     else:
         if row[MULTISPIKE]:
             spikes = (value - row[STRICT]) // threshold
+            if spikes > settings.max_events:
+                st.scalar[STATUS] = EVENT_LIMIT
+                return
         st.charge[j] = np.int32(value - spikes * threshold - current)
     st.emitted[j] += np.int32(spikes)
     for _ in range(spikes):
@@ -593,7 +599,9 @@ def _sweep(charge, row, st_rank, scalar, rank, size):
         if value > largest:
             largest = value
             worst = j - row[OFFSET]
-    st_rank[BUDGET] = (CHARGE_LIMIT - largest) // row[LARGEST_WEIGHT]
+    # A rate neuron that fires or is clamped inside a window is left at minus its current so far.
+    settled = st_rank[WINDOW_CHARGE] + row[THRESHOLD] + abs(row[CLAMP])
+    st_rank[BUDGET] = (CHARGE_LIMIT - max(largest, settled)) // row[LARGEST_WEIGHT]
     if st_rank[BUDGET] < size:
         scalar[STATUS] = OVERFLOW
         scalar[BAD_RANK] = rank
@@ -974,45 +982,56 @@ def _finish(plan, st, settings, end):
     st.scalar[STATUS] = DONE
 
 
-@kernel
-def advance(plan, st, settings, stimulus_time, stimulus_neuron):
-    """Run until the sample ends or a buffer needs attention; the reason is in ``STATUS``.
+def _make_advance(sources):
+    @kernel
+    def advance(plan, st, settings, stimulus_time, stimulus_neuron):
+        """Run until the sample ends or a buffer needs attention; the reason is in ``STATUS``.
 
-    After ``DRAIN_SPIKES`` and ``GROW_TRACE`` the run goes on where it was (call again); after another
-    ``GROW_*`` the sample is started afresh with larger buffers.
-    """
-    s = st.scalar
-    end = stimulus_time[-1]
-    s[STATUS] = RUNNING
-    if s[STARTED] == 0:
-        s[STARTED] = 1
-        s[INPUT_END] = end
-        _test_all(plan, st, ZERO, True)
-        if settings.window > 0:
-            _open_window(plan, st, ZERO, settings.window, end)
-    while s[STATUS] == RUNNING:
-        if 2 * s[SPIKES] > len(st.spikes):
-            s[STATUS] = DRAIN_SPIKES
-            return
-        if s[CHECKS] + 2 > len(st.trace):
-            s[STATUS] = GROW_TRACE
-            return
-        now = _next_tick(st, stimulus_time)
-        if settings.window > 0 and s[WINDOW_END] <= min(now, end):
-            _open_window(plan, st, s[WINDOW_END], settings.window, end)
-            continue
-        if now == NEVER and settings.settle_pass and s[SETTLED] == 0 and s[STOP_AT] > s[LAST_TICK]:
-            # The settle pass shares the last tick; a decision that was out by then comes before it.
-            _fill_totals(plan, st, s[LAST_TICK] + 1, end)
-            s[SETTLED] = 1
-            _test_all(plan, st, s[LAST_TICK], False)
-            continue
-        if now == NEVER or now > s[STOP_AT]:
-            _finish(plan, st, settings, end)
-            return
-        _fill_totals(plan, st, now, end)
-        s[LAST_TICK] = now
-        s[OUTPUT_CHANGED] = 0
-        _run_tick(plan, st, settings, stimulus_time, stimulus_neuron, now)
-        if s[OUTPUT_CHANGED] and s[STATUS] == RUNNING:
-            _check(plan, st, settings, now, end)
+        After ``DRAIN_SPIKES`` and ``GROW_TRACE`` the run goes on where it was (call again); after another
+        ``GROW_*`` the sample is started afresh with larger buffers.
+        """
+        if sources == 0:
+            return  # never: it makes the sources part of Numba's cache key
+        s = st.scalar
+        end = stimulus_time[-1]
+        s[STATUS] = RUNNING
+        if s[STARTED] == 0:
+            s[STARTED] = 1
+            s[INPUT_END] = end
+            _test_all(plan, st, ZERO, True)
+            if settings.window > 0:
+                _open_window(plan, st, ZERO, settings.window, end)
+        while s[STATUS] == RUNNING:
+            if s[CHECKS] + 2 > len(st.trace):
+                s[STATUS] = GROW_TRACE
+                return
+            now = _next_tick(st, stimulus_time)
+            if settings.window > 0 and s[WINDOW_END] <= min(now, end):
+                _open_window(plan, st, s[WINDOW_END], settings.window, end)
+                continue
+            settles = settings.settle_pass and s[SETTLED] == 0 and s[STOP_AT] > s[LAST_TICK]
+            # The settle pass shares the last tick: its spikes are hashed with that tick's, in one order.
+            if 2 * s[SPIKES] > len(st.spikes) and now != s[LAST_TICK] and not (now == NEVER and settles):
+                s[STATUS] = DRAIN_SPIKES
+                return
+            if now == NEVER and settles:
+                # The settle pass shares the last tick; a decision that was out by then comes before it.
+                _fill_totals(plan, st, s[LAST_TICK] + 1, end)
+                s[SETTLED] = 1
+                _test_all(plan, st, s[LAST_TICK], False)
+                continue
+            if now == NEVER or now > s[STOP_AT]:
+                _finish(plan, st, settings, end)
+                return
+            _fill_totals(plan, st, now, end)
+            s[LAST_TICK] = now
+            s[OUTPUT_CHANGED] = 0
+            _run_tick(plan, st, settings, stimulus_time, stimulus_neuron, now)
+            if s[OUTPUT_CHANGED] and s[STATUS] == RUNNING:
+                _check(plan, st, settings, now, end)
+
+    return advance
+
+
+# Numba's cache looks at this file's time stamp only, but constants of other modules are compiled in.
+advance = _make_advance(source_stamp())

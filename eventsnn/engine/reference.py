@@ -297,6 +297,8 @@ class _Sample:
         else:
             if model.multispike:
                 spikes = (charge - model.strict) // model.threshold
+                if spikes > self.options.max_events:
+                    raise event_limit(self.options.max_events, self.index)
             neurons.charge[j] -= spikes * model.threshold
         neurons.count[j] += spikes
         fire = 0 if self.timing is None else self.timing.fire
@@ -384,7 +386,8 @@ class _Sample:
             self._count(to.target, "messages_received", 1)
         for j, weight in edges:
             neurons.charge[j] += payload * weight
-            if abs(neurons.charge[j]) > CHARGE_LIMIT:
+            charge = neurons.charge[j] + self._current_charge(neurons, j, self.now)
+            if abs(charge) > CHARGE_LIMIT:
                 raise overflow(self.network, to.target, j, self.index)
         if isinstance(neurons.model, Rate):
             self._count(to.target, "neuron_updates", len(edges))

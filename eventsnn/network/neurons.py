@@ -6,6 +6,7 @@ trained model: the activation that one spike (or, for a readout, one quantum) st
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
@@ -16,6 +17,7 @@ from eventsnn.errors import InvalidNetwork
 
 CHARGE_LIMIT = 2**31 - 1
 THRESHOLD_LIMIT = 2**20
+LONGEST_SETTLE = 10**15
 
 
 def _require(condition: bool, message: str) -> None:
@@ -73,7 +75,10 @@ class Signed:
             1 <= self.levels <= 2**15 - 1,
             f"signed levels is {self.levels}; allowed are 1 to {2**15 - 1}",
         )
-        _require(self.settle_time >= 0, f"settle_time is {self.settle_time} ticks; it must be 0 or more")
+        _require(
+            0 <= self.settle_time <= LONGEST_SETTLE,
+            f"settle_time is {self.settle_time} ticks; allowed are 0 to 10^15 (1000 s)",
+        )
         _require(
             min(self.hysteresis_low, self.hysteresis_high) >= 0
             and max(self.hysteresis_low, self.hysteresis_high) <= THRESHOLD_LIMIT,
@@ -130,7 +135,7 @@ class Rate:
             f"lower_clamp is {self.lower_clamp}; it must be at most 0",
         )
         _require(
-            self.initial_charge < self.threshold,
+            -CHARGE_LIMIT <= self.initial_charge < self.threshold,
             f"initial_charge {self.initial_charge} is not below the threshold {self.threshold}",
         )
         _require(
@@ -152,6 +157,10 @@ class Readout:
     period: int = 0
 
     def __post_init__(self) -> None:
+        _require(
+            math.isfinite(self.unit) and self.unit > 0,
+            f"readout unit is {self.unit}; it must be a number above 0",
+        )
         _require(
             0 <= self.period <= 2**31,
             f"period is {self.period} ticks; allowed are 0 (bias at time 0) to 2^31",
@@ -216,6 +225,17 @@ class Population:
                 array is None
                 or (array.shape == (self.size,) and low <= int(array.min()) and int(array.max()) <= high),
                 f"population {self.name!r}: an initial state has one value a neuron from {low} to {high}",
+            )
+        if (
+            isinstance(self.neuron, Signed)
+            and self.initial_charge is not None
+            and self.initial_count is not None
+        ):
+            count = self.initial_count.astype(np.int64)
+            asked = np.clip(count + self.initial_charge // self.neuron.threshold, 0, self.neuron.levels)
+            _require(
+                bool((asked == count).all()),
+                f"population {self.name!r}: an initial state must be settled, so that no test would emit",
             )
 
 

@@ -16,7 +16,7 @@ MODEL_COUNTERS: dict[str, str] = {
     "multiplications": "synapses served by a graded payload, by the target population",
     "neuron_updates": "threshold tests: a signed neuron's per test of a touched neuron, a rate neuron's "
     "per delivery on it and per crossing by its current",
-    "current_updates": "biased rate neurons times whole bias periods elapsed",
+    "current_updates": "neurons with a bias current times whole bias periods elapsed",
     "decision_operations": "readout values compared by exit checks (output population)",
 }
 

@@ -23,8 +23,8 @@ from eventsnn.results.table import SCALAR_FIELDS, TRACE_FIELDS, ResultTable, Sam
 
 FORMAT = "eventsnn-results"
 SCHEMA = 1
-# Where the data lie and who ran it say nothing about what was run.
-NOT_IDENTITY = ("data_path", "network_path", "version")
+# Where the data lie says nothing about what was run.
+NOT_IDENTITY = ("data_path", "network_path")
 
 
 def identity(configuration: dict[str, Any]) -> dict[str, Any]:
@@ -92,7 +92,9 @@ class Journal:
                 if record is not None:
                     self.done[record.index] = record
             return
-        self.folder.mkdir(exist_ok=True)
+        # Samples without a configuration are of nobody knows which run.
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir()
         _replace(header, lambda partial: partial.write_text(json.dumps(table.configuration)))
 
     def add(self, record: SampleRecord) -> None:
@@ -107,13 +109,19 @@ class Journal:
         table = ResultTable(self.table.configuration, self.table.order, self.table.readout_scale, samples)
         if not self.path.exists() or not self.path.stat().st_size:
             write_results(self.path, table)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._remove()
         return table
 
     def discard(self) -> None:
         """Remove a journal in which no sample was finished."""
         if not self.done:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self._remove()
+
+    def _remove(self) -> None:
+        """Remove the journal; its configuration never goes before its samples."""
+        for file in sorted(self.folder.glob("sample-*")):
+            file.unlink(missing_ok=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _replace(target: Path, write: Any) -> None:
@@ -205,7 +213,7 @@ def read_results(path: str | os.PathLike[str]) -> ResultTable:
                     f"a results file has {FORMAT!r}, schema {SCHEMA}. Results are written by 'eventsnn run'"
                 )
             return _read_table(file)
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
+    except (OSError, RuntimeError, KeyError, ValueError, IndexError) as error:
         if isinstance(error, InvalidFile):
             raise
         raise InvalidFile(

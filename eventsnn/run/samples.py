@@ -11,6 +11,9 @@ import numpy as np
 from eventsnn.errors import InvalidRequest
 from eventsnn.events import Recording, RecordingSet, open_dataset
 
+# Of each file its name, size and beginning identify it: whole data sets may be many gigabytes.
+HASHED_BYTES = 1 << 16
+
 
 class MemorySet:
     """Recordings held in memory: event arrays, (events, label) pairs or ``Recording`` objects."""
@@ -100,10 +103,14 @@ def describe(samples: Samples) -> dict[str, Any]:
     digest = hashlib.blake2b(digest_size=16)
     if isinstance(samples, MemorySet):
         for index in range(len(samples)):
-            digest.update(samples[index].events.tobytes())
+            recording = samples[index]
+            digest.update(f"{recording.index}:{recording.label}:{len(recording.events)};".encode())
+            digest.update(recording.events.tobytes())
     else:
         for file in samples.files:
-            digest.update(f"{file.name}:{file.path.stat().st_size};".encode())
+            digest.update(f"{file.name}:{file.label}:{file.path.stat().st_size};".encode())
+            with file.path.open("rb") as opened:
+                digest.update(opened.read(HASHED_BYTES))
     return {
         "kind": samples.kind,
         "split": samples.split,
