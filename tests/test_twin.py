@@ -185,7 +185,7 @@ def few(examples):
 
 
 def unwrap(found):
-    """What a helper found, or a new draw where it found nothing to run."""
+    """What was found, or a new draw where there was nothing to run."""
     assume(found is not None)
     return found
 
