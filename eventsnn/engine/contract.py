@@ -19,24 +19,40 @@ Int64 = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Stimulus:
-    """Input spikes of one sample, sorted by (time, neuron).
+    """The input of one sample: spikes, analog values, or both.
 
-    ``time`` int64 ticks since the sample's start, ``neuron`` int64 index into the input population,
-    both of shape (events,).
+    Parameters
+    ----------
+    time : int64 array, shape (events,)
+        Ticks since the sample's start, sorted by (time, neuron).
+    neuron : int64 array, shape (events,)
+        Index into the input population.
+    payload : int64 array, shape (events,), or None
+        What each spike carries; None is +1 each. A graded payload costs a multiplication per target.
+    analog : int64 array, shape (input neurons,), or None
+        A value held from time 0 to the end of the input, in parts of ``Input.analog_scale``. Rate neurons
+        and readouts with a period take the weighted sum as a constant current (law 3), signed neurons and
+        readouts without one as a charge at time 0. The sum is computed once and counted as multiplications.
+    duration : int or None
+        Tick at which the input ends: currents flow until then. None is the tick of the last event.
     """
 
     time: Int64
     neuron: Int64
+    payload: Int64 | None = None
+    analog: Int64 | None = None
+    duration: int | None = None
 
     @property
     def first(self) -> int:
-        """Tick of the first event."""
-        return int(self.time[0])
+        """Tick of the first event; 0 when an analog value is there from the start."""
+        return 0 if self.analog is not None or not len(self.time) else int(self.time[0])
 
     @property
     def end(self) -> int:
-        """Tick of the last event: currents flow until then."""
-        return int(self.time[-1])
+        """Tick at which the input ends: currents flow until then."""
+        last = int(self.time[-1]) if len(self.time) else 0
+        return last if self.duration is None else max(last, self.duration)
 
 
 def stimulus_from_events(events: NDArray, network: Network, where: str = "recording") -> Stimulus:
@@ -88,6 +104,15 @@ class RunOptions:
         Keep every spike in ``SampleRun.spikes``.
     record_service : bool
         Keep what each core did when in ``SampleRun.service`` (with an accelerator only).
+    schedule : str
+        ``event``: a threshold is tested at each delivery; ``step``: once per timestep, layer by layer.
+    step : int
+        Ticks of a timestep in the step schedule; 0 takes the bias period of the network's rate neurons.
+    ties : str
+        ``ordered``: simultaneous events of a population go by neuron index; ``seeded``: by a hash of
+        (seed, sample, time, population, neuron).
+    history_period : int
+        Ticks between the rows of ``SampleRun.history``; 0 keeps none.
     """
 
     exit_rule: ExitRule | None = None
@@ -95,6 +120,10 @@ class RunOptions:
     max_events: int = 10**9
     record_spikes: bool = False
     record_service: bool = False
+    schedule: str = "event"
+    step: int = 0
+    ties: str = "ordered"
+    history_period: int = 0
 
 
 @dataclass(frozen=True)
@@ -125,6 +154,24 @@ class SpikeList:
     rank: Int64
     neuron: Int64
     payload: Int64
+
+
+@dataclass(frozen=True)
+class History:
+    """Counters over time: what had been counted at the end of each multiple of ``history_period``.
+
+    Attributes
+    ----------
+    time : int64 ticks, shape (rows,)
+        Multiples of the period, from one period on, the last one at or after the decision.
+    counters : int64, shape (rows, ranks, counters)
+        As ``SampleRun.counters``, everything at or before ``time`` included.
+    readout : int64, shape (rows, classes)
+    """
+
+    time: Int64
+    counters: Int64
+    readout: Int64
 
 
 SERVICE_FIELDS = np.dtype(
@@ -163,6 +210,7 @@ class SampleRun:
     lost: dict[str, dict[str, Int64]] = field(repr=False)
     spikes: SpikeList | None = field(default=None, repr=False)
     service: NDArray | None = field(default=None, repr=False)
+    history: History | None = field(default=None, repr=False)
 
 
 def output_scale(network: Network) -> float:

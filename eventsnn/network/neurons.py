@@ -20,6 +20,11 @@ THRESHOLD_LIMIT = 2**20
 LONGEST_SETTLE = 10**15
 
 
+def _added(default: Any) -> Any:
+    """A parameter that schema 1 gained later: at its default it stays out of files and checksums."""
+    return field(default=default, metadata={"omitted_at_default": True})
+
+
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise InvalidNetwork(message)
@@ -27,10 +32,21 @@ def _require(condition: bool, message: str) -> None:
 
 @dataclass(frozen=True)
 class Input:
-    """Neurons that emit what the recording says, and hold no charge."""
+    """Neurons that emit what the recording says, and hold no charge.
+
+    ``unit`` is the activation per spike. An analog value is a whole number of parts of
+    ``analog_scale``: a value of ``analog_scale`` acts like one spike per bias period.
+    """
 
     kind: ClassVar[str] = "input"
     unit: float = 1.0
+    analog_scale: int = _added(256)
+
+    def __post_init__(self) -> None:
+        _require(
+            1 <= self.analog_scale <= 2**20,
+            f"analog_scale is {self.analog_scale}; allowed are 1 to 2^20",
+        )
 
 
 @dataclass(frozen=True)
@@ -241,4 +257,8 @@ class Population:
 
 def neuron_parameters(neuron: Neuron) -> dict[str, Any]:
     """The parameters of a neuron model as plain numbers and strings, for files and checksums."""
-    return {item.name: getattr(neuron, item.name) for item in fields(neuron)}
+    return {
+        item.name: getattr(neuron, item.name)
+        for item in fields(neuron)
+        if not (item.metadata.get("omitted_at_default") and getattr(neuron, item.name) == item.default)
+    }
