@@ -3,37 +3,109 @@
 import numpy as np
 
 
-def conv2d_edges(source, weight, stride, padding, dilation, groups, pool):
+def taps_along(length, taps, stride, before, after, dilation, pool):
+    """A window's walk along one axis: the number of targets, and every (source, tap, target).
+
+    The window lies over a padded row of cells and moves by the stride while it fits.
+    """
+    cells = length // pool
+    row = [None] * before + list(range(cells)) + [None] * after
+    found, target = [], 0
+    while cells and target * stride + (taps - 1) * dilation < len(row):
+        for tap in range(taps):
+            cell = row[target * stride + tap * dilation]
+            if cell is not None:
+                found += [(cell * pool + i, tap, target) for i in range(pool)]
+        target += 1
+    return target, found
+
+
+def transposed_taps_along(length, taps, stride, before, after, dilation, pool, output_padding):
+    """The same for a transposed axis: every cell writes its taps on a row, whose ends are cut off.
+
+    Output padding makes the row longer at its end before it is cut.
+    """
+    cells = length // pool
+    if cells == 0:
+        return 0, []
+    row = [[] for _ in range((cells - 1) * stride + (taps - 1) * dilation + 1 + output_padding)]
+    for source in range(cells * pool):
+        for tap in range(taps):
+            row[source // pool * stride + tap * dilation].append((source, tap))
+    row = row[before : max(before, len(row) - after)]
+    return len(row), [(source, tap, target) for target, at in enumerate(row) for source, tap in at]
+
+
+def window_edges(source, weight, along_y, along_x, groups):
     """Every synapse of a convolution as (source index, target index, weight), one by one.
 
-    source (y, x, channel); weight (ky, kx, in per group, out); padding (top, bottom, left, right).
+    source (y, x, channel); weight (ky, kx, in per group, out); along_y, along_x: what ``taps_along`` or
+    ``transposed_taps_along`` returned. Also the target shape.
     """
-    height, width, channels = source
-    ky, kx, in_group, out = weight.shape
-    top, bottom, left, right = padding
-    cells_y, cells_x = height // pool[0], width // pool[1]
-    target_y = (cells_y + top + bottom - ((ky - 1) * dilation[0] + 1)) // stride[0] + 1
-    target_x = (cells_x + left + right - ((kx - 1) * dilation[1] + 1)) // stride[1] + 1
+    width, channels = source[1:]
+    in_group, out = weight.shape[2:]
+    (height, reach_y), (columns, reach_x) = along_y, along_x
     edges = []
-    for ty in range(target_y):
-        for tx in range(target_x):
+    for sy, ky, ty in reach_y:
+        for sx, kx, tx in reach_x:
             for co in range(out):
-                group = co // (out // groups)
-                for j in range(ky):
-                    for i in range(kx):
-                        cy = ty * stride[0] - top + j * dilation[0]
-                        cx = tx * stride[1] - left + i * dilation[1]
-                        if not (0 <= cy < cells_y and 0 <= cx < cells_x):
-                            continue
-                        for ci in range(in_group):
-                            channel = group * in_group + ci
-                            target = (ty * target_x + tx) * out + co
-                            for py in range(pool[0]):
-                                for px in range(pool[1]):
-                                    y, x = cy * pool[0] + py, cx * pool[1] + px
-                                    index = (y * width + x) * channels + channel
-                                    edges.append((index, target, int(weight[j, i, ci, co])))
-    return (target_y, target_x, out), edges
+                first = co // (out // groups) * in_group
+                for ci in range(in_group):
+                    index = (sy * width + sx) * channels + first + ci
+                    edges.append((index, (ty * columns + tx) * out + co, int(weight[ky, kx, ci, co])))
+    return (height, columns, out), edges
+
+
+def per_channel_edges(source, weight, along_y, along_x):
+    """Every synapse of a pool, one by one; ``weight`` holds one value or one per channel."""
+    width, channels = source[1:]
+    (height, reach_y), (columns, reach_x) = along_y, along_x
+    edges = []
+    for sy, _, ty in reach_y:
+        for sx, _, tx in reach_x:
+            for c in range(channels):
+                value = int(weight[c if len(weight) > 1 else 0])
+                edges.append(((sy * width + sx) * channels + c, (ty * columns + tx) * channels + c, value))
+    return (height, columns, channels), edges
+
+
+def upsample_edges(source, weight, factors):
+    """Every synapse of a nearest upsampling: each target looks up the source it repeats."""
+    height, width, channels = source[0] * factors[0], source[1] * factors[1], source[2]
+    edges = []
+    for ty in range(height):
+        for tx in range(width):
+            for c in range(channels):
+                index = (ty // factors[0] * source[1] + tx // factors[1]) * channels + c
+                value = int(weight[c if len(weight) > 1 else 0])
+                edges.append((index, (ty * width + tx) * channels + c, value))
+    return (height, width, channels), edges
+
+
+def dense_edges(source, weight, pool):
+    """Every synapse of a dense layer behind a folded pool, one by one."""
+    rows, columns = source[0] // pool[0], source[1] // pool[1]
+    edges = []
+    for y in range(rows * pool[0]):
+        for x in range(columns * pool[1]):
+            for c in range(source[2]):
+                cell = (y // pool[0] * columns + x // pool[1]) * source[2] + c
+                index = (y * source[1] + x) * source[2] + c
+                edges += [(index, t, int(weight[cell, t])) for t in range(weight.shape[1])]
+    return (1, 1, weight.shape[1]), edges
+
+
+def concatenated_edges(branches):
+    """Every synapse of branches (target shape, edges) that lie side by side in one target.
+
+    One list per branch, in terms of the target (y, x, all channels).
+    """
+    channels = sum(shape[2] for shape, _ in branches)
+    placed, before = [], 0
+    for (_, _, own), edges in branches:
+        placed.append([(s, t // own * channels + before + t % own, w) for s, t, w in edges])
+        before += own
+    return placed
 
 
 def charges_received(network, counts):

@@ -3,15 +3,20 @@
 from eventsnn.network.file import load_network, save_network
 from eventsnn.network.graph import Network
 from eventsnn.network.neurons import Input, Neuron, Population, Rate, Readout, Signed
-from eventsnn.network.projections import (
+from eventsnn.network.projections import Projection
+from eventsnn.network.synapses import (
     AveragePool,
     Axis,
     Box,
     Conv2d,
     Dense,
     Identity,
-    Projection,
+    MaxPool,
+    Sparse,
+    SumPool,
     Synapses,
+    Upsample,
+    conv1d,
 )
 
 __all__ = [
@@ -22,6 +27,7 @@ __all__ = [
     "Dense",
     "Identity",
     "Input",
+    "MaxPool",
     "Network",
     "Neuron",
     "Population",
@@ -29,7 +35,11 @@ __all__ = [
     "Rate",
     "Readout",
     "Signed",
+    "Sparse",
+    "SumPool",
     "Synapses",
+    "Upsample",
+    "conv1d",
     "load_network",
     "save_network",
 ]

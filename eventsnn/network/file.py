@@ -2,8 +2,11 @@
 
 ``populations/<name>`` holds the attributes ``neuron``, ``shape`` and the neuron's parameters, and for a
 network at rest the datasets ``initial_charge`` and ``initial_count``;
-``projections/<name>`` holds ``kind``, ``source``, ``target``, ``delay``, the geometry, and the datasets
-``weight`` and ``bias``. ``metadata`` is a JSON attribute and is not part of the checksum.
+``projections/<name>`` holds ``kind``, ``source``, ``target``, ``delay``, ``channel_offset``, the dataset
+``bias``, and the fields of the synapses' kind: arrays (``weight``; ``indptr`` and ``indices`` of sparse
+synapses) as datasets, an axis ``y`` as ``y_taps``, ``y_stride`` and so on, numbers as attributes. What
+schema 1 gained later is left out at its default. ``metadata`` is a JSON attribute and is not part of the
+checksum.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import fields
+from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +24,9 @@ from numpy.typing import NDArray
 from eventsnn.errors import InvalidFile, InvalidNetwork
 from eventsnn.network.graph import Network
 from eventsnn.network.neurons import NEURON_KINDS, Population, neuron_parameters
-from eventsnn.network.projections import (
-    SYNAPSE_KINDS,
-    AveragePool,
-    Axis,
-    Conv2d,
-    Dense,
-    Projection,
-    Synapses,
-)
+from eventsnn.network.projections import Projection
+from eventsnn.network.synapses import SYNAPSE_KINDS, Axis, Synapses
+from eventsnn.network.synapses.base import blocks
 from eventsnn.output import HDF5, replaced_whole
 
 FORMAT = "eventsnn-network"
@@ -47,25 +44,33 @@ def _population_attributes(population: Population) -> dict[str, Any]:
     }
 
 
+def _is_written(owner: Any, item: Field[Any]) -> bool:
+    """Whether a field is in the file and the checksum: not if schema 1 gained it later and it is unused."""
+    return not item.metadata.get("omitted_at_default") or getattr(owner, item.name) != item.default
+
+
 def _axis_attributes(prefix: str, axis: Axis) -> dict[str, int]:
-    return {f"{prefix}_{item.name}": getattr(axis, item.name) for item in fields(axis)}
+    written = [item.name for item in fields(axis) if _is_written(axis, item)]
+    return {f"{prefix}_{name}": getattr(axis, name) for name in written}
 
 
 def _projection_attributes(projection: Projection) -> dict[str, Any]:
-    synapses = projection.synapses
-    attributes: dict[str, Any] = {
-        "kind": synapses.kind,
-        "source": projection.source,
-        "target": projection.target,
-        "delay": projection.delay,
-    }
-    if isinstance(synapses, (Conv2d, AveragePool)):
-        attributes |= _axis_attributes("y", synapses.y) | _axis_attributes("x", synapses.x)
-    if isinstance(synapses, Conv2d):
-        attributes["groups"] = synapses.groups
-    if isinstance(synapses, Dense):
-        attributes["pool"] = list(synapses.pool)
+    attributes: dict[str, Any] = {"kind": projection.synapses.kind}
+    for item in fields(projection):
+        if item.name in ("source", "target", "delay", "channel_offset") and _is_written(projection, item):
+            attributes[item.name] = getattr(projection, item.name)
+    for item in fields(projection.synapses):
+        value = getattr(projection.synapses, item.name)
+        if isinstance(value, Axis):
+            attributes |= _axis_attributes(item.name, value)
+        elif not isinstance(value, np.ndarray):
+            attributes[item.name] = list(value) if isinstance(value, tuple) else value
     return attributes
+
+
+def _synapse_arrays(synapses: Synapses) -> dict[str, NDArray]:
+    values = {item.name: getattr(synapses, item.name) for item in fields(synapses)}
+    return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
 
 
 def content_checksum(network: Network) -> str:
@@ -75,20 +80,25 @@ def content_checksum(network: Network) -> str:
     def add(label: str, attributes: dict[str, Any]) -> None:
         digest.update(json.dumps([label, attributes], sort_keys=True).encode())
 
-    def add_arrays(*arrays: NDArray | None) -> None:
-        for array in arrays:
-            if array is not None:
-                digest.update(repr(array.shape).encode())
-                digest.update(np.ascontiguousarray(array, dtype="<i4").tobytes())
+    def add_array(array: NDArray, stored: str = "<i4") -> None:
+        digest.update(repr(array.shape).encode())
+        flat = array.reshape(-1)
+        for part in blocks(flat.size):  # no copy where the bytes are already in this order
+            digest.update(np.ascontiguousarray(flat[part], dtype=stored).data)
 
     for name in sorted(network.populations):
         population = network.populations[name]
         add(name, _population_attributes(population))
-        add_arrays(population.initial_charge, population.initial_count)
+        for key in INITIAL_STATE:
+            if getattr(population, key) is not None:
+                add_array(getattr(population, key))
     for name in sorted(network.projections):
         projection = network.projections[name]
         add(name, _projection_attributes(projection))
-        add_arrays(projection.synapses.weight, projection.bias)
+        for array in _synapse_arrays(projection.synapses).values():
+            add_array(array, array.dtype.newbyteorder("<").str)
+        if projection.bias is not None:
+            add_array(projection.bias)
     return digest.hexdigest()
 
 
@@ -110,8 +120,8 @@ def save_network(network: Network, path: str | os.PathLike[str]) -> None:
         for name, projection in network.projections.items():
             group = file.create_group(f"projections/{name}")
             group.attrs.update(_projection_attributes(projection))
-            weight = projection.synapses.weight
-            group.create_dataset("weight", data=weight, compression="gzip", shuffle=True)
+            for key, array in _synapse_arrays(projection.synapses).items():
+                group.create_dataset(key, data=array, compression="gzip", shuffle=True)
             if projection.bias is not None:
                 group.create_dataset("bias", data=projection.bias)
 
@@ -188,21 +198,24 @@ def _read_population(group: Any, name: str) -> Population:
 
 
 def _read_axis(attributes: Any, prefix: str) -> Axis:
-    return Axis(**{item.name: int(attributes[f"{prefix}_{item.name}"]) for item in fields(Axis)})
+    stored = {item.name: f"{prefix}_{item.name}" for item in fields(Axis)}
+    return Axis(**{name: _plain(attributes[key]) for name, key in stored.items() if key in attributes})
 
 
 def _read_projection(group: Any, name: str) -> Projection:
     attributes, kind = group.attrs, group.attrs["kind"]
     if kind not in SYNAPSE_KINDS:
         raise InvalidNetwork(f"projection {name!r} has kind {kind!r}; known are {', '.join(SYNAPSE_KINDS)}")
-    geometry: dict[str, Any] = {}
-    if kind in (Conv2d.kind, AveragePool.kind):
-        geometry = {"y": _read_axis(attributes, "y"), "x": _read_axis(attributes, "x")}
-    if kind == Conv2d.kind:
-        geometry["groups"] = int(attributes["groups"])
-    if kind == Dense.kind:
-        geometry["pool"] = tuple(attributes["pool"].tolist())
-    synapses: Synapses = SYNAPSE_KINDS[kind](weight=group["weight"][...], **geometry)
+    values: dict[str, Any] = {}
+    for item in fields(SYNAPSE_KINDS[kind]):
+        if f"{item.name}_taps" in attributes:
+            values[item.name] = _read_axis(attributes, item.name)
+        elif item.name in attributes:
+            values[item.name] = _plain(attributes[item.name])
+        else:
+            values[item.name] = group[item.name][...]
+    synapses: Synapses = SYNAPSE_KINDS[kind](**values)
     bias = group["bias"][...] if "bias" in group else None
     source, target = str(attributes["source"]), str(attributes["target"])
-    return Projection(name, source, target, synapses, bias, int(attributes["delay"]))
+    offset = _plain(attributes.get("channel_offset", 0))
+    return Projection(name, source, target, synapses, bias, _plain(attributes["delay"]), offset)

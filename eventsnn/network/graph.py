@@ -83,24 +83,34 @@ class Network:
         """
         chosen = self._projection(projection)
         source, target = self._shapes(chosen)
-        return chosen.synapses.fan_out(source, target, effective)
+        return chosen.fan_out(source, target, effective)
 
     def synapses(self, projection: str | Projection | None = None) -> int:
         """The number of existing synapses, of one projection or of the whole network."""
         chosen = self.projections.values() if projection is None else [self._projection(projection)]
         return sum(int(self.fan_out(item).sum()) for item in chosen)
 
+    def dense_macs(self, projection: str | Projection | None = None) -> int:
+        """Multiply-accumulates by the literature's count, of one projection or of the whole network.
+
+        Targets x taps x source channels per group, as if every tap existed at every window position.
+        It is blind to borders, where ``synapses`` counts only what exists: a 3x3 convolution padded by 1
+        counts nine taps in a corner that has four. Use it to compare with published numbers only.
+        """
+        chosen = self.projections.values() if projection is None else [self._projection(projection)]
+        return sum(item.synapses.dense_macs(self.populations[item.source].shape) for item in chosen)
+
     def edges(self, projection: str | Projection) -> tuple[NDArray, NDArray, NDArray]:
         """Every synapse of a projection: source index, target index (int64), weight (int32)."""
         chosen = self._projection(projection)
-        return chosen.synapses.edges(*self._shapes(chosen))
+        return chosen.edges(*self._shapes(chosen))
 
     def bias(self, population: str) -> NDArray[np.int64]:
         """The summed bias of each neuron of a population, int64 quanta."""
         target = self.populations[population]
         total = np.zeros(target.size, dtype=np.int64)
         for projection in self.incoming(population):
-            total += projection.bias_of_neurons(target.shape)
+            total += projection.bias_of_neurons(*self._shapes(projection))
         return total
 
     def incoming(self, population: str) -> list[Projection]:
@@ -192,15 +202,36 @@ class Network:
     def _check_projections(self) -> None:
         for projection in self.projections.values():
             source, target = self._shapes(projection)
-            needed = projection.synapses.target_shape(source)
-            if needed != target:
+            needed, offset = projection.synapses.target_shape(source), projection.channel_offset
+            if needed[:2] != target[:2] or offset + needed[2] > target[2]:
+                fits = f", from channel {offset} on" if offset else ""
                 raise InvalidNetwork(
                     f"projection {projection.name!r} gives shape {needed} from {projection.source!r} "
-                    f"of shape {source}, but {projection.target!r} has shape {target}"
+                    f"of shape {source}{fits}, but {projection.target!r} has shape {target}: it needs "
+                    f"{needed[0]} rows, {needed[1]} columns and at least {offset + needed[2]} channels"
                 )
             if isinstance(self.populations[projection.target].neuron, Input):
                 raise InvalidNetwork(f"projection {projection.name!r} ends in the input population")
-            projection.bias_of_neurons(target)
+            projection.bias_of_neurons(source, target)
+        for population in self:
+            self._check_every_channel_is_reached(population)
+
+    def _check_every_channel_is_reached(self, population: Population) -> None:
+        """Refuse a concatenation with a gap; its channels would never receive anything."""
+        reached = np.zeros(population.shape[2], dtype=bool)
+        found = []
+        for projection in self.incoming(population.name):
+            source, _ = self._shapes(projection)
+            first, stop = projection.channels(source)
+            reached[first:stop] = True
+            shape = projection.synapses.target_shape(source)
+            found.append(f"projection {projection.name!r} gives shape {shape} from channel {first} on")
+        if found and not reached.all():
+            raise InvalidNetwork(
+                f"channel {int(np.argmin(reached))} of population {population.name!r} of shape "
+                f"{population.shape} receives nothing: {'; '.join(found)}. Change the population's shape, "
+                "or add a projection with the channel_offset of the gap"
+            )
 
     def _check_charges(self) -> None:
         for population in self:

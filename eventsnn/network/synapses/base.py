@@ -1,0 +1,81 @@
+"""What every kind of synapses shares: shapes, boxes, and the check of its numbers.
+
+Weights can be large (VGG-16's first dense layer has 103 million), so nothing here or in the kinds makes
+a wider or boolean copy of a whole weight array: work goes block by block.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventsnn.errors import InvalidNetwork
+
+Shape = tuple[int, int, int]
+Int64 = NDArray[np.int64]
+Int32 = NDArray[np.int32]
+
+BLOCK = 2**20
+"""Elements worked on at a time where a temporary array is needed."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """Rows ``y0`` to ``y1`` and channels ``c0`` to ``c1`` (ends excluded) of a target population."""
+
+    y0: int
+    y1: int
+    c0: int
+    c1: int
+
+
+def added(default: Any) -> Any:
+    """A field that schema 1 gained later: at its default it stays out of files and checksums."""
+    return field(default=default, metadata={"omitted_at_default": True})
+
+
+def whole(value: Any, what: str) -> int:
+    """A whole number of any integer type as an int, or a clear refusal."""
+    try:
+        return int(operator.index(value))
+    except TypeError:
+        raise InvalidNetwork(f"{what} is {value!r}; it must be a whole number") from None
+
+
+def as_weights(weight: Any, dimensions: int, kind: str) -> Int32:
+    """Integer weights as a read-only int32 array, or a clear refusal.
+
+    An int32 array in C order is taken as it is, not copied, and is read-only from then on.
+    """
+    array = np.asarray(weight)
+    if array.ndim != dimensions:
+        raise InvalidNetwork(f"{kind} weight has {array.ndim} dimensions; it needs {dimensions}")
+    if not np.issubdtype(array.dtype, np.integer):
+        raise InvalidNetwork(
+            f"{kind} weight has dtype {array.dtype}; weights are integer quanta: scale and round "
+            "them first (eventsnn.convert does)"
+        )
+    if array.size and (int(array.min()) <= -(2**31) or int(array.max()) >= 2**31):
+        raise InvalidNetwork(f"{kind} weight leaves the 32-bit range; use a smaller threshold")
+    array = np.ascontiguousarray(array, dtype=np.int32)
+    array.flags.writeable = False
+    return array
+
+
+def blocks(length: int, size: int = BLOCK) -> Iterator[slice]:
+    """``length`` items in consecutive slices of at most ``size``."""
+    for start in range(0, length, size):
+        yield slice(start, min(start + size, length))
+
+
+def nonzero_per_row(matrix: Int32) -> Int64:
+    """Entries that are not zero in each row, int64, shape (rows,)."""
+    found = np.zeros(len(matrix), dtype=np.int64)
+    for rows in blocks(len(matrix), max(1, BLOCK // max(1, matrix.shape[1]))):
+        found[rows] = np.count_nonzero(matrix[rows], axis=1)
+    return found

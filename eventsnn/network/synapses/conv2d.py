@@ -1,0 +1,141 @@
+"""Convolutions: ordinary, grouped, depthwise, dilated, transposed, in two dimensions or one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventsnn.errors import InvalidNetwork
+from eventsnn.network.synapses.axis import Axis
+from eventsnn.network.synapses.base import Box, Int32, Int64, Shape, as_weights, whole
+
+
+@dataclass(frozen=True, eq=False)
+class Conv2d:
+    """Convolution (cross-correlation, as trained), each axis ordinary or transposed.
+
+    Parameters
+    ----------
+    weight : int32 array, shape (kernel_y, kernel_x, in_channels // groups, out_channels)
+        Output channel ``o`` belongs to group ``o // (out_channels // groups)``. PyTorch's ``Conv2d``
+        holds (out, in // groups, y, x), its ``ConvTranspose2d`` (in, out // groups, y, x) in groups of
+        inputs; neither is flipped here.
+    y, x : Axis
+        Geometry of each axis.
+    groups : int
+        Groups of channels that do not see each other; as many as input channels is depthwise.
+
+    Raises
+    ------
+    InvalidNetwork
+        Weights are not integers, or do not fit the geometry or the groups.
+    """
+
+    kind: ClassVar[str] = "conv2d"
+    weight: Int32
+    y: Axis
+    x: Axis
+    groups: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weight", as_weights(self.weight, 4, self.kind))
+        object.__setattr__(self, "groups", whole(self.groups, "conv2d groups"))
+        if self.weight.shape[:2] != (self.y.taps, self.x.taps):
+            raise InvalidNetwork(
+                f"conv2d kernel is {self.weight.shape[:2]}, its geometry says ({self.y.taps}, {self.x.taps})"
+            )
+        if self.groups < 1 or self.weight.shape[3] % self.groups:
+            raise InvalidNetwork(
+                f"conv2d has {self.weight.shape[3]} output channels, not divisible by groups={self.groups}"
+            )
+
+    def as_conv2d(self, channels: int) -> Conv2d:
+        """Itself: every kind with a window answers this."""
+        del channels  # exists for the kinds that take one weight for any number of channels
+        return self
+
+    def target_shape(self, source: Shape) -> Shape:
+        """The shape the synapses from a source end in."""
+        if source[2] != self.weight.shape[2] * self.groups:
+            raise InvalidNetwork(
+                f"conv2d reads {self.weight.shape[2] * self.groups} channels, its source has {source[2]}"
+            )
+        return (
+            self.y.target_length(source[0]),
+            self.x.target_length(source[1]),
+            int(self.weight.shape[3]),
+        )
+
+    def dense_macs(self, source: Shape) -> int:
+        """Multiply-accumulates of the layer if every tap existed at every window position."""
+        return self.y.positions(source[0]) * self.x.positions(source[1]) * int(self.weight.size)
+
+    def fan_out(self, source: Shape, target: Shape, effective: bool = False, box: Box | None = None) -> Int64:
+        """Existing synapses of each source neuron, int64, shape (source neurons,).
+
+        ``effective`` leaves zero weights out; ``box`` counts only those that end in it.
+        """
+        box = box or Box(0, target[0], 0, target[2])
+        row = self.y.target_of_tap(source[0], target[0])
+        rows = ((row >= box.y0) & (row < box.y1)).astype(np.int64)
+        columns = (self.x.target_of_tap(source[1], target[1]) >= 0).astype(np.int64)
+        per_tap = self._channels_reached(effective, box)
+        found: Int64 = np.einsum("yk,klc,xl->yxc", rows, per_tap, columns, optimize=True)
+        return found.reshape(-1)
+
+    def _channels_reached(self, effective: bool, box: Box) -> Int64:
+        """Target channels a spike reaches through each tap, shape (tap y, tap x, source channel)."""
+        in_group, channels = self.weight.shape[2:]
+        inside = (np.arange(channels) >= box.c0) & (np.arange(channels) < box.c1)
+
+        def counted(existing: NDArray[np.bool_]) -> Int64:
+            per_group = (existing & inside).reshape(in_group, self.groups, -1).sum(axis=2, dtype=np.int64)
+            return per_group.T.reshape(-1)
+
+        if not effective:
+            reached = counted(np.ones((in_group, channels), dtype=bool))
+            return np.broadcast_to(reached, (self.y.taps, self.x.taps, len(reached)))
+        return np.array([[counted(tap != 0) for tap in row] for row in self.weight])
+
+    def edges(self, source: Shape, target: Shape) -> tuple[Int64, Int64, Int32]:
+        """Every synapse as (source index, target index, weight)."""
+        ty = self.y.target_of_tap(source[0], target[0])
+        tx = self.x.target_of_tap(source[1], target[1])
+        in_group, out_group = self.weight.shape[2], self.weight.shape[3] // self.groups
+        channel_in = np.arange(source[2])[:, None]
+        channel_out = (channel_in // in_group) * out_group + np.arange(out_group)[None, :]
+        sources, targets, weights = [], [], []
+        for ky in range(self.y.taps):
+            for kx in range(self.x.taps):
+                sy, sx = np.nonzero((ty[:, ky] >= 0)[:, None] & (tx[:, kx] >= 0)[None, :])
+                source_cell = ((sy * source[1] + sx) * source[2])[:, None, None] + channel_in
+                target_cell = (ty[sy, ky] * target[1] + tx[sx, kx]) * target[2]
+                target_index = target_cell[:, None, None] + channel_out
+                tap = self.weight[ky, kx][channel_in % in_group, channel_out]
+                shape = target_index.shape
+                sources.append(np.broadcast_to(source_cell, shape).reshape(-1))
+                targets.append(target_index.reshape(-1))
+                weights.append(np.broadcast_to(tap, shape).reshape(-1))
+        return _join(sources), _join(targets), np.concatenate(weights).astype(np.int32)
+
+
+def conv1d(weight: Any, axis: Axis, groups: int = 1) -> Conv2d:
+    """A one-dimensional convolution onto populations of shape (1, length, channels).
+
+    Parameters
+    ----------
+    weight : integer array, shape (taps, in_channels // groups, out_channels)
+    axis : Axis
+        Geometry along the length; ordinary or transposed.
+    groups : int
+        As in ``Conv2d``.
+    """
+    kernel = as_weights(weight, 3, "conv1d")
+    return Conv2d(kernel[None], Axis(1), axis, groups)
+
+
+def _join(parts: list[NDArray]) -> Int64:
+    return np.concatenate(parts).astype(np.int64)

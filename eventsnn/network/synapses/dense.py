@@ -1,0 +1,78 @@
+"""All-to-all synapses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from eventsnn.errors import InvalidNetwork
+from eventsnn.network.synapses.base import Box, Int32, Int64, Shape, as_weights, nonzero_per_row, whole
+
+
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """All-to-all synapses onto a population of shape (1, 1, target neurons).
+
+    Parameters
+    ----------
+    weight : int32 array, shape (pooled source neurons, target neurons)
+        The source is read in row-major ``(y, x, channel)`` order of its pooled cells.
+    pool : (int, int)
+        Rows and columns of source neurons that share a cell (folded average pooling).
+    """
+
+    kind: ClassVar[str] = "dense"
+    weight: Int32
+    pool: tuple[int, int] = (1, 1)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weight", as_weights(self.weight, 2, self.kind))
+        object.__setattr__(self, "pool", tuple(whole(side, "a side of dense pool") for side in self.pool))
+        if len(self.pool) != 2 or min(self.pool) < 1:
+            raise InvalidNetwork(f"dense pool is {self.pool}; it is (rows, columns), each at least 1")
+
+    def target_shape(self, source: Shape) -> Shape:
+        """The shape the synapses from a source end in."""
+        cells = (source[0] // self.pool[0]) * (source[1] // self.pool[1]) * source[2]
+        if cells != self.weight.shape[0]:
+            raise InvalidNetwork(
+                f"dense reads {self.weight.shape[0]} values, its source of shape {source} pooled by "
+                f"{self.pool} has {cells}"
+            )
+        return (1, 1, int(self.weight.shape[1]))
+
+    def rows(self, source: Shape) -> Int64:
+        """The weight row each source neuron uses, -1 where it fills no whole cell."""
+        pooled = (source[0] // self.pool[0], source[1] // self.pool[1])
+        y, x, channel = np.indices(source, dtype=np.int64)
+        cell_y, cell_x = y // self.pool[0], x // self.pool[1]
+        row = (cell_y * pooled[1] + cell_x) * source[2] + channel
+        return np.where((cell_y < pooled[0]) & (cell_x < pooled[1]), row, -1).reshape(-1)
+
+    def dense_macs(self, source: Shape) -> int:
+        """Multiply-accumulates of the layer: one per weight; see ``Conv2d.dense_macs``."""
+        del source
+        return int(self.weight.size)
+
+    def fan_out(self, source: Shape, target: Shape, effective: bool = False, box: Box | None = None) -> Int64:
+        """Existing synapses of each source neuron; see ``Conv2d.fan_out``."""
+        box = box or Box(0, target[0], 0, target[2])
+        # The target has the one row 0, which a box may leave out.
+        weight = self.weight[:, box.c0 : box.c1] if box.y0 <= 0 < box.y1 else self.weight[:, :0]
+        per_row = nonzero_per_row(weight) if effective else np.full(len(weight), weight.shape[1])
+        rows = self.rows(source)
+        return np.where(rows >= 0, per_row[rows], 0).astype(np.int64)
+
+    def edges(self, source: Shape, target: Shape) -> tuple[Int64, Int64, Int32]:
+        """Every synapse as (source index, target index, weight)."""
+        del target
+        rows = self.rows(source)
+        existing = np.nonzero(rows >= 0)[0]
+        n = self.weight.shape[1]
+        return (
+            np.repeat(existing, n),
+            np.tile(np.arange(n, dtype=np.int64), len(existing)),
+            self.weight[rows[existing]].reshape(-1),
+        )
