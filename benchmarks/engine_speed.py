@@ -137,12 +137,12 @@ def main() -> None:
         signed.append(measure_signed(report, workload, samples, repeats))
     report.table(
         "rate neurons, event schedule, digest on",
-        "net|SOPs a unit|of MACs|ms a unit|SOP/s|bare SOP/s|ratio|spread|wall/CPU".split("|"),
+        "net|SOPs a unit|of MACs|ms a unit|SOP/s|bare SOP/s|ratio|spread|wall/CPU",
         rate,
     )
     report.table(
         "signed neurons, graded, L = 15, one-shot input, tested once per tick",
-        "net|SOPs|MACs|SOPs/MACs|ms|SOP/s|deviating neurons".split("|"),
+        "net|SOPs|MACs|SOPs/MACs|ms|SOP/s|deviating neurons",
         signed,
     )
     report.show(chosen.json)

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -128,9 +129,10 @@ class Report:
         self.figures.setdefault(number, []).extend(figures)
         self.detail.setdefault(number, {}).update(detail)
 
-    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Add a table."""
-        self.tables.append((title, list(columns), [[str(cell) for cell in row] for row in rows]))
+    def table(self, title: str, columns: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Add a table, if there are rows for it; its columns are named in one text, ``|`` between."""
+        if rows:
+            self.tables.append((title, columns.split("|"), [[str(cell) for cell in row] for row in rows]))
 
     def as_json(self) -> dict[str, Any]:
         """``{"D1": {"value", "bar", "holds", "detail"}}``; values and bars by figure."""
@@ -159,32 +161,38 @@ class Report:
         console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
         for title, columns, rows in self.tables:
             console.print(_table(title, columns, rows))
-        console.print(verdict_table(self.as_json()))
+        show_verdicts(self.as_json(), console)
 
 
-def verdict_table(results: Mapping[str, Any]) -> Any:
-    """A rich table of every figure against its bar."""
+def show_verdicts(results: Mapping[str, Any], console: Any) -> None:
+    """Print every figure against its bar, and why some were not measured."""
     rows = []
     for number, entry in results.items():
         for name, value in entry["value"].items():
             shown = "not measured" if value is None else f"{value:.3g}"
             rows.append([number, name, shown, entry["bar"][name]])
-    table = _table("against the bars", ["", "figure", "measured", "bar"], rows)
-    skipped = [f"{n}: {e['skipped']}" for n, e in results.items() if e.get("skipped")]
-    table.caption = "\n".join(skipped) or None
-    return table
+    console.print(_table("against the bars", ["", "figure", "measured", "bar"], rows))
+    for number, entry in results.items():
+        if entry.get("skipped"):
+            console.print(f"{number}, {entry['skipped']}", markup=False)
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Any:
     from rich import box
     from rich.table import Table
 
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left")
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
     for place, column in enumerate(columns):
         table.add_column(column, justify="left" if place == 0 else "right", overflow="fold")
     for row in rows:
         table.add_row(*row)
     return table
+
+
+def rival_python() -> Path | None:
+    """The interpreter of the rivals' environment, None if it was not made."""
+    path = Path(__file__).resolve().parents[1] / ".venv-peers" / "bin" / "python"
+    return path if path.is_file() else None
 
 
 def machine() -> dict[str, Any]:

@@ -1,0 +1,399 @@
+"""D2 and D3: time per sample against the clock-driven libraries sinabs and spikingjelly, at batch one.
+
+    EVENTSNN_DATA=... python benchmarks/rivals.py [--json] [--quick] [--only A|B]
+
+The rivals run in ``.venv-peers`` (``make bench-peers``) on the very same weights, whole quanta in
+float32. *Equal spikes*: on the step schedule every neuron must spike in the same steps as in both rivals,
+and the readout's charge be the same, before a time is quoted. *Equal accuracy*: the rivals run for the
+fewest steps in which they get as many of the same images right, with the coding (Bernoulli spikes, or the
+image held as a constant input) that suits them better. *Exit rule*: its threshold is chosen on training
+images, the time to the decision measured on others, against the rivals' run of all steps. Dense
+convolutions of every step bound the rivals, so what counts is how few neurons spike, and how soon the
+answer is there.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from measure import Figure, Report, Times, alternate, arguments, machine, pin_one_thread, rival_python, si
+from networks import THRESHOLD, UNIT, NoData, Workload, bernoulli, changed, one_shot, pool_of, spike_stimulus
+from numpy.typing import NDArray
+
+from eventsnn.decide import parse_rule
+from eventsnn.engine import RunOptions, SampleRun, Stimulus, make_engine
+from eventsnn.errors import EventsnnError
+from eventsnn.network import Conv2d, Network
+from eventsnn.results.counters import COLUMN
+
+LIBRARIES = ("sinabs", "spikingjelly")
+STEPS, SPARSE_STEPS, LONGEST = 32, 128, 64
+DENSE_BARS = {"A": 1.5, "B": 1.0}
+SIGNED_BAR, SPARSE_BAR, EXIT_BAR = 5.0, 20.0, 5.0
+EXIT_THRESHOLDS = [1 - 10.0 ** (-quarter / 4) for quarter in range(1, 49)]
+
+
+class NotEqual(Exception):
+    """Where a rival's run differs from ours."""
+
+
+def layers_of(network: Network) -> tuple[list[dict[str, Any]], dict[str, NDArray]]:
+    """A network as plain layers with float32 weights: quanta over the threshold, an exact division.
+
+    A rival averages over pools where a spike of ours has the divided weight: multiplied back here.
+    """
+    layers, arrays = [], {}
+    for place, name in enumerate(network.order[1:]):
+        (projection,) = network.incoming(name)
+        pool, synapses = pool_of(projection), projection.synapses
+        source, target = (network.populations[n].shape for n in (projection.source, name))
+        weight = synapses.weight.astype(np.float64) * pool**2 / THRESHOLD
+        if isinstance(synapses, Conv2d):
+            weight = weight.transpose(3, 2, 0, 1)
+        else:
+            cells = (source[0] // pool, source[1] // pool, source[2])
+            weight = weight.reshape(*cells, -1).transpose(3, 2, 0, 1).reshape(weight.shape[1], -1)
+        arrays[f"weight{place}"] = _exact(weight)
+        bias = network.bias(name).reshape(-1, target[2])[0] / THRESHOLD
+        if bias.any():
+            arrays[f"bias{place}"] = _exact(bias)
+        layers.append({
+            "kind": synapses.kind, "pool": pool, "spiking": name != network.output,
+            "padding": synapses.y.pad_before if isinstance(synapses, Conv2d) else 0,
+        })  # fmt: skip
+    return layers, arrays
+
+
+def _exact(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    found = np.ascontiguousarray(values, dtype=np.float32)
+    if not np.array_equal(found, values):
+        raise NotEqual("weights are not whole numbers of quanta in float32")
+    return found
+
+
+def run_rival(library: str, network: Network, runs: list[dict[str, Any]], inputs: dict[str, Any]) -> Any:
+    """Let a rival run a job in its own environment; see ``rival_tensors.py``."""
+    layers, arrays = layers_of(network)
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "job.npz", Path(folder) / "result.npz"
+        np.savez(source, job=json.dumps({"layers": layers, "runs": runs}), **arrays, **inputs)
+        script = Path(__file__).with_name("rival_tensors.py")
+        done = subprocess.run(
+            [str(rival_python()), str(script), library, str(source), str(target)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise RuntimeError(f"{library} failed: {done.stderr.strip().splitlines()[-1]}")
+        with np.load(target) as file:
+            return {name: file[name] for name in file.files}
+
+
+def channels_first(values: NDArray) -> NDArray:
+    """(..., y, x, channel) as (..., channel, y, x)."""
+    return np.ascontiguousarray(np.moveaxis(values, -1, -3))
+
+
+def rival_times(result: dict[str, NDArray], name: str) -> Times:
+    """Seconds of all timed samples together, by repeat."""
+    cpu, wall = result[f"{name}/seconds"].sum(axis=2)
+    return Times(tuple(cpu.tolist()), tuple(wall.tolist()))
+
+
+def check_equal(network: Network, run: SampleRun, result: dict[str, NDArray], name: str, sample: int) -> int:
+    """Every neuron's spikes in every step, and the readout's charge; returns how many spikes agree.
+
+    Raises
+    ------
+    NotEqual
+        Names the layer and how many spikes differ.
+    """
+    assert run.spikes is not None
+    steps = len(result[f"{name}/output{sample}"])
+    agreed = 0
+    for rank, population in enumerate(network):
+        if population.name in (network.input, network.output):
+            continue
+        height, width, channels = population.shape
+        bits = np.unpackbits(result[f"{name}/spikes{sample}/{rank - 1}"], axis=1, count=population.size)
+        theirs = bits.reshape(steps, channels, height, width).transpose(0, 2, 3, 1).reshape(steps, -1)
+        ours = np.zeros_like(theirs)
+        mine = run.spikes.rank == rank
+        ours[run.spikes.time[mine] // UNIT, run.spikes.neuron[mine]] = 1
+        wrong = int((ours != theirs).sum())
+        if wrong or int(mine.sum()) != int(theirs.sum()):
+            raise NotEqual(f"{wrong} spikes of {population.name!r} differ, of {int(theirs.sum())}")
+        agreed += int(theirs.sum())
+    output = result[f"{name}/output{sample}"].sum(axis=0, dtype=np.float64) * THRESHOLD
+    if not np.array_equal(output, run.charge[network.output]):
+        raise NotEqual("the readout's charges differ")
+    return agreed
+
+
+def engine_job(network: Network, stimuli: Sequence[Stimulus], options: RunOptions | None = None) -> Any:
+    """A function that runs all stimuli through a fresh engine, for ``alternate``."""
+    engine = make_engine("compiled", network, None, options)
+
+    def run() -> None:
+        for index, stimulus in enumerate(stimuli):
+            engine.run(stimulus, index)
+
+    return run
+
+
+def measure_equal_spikes(
+    report: Report, network: Network, name: str, spikes: NDArray[np.bool_], bar: float, quick: bool
+) -> list[Any]:
+    """Our engine and the rivals on the same spikes: equal in the step schedule, then timed."""
+    samples, steps = spikes.shape[:2]
+    repeats = 2 if quick else 5
+    stimuli = [spike_stimulus(sample) for sample in spikes]
+    # One spike a step, as the rivals' neurons; the event schedule needs no such rule.
+    stepped = changed(network, multispike=False)
+    compared = min(2, samples)
+    job = {"name": "dense", "input": "spikes", "steps": steps, "compared": compared, "timed": samples}
+    inputs = {"spikes": channels_first(spikes.astype(np.uint8))}
+    results = {lib: run_rival(lib, stepped, [job | {"repeats": repeats}], inputs) for lib in LIBRARIES}
+    options = RunOptions(schedule="step")
+    recorder = make_engine("compiled", stepped, None, RunOptions(schedule="step", record_spikes=True))
+    agreed = operations = 0
+    for sample in range(compared):
+        run = recorder.run(stimuli[sample], sample)
+        operations += int(run.counters[:, COLUMN["synaptic_operations"]].sum())
+        for library, result in results.items():
+            try:
+                agreed += check_equal(stepped, run, result, "dense", sample)
+            except NotEqual as difference:
+                raise NotEqual(f"{library}, sample {sample}: {difference}") from None
+    jobs = {
+        "eventsnn, step": engine_job(stepped, stimuli, options),
+        "eventsnn, event": engine_job(network, stimuli),
+    }
+    times: dict[str, Times] = alternate(jobs, repeats)
+    times |= {f"{lib} {results[lib]['version']}": rival_times(results[lib], "dense") for lib in LIBRARIES}
+    ours = times["eventsnn, step"].median
+    best = min(times[key].median for key in list(times)[2:])
+    report.add(
+        "D2",
+        Figure(f"{name}: best rival / ours, equal spikes", best / ours, bar),
+        **{
+            name: {
+                "samples": samples, "steps": steps, "equal_spikes": agreed // len(LIBRARIES),
+                "synaptic_operations": operations / compared, "ratio_event_schedule": best
+                / times["eventsnn, event"].median,
+                "ms_a_sample": {key: value.median / samples * 1e3 for key, value in times.items()},
+                "times": {key: value.detail() for key, value in times.items()},
+            }
+        },
+    )  # fmt: skip
+    return [
+        [
+            name, key, f"{value.median / samples * 1e3:.2f}",
+            si(operations / compared / value.median * samples),
+            f"{best / value.median:.2f}", f"{value.spread:.0%}",
+        ]
+        for key, value in times.items()
+    ]  # fmt: skip
+
+
+def steps_needed(outputs: NDArray, labels: NDArray, accuracy: float) -> int | None:
+    """The first step from which on the summed outputs are right as often as asked for; None if never."""
+    right = (outputs.cumsum(axis=1).argmax(axis=2) == labels[:, None]).mean(axis=0)
+    enough = right >= accuracy
+    return int(np.flatnonzero(enough)[0]) + 1 if enough.any() else None
+
+
+def measure_signed(report: Report, workload: Workload, images: int, quick: bool) -> list[list[Any]]:
+    """The signed network's answer against the rivals' run that is right as often."""
+    network, name = workload.signed, workload.name
+    pixels, labels = workload.pixels(0, images), workload.labels[:images]
+    engine = make_engine("compiled", network)
+    stimuli = [one_shot(sample) for sample in pixels]
+    right = [engine.run(s, i).prediction == labels[i] for i, s in enumerate(stimuli)]
+    accuracy = float(np.mean(right))
+    timed = min(10 if name == "A" else 3, images)
+    times = alternate({"ours": engine_job(network, stimuli[:timed])}, 2 if quick else 5)["ours"]
+    inputs = {
+        "spikes": channels_first(bernoulli(pixels, LONGEST).astype(np.uint8)),
+        "held": channels_first(pixels),
+    }
+    codings = [{"name": n, "input": n, "steps": LONGEST, "samples": images} for n in inputs]
+    # Spikes of both rivals are the same, so one of them tells how many steps both need.
+    found = run_rival("sinabs", workload.rate, codings, inputs)
+    needed = {n: steps_needed(found[f"{n}/outputs"], labels, accuracy) for n in inputs}
+    coding = min(needed, key=lambda n: needed[n] or LONGEST + 1)
+    steps = needed[coding] or LONGEST
+    job = {"name": "needed", "input": coding, "steps": steps, "timed": timed, "repeats": 2 if quick else 5}
+    rivals = {}
+    for library in LIBRARIES:
+        result = run_rival(library, workload.rate, [job], inputs)
+        rivals[f"{library} {result['version']}"] = rival_times(result, "needed")
+    best = min(value.median for value in rivals.values())
+    report.add(
+        "D2",
+        Figure(f"{name} signed: best rival / ours, equal accuracy", best / times.median, SIGNED_BAR),
+        **{
+            f"{name} signed": {
+                "images": images, "accuracy": accuracy, "trained_accuracy": workload.accuracy,
+                "steps_needed": needed, "coding": coding, "steps": steps,
+                "ms_a_sample": {"eventsnn": times.median / timed * 1e3}
+                | {key: value.median / timed * 1e3 for key, value in rivals.items()},
+                "times": {"eventsnn": times.detail()} | {k: v.detail() for k, v in rivals.items()},
+            }
+        },
+    )  # fmt: skip
+    which = f"{coding}, {steps}{'' if needed[coding] else '+'} steps"
+    rows = [[name, "eventsnn, signed", f"{accuracy:.1%}", f"{times.median / timed * 1e3:.2f}", "", "1.00"]]
+    for key, value in rivals.items():
+        milliseconds = f"{value.median / timed * 1e3:.2f}"
+        rows.append([name, key, which, milliseconds, "", f"{value.median / times.median:.2f}"])
+    return rows
+
+
+def exit_threshold(network: Network, workload: Workload, images: int) -> float:
+    """The smallest margin whose early decisions on training images are right as often as the full run's.
+
+    One full run of each image serves all thresholds, by its trace (design, law 6).
+    """
+    pixels = np.ascontiguousarray(workload.train_images[-images:].transpose(0, 2, 3, 1))
+    labels = workload.train_labels[-images:]
+    engine = make_engine("compiled", network)
+    scale = float(network.populations[network.output].neuron.unit)
+    right = np.zeros((len(EXIT_THRESHOLDS), images), dtype=bool)
+    full = np.zeros(images, dtype=bool)
+    for index, sample in enumerate(bernoulli(pixels, STEPS)):
+        run = engine.run(spike_stimulus(sample), index)
+        full[index] = run.prediction == labels[index]
+        readout = run.trace.readout
+        terms = np.exp((readout - readout.max(axis=1, keepdims=True)) * scale)
+        ordered = np.sort(terms / terms.sum(axis=1, keepdims=True), axis=1)
+        reached = np.maximum.accumulate(ordered[:, -1] - ordered[:, -2])
+        check = np.minimum(np.searchsorted(reached, EXIT_THRESHOLDS), len(reached) - 1)
+        right[:, index] = readout[check].argmax(axis=1) == labels[index]
+    enough = right.mean(axis=1) >= full.mean()
+    return EXIT_THRESHOLDS[int(np.flatnonzero(enough)[0])] if enough.any() else 1.0
+
+
+def measure_exit(report: Report, workload: Workload, images: int, timed: int, quick: bool) -> list[list[Any]]:
+    """Time to our decision with an exit rule against the rivals' run of all steps."""
+    network, name = workload.rate, workload.name
+    threshold = exit_threshold(network, workload, images)
+    pixels, labels = workload.pixels(0, images), workload.labels[:images]
+    spikes = bernoulli(pixels, STEPS)
+    stimuli = [spike_stimulus(sample) for sample in spikes]
+    options = RunOptions(exit_rule=parse_rule(f"margin:{threshold!r}"))
+    engine = make_engine("compiled", network, None, options)
+    runs = [engine.run(stimulus, index) for index, stimulus in enumerate(stimuli)]
+    ours = float(np.mean([run.prediction == label for run, label in zip(runs, labels, strict=True)]))
+    units = median(run.decision_time / UNIT for run in runs)
+    repeats = 2 if quick else 5
+    times = alternate({"ours": engine_job(network, stimuli[:timed], options)}, repeats)["ours"]
+    inputs = {"spikes": channels_first(spikes.astype(np.uint8))}
+    job = {"name": "all", "input": "spikes", "steps": STEPS, "timed": timed, "repeats": repeats}
+    rivals, theirs = {}, 0.0
+    for library in LIBRARIES:
+        # Their spikes are the same: one of them gives the accuracy of both.
+        more = {"samples": images} if library == LIBRARIES[0] else {}
+        result = run_rival(library, network, [job | more], inputs)
+        rivals[f"{library} {result['version']}"] = rival_times(result, "all")
+        if more:
+            theirs = float((result["all/outputs"].sum(axis=1).argmax(axis=1) == labels).mean())
+    best = min(value.median for value in rivals.values())
+    worse = f"accuracy {ours:.1%} with the exit rule, {theirs:.1%} without" if ours < theirs else ""
+    report.add(
+        "D3",
+        Figure(
+            f"{name}: best rival's {STEPS} steps / our decision", None if worse else best / times.median,
+            EXIT_BAR, skipped=worse, failed=bool(worse),
+        ),
+        **{
+            name: {
+                "images": images, "margin": threshold, "accuracy": ours, "accuracy_of_all_steps": theirs,
+                "decided_after_units_p50": units, "ratio": best / times.median,
+                "ms_a_sample": {"eventsnn": times.median / timed * 1e3}
+                | {key: value.median / timed * 1e3 for key, value in rivals.items()},
+                "times": {"eventsnn": times.detail()} | {k: v.detail() for k, v in rivals.items()},
+            }
+        },
+    )  # fmt: skip
+    rows = [[name, f"eventsnn, margin:1-{1 - threshold:.1e}", f"{ours:.1%}", f"{units:.1f}"]]
+    rows[0] += [f"{times.median / timed * 1e3:.2f}", "1.00"]
+    for key, value in rivals.items():
+        milliseconds = f"{value.median / timed * 1e3:.2f}"
+        rows.append(
+            [name, key, f"{theirs:.1%}", str(STEPS), milliseconds, f"{value.median / times.median:.2f}"]
+        )
+    return rows
+
+
+def attempt(report: Report, number: str, name: str, bar: float, measured: Any) -> list[list[Any]]:
+    """Run one measurement; what cannot be run here is reported as such and not hidden."""
+    try:
+        rows: list[list[Any]] = measured()
+    except (EventsnnError, NotEqual) as reason:
+        failed = isinstance(reason, NotEqual)
+        report.add(number, Figure(name, None, bar, skipped=str(reason), failed=failed))
+        return []
+    return rows
+
+
+def main() -> None:
+    """Measure and print."""
+    chosen = arguments(__doc__, lambda parser: parser.add_argument("--only", choices=DENSE_BARS))
+    names = [chosen.only] if chosen.only else list(DENSE_BARS)
+    quick = chosen.quick
+    report = Report(detail={"D2": {"machine": machine()}, "D3": {"machine": machine()}})
+    try:
+        if rival_python() is None:
+            raise NoData("no .venv-peers with the rivals; make it with: make bench-peers")
+        workloads = [Workload(name) for name in names]
+    except NoData as reason:
+        for number, bar in (("D2", DENSE_BARS["A"]), ("D3", EXIT_BAR)):
+            report.add(number, Figure("best rival / ours", None, bar, skipped=str(reason)))
+        report.show(chosen.json)
+        return
+    equal, signed, early = [], [], []
+    for workload in workloads:
+        name = workload.name
+        samples, images = {"A": (10, 500), "B": (3, 60)}[name]
+        if quick:
+            samples, images = {"A": (3, 60), "B": (1, 12)}[name]
+        pixels = workload.pixels(0, samples)
+        bar = DENSE_BARS[name]
+        equal += attempt(
+            report, "D2", f"{name} dense: best rival / ours, equal spikes", bar,
+            lambda w=workload, p=pixels, b=bar: measure_equal_spikes(
+                report, w.rate, f"{w.name} dense", bernoulli(p, STEPS), b, quick
+            ),
+        )  # fmt: skip
+        if name == "A":
+            equal += attempt(
+                report, "D2", "A 2 % input: best rival / ours, equal spikes", SPARSE_BAR,
+                lambda w=workload, p=pixels: measure_equal_spikes(
+                    report, changed(w.rate, biases=False), "A 2 % input",
+                    bernoulli(p, SPARSE_STEPS, 0.02), SPARSE_BAR, quick,
+                ),
+            )  # fmt: skip
+        signed += attempt(
+            report, "D2", f"{name} signed: best rival / ours, equal accuracy", SIGNED_BAR,
+            lambda w=workload, n=images: measure_signed(report, w, n, quick),
+        )  # fmt: skip
+        early += attempt(
+            report, "D3", f"{name}: best rival's {STEPS} steps / our decision", EXIT_BAR,
+            lambda w=workload, n=images, s=samples: measure_exit(report, w, n, min(n, 3 * s), quick),
+        )  # fmt: skip
+    report.table("D2: equal spikes, batch of one", "net|who|ms a sample|SOP/s|rival / this|spread", equal)
+    report.table("D2: equal accuracy", "net|who|accuracy or what it takes|ms a sample||against ours", signed)
+    report.table("D3: time to the decision", "net|who|accuracy|units|ms a sample|against ours", early)
+    report.show(chosen.json)
+
+
+if __name__ == "__main__":
+    pin_one_thread()
+    main()
