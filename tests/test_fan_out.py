@@ -432,6 +432,11 @@ def one_weight(indptr, indices, shape=(1, 1, 1)):
     return Sparse(np.ones(1, int), np.array(indptr), np.array(indices), shape)
 
 
+def pooled_network(weight):
+    populations = [Population("in", (2, 2, 3), Input()), Population("out", (1, 1, 3), Readout())]
+    return Network(populations, [Projection("p", "in", "out", SumPool(weight, Axis(2), Axis(2)))])
+
+
 def projected(**values):
     return Projection("p", "a", "b", Identity(np.ones(1, int)), **values)
 
@@ -447,8 +452,8 @@ def projected(**values):
         (lambda: Upsample(np.ones(1, int), 2, 1.5), "upsample factor x is 1.5; it must be a whole number"),
         (lambda: SumPool(np.ones(1), Axis(2), Axis(2)), "sum_pool weight has dtype float64"),
         (
-            lambda: one_projection((2, 2, 3), SumPool(np.ones(2, int), Axis(2), Axis(2))),
-            "sum_pool has 2 weights for 3 channels",
+            lambda: pooled_network(np.ones(2, int)),
+            "projection 'p' from 'in': sum_pool has 2 weights for 3 channels",
         ),
         (lambda: Dense(np.ones((4, 2), int), pool=(0, 2)), "dense pool is"),
         (lambda: two_targets([0, 0], [1, 1], [2, 3]), "from neuron 0 to neuron 1 is listed twice"),

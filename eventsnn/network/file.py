@@ -214,7 +214,10 @@ def _read_projection(group: Any, name: str) -> Projection:
             values[item.name] = _plain(attributes[item.name])
         else:
             values[item.name] = group[item.name][...]
-    synapses: Synapses = SYNAPSE_KINDS[kind](**values)
+    try:
+        synapses: Synapses = SYNAPSE_KINDS[kind](**values)
+    except InvalidNetwork as error:
+        raise InvalidNetwork(f"projection {name!r}: {error}") from error
     bias = group["bias"][...] if "bias" in group else None
     source, target = str(attributes["source"]), str(attributes["target"])
     offset = _plain(attributes.get("channel_offset", 0))

@@ -202,7 +202,7 @@ class Network:
     def _check_projections(self) -> None:
         for projection in self.projections.values():
             source, target = self._shapes(projection)
-            needed, offset = projection.synapses.target_shape(source), projection.channel_offset
+            needed, offset = projection.own_shape(source), projection.channel_offset
             if needed[:2] != target[:2] or offset + needed[2] > target[2]:
                 fits = f", from channel {offset} on" if offset else ""
                 raise InvalidNetwork(
@@ -224,7 +224,7 @@ class Network:
             source, _ = self._shapes(projection)
             first, stop = projection.channels(source)
             reached[first:stop] = True
-            shape = projection.synapses.target_shape(source)
+            shape = projection.own_shape(source)
             found.append(f"projection {projection.name!r} gives shape {shape} from channel {first} on")
         if found and not reached.all():
             raise InvalidNetwork(

@@ -60,9 +60,16 @@ class Projection:
         if self.bias is not None:
             object.__setattr__(self, "bias", as_weights(self.bias, 1, f"{self.name!r} bias"))
 
+    def own_shape(self, source: Shape) -> Shape:
+        """The shape (y, x, channel) that the synapses from a source end in, ``channel_offset`` left out."""
+        try:
+            return self.synapses.target_shape(source)
+        except InvalidNetwork as error:
+            raise InvalidNetwork(f"projection {self.name!r} from {self.source!r}: {error}") from error
+
     def channels(self, source: Shape) -> tuple[int, int]:
         """The target population's channels that the synapses reach: first, and one past the last."""
-        return self.channel_offset, self.channel_offset + self.synapses.target_shape(source)[2]
+        return self.channel_offset, self.channel_offset + self.own_shape(source)[2]
 
     def fan_out(self, source: Shape, target: Shape, effective: bool = False, box: Box | None = None) -> Int64:
         """Existing synapses of each source neuron.
@@ -81,7 +88,7 @@ class Projection:
         int64 array, shape (source neurons,), in row-major (y, x, channel) order.
         """
         del target  # as in edges; the synapses' own shape follows from the source's
-        own = self.synapses.target_shape(source)
+        own = self.own_shape(source)
         if box is not None:
             c0, c1 = (min(max(c - self.channel_offset, 0), own[2]) for c in (box.c0, box.c1))
             box = Box(box.y0, box.y1, c0, c1)
@@ -89,7 +96,7 @@ class Projection:
 
     def edges(self, source: Shape, target: Shape) -> tuple[Int64, Int64, Int32]:
         """Every synapse as (source index, target index, weight), indices of the two populations."""
-        own = self.synapses.target_shape(source)
+        own = self.own_shape(source)
         sources, targets, weights = self.synapses.edges(source, own)
         if own != target:
             cell, channel = np.divmod(targets, own[2])
@@ -101,7 +108,7 @@ class Projection:
         bias = np.zeros(target, dtype=np.int64)
         if self.bias is None:
             return bias.reshape(-1)
-        own = self.synapses.target_shape(source)
+        own = self.own_shape(source)
         size = int(np.prod(own))
         if self.bias.size not in (own[2], size):
             raise InvalidNetwork(
