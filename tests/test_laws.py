@@ -354,8 +354,8 @@ def test_a_golden_digest(engine):
         expected.update(struct.pack("<q16sqq", time, names[name], neuron, payload))
     expected.update(struct.pack("<qq", -1, 6))
     # by name: in, then n; input events, spikes + and -, SOPs, effective, multiplications, updates, ...
-    expected.update(struct.pack("<9q", 2, 0, 0, 0, 0, 0, 0, 0, 0))
-    expected.update(struct.pack("<9q", 0, 1, 1, 2, 2, 0, 2, 0, 0))
+    expected.update(struct.pack("<10q", 2, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+    expected.update(struct.pack("<10q", 0, 1, 1, 2, 2, 0, 2, 0, 0, 0))
     assert result.digest == expected.hexdigest()
 
 

@@ -122,8 +122,6 @@ def chain(neuron, bias=None, shape=(1, 1, 3)):
         (lambda: chain(Signed(10, 0)), "levels is 0"),
         (lambda: chain(Rate(10, reset="none")), "allowed are 'soft', 'hard'"),
         (lambda: chain(Rate(10, period=2**31 + 1)), "period is 2147483649"),
-        (lambda: chain(Rate(10, lower_clamp=-5), np.array([-1, 0, 0])), "lower clamp and negative biases"),
-        (lambda: chain(Rate(10, multispike=False), np.array([1, 0, 0])), "no definite time to fire"),
         (lambda: chain(Signed(10, 4), shape=(1, 1, 4)), r"gives shape \(1, 1, 3\)"),
         (lambda: chain(Signed(10, 4), np.array([1, 2])), "has 2 biases"),
         (lambda: chain(Signed(10, 4), np.array([2**31, 0, 0])), "32-bit range"),

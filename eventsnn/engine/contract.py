@@ -4,88 +4,37 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.decide import ExitRule
-from eventsnn.errors import InvalidEvents
+from eventsnn.engine.request import FEATURES, check_request, needed_features, stimulus_features
+from eventsnn.engine.stimulus import (
+    TICKS_PER_MICROSECOND,
+    Stimulus,
+    check_stimulus,
+    stimulus_from_events,
+)
+from eventsnn.errors import InvalidRequest, NotYetSupported
 from eventsnn.hardware import Mapping
-from eventsnn.network import Network, Readout
+from eventsnn.network import Network, Readout, Softmax
 
-TICKS_PER_MICROSECOND = 10**6
 Int64 = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Stimulus:
-    """The input of one sample: spikes, analog values, or both.
-
-    Parameters
-    ----------
-    time : int64 array, shape (events,)
-        Ticks since the sample's start, sorted by (time, neuron).
-    neuron : int64 array, shape (events,)
-        Index into the input population.
-    payload : int64 array, shape (events,), or None
-        What each spike carries; None is +1 each. A graded payload costs a multiplication per target.
-    analog : int64 array, shape (input neurons,), or None
-        A value held from time 0 to the end of the input, in parts of ``Input.analog_scale``. Rate neurons
-        and readouts with a period take the weighted sum as a constant current (law 3), signed neurons and
-        readouts without one as a charge at time 0. The sum is computed once and counted as multiplications.
-    duration : int or None
-        Tick at which the input ends: currents flow until then. None is the tick of the last event.
-    """
-
-    time: Int64
-    neuron: Int64
-    payload: Int64 | None = None
-    analog: Int64 | None = None
-    duration: int | None = None
-
-    @property
-    def first(self) -> int:
-        """Tick of the first event; 0 when an analog value is there from the start."""
-        return 0 if self.analog is not None or not len(self.time) else int(self.time[0])
-
-    @property
-    def end(self) -> int:
-        """Tick at which the input ends: currents flow until then."""
-        last = int(self.time[-1]) if len(self.time) else 0
-        return last if self.duration is None else max(last, self.duration)
-
-
-def stimulus_from_events(events: NDArray, network: Network, where: str = "recording") -> Stimulus:
-    """Address events as input spikes.
-
-    Parameters
-    ----------
-    events : structured array with fields t (us), x, y, p
-        Shape (events,), non-decreasing in t.
-    network : Network
-        Its input population has shape (height, width, 2), polarity ON = channel 1, or
-        (height, width, 1), polarities merged.
-
-    Raises
-    ------
-    InvalidEvents
-        No events, events outside the input population, time going backwards or negative.
-    """
-    from eventsnn.events import validate_events
-
-    height, width, channels = network.populations[network.input].shape
-    if channels not in (1, 2):
-        raise InvalidEvents(
-            f"{where}: the network's input has {channels} channels; event streams need 2 (OFF, ON) or 1"
-        )
-    validate_events(events, height, width, where)
-    if len(events) == 0:
-        raise InvalidEvents(f"{where}: there are no events; a sample needs at least one")
-    pixel = events["y"].astype(np.int64) * width + events["x"].astype(np.int64)
-    neuron = pixel * 2 + events["p"].astype(np.int64) if channels == 2 else pixel
-    time = events["t"].astype(np.int64) * TICKS_PER_MICROSECOND
-    order = np.lexsort((neuron, time))
-    return Stimulus(time[order], neuron[order])
+__all__ = [
+    "SERVICE_FIELDS",
+    "TICKS_PER_MICROSECOND",
+    "Engine",
+    "History",
+    "RunOptions",
+    "SampleRun",
+    "SpikeList",
+    "Stimulus",
+    "Trace",
+    "output_scale",
+    "stimulus_from_events",
+]
 
 
 @dataclass(frozen=True)
@@ -105,9 +54,10 @@ class RunOptions:
     record_service : bool
         Keep what each core did when in ``SampleRun.service`` (with an accelerator only).
     schedule : str
-        ``event``: a threshold is tested at each delivery; ``step``: once per timestep, layer by layer.
+        ``event``: a threshold is tested at each delivery; ``step``: once per timestep, layer by layer
+        (``eventsnn.engine.request`` says what a step is).
     step : int
-        Ticks of a timestep in the step schedule; 0 takes the bias period of the network's rate neurons.
+        Ticks of a timestep in the step schedule; 0 takes the one period of the network's neurons.
     ties : str
         ``ordered``: simultaneous events of a population go by neuron index; ``seeded``: by a hash of
         (seed, sample, time, population, neuron).
@@ -124,6 +74,16 @@ class RunOptions:
     step: int = 0
     ties: str = "ordered"
     history_period: int = 0
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("schedule", ("event", "step")), ("ties", ("ordered", "seeded"))):
+            if getattr(self, name) not in allowed:
+                raise InvalidRequest(
+                    f"{name} is {getattr(self, name)!r}; allowed are {', '.join(map(repr, allowed))}"
+                )
+        for name in ("step", "history_period"):
+            if not 0 <= getattr(self, name) < 2**62:
+                raise InvalidRequest(f"{name} is {getattr(self, name)} ticks; allowed are 0 to 2^62")
 
 
 @dataclass(frozen=True)
@@ -193,8 +153,9 @@ class SampleRun:
 
     ``counters`` has shape (ranks, counters) in the columns of ``results.counters.COUNTERS``;
     ``prediction`` is -1 when undecided; times are ticks since the sample's start. ``counts`` are the
-    emitted spikes of each neuron by population (signed: initial count and summed payloads), ``charge``
-    what was left, ``lost`` what was removed by cause, all int64 of shape (neurons,).
+    emitted spikes of each neuron by population (signed neurons, max gates: initial count and summed
+    payloads), ``charge`` what was left, ``lost`` what was removed by cause (hard_reset, clamp, leak,
+    refractory), all int64 of shape (neurons,).
     """
 
     index: int
@@ -214,13 +175,31 @@ class SampleRun:
 
 
 def output_scale(network: Network) -> float:
-    """Logit per unit of the readout: per quantum of a readout, per count of a firing population."""
+    """Logit per unit of the readout: per quantum of a readout, per count of a firing population.
+
+    Spikes of a spiking softmax are draws from its probabilities; one is taken as one logit.
+    """
     neuron = network.populations[network.output].neuron
+    if isinstance(neuron, Softmax):
+        return 1.0
     return float(neuron.unit if isinstance(neuron, Readout) else np.atleast_1d(neuron.unit)[0])
 
 
 class Engine(ABC):
-    """Runs samples of one network, ideal or on an accelerator. Holds no state between samples."""
+    """Runs samples of one network, ideal or on an accelerator. Holds no state between samples.
+
+    ``supports`` names what an engine can do beyond the basics (``request.FEATURES``); it refuses a request
+    that needs more. ``step`` is the length of a timestep in ticks, 0 in the event schedule.
+
+    Raises
+    ------
+    InvalidRequest
+        The network cannot run as the options say.
+    NotYetSupported
+        This engine cannot do it.
+    """
+
+    supports: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(
         self, network: Network, mapping: Mapping | None = None, options: RunOptions | None = None
@@ -228,6 +207,24 @@ class Engine(ABC):
         self.network = network
         self.mapping = mapping
         self.options = options or RunOptions()
+        self.step = check_request(
+            network, self.options.schedule, self.options.step, hardware=mapping is not None
+        )
+        options = self.options
+        needed = needed_features(network, options.schedule, options.ties, options.history_period)
+        self._refuse_unsupported(needed)
+
+    def _refuse_unsupported(self, needed: set[str]) -> None:
+        lacking = sorted(FEATURES[name] for name in needed - self.supports)
+        if lacking:
+            raise NotYetSupported(
+                f"the {type(self).__name__} does not support {', '.join(lacking)}; use engine='reference'"
+            )
+
+    def check(self, stimulus: Stimulus) -> None:
+        """Refuse a stimulus that is not for this network or engine; every run starts with it."""
+        check_stimulus(stimulus, self.network)
+        self._refuse_unsupported(stimulus_features(stimulus))
 
     @abstractmethod
     def run(self, stimulus: Stimulus, index: int = 0) -> SampleRun:
@@ -235,5 +232,7 @@ class Engine(ABC):
 
         Raises
         ------
+        InvalidEvents, InvalidRequest, NotYetSupported
+            The stimulus is not one this engine can run on this network.
         ChargeOverflow, EventLimitReached
         """

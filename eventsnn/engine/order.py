@@ -7,12 +7,19 @@ Events are processed by ascending
 ``class`` is 0 for a threshold test, a crossing or an input event becoming a spike, and 1 for a
 delivery. A test of a population stands at neuron -1: it tests all its touched neurons in index order.
 ``destination`` counts a source population's outgoing (projection name, core) pairs. No field counts
-queue pushes, so the order does not depend on how an engine came to know of an event.
+queue pushes, so the order does not depend on how an engine came to know of an event. The smallest pending
+event is always the next one: on a cycle a delivery may cause events of a lower rank at its own tick.
+
+With ``ties="seeded"`` the emitting neuron is replaced by 31 bits of hash(seed, sample, time, rank, neuron),
+equal ones by neuron; a population's test stays first. Spikes are listed and hashed by neuron all the same.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
+
+from eventsnn.engine.seeds import PURPOSE_TIES, draw
 
 TEST = 0
 DELIVERY = 1
@@ -27,6 +34,17 @@ class EventKey(NamedTuple):
     neuron: int
     ordinal: int
     destination: int
+
+
+def seeded_place(sample_key: int) -> Callable[[EventKey], tuple[int, ...]]:
+    """What pending events of a sample are sorted by when ties are seeded."""
+
+    def place(key: EventKey) -> tuple[int, ...]:
+        time, rank, kind, neuron, ordinal, destination = key
+        drawn = -1 if neuron < 0 else draw(sample_key, PURPOSE_TIES, time, rank, neuron) >> 22
+        return (time, rank, kind, drawn, neuron, ordinal, destination)
+
+    return place
 
 
 # The compiled engine compares (time, rank and neuron in one word, ordinal and destination in another).

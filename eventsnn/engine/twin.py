@@ -20,15 +20,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import simpy
 from simpy.core import EventPriority
 from simpy.events import NORMAL, ProcessGenerator
 
 from eventsnn.engine.contract import SampleRun, Stimulus
-from eventsnn.engine.order import DELIVERY, TEST, EventKey
-from eventsnn.engine.reference import ReferenceEngine, _Sample
+from eventsnn.engine.order import DELIVERY, EventKey
+from eventsnn.engine.reference import ReferenceEngine
+from eventsnn.engine.reference.event import EventSample
+from eventsnn.engine.reference.state import lies_in
 from eventsnn.engine.seeds import PURPOSE_SERVICE, PURPOSE_TRANSIT
 from eventsnn.hardware import Part, Timing
 from eventsnn.network import Input, Rate, Signed
@@ -85,12 +87,15 @@ class _Job:
 class TwinEngine(ReferenceEngine):
     """The reference engine's neurons on an accelerator built from SimPy processes."""
 
+    supports: ClassVar[frozenset[str]] = frozenset({"refractory", "leak", "source", "payload"})
+
     def run(self, stimulus: Stimulus, index: int = 0) -> SampleRun:
         """Simulate one sample; see ``Engine.run``."""
+        self.check(stimulus)
         return TwinSample(self, stimulus, index).run()
 
 
-class TwinSample(_Sample):
+class TwinSample(EventSample):
     """One sample's simulation.
 
     ``in_flight`` counts the copies emitted that have not landed, ``planned`` the model events to come.
@@ -125,13 +130,7 @@ class TwinSample(_Sample):
 
     def run(self) -> SampleRun:
         """Let SimPy run until the model is at rest or decided."""
-        for place, (time, j) in enumerate(zip(self.stimulus.time, self.stimulus.neuron, strict=True)):
-            self._schedule(int(time), 0, TEST, int(j), place, 0, ("input",))
-        self._test_all(0, only_biased=True)
-        for rank, neurons in enumerate(self.neurons):
-            if isinstance(neurons.model, Rate):
-                for j in range(neurons.population.size):
-                    self._schedule_crossing(rank, j)
+        self._schedule_start()
         self.env.run(until=self.over)
         # Cores and serialisers end what they hold, for the service log; nothing lands any more.
         self.closed = True
@@ -157,7 +156,7 @@ class TwinSample(_Sample):
         """Before the first model event of a tick: note the totals due, and plan the tick's end."""
         if not self.tick_open:
             self.tick_open, self.now = True, self.clock
-            self._fill_totals(self.now)
+            self._before_tick(self.now)
             _Planned(self.env, 0, _END_OF_TICK, self._close_tick)
 
     def _close_tick(self, _: simpy.Event) -> None:
@@ -196,12 +195,7 @@ class TwinSample(_Sample):
         del ready  # here a scan ends when its core says so
         neurons = self.neurons[rank]
         is_input = isinstance(neurons.model, Input)
-        sign = "spikes_positive" if payload > 0 else "spikes_negative"
-        self._count(rank, "input_events" if is_input else sign, 1)
-        self.spikes.append((self.now, rank, j, payload))
-        self.output_changed |= rank == self.output
-        ordinal = neurons.ordinal[j]
-        neurons.ordinal[j] += 1
+        ordinal = self._note_spike(rank, j, payload)
         copies = [
             _Copy(EventKey(self.now, rank, DELIVERY, j, ordinal, number), payload)
             for number, destination in enumerate(self.engine.destinations[rank])
@@ -212,7 +206,9 @@ class TwinSample(_Sample):
             for copy in copies:
                 self._arrive_in(0, copy)
             return
-        core = next(part.core for part in self._parts(rank) if self._lies_in(rank, j, part))
+        core = next(
+            part.core for part in self._parts(rank) if lies_in(self.neurons[rank].population, j, part)
+        )
         for copy in copies:  # a message is booked with its spike, wherever it will have to wait
             for counter, amount in zip(("hops_x", "hops_y"), self._hops(core, copy), strict=True):
                 self._count(rank, counter, amount)
@@ -291,7 +287,7 @@ class TwinSample(_Sample):
     def _occupy_cores(self, rank: int, touched: list[int]) -> dict[int, int]:
         """Queue the scans; a spike of theirs leaves when its scan ends, so the ticks returned are void."""
         for part in () if self.timing is None else self._parts(rank):
-            tested = sum(self._lies_in(rank, j, part) for j in touched)
+            tested = sum(lies_in(self.neurons[rank].population, j, part) for j in touched)
             if tested:
                 self.scanned[part.core] = []
                 end = partial(self._begin, self._leave, part.core, self.costs.fire, self.scanned[part.core])

@@ -2,7 +2,17 @@
 
 from eventsnn.network.file import load_network, save_network
 from eventsnn.network.graph import Network
-from eventsnn.network.neurons import Input, Neuron, Population, Rate, Readout, Signed
+from eventsnn.network.neurons import (
+    Input,
+    MaxGate,
+    Neuron,
+    Population,
+    Rate,
+    Readout,
+    Signed,
+    Softmax,
+    leak_factor_of,
+)
 from eventsnn.network.projections import Projection
 from eventsnn.network.synapses import (
     AveragePool,
@@ -27,6 +37,7 @@ __all__ = [
     "Dense",
     "Identity",
     "Input",
+    "MaxGate",
     "MaxPool",
     "Network",
     "Neuron",
@@ -35,11 +46,13 @@ __all__ = [
     "Rate",
     "Readout",
     "Signed",
+    "Softmax",
     "Sparse",
     "SumPool",
     "Synapses",
     "Upsample",
     "conv1d",
+    "leak_factor_of",
     "load_network",
     "save_network",
 ]

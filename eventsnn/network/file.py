@@ -1,7 +1,7 @@
 """The network file: HDF5 with a schema number and a checksum over what the network computes.
 
 ``populations/<name>`` holds the attributes ``neuron``, ``shape`` and the neuron's parameters, and for a
-network at rest the datasets ``initial_charge`` and ``initial_count``;
+network at rest the datasets ``initial_charge`` and ``initial_count``, and with biases of its own ``bias``;
 ``projections/<name>`` holds ``kind``, ``source``, ``target``, ``delay``, ``channel_offset``, the dataset
 ``bias``, and the fields of the synapses' kind: arrays (``weight``; ``indptr`` and ``indices`` of sparse
 synapses) as datasets, an axis ``y`` as ``y_taps``, ``y_stride`` and so on, numbers as attributes. What
@@ -31,7 +31,7 @@ from eventsnn.output import HDF5, replaced_whole
 
 FORMAT = "eventsnn-network"
 SCHEMA = 1
-INITIAL_STATE = ("initial_charge", "initial_count")
+POPULATION_ARRAYS = ("initial_charge", "initial_count", "bias")
 # A parameter that is None has no HDF5 value: it is left out of the file and of the checksum.
 
 
@@ -89,7 +89,7 @@ def content_checksum(network: Network) -> str:
     for name in sorted(network.populations):
         population = network.populations[name]
         add(name, _population_attributes(population))
-        for key in INITIAL_STATE:
+        for key in POPULATION_ARRAYS:
             if getattr(population, key) is not None:
                 add_array(getattr(population, key))
     for name in sorted(network.projections):
@@ -99,6 +99,8 @@ def content_checksum(network: Network) -> str:
             add_array(array, array.dtype.newbyteorder("<").str)
         if projection.bias is not None:
             add_array(projection.bias)
+    if network.sinks != [network.output]:
+        add("output", {"output": network.output})
     return digest.hexdigest()
 
 
@@ -114,7 +116,7 @@ def save_network(network: Network, path: str | os.PathLike[str]) -> None:
         for name, population in network.populations.items():
             group = file.create_group(f"populations/{name}")
             group.attrs.update(_population_attributes(population))
-            for key in INITIAL_STATE:
+            for key in POPULATION_ARRAYS:
                 if getattr(population, key) is not None:
                     group.create_dataset(key, data=getattr(population, key), compression="gzip")
         for name, projection in network.projections.items():
@@ -193,8 +195,8 @@ def _read_population(group: Any, name: str) -> Population:
         raise InvalidNetwork(f"population {name!r} has neuron {kind!r}; known are {', '.join(NEURON_KINDS)}")
     model = NEURON_KINDS[kind]
     parameters = {f.name: _plain(group.attrs[f.name]) for f in fields(model) if f.name in group.attrs}
-    initial = {key: group[key][...] for key in INITIAL_STATE if key in group}
-    return Population(name, tuple(group.attrs["shape"].tolist()), model(**parameters), **initial)
+    arrays = {key: group[key][...] for key in POPULATION_ARRAYS if key in group}
+    return Population(name, tuple(group.attrs["shape"].tolist()), model(**parameters), **arrays)
 
 
 def _read_axis(attributes: Any, prefix: str) -> Axis:

@@ -1,7 +1,7 @@
 """The network: populations and projections that fit together, and their one order.
 
-A network is immutable. Its ``order`` (topological depth, ties by name) is the rank that law 2 sorts
-simultaneous events by; declaration order never matters.
+A network is immutable. Its ``order`` (topological depth, ties by name; a cycle has one depth) is the rank
+that law 2 sorts simultaneous events by; declaration order never matters.
 """
 
 from __future__ import annotations
@@ -15,12 +15,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.errors import InvalidNetwork
-from eventsnn.network.neurons import CHARGE_LIMIT, Input, Population, Rate, Readout, Signed
+from eventsnn.network.neurons import (
+    CHARGE_LIMIT,
+    Input,
+    MaxGate,
+    Population,
+    Rate,
+    Readout,
+    Signed,
+    Softmax,
+)
 from eventsnn.network.projections import Projection
 
 
 class Network:
-    """Populations joined by projections, acyclic, with one input and one output.
+    """Populations joined by projections, with one input and one output.
+
+    Projections may form cycles; every projection inside one (its ends reach each other) then has a delay
+    of at least one tick.
 
     Parameters
     ----------
@@ -28,11 +40,14 @@ class Network:
     projections : iterable of Projection
     metadata : mapping
         What a reader of the file should know (data, accuracy, class names); JSON values.
+    output : str or None
+        The population read for the decision, kept as ``metadata["output"]``. None is the one named there,
+        else the only one without outgoing projections.
 
     Raises
     ------
     InvalidNetwork
-        Names clash or are missing, shapes do not fit, a cycle exists, no single input or output.
+        Names clash or are missing, shapes do not fit, a cycle has no delay, no single input or output.
     """
 
     def __init__(
@@ -40,16 +55,20 @@ class Network:
         populations: Iterable[Population],
         projections: Iterable[Projection],
         metadata: Mapping[str, Any] | None = None,
+        output: str | None = None,
     ) -> None:
         self.populations: Mapping[str, Population] = _by_name(populations, "population")
         self.projections: Mapping[str, Projection] = _by_name(projections, "projection")
-        self.metadata: Mapping[str, Any] = MappingProxyType(dict(metadata or {}))
+        named = {} if output is None else {"output": output}
+        self.metadata: Mapping[str, Any] = MappingProxyType({**(metadata or {}), **named})
+        self._check_ends()
+        self.cycles: dict[str, frozenset[str]] = _cycles(self.populations, self.projections.values())
         self.order: tuple[str, ...] = self._order()
         self.input: str = self._only("input", [p.name for p in self if isinstance(p.neuron, Input)])
-        sources = {projection.source for projection in self.projections.values()}
-        self.output: str = self._only("output", [p.name for p in self if p.name not in sources])
+        self.output: str = self._output()
         self._check_projections()
         self._check_charges()
+        self._check_gates()
 
     def __iter__(self) -> Any:
         return (self.populations[name] for name in self.order)
@@ -109,6 +128,8 @@ class Network:
         """The summed bias of each neuron of a population, int64 quanta."""
         target = self.populations[population]
         total = np.zeros(target.size, dtype=np.int64)
+        if target.bias is not None:
+            total += np.tile(target.bias, target.size // target.bias.size)
         for projection in self.incoming(population):
             total += projection.bias_of_neurons(*self._shapes(projection))
         return total
@@ -176,28 +197,51 @@ class Network:
             raise InvalidNetwork(f"a network has exactly one {what} population; found {found}")
         return names[0]
 
-    def _order(self) -> tuple[str, ...]:
-        """Populations by (longest path from a source, name)."""
+    def _check_ends(self) -> None:
         for projection in self.projections.values():
             for end in (projection.source, projection.target):
                 if end not in self.populations:
                     raise InvalidNetwork(
                         f"projection {projection.name!r} names the population {end!r}, which is not there"
                     )
+
+    def _output(self) -> str:
+        named = self.metadata.get("output")
+        if named is None:
+            return self._only("output", self.sinks)
+        if named not in self.populations:
+            raise InvalidNetwork(
+                f"the output is named {named!r} (metadata 'output'), which is not there; populations are "
+                f"{', '.join(sorted(self.populations))}"
+            )
+        return str(named)
+
+    @property
+    def sinks(self) -> list[str]:
+        """The populations without outgoing projections, by rank."""
+        sources = {projection.source for projection in self.projections.values()}
+        return [population.name for population in self if population.name not in sources]
+
+    def _order(self) -> tuple[str, ...]:
+        """Populations by (longest path from a source, name); a cycle counts as one place on a path."""
         depth = dict.fromkeys(self.populations, 0)
-        for _ in range(len(depth) + 1):
+        changed = True
+        while changed:
             changed = False
             for projection in self.projections.values():
-                if depth[projection.target] <= depth[projection.source]:
-                    depth[projection.target] = depth[projection.source] + 1
+                source, target = projection.source, projection.target
+                cycle = self.cycles.get(target, frozenset((target,)))
+                if source in cycle:
+                    if projection.delay < 1:
+                        raise InvalidNetwork(
+                            f"the projections form a cycle through {', '.join(sorted(cycle))}, and "
+                            f"{projection.name!r} in it has no delay; give every projection of a cycle at "
+                            "least one tick"
+                        )
+                elif depth[target] <= depth[source]:
+                    depth.update(dict.fromkeys(cycle, depth[source] + 1))
                     changed = True
-            if not changed:
-                return tuple(sorted(depth, key=lambda name: (depth[name], name)))
-        deepest = sorted(name for name in depth if depth[name] >= len(depth))
-        raise InvalidNetwork(
-            f"the projections form a cycle through {', '.join(deepest)}; "
-            "recurrent projections are not supported by this version"
-        )
+        return tuple(sorted(depth, key=lambda name: (depth[name], name)))
 
     def _check_projections(self) -> None:
         for projection in self.projections.values():
@@ -236,38 +280,87 @@ class Network:
     def _check_charges(self) -> None:
         for population in self:
             neuron = population.neuron
-            if not self.incoming(population.name) and not isinstance(neuron, Input):
+            source = isinstance(neuron, Input) or (isinstance(neuron, Rate) and population.bias is not None)
+            if not self.incoming(population.name) and not source:
                 raise InvalidNetwork(f"population {population.name!r} receives no projection")
-            if isinstance(neuron, Readout) and population.name != self.output:
+            if isinstance(neuron, (Readout, Softmax)) and self.outgoing(population.name):
                 raise InvalidNetwork(
-                    f"readout population {population.name!r} has outgoing projections; readouts never fire"
+                    f"{neuron.kind} population {population.name!r} has outgoing projections; it is only read"
+                )
+            if isinstance(neuron, (Readout, Softmax)) and population.name != self.output:
+                raise InvalidNetwork(
+                    f"{neuron.kind} population {population.name!r} is not the output, {self.output!r}"
                 )
             if population.initial_charge is not None:
                 continue
             start = neuron.initial_charge if isinstance(neuron, (Signed, Rate)) else 0
-            biases = self.bias(population.name)
-            bias = np.abs(biases).max(initial=0)
-            if isinstance(neuron, Rate):
-                _check_currents(population.name, neuron, biases)
+            bias = np.abs(self.bias(population.name)).max(initial=0)
             if start + int(bias) > CHARGE_LIMIT:
                 raise InvalidNetwork(
                     f"population {population.name!r} starts outside the 32-bit charge range; "
                     "use a smaller threshold"
                 )
 
+    def _check_gates(self) -> None:
+        """Max gates and max-pool synapses go together, one projection each."""
+        for projection in self.projections.values():
+            gates = isinstance(self.populations[projection.target].neuron, MaxGate)
+            if gates != (projection.synapses.kind == "max_pool"):
+                raise InvalidNetwork(
+                    f"projection {projection.name!r} of kind {projection.synapses.kind} ends in "
+                    f"{self.populations[projection.target].neuron.kind} neurons; max_pool synapses end in "
+                    "max gates, and nothing else does"
+                )
+        for population in self:
+            if isinstance(population.neuron, MaxGate):
+                self._check_gate(population, population.neuron)
 
-def _check_currents(name: str, neuron: Rate, bias: NDArray[np.int64]) -> None:
-    """Refuse the two combinations in which a constant current has no closed form."""
-    if neuron.lower_clamp is not None and int(bias.min(initial=0)) < 0:
-        raise InvalidNetwork(
-            f"population {name!r} has a lower clamp and negative biases; between two events the clamp "
-            "would act at no definite tick. Remove the clamp or the negative biases"
-        )
-    if not neuron.multispike and neuron.reset == "soft" and bool(bias.any()):
-        raise InvalidNetwork(
-            f"population {name!r} has biases and emits one spike a test with soft reset; the rest of its "
-            "charge would have no definite time to fire. Use multispike, or hard reset"
-        )
+    def _check_gate(self, population: Population, gate: MaxGate) -> None:
+        incoming = self.incoming(population.name)
+        if len(incoming) != 1 or incoming[0].bias is not None:
+            raise InvalidNetwork(
+                f"population {population.name!r} of max gates takes exactly one projection, without a bias; "
+                f"found {', '.join(p.name for p in incoming)}"
+            )
+        source = self.populations[incoming[0].source]
+        if gate.filter != "exact" and isinstance(source.neuron, (Signed, MaxGate)):
+            signed = isinstance(source.neuron, Signed) or source.neuron.filter == "exact"
+            if signed:
+                raise InvalidNetwork(
+                    f"population {population.name!r} of max gates estimates rates ({gate.filter}), but "
+                    f"{source.name!r} emits signed spikes; use the filter 'exact'"
+                )
+        settled = np.zeros(population.size, dtype=np.int64)
+        if source.initial_count is not None:
+            before, target, _ = self.edges(incoming[0])
+            np.maximum.at(settled, target, source.initial_count[before].astype(np.int64))
+        given = population.initial_count if population.initial_count is not None else 0 * settled
+        if not np.array_equal(given, settled):
+            raise InvalidNetwork(
+                f"population {population.name!r}: a max gate's initial count is the largest of its window"
+            )
+
+
+def _cycles(names: Iterable[str], projections: Iterable[Projection]) -> dict[str, frozenset[str]]:
+    """For each population on a cycle, the populations that it reaches and that reach it."""
+    targets: dict[str, set[str]] = {name: set() for name in names}
+    for projection in projections:
+        targets[projection.source].add(projection.target)
+    reached: dict[str, set[str]] = {}
+    for name in targets:
+        seen: set[str] = set()
+        waiting = list(targets[name])
+        while waiting:
+            found = waiting.pop()
+            if found not in seen:
+                seen.add(found)
+                waiting.extend(targets[found])
+        reached[name] = seen
+    return {
+        name: frozenset(other for other in seen if name in reached[other])
+        for name, seen in reached.items()
+        if name in seen
+    }
 
 
 def _by_name(items: Iterable[Any], what: str) -> Mapping[str, Any]:

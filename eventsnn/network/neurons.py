@@ -18,6 +18,9 @@ from eventsnn.errors import InvalidNetwork
 CHARGE_LIMIT = 2**31 - 1
 THRESHOLD_LIMIT = 2**20
 LONGEST_SETTLE = 10**15
+LONGEST_INTERVAL = 2**38
+LEAK_ONE = 2**30
+LOGIT_BITS = 48
 
 
 def _added(default: Any) -> Any:
@@ -128,6 +131,16 @@ class Rate:
         Ticks in which a bias delivers its quanta once: a bias is a constant current (law 3).
     unit : tuple of float
         Activation per spike, one value for the population or one per channel.
+    refractory : int
+        A neuron that fired at tick t fires again at t + refractory at the earliest. Charge integrates
+        meanwhile; at the end the neuron is tested again, as at a crossing. Above 0 a test emits one spike
+        whatever ``multispike`` says. 0 is no such time.
+    refractory_drop : bool
+        Charge delivered while a neuron may not fire is lost instead (not with biases).
+    leak_period, leak_factor : int
+        At each multiple of ``leak_period`` ticks from the first on, before anything else of that tick,
+        the charge (its current up to that tick included) becomes ``round_half_away(V leak_factor / 2^30)``:
+        see ``leak_factor_of``. Period 0 is no leak. A leak makes no spike and keeps no run alive.
     """
 
     kind: ClassVar[str] = "rate"
@@ -139,6 +152,10 @@ class Rate:
     initial_charge: int = 0
     period: int = 10**9
     unit: tuple[float, ...] = (1.0,)
+    refractory: int = _added(0)
+    refractory_drop: bool = _added(False)
+    leak_period: int = _added(0)
+    leak_factor: int = _added(LEAK_ONE)
 
     def __post_init__(self) -> None:
         _require(
@@ -158,6 +175,38 @@ class Rate:
             1 <= self.period <= 2**31,
             f"period is {self.period} ticks; allowed are 1 to 2^31 (2.1 ms at 1 ps a tick)",
         )
+        _require(
+            0 <= self.refractory <= LONGEST_SETTLE,
+            f"refractory is {self.refractory} ticks; allowed are 0 to 10^15 (1000 s)",
+        )
+        _require(
+            self.refractory > 0 or not self.refractory_drop,
+            "refractory_drop needs a refractory time above 0",
+        )
+        _require(
+            0 <= self.leak_period <= LONGEST_SETTLE,
+            f"leak_period is {self.leak_period} ticks; allowed are 0 (no leak) to 10^15 (1000 s)",
+        )
+        _require(
+            0 <= self.leak_factor <= LEAK_ONE,
+            f"leak_factor is {self.leak_factor}; allowed are 0 to 2^30, the part of the charge that stays",
+        )
+        _require(
+            self.leak_period > 0 or self.leak_factor == LEAK_ONE,
+            f"leak_factor {self.leak_factor} needs a leak_period above 0",
+        )
+
+
+def leak_factor_of(tau: float, period: float) -> int:
+    """The ``leak_factor`` of a leak with time constant ``tau`` at each ``period``, both in one unit.
+
+    ``round(2^30 exp(-period / tau))``; with the step schedule ``period`` is the step.
+    """
+    _require(
+        math.isfinite(tau) and tau > 0 and math.isfinite(period) and period > 0,
+        f"a leak of time constant {tau} each {period} is not possible; both must be above 0",
+    )
+    return round(LEAK_ONE * math.exp(-period / tau))
 
 
 @dataclass(frozen=True)
@@ -183,8 +232,129 @@ class Readout:
         )
 
 
-Neuron = Input | Signed | Rate | Readout
-NEURON_KINDS: dict[str, type[Any]] = {cls.kind: cls for cls in (Input, Signed, Rate, Readout)}
+@dataclass(frozen=True)
+class MaxGate:
+    """Gates of a max pool: each passes on the largest of its window (one ``max_pool`` projection).
+
+    With the filter ``exact`` a gate keeps the signed sum received from each source neuron; a test (once
+    per tick, or per ``settle_time`` as ``Signed``) asks for ``p = max(0, largest sum) - S`` and emits it as
+    ``|p|`` unit spikes or one graded payload. At rest its count is the maximum of its sources' counts.
+
+    The other filters forward spikes of rate neurons: a delivered spike first raises its source's estimate,
+    then passes (at that tick, with its payload) each gate of which it has the largest estimate, ties to
+    the lowest source index. Rueckauer et al. 2017, 2.2.6, and the Theano backend of snn_toolbox 0.6.0 with
+
+    - ``average``: the running mean, compared as the count (all share the elapsed time);
+    - ``finite_impulse``: ``floor(2^30 period / max(t, period))`` a spike at tick t (there x dt / t);
+    - ``exponential``: ``2^20`` a spike, times ``factor / 2^30`` (half away from zero) at each multiple of
+      ``period`` before anything else of that tick. (Theirs, ``1.005 s + 0.995 x``, grows.)
+
+    There the largest is taken before the estimates are updated, here after; with one step's spikes at once
+    all update first and the winner passes if it spiked.
+
+    Parameters
+    ----------
+    filter : str
+        ``exact``, ``average``, ``finite_impulse`` or ``exponential``.
+    graded : bool
+        Exact gates emit one payload ``p`` instead of ``|p|`` unit spikes.
+    settle_time : int
+        Ticks between the first delivery since the last test and the next test (exact gates).
+    period : int
+        Ticks: the time unit of ``finite_impulse``, the grid of ``exponential``.
+    factor : int
+        Of ``exponential``, in parts of 2^30: see ``leak_factor_of``.
+    unit : tuple of float
+        Activation per spike, that of the sources.
+    """
+
+    kind: ClassVar[str] = "max_gate"
+    filter: str = "exact"
+    graded: bool = False
+    settle_time: int = 0
+    period: int = 10**9
+    factor: int = LEAK_ONE
+    unit: tuple[float, ...] = (1.0,)
+
+    def __post_init__(self) -> None:
+        allowed = ("exact", "average", "finite_impulse", "exponential")
+        _require(
+            self.filter in allowed, f"max gate filter is {self.filter!r}; allowed are {', '.join(allowed)}"
+        )
+        _require(
+            0 <= self.settle_time <= LONGEST_SETTLE,
+            f"settle_time is {self.settle_time} ticks; allowed are 0 to 10^15 (1000 s)",
+        )
+        _require(
+            self.filter == "exact" or not (self.graded or self.settle_time),
+            f"max gates with the filter {self.filter!r} pass spikes as they come: graded and settle_time are "
+            "for exact ones",
+        )
+        _require(
+            1 <= self.period <= 2**32,
+            f"period is {self.period} ticks; allowed are 1 to 2^32 (4.3 ms at 1 ps a tick)",
+        )
+        _require(
+            0 <= self.factor <= LEAK_ONE,
+            f"factor is {self.factor}; allowed are 0 to 2^30, the part of an estimate that stays",
+        )
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """A spiking softmax output: neurons only integrate, spikes are drawn, and their counts are read.
+
+    Nothing resets the charge (Rueckauer et al. 2017, 2.2.5, and snn_toolbox since 2018). Of the variants,
+    ``clock`` (A; Nessler et al. 2009) lets an external Poisson clock decide that a spike occurs and the
+    softmax competition over the charges who emits it; ``independent`` (B) lets every neuron spike with its
+    softmax probability at each multiple of ``interval``, each by its own draw. The clock stops with the
+    input. C, the argmax of the charge, is ``Readout``.
+
+    Weights are integers, ``round(2^30 exp(-x))`` with ``x`` (the largest charge minus one's own, times
+    ``unit``) rounded to 1/256, and waiting times come from an inverse-CDF table, so draws repeat on every
+    machine; they are keyed by (seed, sample, rank, how many there were, neuron).
+
+    Parameters
+    ----------
+    variant : str
+        ``clock`` or ``independent``.
+    unit : float
+        Logit per quantum, 2^-48 to 2^13.
+    period : int
+        As ``Readout.period``: ticks in which a bias delivers its quanta once; 0, a charge at time 0.
+    interval : int
+        Ticks: mean time between spikes of the clock, or the grid of the independent draws.
+    """
+
+    kind: ClassVar[str] = "softmax"
+    variant: str = "independent"
+    unit: float = 1.0
+    period: int = 0
+    interval: int = 10**9
+
+    def __post_init__(self) -> None:
+        _require(
+            self.variant in ("clock", "independent"),
+            f"softmax variant is {self.variant!r}; allowed are 'clock', 'independent'",
+        )
+        _require(
+            math.isfinite(self.unit) and 2.0**-LOGIT_BITS <= self.unit <= 2.0**13,
+            f"softmax unit is {self.unit}; allowed are 2^-48 to 2^13 logits a quantum",
+        )
+        _require(
+            0 <= self.period <= 2**31,
+            f"period is {self.period} ticks; allowed are 0 (bias at time 0) to 2^31",
+        )
+        _require(
+            1 <= self.interval <= LONGEST_INTERVAL,
+            f"interval is {self.interval} ticks; allowed are 1 to 2^38 (0.27 s at 1 ps a tick)",
+        )
+
+
+Neuron = Input | Signed | Rate | Readout | MaxGate | Softmax
+NEURON_KINDS: dict[str, type[Any]] = {
+    cls.kind: cls for cls in (Input, Signed, Rate, Readout, MaxGate, Softmax)
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +371,11 @@ class Population:
         The model all its neurons follow.
     initial_charge, initial_count : int32 array of shape (neurons,), or None
         State loaded at a sample's start instead of the neuron model's initial charge, the biases and a
-        count of zero: see ``eventsnn.network.rest``. Signed neurons need both, a readout the charge.
+        count of zero: see ``eventsnn.network.rest``. Signed neurons need both, a readout the charge, exact
+        max gates the count.
+    bias : int32 array of shape (channels,) or (neurons,), or None
+        Quanta of the population itself, added to the biases of the projections that end here. Rate
+        neurons with one may do without projections: a source of spikes at a constant rate.
     """
 
     name: str
@@ -209,6 +383,7 @@ class Population:
     neuron: Neuron
     initial_charge: NDArray[np.int32] | None = field(default=None, repr=False)
     initial_count: NDArray[np.int32] | None = field(default=None, repr=False)
+    bias: NDArray[np.int32] | None = field(default=None, repr=False)
     size: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -224,9 +399,34 @@ class Population:
         object.__setattr__(self, "size", int(np.prod(self.shape)))
         _require(self.size < 2**31, f"population {self.name!r} has {self.size} neurons; limit is 2^31 - 1")
         self._check_initial_state()
+        self._check_bias()
+
+    def _check_bias(self) -> None:
+        if self.bias is None:
+            return
+        array = np.asarray(self.bias)
+        _require(
+            np.issubdtype(array.dtype, np.integer) and array.shape in ((self.shape[2],), (self.size,)),
+            f"population {self.name!r} has a bias of shape {array.shape} and dtype {array.dtype}; it takes "
+            f"{self.shape[2]} (one a channel) or {self.size} (one a neuron) whole numbers of quanta",
+        )
+        _require(
+            int(np.abs(array.astype(np.int64)).max()) <= CHARGE_LIMIT,
+            f"population {self.name!r}: a bias leaves the 32-bit range; use a smaller threshold",
+        )
+        _require(
+            not isinstance(self.neuron, (Input, MaxGate)),
+            f"population {self.name!r} of {self.neuron.kind} neurons holds no charge and takes no bias",
+        )
+        array = np.ascontiguousarray(array, dtype=np.int32)
+        array.flags.writeable = False
+        object.__setattr__(self, "bias", array)
 
     def _check_initial_state(self) -> None:
-        needed = {"signed": (True, True), "readout": (True, False)}.get(self.neuron.kind, (False, False))
+        exact_gate = isinstance(self.neuron, MaxGate) and self.neuron.filter == "exact"
+        needed = {"signed": (True, True), "readout": (True, False), "max_gate": (False, exact_gate)}.get(
+            self.neuron.kind, (False, False)
+        )
         given = (self.initial_charge is not None, self.initial_count is not None)
         _require(
             given in (needed, (False, False)),
@@ -235,7 +435,7 @@ class Population:
         )
         for array, low, high in (
             (self.initial_charge, -CHARGE_LIMIT, CHARGE_LIMIT),
-            (self.initial_count, 0, getattr(self.neuron, "levels", 0)),
+            (self.initial_count, 0, CHARGE_LIMIT if exact_gate else getattr(self.neuron, "levels", 0)),
         ):
             _require(
                 array is None

@@ -4,7 +4,7 @@ Biases are charges at time 0, so a network that starts empty first spends spikes
 says about nothing: the same spikes for every sample, and a readout that swings while they travel. A
 device that is always on has that behind it, and one that is reset can load the state as well as zeros.
 A network at rest starts from that state. Its final counts are the same (law 9); its spikes are those of
-the input alone.
+the input alone. Analog values are no part of the state: they are added to it at time 0, and a test follows.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from eventsnn.errors import InvalidNetwork
 from eventsnn.network.graph import Network
-from eventsnn.network.neurons import Input, Readout, Signed
+from eventsnn.network.neurons import Input, MaxGate, Readout, Signed
 
 
 def at_rest(network: Network) -> Network:
@@ -25,8 +25,14 @@ def at_rest(network: Network) -> Network:
     Raises
     ------
     InvalidNetwork
-        The network has rate neurons or a readout with a current: they never come to rest.
+        The network has rate neurons, gates of rates, a spiking softmax or a readout with a current, which
+        never come to rest, or a cycle, which may not.
     """
+    if network.cycles:
+        raise InvalidNetwork(
+            f"the projections form a cycle through {', '.join(sorted(network.cycles))}; whether and where it "
+            "comes to rest is open, so a network at rest has none"
+        )
     counts: dict[str, NDArray[np.int64]] = {}
     populations = []
     for population in network:
@@ -35,10 +41,18 @@ def at_rest(network: Network) -> Network:
             counts[population.name] = np.zeros(population.size, dtype=np.int64)
             populations.append(population)
             continue
+        if isinstance(neuron, MaxGate) and neuron.filter == "exact":
+            (projection,) = network.incoming(population.name)
+            source, target, _ = network.edges(projection)
+            count = np.zeros(population.size, dtype=np.int64)
+            np.maximum.at(count, target, counts[projection.source][source])
+            counts[population.name] = count
+            populations.append(replace(population, initial_count=count.astype(np.int32)))
+            continue
         if not isinstance(neuron, Signed) and not (isinstance(neuron, Readout) and neuron.period == 0):
             raise InvalidNetwork(
-                f"population {population.name!r} takes a constant current and never comes to rest; only "
-                "networks of signed neurons have a resting state"
+                f"population {population.name!r} of {neuron.kind} neurons never comes to rest; only networks "
+                "of signed neurons have a resting state"
             )
         charge = network.bias(population.name)
         for projection in network.incoming(population.name):

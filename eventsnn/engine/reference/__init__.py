@@ -1,0 +1,42 @@
+"""The reference engine: one event, or one step, at a time in plain Python, written to be read.
+
+Charges are Python integers, synapses explicit edge lists, pending events one sorted set ordered by the
+tuple of law 2. It is the oracle of the compiled engine and thousands of times slower.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from eventsnn.engine.analog import AnalogInput
+from eventsnn.engine.contract import Engine, RunOptions, SampleRun, Stimulus
+from eventsnn.engine.reference.event import EventSample
+from eventsnn.engine.reference.state import make_destinations, whole_populations
+from eventsnn.engine.reference.step import StepSample
+from eventsnn.engine.request import FEATURES
+from eventsnn.hardware import Mapping, Timing
+from eventsnn.network import Network
+
+
+class ReferenceEngine(Engine):
+    """One event at a time, one neuron at a time."""
+
+    supports: ClassVar[frozenset[str]] = frozenset(FEATURES)
+
+    def __init__(
+        self, network: Network, mapping: Mapping | None = None, options: RunOptions | None = None
+    ) -> None:
+        super().__init__(network, mapping, options)
+        self.timing = None if mapping is None else Timing.of(mapping.architecture)
+        self.parts = whole_populations(network) if mapping is None else mapping.parts
+        self.destinations = make_destinations(network, mapping)
+        self.analog = AnalogInput(network, self.step)
+
+    def run(self, stimulus: Stimulus, index: int = 0) -> SampleRun:
+        """Simulate one sample; see ``Engine.run``."""
+        self.check(stimulus)
+        schedule = StepSample if self.step else EventSample
+        return schedule(self, stimulus, index).run()
+
+
+__all__ = ["ReferenceEngine"]

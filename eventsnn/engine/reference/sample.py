@@ -1,0 +1,274 @@
+"""One sample on the reference engine: what both schedules share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventsnn.decide import decision
+from eventsnn.engine.contract import (
+    SERVICE_FIELDS,
+    History,
+    SampleRun,
+    SpikeList,
+    Stimulus,
+    Trace,
+    output_scale,
+)
+from eventsnn.engine.failures import event_limit, overflow
+from eventsnn.engine.reference.gates import Gates
+from eventsnn.engine.reference.state import CAUSES, Destination, Neurons, start_charge
+from eventsnn.engine.request import takes_current
+from eventsnn.engine.seeds import sample_key
+from eventsnn.errors import InvalidRequest
+from eventsnn.network import Input, MaxGate, Population, Readout, Signed
+from eventsnn.network.neurons import CHARGE_LIMIT
+from eventsnn.results.counters import COLUMN, COUNTERS, MODEL_COUNTERS
+from eventsnn.results.digest import SampleDigest
+
+if TYPE_CHECKING:
+    from eventsnn.engine.reference import ReferenceEngine
+
+HISTORY_ROWS = 10**6
+
+
+class Sample:
+    """State, counting, checks and results of one sample; the schedules add the loop.
+
+    ``end`` is the tick at which currents end, ``now`` that of the event or step at hand.
+    """
+
+    def __init__(self, engine: ReferenceEngine, stimulus: Stimulus, index: int, end: int) -> None:
+        self.engine, self.network, self.options = engine, engine.network, engine.options
+        self.stimulus, self.index = stimulus, index
+        self.timing = engine.timing
+        self.key = sample_key(self.options.seed, index)
+        self.end = end
+        self.input = self.network.order.index(self.network.input)
+        self.output = self.network.order.index(self.network.output)
+        self.scale = output_scale(self.network)
+        self.counters = np.zeros((len(self.network.order), len(COUNTERS)), dtype=np.int64)
+        self.neurons = self._fresh_neurons()
+        self.spikes: list[tuple[int, int, int, int]] = []
+        self.service: list[tuple[int, ...]] = []
+        self.checks: list[tuple[int, list[int]]] = []
+        self.totals: list[tuple[int, int, int]] = []
+        self.history: list[tuple[NDArray[np.int64], list[int]]] = []
+        self.deliveries = 0
+        self.now = 0
+        self.settled = False
+        self.output_changed = False
+        self.prediction = -1
+        self.stop_at: int | None = None
+
+    def _fresh_neurons(self) -> list[Neurons]:
+        analog = self.engine.analog.quanta(self.stimulus)
+        populations: list[Neurons] = []
+        for rank, name in enumerate(self.network.order):
+            population = self.network.populations[name]
+            if isinstance(population.neuron, MaxGate):
+                populations.append(Gates(self.network, population, self.end))
+                continue
+            has_current = takes_current(population)
+            held = analog.get(name, np.zeros(population.size, dtype=np.int64))
+            charge = start_charge(self.network, population, has_current)
+            if has_current:
+                neurons = Neurons(population, self.end, charge, self.network.bias(name) + held)
+            else:
+                neurons = Neurons(population, self.end, charge + held, 0 * held)
+            for j, value in enumerate(neurons.charge):
+                self._guard(rank, j, value)
+            populations.append(neurons)
+        if analog:
+            for name, synapses in self.engine.analog.multiplications().items():
+                self._count(self.network.order.index(name), "multiplications", synapses)
+        return populations
+
+    def _must_start_tested(self, population: Population) -> bool:
+        """Whether charges at time 0, biases or analog values, ask for a test of a whole population."""
+        if not isinstance(population.neuron, Signed):
+            return False
+        driven = self.stimulus.analog is not None and any(
+            projection.source == self.network.input for projection in self.network.incoming(population.name)
+        )
+        biased = population.initial_charge is None and bool(self.network.bias(population.name).any())
+        return driven or biased
+
+    def _guard(self, rank: int, j: int, charge: int) -> None:
+        if abs(charge) > CHARGE_LIMIT:
+            raise overflow(self.network, rank, j, self.index)
+
+    def _hysteresis(self) -> bool:
+        """Whether a settle pass is needed for exact counts."""
+        return any(
+            isinstance(n.model, Signed) and (n.model.hysteresis_low or n.model.hysteresis_high)
+            for n in self.neurons
+        )
+
+    # -- counting --------------------------------------------------------------------------------------
+
+    def _count(self, rank: int, counter: str, amount: int) -> None:
+        self.counters[rank, COLUMN[counter]] += amount
+
+    def _note_spike(self, rank: int, j: int, payload: int) -> int:
+        """List and count a spike of this tick; returns its emission ordinal."""
+        neurons = self.neurons[rank]
+        self.spikes.append((self.now, rank, j, payload))
+        if isinstance(neurons.model, Input):
+            self._count(rank, "input_events", 1)
+        else:
+            self._count(rank, "spikes_positive" if payload > 0 else "spikes_negative", 1)
+        self.output_changed |= rank == self.output
+        neurons.ordinal[j] += 1
+        return neurons.ordinal[j] - 1
+
+    def _note_delivery(self, to: Destination, j: int, payload: int) -> None:
+        """Count the synapses that a delivered copy of a spike is served by."""
+        self.deliveries += 1
+        if self.deliveries > self.options.max_events:
+            raise event_limit(self.options.max_events, self.index)
+        synapses = len(to.edges[j])
+        self._count(to.target, "synaptic_operations", synapses)
+        self._count(to.target, "effective_synaptic_operations", to.effective[j])
+        if abs(payload) != 1:
+            self._count(to.target, "multiplications", synapses)
+
+    def _set_current_updates(self, counters: NDArray[np.int64], time: int) -> None:
+        for rank, neurons in enumerate(self.neurons):
+            biased = sum(1 for current in neurons.current if current)
+            if biased:
+                counters[rank, COLUMN["current_updates"]] = biased * (
+                    min(time, self.end) // neurons.model.period
+                )
+
+    # -- checks, totals, history -------------------------------------------------------------------------
+
+    def _charge_at(self, neurons: Neurons, j: int, time: int) -> int:
+        """A charge as reported at a tick."""
+        return neurons.charge_at(j, time)
+
+    def _readout(self, time: int) -> list[int]:
+        neurons = self.neurons[self.output]
+        if not isinstance(neurons.model, Readout):
+            return list(neurons.count)
+        return [self._charge_at(neurons, j, time) for j in range(neurons.population.size)]
+
+    def _end_of_tick(self) -> None:
+        """The exit check, last in its tick, if the readout changed."""
+        if not self.output_changed:
+            return
+        self.output_changed = False
+        readout = self._readout(self.now)
+        self.checks.append((self.now, readout))
+        rule = self.options.exit_rule
+        if rule is None or self.stop_at is not None:
+            return
+        self._count(self.output, "decision_operations", len(readout))
+        if self.now < self.stimulus.first or decision(readout) < 0:
+            return
+        if rule.confidence(readout, self.scale) >= rule.threshold:
+            self.prediction = decision(readout)
+            self.stop_at = self.now + (0 if self.timing is None else self.timing.decision)
+
+    def _before_tick(self, upcoming: int) -> None:
+        """What is due before the first event of a tick: totals of decisions, rows of the history."""
+        self._fill_totals(upcoming)
+        self._fill_history(upcoming)
+
+    def _fill_totals(self, before: int | None) -> None:
+        """Note the totals of the checks whose decision is out before a tick."""
+        latency = 0 if self.timing is None else self.timing.decision
+        while len(self.totals) < len(self.checks):
+            out = self.checks[len(self.totals)][0] + latency
+            if before is not None and out >= before:
+                return
+            self._set_current_updates(self.counters, out)
+            charged = self.counters.copy()
+            charged[:, COLUMN["decision_operations"]] = 0
+            total = charged.sum(axis=0)
+            energy = 0 if self.timing is None else int(total @ self.timing.energy)
+            spikes = total[COLUMN["spikes_positive"]] + total[COLUMN["spikes_negative"]]
+            self.totals.append((int(total[COLUMN["synaptic_operations"]]), int(spikes), energy))
+
+    def _fill_history(self, before: int) -> None:
+        """Note the rows whose tick is over before a tick."""
+        period = self.options.history_period
+        while period and (len(self.history) + 1) * period < before:
+            time = (len(self.history) + 1) * period
+            if len(self.history) >= HISTORY_ROWS:
+                raise InvalidRequest(
+                    f"a history every {period} ticks has more than {HISTORY_ROWS} rows by tick {time}; take "
+                    "a longer history_period"
+                )
+            counters = self.counters.copy()
+            self._set_current_updates(counters, time)
+            self.history.append((counters, self._readout(time)))
+
+    # -- results ---------------------------------------------------------------------------------------------
+
+    def _result(self) -> SampleRun:
+        early = self.stop_at is not None
+        decision_time = self.stop_at if self.stop_at is not None else self.now
+        final = self._readout(decision_time)
+        if not early:
+            self.checks.append((self.now, final))
+            self.prediction = decision(final)
+        self._fill_totals(None)
+        self._fill_history(decision_time)
+        self._set_current_updates(self.counters, decision_time)
+        columns = [
+            np.array(c, dtype=np.int64) for c in (zip(*self.spikes, strict=True) if self.spikes else [()] * 4)
+        ]
+        # Stable, so that a neuron's spikes of one tick stay in the order of their emission.
+        order = np.lexsort((columns[2], columns[1], columns[0]))
+        columns = [column[order] for column in columns]
+        digest = SampleDigest(self.network.order)
+        digest.add_spikes(*columns)
+        totals = np.array(self.totals, dtype=np.int64).reshape(-1, 3)
+        names = [neurons.population.name for neurons in self.neurons]
+        charges = [
+            [self._charge_at(n, j, decision_time) for j in range(n.population.size)] for n in self.neurons
+        ]
+
+        def by_name(values: list[list[int]]) -> dict[str, NDArray[np.int64]]:
+            return {n: np.array(v, dtype=np.int64) for n, v in zip(names, values, strict=True)}
+
+        return SampleRun(
+            index=self.index,
+            prediction=self.prediction,
+            decision_time=decision_time,
+            decided_early=early,
+            first_event=self.stimulus.first,
+            counters=self.counters,
+            digest=digest.finish(self.prediction, decision_time, self.counters[:, : len(MODEL_COUNTERS)]),
+            trace=Trace(
+                time=np.array([time for time, _ in self.checks], dtype=np.int64),
+                readout=np.array([readout for _, readout in self.checks], dtype=np.int64),
+                synaptic_operations=totals[:, 0],
+                spikes=totals[:, 1],
+                energy=totals[:, 2],
+            ),
+            counts=by_name([neurons.count for neurons in self.neurons]),
+            charge=by_name(charges),
+            lost={cause: by_name([neurons.lost[cause] for neurons in self.neurons]) for cause in CAUSES},
+            spikes=SpikeList(*columns) if self.options.record_spikes else None,
+            service=np.array(self.service, dtype=SERVICE_FIELDS) if self._logs_service() else None,
+            history=self._history(final),
+        )
+
+    def _logs_service(self) -> bool:
+        return self.options.record_service and self.timing is not None
+
+    def _history(self, final: list[int]) -> History | None:
+        """The rows, the last one being what there was at the decision."""
+        period = self.options.history_period
+        if not period:
+            return None
+        rows = [*self.history, (self.counters.copy(), final)]
+        return History(
+            time=np.arange(1, len(rows) + 1, dtype=np.int64) * period,
+            counters=np.stack([counters for counters, _ in rows]),
+            readout=np.array([readout for _, readout in rows], dtype=np.int64),
+        )

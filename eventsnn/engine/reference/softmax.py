@@ -1,0 +1,49 @@
+"""Spiking softmax outputs: integer weights, waiting times, and draws."""
+
+from __future__ import annotations
+
+from eventsnn.engine.seeds import (
+    PURPOSE_SOFTMAX_NEURON,
+    PURPOSE_SOFTMAX_WAIT,
+    PURPOSE_SOFTMAX_WINNER,
+    draw,
+)
+from eventsnn.engine.softmax_tables import LOGIT_SHIFT, WAIT_BITS, exponentials, logit_unit, waits
+from eventsnn.network import Softmax
+
+
+def weights(charges: list[int], model: Softmax) -> list[int]:
+    """Softmax weights in parts of 2^30 of the largest one."""
+    table, unit, largest = exponentials(), logit_unit(model), max(charges)
+    found = []
+    for charge in charges:
+        place = ((largest - charge) * unit + (1 << (LOGIT_SHIFT - 1))) >> LOGIT_SHIFT
+        found.append(table[place] if place < len(table) else 0)
+    return found
+
+
+def spikes(charges: list[int], model: Softmax, key: int, rank: int, event: int) -> list[int]:
+    """The neurons that spike at the ``event``-th event of the clock or the grid, ascending."""
+    parts = weights(charges, model)
+    total = sum(parts)
+    if model.variant == "independent":
+        return [
+            j
+            for j, part in enumerate(parts)
+            if draw(key, PURPOSE_SOFTMAX_NEURON, rank, event, j) % total < part
+        ]
+    drawn = draw(key, PURPOSE_SOFTMAX_WINNER, rank, event) % total
+    for j, part in enumerate(parts):
+        drawn -= part
+        if drawn < 0:
+            return [j]
+    raise AssertionError("the weights of a softmax add up to their total")
+
+
+def next_event(model: Softmax, key: int, rank: int, event: int, last: int) -> int:
+    """The tick of the ``event``-th event, counted from 0, the last one having been at ``last``."""
+    if model.variant == "independent":
+        return last + model.interval
+    table = waits()
+    wait = table[draw(key, PURPOSE_SOFTMAX_WAIT, rank, event) % len(table)]
+    return last + max(1, (model.interval * wait + (1 << (WAIT_BITS - 1))) >> WAIT_BITS)

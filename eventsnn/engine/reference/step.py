@@ -1,0 +1,220 @@
+"""The step schedule (law 8): a time-stepped network, layer by layer, once per step.
+
+In step k, computed at tick (k + 1) D, populations are visited by rank. Each one first takes what arrives:
+spikes that earlier ranks emitted in this step, and delayed ones that were emitted d steps ago. Then
+
+- rate neurons: leak, add the input (lost while refractory with ``refractory_drop``) and the bias, test, emit
+  one spike or ``floor(V / threshold)``, reset, clamp;
+- signed neurons and exact gates: the touched ones are tested, or ``settle_time`` after the first touch;
+- gates of rates: all estimates are updated, then gates with a spike pass those of their winner;
+- readouts add; a spiking softmax adds, then spikes at the events of its clock in [k D, (k + 1) D), or if the
+  step's tick is on its grid.
+
+The exit check closes a step in which the readout changed: a spike of a firing output, or a delivery on or a
+current of a readout. The last step is the one that covers the end of the input; spikes still on their way
+are left. Only where all neurons are signed (readouts and exact gates beside them) steps go on while
+deliveries or tests are pending; then, with hysteresis, one step tests every signed neuron without it,
+and again steps go on until all is done.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from eventsnn.engine.contract import SampleRun, Stimulus
+from eventsnn.engine.failures import event_limit
+from eventsnn.engine.reference import softmax
+from eventsnn.engine.reference.gates import Gates
+from eventsnn.engine.reference.sample import Sample
+from eventsnn.engine.reference.state import Destination, Neurons, unit_payloads
+from eventsnn.engine.request import number_of_steps
+from eventsnn.network import Input, Rate, Readout, Signed, Softmax
+
+if TYPE_CHECKING:
+    from eventsnn.engine.reference import ReferenceEngine
+
+Arrival = tuple[Destination, int, int]  # copy, source neuron, payload
+
+
+class StepSample(Sample):
+    """One sample's simulation, step by step; ``end`` is the tick of the last step of the input."""
+
+    def __init__(self, engine: ReferenceEngine, stimulus: Stimulus, index: int) -> None:
+        self.steps = number_of_steps(stimulus, engine.step)
+        self.length = engine.step
+        super().__init__(engine, stimulus, index, self.steps * engine.step)
+        self.step = 0
+        self.frames: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        self.arrivals: dict[tuple[int, int], list[Arrival]] = defaultdict(list)  # by step and rank
+        self.clocks = {
+            rank: (0, softmax.next_event(n.model, self.key, rank, 0, 0))
+            for rank, n in enumerate(self.neurons)
+            if isinstance(n.model, Softmax) and n.model.variant == "clock"
+        }
+
+    def run(self) -> SampleRun:
+        """Compute steps until the input is over, or nothing is pending, or the decision is out."""
+        payloads = self.stimulus.payload
+        for place, (time, j) in enumerate(zip(self.stimulus.time, self.stimulus.neuron, strict=True)):
+            payload = 1 if payloads is None else int(payloads[place])
+            self.frames[int(time) // self.length].append((int(j), payload))
+        for neurons in self.neurons:
+            if self._must_start_tested(neurons.population):
+                self._touch_all(neurons, 0)
+        while True:
+            self._before_tick((self.step + 1) * self.length)
+            self.now = (self.step + 1) * self.length
+            for rank in range(len(self.neurons)):
+                self._visit(rank)
+            self._end_of_tick()
+            self.step += 1
+            if self.stop_at is not None or not self._goes_on():
+                return self._result()
+
+    def _goes_on(self) -> bool:
+        if self.step < self.steps:
+            return True
+        settles = all(
+            isinstance(n.model, (Input, Signed))
+            or (isinstance(n.model, Readout) and not any(n.current))
+            or (isinstance(n, Gates) and n.exact)
+            for n in self.neurons
+        )
+        if not settles:
+            return False
+        if self.arrivals or any(n.test_due is not None for n in self.neurons):
+            return True
+        if not self._hysteresis() or self.settled:
+            return False
+        self.settled = True
+        for neurons in self.neurons:
+            if isinstance(neurons.model, Signed):
+                self._touch_all(neurons, self.step)
+        return True
+
+    def _touch_all(self, neurons: Neurons, step: int) -> None:
+        neurons.touched.update(range(neurons.population.size))
+        neurons.test_due = step
+
+    def _charge_at(self, neurons: Neurons, j: int, time: int) -> int:
+        del time  # between steps nothing changes, currents included
+        return neurons.charge[j]
+
+    # -- one population in one step ----------------------------------------------------------------------
+
+    def _visit(self, rank: int) -> None:
+        neurons = self.neurons[rank]
+        if isinstance(neurons.model, Input):
+            for j, payload in sorted(self.frames.pop(self.step, []), key=lambda event: event[0]):
+                self._emit(rank, j, payload)
+            return
+        arrivals = self.arrivals.pop((self.step, rank), [])
+        for to, source, payload in arrivals:
+            self._note_delivery(to, source, payload)
+        if isinstance(neurons, Gates):
+            self._visit_gates(rank, neurons, arrivals)
+            return
+        received = [0] * neurons.population.size
+        for to, source, payload in arrivals:
+            for j, weight in to.edges[source]:
+                received[j] += payload * weight
+                neurons.touched.add(j)
+        self._add(rank, neurons, received)
+        if isinstance(neurons.model, Rate):
+            self._fire_rate(rank, neurons)
+        elif isinstance(neurons.model, Signed):
+            if arrivals and neurons.test_due is None:
+                neurons.test_due = self.step + neurons.model.settle_time // self.length
+            self._test(rank, neurons)
+        elif isinstance(neurons.model, Softmax):
+            self._fire_softmax(rank, neurons)
+        else:
+            self.output_changed |= bool(arrivals) or any(neurons.current)
+
+    def _add(self, rank: int, neurons: Neurons, received: list[int]) -> None:
+        """Leak, input, bias. Currents end with the input."""
+        model = neurons.model
+        for j, charge in enumerate(received):
+            if getattr(model, "leak_period", 0):
+                neurons.leak(j)
+            if self.now < neurons.free_at[j] and model.refractory_drop:
+                neurons.lost["refractory"][j] += charge
+            else:
+                neurons.charge[j] += charge
+            if self.now <= self.end:
+                neurons.charge[j] += neurons.current[j]
+            self._guard(rank, j, neurons.charge[j])
+
+    def _fire_rate(self, rank: int, neurons: Neurons) -> None:
+        self._count(rank, "neuron_updates", neurons.population.size)
+        for j in range(neurons.population.size):
+            spikes = 0
+            if self.now >= neurons.free_at[j]:
+                spikes = neurons.fire(j, neurons.charge[j])
+            if spikes > self.options.max_events:
+                raise event_limit(self.options.max_events, self.index)
+            if spikes:
+                neurons.free_at[j] = self.now + neurons.model.refractory
+            neurons.clamp(j, neurons.charge[j])
+            for _ in range(spikes):
+                self._emit(rank, j, 1)
+
+    def _test(self, rank: int, neurons: Neurons) -> None:
+        """Test the touched neurons of a signed population, or touched exact gates, if it is time."""
+        if neurons.test_due != self.step:
+            return
+        touched, neurons.touched, neurons.test_due = sorted(neurons.touched), set(), None
+        if isinstance(neurons, Gates):
+            self._count(rank, "compares", sum(neurons.compares(j) for j in touched))
+        else:
+            self._count(rank, "neuron_updates", len(touched))
+        for j in touched:
+            for payload in unit_payloads(neurons.payload_asked(j, self.settled), neurons.model.graded):
+                self._emit(rank, j, payload)
+
+    def _visit_gates(self, rank: int, gates: Gates, arrivals: list[Arrival]) -> None:
+        payloads: dict[int, list[int]] = defaultdict(list)
+        reached: set[int] = set()
+        for to, source, payload in arrivals:
+            payloads[source].append(payload)
+            for j, _ in to.edges[source]:
+                reached.add(j)
+                gates.receive(j, source, payload, self.now)
+        if gates.exact:
+            gates.touched |= reached
+            if reached and gates.test_due is None:
+                gates.test_due = self.step + gates.model.settle_time // self.length
+            self._test(rank, gates)
+            return
+        for j in sorted(reached):
+            self._count(rank, "compares", gates.compares(j))
+            for payload in payloads.get(gates.winner(j), []):
+                gates.count[j] += payload
+                self._emit(rank, j, payload)
+
+    def _fire_softmax(self, rank: int, neurons: Neurons) -> None:
+        model = neurons.model
+        if model.variant == "independent":
+            if self.now % model.interval == 0 and self.now <= self.end:
+                self._draw_softmax(rank, neurons, self.now // model.interval - 1)
+            return
+        event, tick = self.clocks[rank]
+        while tick < self.now and tick < self.end:
+            self._draw_softmax(rank, neurons, event)
+            event, tick = event + 1, softmax.next_event(model, self.key, rank, event + 1, tick)
+        self.clocks[rank] = (event, tick)
+
+    def _draw_softmax(self, rank: int, neurons: Neurons, event: int) -> None:
+        self._count(rank, "neuron_updates", neurons.population.size)
+        for j in softmax.spikes(neurons.charge, neurons.model, self.key, rank, event):
+            neurons.count[j] += 1
+            self._emit(rank, j, 1)
+
+    def _emit(self, rank: int, j: int, payload: int) -> None:
+        """A spike of this step reaches later ranks in it, or d steps later over a delay of d steps."""
+        self._note_spike(rank, j, payload)
+        for to in self.engine.destinations[rank]:
+            if j in to.edges:
+                step = self.step + to.projection.delay // self.length
+                self.arrivals[step, to.target].append((to, j, payload))

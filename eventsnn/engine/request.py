@@ -1,0 +1,185 @@
+"""What may be asked of a run: the schedule a network can follow, the length of a step, its features.
+
+In the **step schedule** (law 8) time goes in steps of D ticks. Step k takes the input of the ticks
+``[k D, (k + 1) D)`` and is computed at tick ``(k + 1) D``, when that input is complete; every spike of the
+step, the input's too, carries that tick. D is ``RunOptions.step``, or the one period that the network's
+neurons name: ``period`` of rate neurons (biased or not) and of outputs that have one, and leak periods.
+Biases deliver B quanta per step, so D must be the period of every population with a current and every leak
+period; delays, settle times, refractory times and softmax intervals are whole numbers of steps.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventsnn.engine.stimulus import Stimulus
+from eventsnn.errors import InvalidRequest
+from eventsnn.network import MaxGate, Network, Population, Rate, Readout, Signed, Softmax
+
+FEATURES: dict[str, str] = {
+    "step": "the step schedule",
+    "refractory": "refractory times",
+    "leak": "grid leaks",
+    "source": "populations with a bias and no projection",
+    "max_gate": "max gates",
+    "softmax": "spiking softmax outputs",
+    "cycle": "recurrent projections",
+    "output": "an output population that has outgoing projections",
+    "seeded": "seeded ties",
+    "history": "the history of counters",
+    "payload": "input payloads",
+    "analog": "analog input",
+    "duration": "an input that outlasts its last event",
+}
+
+
+def needed_features(network: Network, schedule: str, ties: str, history_period: int) -> set[str]:
+    """What a run needs beyond the basics; keys of ``FEATURES``."""
+    neurons = [population.neuron for population in network]
+    rates = [neuron for neuron in neurons if isinstance(neuron, Rate)]
+    found = {
+        "step": schedule == "step",
+        "refractory": any(neuron.refractory for neuron in rates),
+        "leak": any(neuron.leak_period for neuron in rates),
+        "source": any(isinstance(p.neuron, Rate) and not network.incoming(p.name) for p in network),
+        "max_gate": any(isinstance(neuron, MaxGate) for neuron in neurons),
+        "softmax": any(isinstance(neuron, Softmax) for neuron in neurons),
+        "cycle": bool(network.cycles),
+        "output": bool(network.outgoing(network.output)),
+        "seeded": ties == "seeded",
+        "history": history_period > 0,
+    }
+    return {name for name, needed in found.items() if needed}
+
+
+def stimulus_features(stimulus: Stimulus) -> set[str]:
+    """What a stimulus needs beyond the basics; keys of ``FEATURES``."""
+    last = int(stimulus.time[-1]) if len(stimulus.time) else 0
+    found = {
+        "payload": stimulus.payload is not None,
+        "analog": stimulus.analog is not None,
+        "duration": stimulus.duration is not None and stimulus.duration > last,
+    }
+    return {name for name, needed in found.items() if needed}
+
+
+def check_request(network: Network, schedule: str, step: int, hardware: bool) -> int:
+    """The length of a step in ticks, 0 in the event schedule, for a network that can follow the schedule.
+
+    Raises
+    ------
+    InvalidRequest
+    """
+    length = step_length(network, step) if schedule == "step" else 0
+    if length and hardware:
+        raise InvalidRequest(
+            "the step schedule computes every layer once per step and has no accelerator in this version; "
+            "use schedule='event' with hardware"
+        )
+    if length:
+        _check_whole_steps(network, length)
+    for population in network:
+        if takes_current(population):
+            check_currents(population, network.bias(population.name), length)
+    return length
+
+
+def step_length(network: Network, step: int = 0) -> int:
+    """Ticks of a step: as asked, or the one period of the network's neurons."""
+    if step:
+        return step
+    periods: dict[int, str] = {}
+    for population in network:
+        neuron = population.neuron
+        if isinstance(neuron, (Rate, Readout, Softmax)) and neuron.period:
+            periods.setdefault(neuron.period, population.name)
+        if isinstance(neuron, Rate) and neuron.leak_period:
+            periods.setdefault(neuron.leak_period, population.name)
+    if len(periods) != 1:
+        named = ", ".join(f"{period} ({name!r})" for period, name in sorted(periods.items()))
+        raise InvalidRequest(
+            "the step schedule needs the length of a step in ticks (option step): the network's neurons "
+            + (f"name several periods: {named}" if periods else "name no period")
+        )
+    return next(iter(periods))
+
+
+def number_of_steps(stimulus: Stimulus, step: int) -> int:
+    """Steps that cover the input: its events, and its duration if it has one; at least 1."""
+    covered = int(stimulus.time[-1]) // step + 1 if len(stimulus.time) else 1
+    return max(covered, -(-(stimulus.duration or 0) // step))
+
+
+def takes_current(population: Population) -> bool:
+    """Whether biases of a population are constant currents, not charges at time 0."""
+    neuron = population.neuron
+    return isinstance(neuron, Rate) or (isinstance(neuron, (Readout, Softmax)) and neuron.period > 0)
+
+
+def check_currents(population: Population, currents: NDArray[np.int64], step: int) -> None:
+    """Refuse currents that a population cannot take; ``step`` is 0 in the event schedule.
+
+    Raises
+    ------
+    InvalidRequest
+    """
+    neuron: Any = population.neuron
+    if not currents.any():
+        return
+    if step and neuron.period != step:
+        raise InvalidRequest(
+            f"population {population.name!r} has biases per {neuron.period} ticks, a step is {step}; in the "
+            "step schedule the two are one"
+        )
+    if not isinstance(neuron, Rate):
+        return
+    if neuron.refractory_drop:
+        raise InvalidRequest(
+            f"population {population.name!r} has biases and drops charge while refractory; which part of a "
+            "current it would drop is not defined. Remove refractory_drop or the biases"
+        )
+    if step:
+        return
+    if neuron.lower_clamp is not None and int(currents.min()) < 0:
+        raise InvalidRequest(
+            f"population {population.name!r} has a lower clamp and negative biases; between two events the "
+            "clamp would act at no definite tick. Remove the clamp or the negative biases, or use the step "
+            "schedule"
+        )
+    if not neuron.multispike and neuron.reset == "soft" and neuron.refractory == 0:
+        raise InvalidRequest(
+            f"population {population.name!r} has biases and emits one spike a test with soft reset; the rest "
+            "of its charge would have no definite time to fire. Use multispike, hard reset, a refractory "
+            "time, or the step schedule"
+        )
+
+
+def _check_whole_steps(network: Network, step: int) -> None:
+    for projection in network.projections.values():
+        _check_whole(f"projection {projection.name!r} has a delay", projection.delay, step)
+    for population in network:
+        neuron, name = population.neuron, f"population {population.name!r} has"
+        if isinstance(neuron, (Signed, MaxGate)):
+            _check_whole(f"{name} a settle_time", neuron.settle_time, step)
+        elif isinstance(neuron, Softmax) and neuron.variant == "independent":
+            _check_whole(f"{name} an interval", neuron.interval, step)
+        elif isinstance(neuron, Rate):
+            _check_whole(f"{name} a refractory time", neuron.refractory, step)
+            if neuron.leak_period not in (0, step):
+                raise InvalidRequest(
+                    f"{name} a leak_period of {neuron.leak_period} ticks, a step is {step}; in the step "
+                    "schedule the two are one"
+                )
+        if isinstance(neuron, MaxGate) and neuron.filter == "exponential":
+            _check_whole(f"{name} a filter period", neuron.period, step)
+
+
+def _check_whole(what: str, ticks: int, step: int) -> None:
+    if ticks % step:
+        raise InvalidRequest(
+            f"{what} of {ticks} ticks, which is no whole number of steps of {step} ticks; the step schedule "
+            "needs one"
+        )
