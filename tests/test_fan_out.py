@@ -30,6 +30,7 @@ from eventsnn.network import (
     Dense,
     Identity,
     Input,
+    MaxGate,
     MaxPool,
     Network,
     Population,
@@ -127,7 +128,7 @@ def others(draw):
 
 
 any_kind = st.one_of(convolutions(), pools(), others())
-# Max-pool synapses end in max gates only, which take one projection without a bias.
+# Max gates take one projection, without a bias.
 summed_kind = any_kind.filter(lambda case: case[1].kind != "max_pool")
 
 
@@ -158,8 +159,9 @@ def listed(arrays):
 
 def one_projection(source, synapses, **more):
     target = synapses.target_shape(source)
+    neuron = MaxGate() if synapses.kind == "max_pool" else Readout()
     return Network(
-        [Population("in", source, Input()), Population("out", target, Readout())],
+        [Population("in", source, Input()), Population("out", target, neuron)],
         [Projection("p", "in", "out", synapses, **more)],
     )
 
@@ -184,11 +186,12 @@ def test_fan_out_and_edges_equal_the_naive_list(case, data):
         assert synapses.fan_out(source, target, effective).tolist() == everywhere
 
 
-@given(summed_kind, st.data())
+@given(any_kind, st.data())
 @settings(max_examples=150, deadline=None, derandomize=True)
 def test_every_kind_survives_its_file(tmp_path_factory, case, data):
     source, synapses, target, _ = case
-    bias = np.arange(data.draw(st.sampled_from([target[2], int(np.prod(target))])))
+    size = data.draw(st.sampled_from([target[2], int(np.prod(target))]))
+    bias = None if synapses.kind == "max_pool" else np.arange(size)
     network = one_projection(source, synapses, bias=bias)
     path = tmp_path_factory.mktemp("net") / "net.h5"
     network.save(path)
@@ -345,6 +348,8 @@ def test_pools_upsampling_flattening_and_conv1d_equal_pytorch():
         ((6, 6, 3), AveragePool(np.ones(1, int), Axis(3, 2), Axis(3, 2)), 108),
         ((6, 6, 3), SumPool.global_pool((6, 6, 3), np.ones(1, int)), 108),
         ((7, 7, 3), SumPool(np.ones(1, int), Axis(3, 2), Axis(3, 2)), 243),
+        ((7, 7, 3), MaxPool(Axis(3, 2), Axis(3, 2)), 243),
+        ((7, 7, 3), MaxPool.global_pool((7, 7, 3)), 147),
         ((6, 6, 3), Identity(np.ones(3, int)), 108),
         ((1, 1, 3), Upsample(np.ones(3, int), 6, 6), 108),
         ((6, 6, 3), Sparse.permutation((6, 6, 3), (2, 0, 1)), 108),
