@@ -350,8 +350,8 @@ def test_a_golden_digest(engine):
     names = {n: hashlib.blake2b(n.encode(), digest_size=16).digest() for n in ("in", "n")}
     expected = hashlib.blake2b(digest_size=16)
     for time, name, neuron, payload in ((5, "in", 0, 1), (5, "n", 0, 1), (6, "in", 1, 1), (6, "n", 0, -1)):
-        # NumPy's fixed-width bytes drop trailing zeros on reading, not in the buffer.
-        expected.update(struct.pack("<q16sqq", time, names[name], neuron, payload))
+        # A header (time, population, one spike), then the spike: payload and neuron, 32 bits each.
+        expected.update(struct.pack("<q16sq", time, names[name], 1) + struct.pack("<ii", payload, neuron))
     expected.update(struct.pack("<qq", -1, 6))
     # by name: in, then n; input events, spikes + and -, SOPs, effective, multiplications, updates, ...
     expected.update(struct.pack("<10q", 2, 0, 0, 0, 0, 0, 0, 0, 0, 0))

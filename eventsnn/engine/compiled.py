@@ -1,4 +1,4 @@
-"""The compiled engine: what users run. Python around the kernels of ``kernels.py``.
+"""The compiled engine: what users run. Python around the kernels of ``kernels``.
 
 It lowers the network once, makes a fresh state for every sample, hashes spikes as they come, and
 enlarges buffers when a kernel asks for it.
@@ -6,44 +6,46 @@ enlarges buffers when a kernel asks for it.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.engine import kernels as k
+from eventsnn.decide.kernels import RULE_NONE
+from eventsnn.engine import columns as k
+from eventsnn.engine.analog import AnalogInput
 from eventsnn.engine.contract import (
     SERVICE_FIELDS,
     Engine,
+    History,
     RunOptions,
     SampleRun,
     SpikeList,
-    Stimulus,
     Trace,
     output_scale,
 )
 from eventsnn.engine.failures import event_limit, overflow
-from eventsnn.engine.plan import (
-    CURRENT,
-    HAS_CURRENT,
-    KIND,
-    KIND_RATE,
-    OFFSET,
-    PERIOD,
-    SIZE,
-    STRICT,
-    THRESHOLD,
-    build_plan,
-    initial_charge,
-    initial_count,
-)
+from eventsnn.engine.kernels.state import Settings, State
+from eventsnn.engine.plan import Currents, build_plan, currents, initial_charge, initial_count
+from eventsnn.engine.request import number_of_steps
 from eventsnn.engine.seeds import sample_key
+from eventsnn.engine.stimulus import Stimulus
 from eventsnn.hardware import Mapping
-from eventsnn.network import Network, Signed
-from eventsnn.results.counters import COUNTERS
-from eventsnn.results.digest import SampleDigest
+from eventsnn.network import Network, Rate, Signed
+from eventsnn.results.counters import COLUMN, COUNTERS
+from eventsnn.results.digest import SampleDigest, spikes_of_log
+
+LOST = {"hard_reset": k.LOST_RESET, "clamp": k.LOST_CLAMP}
+# A window's current adds at most this: charges held less their shift stay far inside 32 bits.
+WINDOW_QUANTA = 2**28
 
 
 class CompiledEngine(Engine):
     """Spike by spike in Numba kernels; a first run in a fresh environment compiles for some seconds."""
+
+    supports: ClassVar[frozenset[str]] = frozenset(
+        {"step", "source", "history", "payload", "analog", "duration", "cycle", "output", "refractory"}
+    )
 
     def __init__(
         self, network: Network, mapping: Mapping | None = None, options: RunOptions | None = None
@@ -52,86 +54,156 @@ class CompiledEngine(Engine):
         self._plan = build_plan(network, mapping)
         self._initial = initial_charge(network)
         self._initial_count = initial_count(network)
-        self._limit = self._resting_limits()
+        self._currents = currents(network)
+        self._analog = AnalogInput(network, self.step)
         self._cores = 1 + (mapping.architecture.cores if mapping else 0)
+        self._output = network.order.index(network.output)
+        rows = self._plan.population
+        self._shift = np.where(rows[:, k.KIND] == k.KIND_RATE, rows[:, k.THRESHOLD] + rows[:, k.STRICT], 0)
         # Buffer sizes, kept from sample to sample so that growing is rare.
-        self._spike_capacity = 1 << 16
+        self._list_capacity = np.minimum(rows[:, k.SIZE], 1 << 16) + 64
+        self._log_capacity = 1 << 16
         self._pending_capacity = 1 << 12
         self._service_capacity = 1 << 16 if self.options.record_service else 1
         self._trace_capacity = 256
+        self._history_capacity = 256 if self.options.history_period else 1
 
-    def _resting_limits(self) -> NDArray[np.int32]:
-        limit = np.zeros(len(self._initial), dtype=np.int32)
-        for row in self._plan.population:
-            if row[KIND] == KIND_RATE:
-                limit[row[OFFSET] : row[OFFSET] + row[SIZE]] = row[THRESHOLD] + row[STRICT]
-        return limit
+    # -- what the kernels are given ----------------------------------------------------------------
 
-    def _settings(self, index: int, first_event: int) -> k.Settings:
+    def _settings(self, index: int, first_event: int) -> Settings:
         rule = self.options.exit_rule
-        population = self._plan.population
-        currents = population[(population[:, HAS_CURRENT] == 1) & (population[:, KIND] == KIND_RATE)]
+        neurons = [population.neuron for population in self.network]
         hysteresis = any(
-            isinstance(p.neuron, Signed) and (p.neuron.hysteresis_low or p.neuron.hysteresis_high)
-            for p in self.network
+            isinstance(neuron, Signed) and (neuron.hysteresis_low or neuron.hysteresis_high)
+            for neuron in neurons
         )
-        return k.Settings(
-            rule=rule.code if rule else k.RULE_NONE,
+        return Settings(
+            rule=rule.code if rule else RULE_NONE,
             rule_threshold=float(rule.threshold) if rule else 0.0,
-            output_rank=self.network.order.index(self.network.output),
+            output_rank=self._output,
             output_scale=output_scale(self.network),
             seed_key=np.uint64(sample_key(self.options.seed, index)),
             max_events=self.options.max_events,
             first_event=first_event,
-            window=self._window(currents),
+            step=self.step,
+            stop_with_input=any(isinstance(neuron, Rate) for neuron in neurons),
             settle_pass=bool(hysteresis),
             log_service=bool(self.options.record_service and self.mapping is not None),
+            history_period=self.options.history_period,
         )
 
-    def _window(self, currents: NDArray[np.int64]) -> int:
-        """Ticks after which currents are folded into charges: no window lets one grow past 2^28 quanta."""
-        lengths = []
-        for row in currents:
-            quanta = np.abs(
-                self._plan.neuron[CURRENT, row[OFFSET] : row[OFFSET] + row[SIZE]].astype(np.int64)
-            )
-            lengths.append(max(1, 2**28 * int(row[PERIOD]) // int(quanta.max())))
-        return min([int(currents[:, PERIOD].max()), *lengths]) if len(currents) else 0
+    def _end_of_input(self, stimulus: Stimulus) -> int:
+        return number_of_steps(stimulus, self.step) * self.step if self.step else stimulus.end
 
-    def _fresh_state(self) -> k.State:
-        plan, neurons, ranks = self._plan, len(self._initial), len(self._plan.population)
+    def _fresh_state(self, stimulus: Stimulus) -> State:
+        plan, options = self._plan, self.options
+        neurons, ranks = len(self._initial), len(plan.population)
+        added = self._analog.quanta(stimulus)
+        flow = currents(self.network, added) if added else self._currents
+        rows, rank = plan.population, self._fresh_ranks(flow)
+        end = self._end_of_input(stimulus)
         scalar = np.zeros(k.SCALARS, dtype=np.int64)
         scalar[k.STOP_AT] = k.NEVER
         scalar[k.PREDICTION] = -1
-        scalar[k.WINDOW_END] = k.NEVER
-        classes = self.network.populations[self.network.output].size
-        neuron = np.zeros((neurons, k.NEURON_COLUMNS), dtype=np.int64)
-        neuron[:, k.CANDIDATE] = k.NEVER
-        rank = np.zeros((ranks, k.RANK_COLUMNS), dtype=np.int64)
-        rank[:, k.TOUCHED_START] = plan.population[:, SIZE]
-        rank[:, k.TEST_DUE] = k.NEVER
-        return k.State(
-            charge=self._initial.copy(),
+        scalar[k.INPUT_END] = end
+        scalar[k.NEXT_STEP] = self.step
+        scalar[k.STEPS_END] = end if self.step else 0
+        scalar[k.RUN_UNTIL] = end if stimulus.duration is not None else 0
+        scalar[k.HISTORY_NEXT] = options.history_period
+        charge = self._initial.copy()
+        counters = np.zeros((ranks, len(COUNTERS)), dtype=np.int64)
+        for r, name in enumerate(self.network.order):
+            where = slice(rows[r, k.OFFSET], rows[r, k.OFFSET] + rows[r, k.SIZE])
+            if name in added:
+                counters[r, COLUMN["multiplications"]] = self._analog.multiplications()[name]
+                if rank[r, k.BIAS_LENGTH] == 0 and rows[r, k.KIND] != k.KIND_RATE:
+                    charge[where] += added[name].astype(np.int32)
+            charge[where] -= np.int32(self._shift[r])
+        table = len(flow.quanta)
+        shift = np.zeros(table, dtype=np.int32)
+        for r in range(ranks):
+            shift[flow.start[r] : flow.start[r] + flow.length[r]] = self._shift[r]
+
+        def if_needed(needed: bool, value: int = 0) -> NDArray[np.int64]:
+            return np.full(neurons if needed else 1, value, dtype=np.int64)
+
+        rate = rows[rows[:, k.KIND] == k.KIND_RATE]
+        refractory = bool((rate[:, k.REFRACTORY] > 0).any())
+        loses = bool((rate[:, [k.HARD, k.CLAMPED, k.LEAK_PERIOD]] > 0).any())
+        waits = refractory or bool((rank[:, k.BIAS_LENGTH] > 0).any())
+        return State(
+            charge=charge,
             emitted=self._initial_count.copy(),
-            touched=np.zeros(neurons, dtype=np.uint8),
-            limit=self._limit.copy(),
-            neuron=neuron,
+            touched=np.zeros(1 + self._groups(), dtype=np.uint8),
+            quanta=flow.quanta,
+            base=np.zeros(table, dtype=np.int64),
+            shift=shift,
+            delta=np.zeros(table, dtype=np.int32),
+            candidate=if_needed(waits, k.NEVER),
+            ready=if_needed(refractory),
+            ordinal=if_needed(bool((rows[:, k.DIRECT] == 0).any())),
+            lost=np.zeros((k.LOST_CAUSES, neurons if loses else 1), dtype=np.int64),
             rank=rank,
-            counters=np.zeros((ranks, len(COUNTERS)), dtype=np.int64),
-            spikes=np.zeros((self._spike_capacity, 5), dtype=np.int64),
-            order=np.zeros((2, self._spike_capacity), dtype=np.int64),
+            counters=counters,
+            lists=np.zeros(int(self._list_capacity.sum()), dtype=np.int64),
+            scratch=np.zeros(int(self._list_capacity.max()), dtype=np.int64),
+            flagged=np.zeros(int(rows[:, k.SIZE].max()), dtype=np.int64),
             pending=np.zeros((self._pending_capacity, 4), dtype=np.int64),
-            crossings=np.zeros((self._pending_capacity, 3), dtype=np.int64),
+            crossings=np.zeros((self._pending_capacity, 2), dtype=np.int64),
+            log=np.zeros(self._log_capacity, dtype=np.int64),
             trace=np.zeros((self._trace_capacity, 4), dtype=np.int64),
-            trace_readout=np.zeros((self._trace_capacity, classes), dtype=np.int64),
+            trace_readout=np.zeros((self._trace_capacity, rows[self._output, k.SIZE]), dtype=np.int64),
+            history=np.zeros((self._history_capacity, *counters.shape), dtype=np.int64),
+            history_readout=np.zeros((self._history_capacity, rows[self._output, k.SIZE]), dtype=np.int64),
             core=np.zeros((self._cores, k.CORE_COLUMNS), dtype=np.int64),
             part=np.zeros((len(plan.part_core), k.PART_COLUMNS), dtype=np.int64),
             service=np.zeros((self._service_capacity, 7), dtype=np.int64),
             scalar=scalar,
         )
 
+    def _groups(self) -> int:
+        signed = self._plan.population[self._plan.population[:, k.KIND] == k.KIND_SIGNED]
+        return int((signed[:, k.SIZE] // signed[:, k.GROUP]).sum()) if len(signed) else 0
+
+    def _fresh_ranks(self, flow: Currents) -> NDArray[np.int64]:
+        rows = self._plan.population
+        rank = np.zeros((len(rows), k.RANK_COLUMNS), dtype=np.int64)
+        rank[:, k.TOUCHED_START] = rows[:, k.SIZE]
+        rank[:, k.TEST_DUE] = k.NEVER
+        rank[:, k.LIST_LIMIT] = np.cumsum(self._list_capacity)
+        for column in (k.LIST_START, k.LIST_STOP, k.LIST_DONE):
+            rank[:, column] = rank[:, k.LIST_LIMIT] - self._list_capacity
+        rank[:, k.BIAS_START], rank[:, k.BIAS_LENGTH] = flow.start, flow.length
+        rank[:, k.BIASED] = flow.biased
+        rank[:, k.WINDOW_END] = k.NEVER
+        rank[:, k.ACTIVE] = 1
+        for r in range(len(rows)):
+            if rows[r, k.KIND] == k.KIND_RATE and flow.length[r]:
+                table = flow.quanta[flow.start[r] : flow.start[r] + flow.length[r]].astype(np.int64)
+                largest = int(np.abs(table).max())
+                period = int(rows[r, k.PERIOD])
+                rank[r, k.WINDOW_LIMIT] = max(1, WINDOW_QUANTA * period // largest)
+                rank[r, k.WINDOW_LENGTH] = min(period, rank[r, k.WINDOW_LIMIT])
+                if self.step:
+                    rank[r, k.WINDOW_CHARGE] = largest
+                else:
+                    rank[r, k.WINDOW_END] = 0
+        return rank
+
+    def _input(self, stimulus: Stimulus) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Ticks and spike words of the input; in the step schedule at the tick that closes their step."""
+        time = stimulus.time
+        if self.step:
+            time = (time // self.step + 1) * self.step
+        payload = np.ones(len(time), dtype=np.int64) if stimulus.payload is None else stimulus.payload
+        words = (stimulus.neuron << 32) | (payload & 0xFFFFFFFF)
+        return np.ascontiguousarray(time, dtype=np.int64), np.ascontiguousarray(words, dtype=np.int64)
+
+    # -- running -----------------------------------------------------------------------------------
+
     def run(self, stimulus: Stimulus, index: int = 0) -> SampleRun:
         """Simulate one sample; see ``Engine.run``."""
+        self.check(stimulus)
         while True:
             result = self._attempt(stimulus, index)
             if result is not None:
@@ -139,64 +211,73 @@ class CompiledEngine(Engine):
 
     def _attempt(self, stimulus: Stimulus, index: int) -> SampleRun | None:
         """One run of the sample, or None when it must start afresh with larger buffers."""
-        settings, state = self._settings(index, stimulus.first), self._fresh_state()
+        from eventsnn.engine.kernels.loop import advance
+
+        settings, state = self._settings(index, stimulus.first), self._fresh_state(stimulus)
+        time, words = self._input(stimulus)
         digest = SampleDigest(self.network.order)
         pieces: list[NDArray[np.int64]] = []
         scalar = state.scalar
         while True:
-            k.advance(self._plan, state, settings, stimulus.time, stimulus.neuron)
+            advance(self._plan, state, settings, time, words)
             status = scalar[k.STATUS]
-            if status in (k.DRAIN_SPIKES, k.DONE):
-                spikes = state.spikes[: scalar[k.SPIKES]]
-                digest.add_spikes(spikes[:, 0], spikes[:, 1], spikes[:, 2], spikes[:, 3])
+            if status in (k.DRAIN_LOG, k.DONE):
+                log = state.log[: scalar[k.LOGGED]]
+                digest.add_log(log)
                 if self.options.record_spikes:
-                    pieces.append(spikes.copy())
-                scalar[k.SPIKES] = 0
+                    pieces.append(spikes_of_log(self.network.order, log))
                 if status == k.DONE:
                     return self._result(stimulus, index, state, digest, pieces)
+                if scalar[k.LOGGED] == 0:  # one tick alone does not fit
+                    self._log_capacity *= 2
+                    state = state._replace(log=np.zeros(self._log_capacity, dtype=np.int64))
+                scalar[k.LOGGED] = 0
             elif status == k.GROW_TRACE:
                 self._trace_capacity *= 2
                 state = state._replace(
                     trace=_doubled(state.trace), trace_readout=_doubled(state.trace_readout)
+                )
+            elif status == k.GROW_HISTORY:
+                self._history_capacity *= 2
+                state = state._replace(
+                    history=_doubled(state.history), history_readout=_doubled(state.history_readout)
                 )
             elif status == k.OVERFLOW:
                 raise overflow(self.network, scalar[k.BAD_RANK], scalar[k.BAD_NEURON], index)
             elif status == k.EVENT_LIMIT:
                 raise event_limit(self.options.max_events, index)
             else:
-                self._enlarge(status)
+                self._enlarge(status, state)
                 return None
 
-    def _enlarge(self, status: int) -> None:
-        if status == k.GROW_SPIKES:
-            self._spike_capacity *= 4
+    def _enlarge(self, status: int, state: State) -> None:
+        if status == k.GROW_LISTS:
+            full = state.rank[:, k.LIST_LIMIT] - state.rank[:, k.LIST_STOP] < self._list_capacity // 2
+            self._list_capacity = np.where(full, 4 * self._list_capacity, self._list_capacity)
         elif status == k.GROW_HEAP:
             self._pending_capacity *= 4
         else:
             self._service_capacity *= 4
 
+    # -- what a run gave ---------------------------------------------------------------------------
+
     def _result(
         self,
         stimulus: Stimulus,
         index: int,
-        state: k.State,
+        state: State,
         digest: SampleDigest,
         pieces: list[NDArray[np.int64]],
     ) -> SampleRun:
         scalar = state.scalar
         checks = scalar[k.CHECKS]
         prediction, decision_time = int(scalar[k.PREDICTION]), int(scalar[k.DECISION_TIME])
-        spikes = None
-        if self.options.record_spikes:
-            table = np.concatenate(pieces)
-            table = table[np.lexsort((table[:, 2], table[:, 1], table[:, 0]))]
-            spikes = SpikeList(*(table[:, column].copy() for column in range(4)))
         service = None
         if self.options.record_service and self.mapping is not None:
             rows = np.ascontiguousarray(state.service[: scalar[k.SERVICES]])
             service = rows.view(SERVICE_FIELDS).reshape(-1)
         slices = {
-            name: slice(row[OFFSET], row[OFFSET] + row[SIZE])
+            name: slice(row[k.OFFSET], row[k.OFFSET] + row[k.SIZE])
             for name, row in zip(self.network.order, self._plan.population, strict=True)
         }
         return SampleRun(
@@ -215,37 +296,62 @@ class CompiledEngine(Engine):
                 energy=state.trace[:checks, 3].copy(),
             ),
             counts={name: state.emitted[s].astype(np.int64) for name, s in slices.items()},
-            charge={name: self._charge(state, name, s) for name, s in slices.items()},
-            lost={
-                cause: {name: lost[s].copy() for name, s in slices.items()}
-                for cause, lost in (
-                    ("hard_reset", state.neuron[:, k.LOST_RESET]),
-                    ("clamp", state.neuron[:, k.LOST_CLAMP]),
-                )
+            charge={
+                name: self._charge(state, rank, s, decision_time)
+                for rank, (name, s) in enumerate(slices.items())
             },
-            spikes=spikes,
+            lost={
+                cause: {
+                    name: state.lost[row, s].copy()
+                    if state.lost.shape[1] == len(state.charge)
+                    else np.zeros(s.stop - s.start, dtype=np.int64)
+                    for name, s in slices.items()
+                }
+                for cause, row in LOST.items()
+            },
+            spikes=SpikeList(*np.concatenate(pieces).T.copy()) if self.options.record_spikes else None,
             service=service,
+            history=self._history(state),
         )
 
-    def _charge(self, state: k.State, name: str, where: slice) -> NDArray[np.int64]:
+    def _history(self, state: State) -> History | None:
+        if not self.options.history_period:
+            return None
+        rows = state.scalar[k.HISTORY_ROWS]
+        time = (1 + np.arange(rows)) * self.options.history_period
+        return History(time, state.history[:rows].copy(), state.history_readout[:rows].copy())
+
+    def _charge(self, state: State, rank: int, where: slice, now: int) -> NDArray[np.int64]:
         """Charges at the decision, currents included."""
         charge = state.charge[where].astype(np.int64)
-        row = self._plan.population[self.network.order.index(name)]
-        if row[HAS_CURRENT]:
-            scalar = state.scalar
-            now = min(scalar[k.DECISION_TIME], scalar[k.INPUT_END])
-            quanta = self._plan.neuron[CURRENT, where].astype(np.int64)
-            charge += _current_charge(quanta, row[PERIOD], now)
-            if row[KIND] == KIND_RATE:
-                folded = min(scalar[k.WINDOW_START], scalar[k.INPUT_END])
-                charge -= _current_charge(quanta, row[PERIOD], folded)
-        return charge
+        live = state.rank[rank]
+        start, length = live[k.BIAS_START], live[k.BIAS_LENGTH]
+        if length == 0 or self.step:
+            charge += self._shift[rank]
+            if self.step and length and not self._shift[rank]:
+                charge += self._tiled(state.quanta[start : start + length].astype(np.int64), where) * (
+                    min(now, state.scalar[k.INPUT_END]) // self.step
+                )
+            return charge
+        table = slice(start, start + length)
+        given = _current_charge(
+            state.quanta[table].astype(np.int64),
+            int(self._plan.population[rank, k.PERIOD]),
+            min(now, int(state.scalar[k.INPUT_END])),
+        )
+        if self._shift[rank]:
+            given += state.shift[table] - state.base[table]
+        return charge + self._tiled(given, where)
+
+    @staticmethod
+    def _tiled(table: NDArray[np.int64], where: slice) -> NDArray[np.int64]:
+        return np.tile(table, (where.stop - where.start) // len(table))
 
 
 def _current_charge(quanta: NDArray[np.int64], period: int, time: int) -> NDArray[np.int64]:
     """floor(quanta * time / period), elementwise, without leaving 64 bits."""
-    whole, rest = divmod(int(time), int(period))
-    return quanta * whole + (quanta * rest) // int(period)
+    whole, rest = divmod(time, period)
+    return quanta * whole + (quanta * rest) // period
 
 
 def _doubled(array: NDArray) -> NDArray:

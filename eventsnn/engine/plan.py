@@ -1,8 +1,9 @@
 """The network and its mapping as flat arrays: what the compiled kernels read and never write.
 
-Populations are numbered by rank. A *destination* is one copy of a spike: (projection, core). Kernels
-are stored per source channel and stride phase, taps in ascending target order, so that for one spike
-and one kernel row both targets and weights are contiguous.
+Populations are numbered by rank. A *destination* is one copy of a spike: (projection, core). Where the
+spikes of a source pixel land is one *cell*: a first target, a first weight, and how many contiguous runs
+follow at which strides. Weights are stored per source channel and stride phase, taps in ascending target
+order, so that for one spike and one kernel row both targets and weights are contiguous.
 """
 
 from __future__ import annotations
@@ -12,38 +13,40 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.engine import columns as k
+from eventsnn.engine.request import takes_current
 from eventsnn.hardware import INPUT_PORT, Mapping, Part, Timing
-from eventsnn.network import Axis, Conv2d, Dense, Input, Network, Projection, Rate, Readout, Signed
+from eventsnn.network import (
+    Axis,
+    Conv2d,
+    Dense,
+    Input,
+    Network,
+    Population,
+    Projection,
+    Rate,
+    Signed,
+    Sparse,
+)
 from eventsnn.results.counters import COUNTERS
+from eventsnn.results.digest import population_key
 
-# Columns of Plan.population.
-(
-    OFFSET, SIZE, KIND, THRESHOLD, LEVELS, INITIAL, SETTLE, HYSTERESIS_LOW, HYSTERESIS_HIGH, GRADED,
-    HARD, STRICT, MULTISPIKE, CLAMPED, CLAMP, PERIOD, HAS_CURRENT, DESTINATION_START,
-    DESTINATION_STOP, DIRECT, LARGEST_WEIGHT, PART_START, PART_STOP, TEST_AT_START, BIASED_NEURONS,
-    POPULATION_COLUMNS,
-) = range(26)  # fmt: skip
-
-KIND_INPUT, KIND_SIGNED, KIND_RATE, KIND_READOUT = range(4)
-
-# Columns of Plan.destination.
-(
-    TARGET, CORE, IS_DENSE, DELAY, Y0, Y1, C0, C1, FAN_OUT, WEIGHTS, TABLE_Y, TABLE_X, PHASES,
-    PHASES_X, BLOCK, STEP_Y, STEP_X, OUT_GROUP, IN_GROUP, SOURCE_X, SOURCE_C, TARGET_X, TARGET_C,
-    TARGET_KIND, TARGET_CLAMPED, MERGED, DESTINATION_COLUMNS,
-) = range(27)  # fmt: skip
+Shape = tuple[int, int, int]
+# Tables of currents shorter than this are repeated: passes over neurons run a table at a time.
+TABLE_LANES = 256
 
 
 class Plan(NamedTuple):
-    """Read-only arrays; int64 unless said. Few, with named columns: see ``kernels.State``."""
+    """Read-only arrays, with the named columns of ``columns``; int64 unless said."""
 
     population: NDArray[np.int64]  # (ranks, POPULATION_COLUMNS)
     destination: NDArray[np.int64]  # (destinations, DESTINATION_COLUMNS)
+    cells: NDArray[np.int64]  # (destinations x source pixels, CELL_COLUMNS)
+    edges: NDArray[np.int64]  # of sparse destinations: row pointers, then targets
     weights: NDArray[np.int32]  # flat
     fan_out: NDArray[np.int32]  # (full or effective, destinations x source neurons)
-    tables: NDArray[np.int64]  # (rows, 4): first target, taps, phase, first tap
-    phases: NDArray[np.int64]  # (rows, 3): offset in the block, taps along y, taps along x
-    neuron: NDArray[np.int32]  # (current or core part, neurons)
+    keys: NDArray[np.int64]  # (ranks, 2) what the digest calls a population
+    part_of: NDArray[np.int32]  # (neurons,) core part
     part_core: NDArray[np.int64]  # (parts,)
     hops: NDArray[np.int64]  # (x or y, parts, destinations)
     timing: NDArray[np.int64]  # the accelerator's times, lanes, and whether there is one
@@ -51,14 +54,17 @@ class Plan(NamedTuple):
     jitter: NDArray[np.int64]  # (transit or service, table length) inverse-CDF tables
 
 
-FULL_FAN_OUT, EFFECTIVE_FAN_OUT = range(2)
-CURRENT, PART = range(2)
+class Currents(NamedTuple):
+    """The constant currents of a sample as tables, one after the other by rank.
 
-# Places in Plan.timing.
-(
-    T_INPUT, T_SERIALISE, T_HOP_X, T_HOP_Y, T_DECODE, T_SYNAPSE, T_UPDATE, T_FIRE, T_DECISION,
-    T_LANES, ON_HARDWARE, TIMES,
-) = range(12)  # fmt: skip
+    A table holds one value per channel (repeated to make it long) or per neuron; the current of neuron j
+    of a rank is ``quanta[start + j % length]``. Length 0: the population takes none.
+    """
+
+    quanta: NDArray[np.int32]
+    start: NDArray[np.int64]  # (ranks,)
+    length: NDArray[np.int64]  # (ranks,)
+    biased: NDArray[np.int64]  # (ranks,) neurons with a current
 
 
 def ideal_parts(network: Network) -> dict[str, tuple[Part, ...]]:
@@ -85,44 +91,116 @@ def fan_out_in_part(
     """Existing synapses of each source neuron that end in a part of the target population."""
     source = network.populations[projection.source].shape
     target = network.populations[projection.target].shape
-    return projection.synapses.fan_out(source, target, effective, part.box)
+    return projection.fan_out(source, target, effective, part.box)
 
 
-class _Lowered(NamedTuple):
-    """One projection as kernels read it; offsets are into this projection's own arrays."""
+def initial_charge(network: Network) -> NDArray[np.int32]:
+    """The charge of every neuron at time 0, by rank: initial charge, plus biases that are charges."""
+    pieces = []
+    for population in network:
+        neuron = population.neuron
+        charge = np.zeros(population.size, dtype=np.int64)
+        if population.initial_charge is not None:
+            pieces.append(population.initial_charge.astype(np.int64))
+            continue
+        if isinstance(neuron, (Signed, Rate)):
+            charge += neuron.initial_charge
+        if not isinstance(neuron, Input) and not takes_current(population):
+            charge += network.bias(population.name)
+        pieces.append(charge)
+    return np.concatenate(pieces).astype(np.int32)
+
+
+def initial_count(network: Network) -> NDArray[np.int32]:
+    """The count every neuron starts from, by rank: zero but for a network at rest."""
+    pieces = []
+    for population in network:
+        given = population.initial_count
+        pieces.append(np.zeros(population.size, dtype=np.int32) if given is None else given)
+    return np.concatenate(pieces).astype(np.int32)
+
+
+def currents(network: Network, added: dict[str, NDArray[np.int64]] | None = None) -> Currents:
+    """The tables of currents; ``added`` quanta per neuron come on top (an analog input)."""
+    tables, starts, lengths, biased = [], [], [], []
+    position = 0
+    for population in network:
+        table = np.zeros(0, dtype=np.int64)
+        count = 0
+        if takes_current(population):
+            value = network.bias(population.name)
+            if added is not None and population.name in added:
+                value = value + added[population.name]
+            count = int(np.count_nonzero(value))
+            if count:
+                table = _folded(value, population.shape[2])
+        tables.append(table)
+        starts.append(position)
+        lengths.append(len(table))
+        biased.append(count)
+        position += len(table)
+    quanta = np.concatenate(tables).astype(np.int32) if position else np.zeros(1, dtype=np.int32)
+    return Currents(quanta, np.array(starts), np.array(lengths), np.array(biased))
+
+
+def _folded(value: NDArray[np.int64], channels: int) -> NDArray[np.int64]:
+    """One value per channel if pixels agree, repeated to fill a pass; else as it is."""
+    pixels = value.reshape(-1, channels)
+    if not (pixels == pixels[0]).all():
+        return value
+    fitting = [n for n in range(1, len(pixels) + 1) if len(pixels) % n == 0 and n * channels <= TABLE_LANES]
+    return np.tile(pixels[0], max(fitting, default=1))
+
+
+# -- projections as cells --------------------------------------------------------------------------------
+
+
+class _Kernel(NamedTuple):
+    """A projection's weights, and how its targets lie; offsets are into its own weights."""
 
     weights: NDArray[np.int32]
-    tables_y: NDArray[np.int64]
-    tables_x: NDArray[np.int64]
-    phases: NDArray[np.int64]
-    columns: dict[int, int]
+    channel_block: int
+    in_group: int
+    out_group: int
+    phases: NDArray[np.int64]  # (phases y x phases x, 3): offset in a block, taps along y, taps along x
+    phases_x: int
+    y: _Landing
+    x: _Landing
+
+
+class _Landing(NamedTuple):
+    """Per source coordinate: (first target, taps, phase, first tap); and the step between targets."""
+
+    table: NDArray[np.int64]
+    step: int
 
 
 def _axis_phases(axis: Axis) -> list[list[int]]:
     """Taps of each stride phase, in ascending target order."""
+    if axis.transposed:
+        return [list(range(axis.taps))]
     return [
-        [k for k in reversed(range(axis.taps)) if (k * axis.dilation) % axis.stride == phase]
+        [tap for tap in reversed(range(axis.taps)) if (tap * axis.dilation) % axis.stride == phase]
         for phase in range(axis.stride)
     ]
 
 
-def _axis_table(axis: Axis, source_length: int, target_length: int) -> tuple[NDArray[np.int64], int]:
-    """Per source coordinate (first target, taps, phase, first tap), and the step between targets."""
+def _landing(axis: Axis, source_length: int, target_length: int) -> _Landing:
     targets = axis.target_of_tap(source_length, target_length)
     phases = _axis_phases(axis)
     table = np.zeros((source_length, 4), dtype=np.int64)
-    step = axis.dilation // int(np.gcd(axis.dilation, axis.stride))
+    step = axis.dilation if axis.transposed else axis.dilation // int(np.gcd(axis.dilation, axis.stride))
     for source in range(source_length):
-        phase = (source // axis.pool + axis.pad_before) % axis.stride
+        phase = 0 if axis.transposed else (source // axis.pool + axis.pad_before) % axis.stride
         taps = phases[phase]
         # The targets of one phase ascend in equal steps, so those inside are one consecutive run.
-        inside = [i for i, k in enumerate(taps) if targets[source, k] >= 0]
+        inside = [i for i, tap in enumerate(taps) if targets[source, tap] >= 0]
         if inside:
             table[source] = (targets[source, taps[inside[0]]], len(inside), phase, inside[0])
-    return table, step
+    return _Landing(table, step)
 
 
-def _lower_conv2d(conv: Conv2d, source: tuple[int, int, int], target: tuple[int, int, int]) -> _Lowered:
+def _convolution(conv: Conv2d, source: Shape, target: Shape) -> _Kernel:
     phases_y, phases_x = _axis_phases(conv.y), _axis_phases(conv.x)
     in_group, out_group = conv.weight.shape[2], conv.weight.shape[3] // conv.groups
     phase_rows, position = [], 0
@@ -136,88 +214,186 @@ def _lower_conv2d(conv: Conv2d, source: tuple[int, int, int], target: tuple[int,
         chosen = conv.weight[:, :, channel % in_group, group * out_group : (group + 1) * out_group]
         pieces = [chosen[np.ix_(taps_y, taps_x)].reshape(-1) for taps_y in phases_y for taps_x in phases_x]
         blocks[channel] = np.concatenate(pieces)
-    tables_y, step_y = _axis_table(conv.y, source[0], target[0])
-    tables_x, step_x = _axis_table(conv.x, source[1], target[1])
-    columns = {
-        IS_DENSE: 0, PHASES_X: len(phases_x), BLOCK: position, STEP_Y: step_y, STEP_X: step_x,
-        OUT_GROUP: out_group, IN_GROUP: in_group,
-    }  # fmt: skip
-    phases = np.array(phase_rows, dtype=np.int64)
-    return _Lowered(blocks.reshape(-1), tables_y, tables_x, phases, columns)
+    return _Kernel(
+        blocks.reshape(-1), position, in_group, out_group, np.array(phase_rows, dtype=np.int64),
+        len(phases_x),
+        _landing(conv.y, source[0], target[0]), _landing(conv.x, source[1], target[1]),
+    )  # fmt: skip
 
 
-def _lower(projection: Projection, source: tuple[int, int, int], target: tuple[int, int, int]) -> _Lowered:
-    synapses = projection.synapses
-    if isinstance(synapses, Dense):
-        # A dense row is chosen by the source neuron; the y table holds its number.
-        rows = np.zeros((len(synapses.rows(source)), 4), dtype=np.int64)
-        rows[:, 0] = synapses.rows(source)
-        nothing = np.zeros((0, 4), dtype=np.int64)
-        return _Lowered(
-            synapses.weight.reshape(-1), rows, nothing, np.zeros((0, 3), dtype=np.int64), {IS_DENSE: 1}
-        )
-    conv = synapses if isinstance(synapses, Conv2d) else synapses.as_conv2d(source[2])
-    return _lower_conv2d(conv, source, target)
+def _convolution_cells(kernel: _Kernel, target: Shape, part: Part) -> NDArray[np.int64]:
+    """Per source pixel, where its spikes land inside a part; see ``columns``."""
+    (first_y, taps_y, phase_y, tap_y), (first_x, taps_x, phase_x, tap_x) = kernel.y.table.T, kernel.x.table.T
+    # Rows of the part only: the first target row at or after y0, and no row at or after y1.
+    skipped = np.clip(-((first_y - part.y0) // kernel.y.step), 0, taps_y)
+    first_y, taps_y, tap_y = first_y + skipped * kernel.y.step, taps_y - skipped, tap_y + skipped
+    rows = np.clip(-((first_y - part.y1) // kernel.y.step), 0, taps_y)
+    phase = kernel.phases[phase_y[:, None] * kernel.phases_x + phase_x[None, :]]
+    exists = (rows[:, None] > 0) & (taps_x[None, :] > 0)
+    pixel = first_y[:, None] * target[1] + first_x[None, :]
+    weight_row = phase[..., 2] * kernel.out_group
+    weight = phase[..., 0] + tap_y[:, None] * weight_row + tap_x[None, :] * kernel.out_group
+    cells = np.zeros((*exists.shape, k.CELL_COLUMNS), dtype=np.int64)
+    cells[..., k.CELL_TARGET] = pixel * target[2]
+    cells[..., k.CELL_WEIGHT] = weight
+    cells[..., k.CELL_ROWS] = rows[:, None]
+    cells[..., k.CELL_TAPS] = taps_x[None, :]
+    cells[..., k.CELL_WEIGHT_ROW] = weight_row
+    cells[..., k.CELL_PIXEL] = pixel
+    return np.where(exists[..., None], cells, 0).reshape(-1, k.CELL_COLUMNS)
 
 
-def _population_row(network: Network, name: str) -> dict[int, int]:
-    population = network.populations[name]
+def _dense_cells(dense: Dense, source: Shape) -> NDArray[np.int64]:
+    """One run of all targets for each source pixel; a channel's weights follow the last one's."""
+    row = dense.rows(source).reshape(-1, source[2])[:, 0]
+    cells = np.zeros((len(row), k.CELL_COLUMNS), dtype=np.int64)
+    cells[:, k.CELL_WEIGHT] = np.where(row >= 0, row, 0) * dense.weight.shape[1]
+    cells[:, k.CELL_ROWS] = row >= 0
+    cells[:, k.CELL_TAPS] = row >= 0
+    return cells
+
+
+def _sparse_edges(
+    sparse: Sparse, projection: Projection, target: Shape, part: Part
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
+    """Row pointers, targets in the target population, weights: those that end in a part."""
+    cell, channel = np.divmod(sparse.indices, sparse.shape[2])
+    channel = channel + projection.channel_offset
+    y = cell // sparse.shape[1]
+    inside = (y >= part.y0) & (y < part.y1) & (channel >= part.c0) & (channel < part.c1)
+    counted = np.concatenate([[0], np.cumsum(inside)])
+    return counted[sparse.indptr], (cell * target[2] + channel)[inside], sparse.weight[inside]
+
+
+class _Builder:
+    """Collects the arrays of a plan, projection by projection and copy by copy."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.rank_of = {name: rank for rank, name in enumerate(network.order)}
+        self.rows: list[dict[int, int]] = []
+        self.stores: dict[str, list[NDArray[Any]]] = {
+            name: [] for name in ("weights", "cells", "edges", "fan_out", "effective")
+        }
+        self.sizes = dict.fromkeys(self.stores, 0)
+        self.kernels: dict[str, tuple[_Kernel, int]] = {}
+
+    def append(self, store: str, array: NDArray[Any]) -> int:
+        """Put an array at the end of a store; returns where it starts."""
+        start = self.sizes[store]
+        self.stores[store].append(array)
+        self.sizes[store] += len(array)
+        return start
+
+    def joined(self, store: str, dtype: Any, columns: int = 0) -> NDArray[Any]:
+        """A store's arrays as one."""
+        arrays = self.stores[store]
+        empty = np.zeros((0, columns) if columns else (1,), dtype=dtype)
+        return np.concatenate(arrays).astype(dtype, copy=False) if arrays else empty
+
+    def add(self, projection: Projection, part: Part, offset: int, kind: int) -> None:
+        """One copy of the spikes of a projection's source."""
+        source = self.network.populations[projection.source].shape
+        target = self.network.populations[projection.target].shape
+        first, stop = projection.channels(source)
+        full = fan_out_in_part(self.network, projection, part).astype(np.int32)
+        effective = fan_out_in_part(self.network, projection, part, effective=True).astype(np.int32)
+        self.append("effective", effective)
+        row = {
+            k.TARGET: self.rank_of[projection.target], k.TARGET_KIND: kind, k.TARGET_OFFSET: offset,
+            k.CORE: part.core, k.DELAY: projection.delay, k.FAN_OUT: self.append("fan_out", full),
+            k.CHANNELS: source[2], k.LOW: max(part.c0 - first, 0), k.HIGH: min(part.c1, stop) - first,
+        }  # fmt: skip
+        if isinstance(projection.synapses, Sparse):
+            row |= self._sparse(projection.synapses, projection, target, part)
+        else:
+            row |= self._rows(projection, source, target, part)
+        self.rows.append(row)
+
+    def _sparse(self, sparse: Sparse, projection: Projection, target: Shape, part: Part) -> dict[int, int]:
+        pointers, targets, weights = _sparse_edges(sparse, projection, target, part)
+        return {
+            k.IS_SPARSE: 1, k.EDGES: self.append("edges", pointers),
+            k.EDGE_TARGETS: self.append("edges", targets), k.WEIGHTS: self.append("weights", weights),
+        }  # fmt: skip
+
+    def _rows(self, projection: Projection, source: Shape, target: Shape, part: Part) -> dict[int, int]:
+        synapses = projection.synapses
+        first, stop = projection.channels(source)
+        whole = first == 0 and stop == target[2] and part.c0 == 0 and part.c1 == target[2]
+        if isinstance(synapses, Dense):
+            cells = _dense_cells(synapses, source)
+            n = synapses.weight.shape[1]
+            if projection.name not in self.kernels:
+                nowhere = _Landing(np.zeros((0, 4), dtype=np.int64), 1)
+                flat = synapses.weight.reshape(-1)
+                kernel = _Kernel(flat, n, source[2], n, np.zeros((0, 3), dtype=np.int64), 1, nowhere, nowhere)
+                self.kernels[projection.name] = (kernel, self.append("weights", flat))
+        else:
+            conv = synapses.as_conv2d(source[2])
+            if projection.name not in self.kernels:
+                kernel = _convolution(conv, source, synapses.target_shape(source))
+                self.kernels[projection.name] = (kernel, self.append("weights", kernel.weights))
+            cells = _convolution_cells(self.kernels[projection.name][0], target, part)
+        kernel, weights = self.kernels[projection.name]
+        cells[:, k.CELL_TARGET] += first
+        return {
+            k.CELLS: self.append("cells", cells), k.CHANNEL_BLOCK: kernel.channel_block, k.WEIGHTS: weights,
+            k.MERGED: int(kernel.x.step == 1 and kernel.out_group == target[2] and whole),
+            k.IN_GROUP: kernel.in_group, k.OUT_GROUP: kernel.out_group,
+            k.ROW_TARGETS: kernel.y.step * target[1] * target[2], k.PIECE_TARGETS: kernel.x.step * target[2],
+            k.ROW_PIXELS: kernel.y.step * target[1], k.STEP_PIXELS: kernel.x.step,
+        }  # fmt: skip
+
+
+# -- populations -----------------------------------------------------------------------------------------
+
+
+def _neuron_columns(network: Network, population: Population) -> dict[int, int]:
     neuron = population.neuron
-    row = {SIZE: population.size}
+    row = {k.SIZE: population.size, k.TOUCH_OFFSET: -1, k.GROUP: 1}
     if isinstance(neuron, Input):
-        return row | {KIND: KIND_INPUT}
-    bias = network.bias(name)
-    incoming = [np.abs(p.synapses.weight.astype(np.int64)).max(initial=0) for p in network.incoming(name)]
-    row[LARGEST_WEIGHT] = max(1, int(max(incoming)))
+        return row | {k.KIND: k.KIND_INPUT}
+    row[k.LARGEST_WEIGHT] = max(
+        1, *(_largest(p.synapses.weight) for p in network.incoming(population.name)), 0
+    )
     if isinstance(neuron, Signed):
+        biased = bool(network.bias(population.name).any())
         return row | {
-            KIND: KIND_SIGNED, THRESHOLD: neuron.threshold, LEVELS: neuron.levels,
-            INITIAL: neuron.initial_charge, SETTLE: neuron.settle_time,
-            HYSTERESIS_LOW: neuron.hysteresis_low, HYSTERESIS_HIGH: neuron.hysteresis_high,
-            GRADED: int(neuron.graded),
-            TEST_AT_START: int(bool(bias.any()) and population.initial_charge is None),
+            k.KIND: k.KIND_SIGNED, k.THRESHOLD: neuron.threshold, k.LEVELS: neuron.levels,
+            k.SETTLE: neuron.settle_time, k.HYSTERESIS_LOW: neuron.hysteresis_low,
+            k.HYSTERESIS_HIGH: neuron.hysteresis_high, k.GRADED: int(neuron.graded),
+            k.TEST_AT_START: int(biased and population.initial_charge is None),
         }  # fmt: skip
     if isinstance(neuron, Rate):
         return row | {
-            KIND: KIND_RATE, THRESHOLD: neuron.threshold, INITIAL: neuron.initial_charge,
-            HARD: int(neuron.reset == "hard"), STRICT: int(neuron.strict),
-            MULTISPIKE: int(neuron.multispike), CLAMPED: int(neuron.lower_clamp is not None),
-            CLAMP: neuron.lower_clamp or 0, PERIOD: neuron.period,
-            HAS_CURRENT: int(bool(bias.any())), BIASED_NEURONS: int(np.count_nonzero(bias)),
+            k.KIND: k.KIND_RATE, k.THRESHOLD: neuron.threshold, k.HARD: int(neuron.reset == "hard"),
+            k.STRICT: int(neuron.strict), k.MULTISPIKE: int(neuron.multispike),
+            k.CLAMPED: int(neuron.lower_clamp is not None), k.CLAMP: neuron.lower_clamp or 0,
+            k.PERIOD: neuron.period, k.REFRACTORY: neuron.refractory,
+            k.REFRACTORY_DROP: int(neuron.refractory_drop), k.LEAK_PERIOD: neuron.leak_period,
+            k.LEAK_FACTOR: neuron.leak_factor,
         }  # fmt: skip
-    has_current = isinstance(neuron, Readout) and neuron.period > 0 and bool(bias.any())
-    return row | {
-        KIND: KIND_READOUT, PERIOD: neuron.period if isinstance(neuron, Readout) else 0,
-        HAS_CURRENT: int(has_current), BIASED_NEURONS: int(np.count_nonzero(bias)) if has_current else 0,
-    }  # fmt: skip
+    return row | {k.KIND: k.KIND_READOUT, k.PERIOD: max(1, getattr(neuron, "period", 0))}
 
 
-def initial_charge(network: Network) -> NDArray[np.int32]:
-    """The charge of every neuron at time 0, by rank: initial charge, plus biases that are charges."""
-    pieces = []
-    for name in network.order:
-        population = network.populations[name]
-        neuron = population.neuron
-        charge = np.zeros(population.size, dtype=np.int64)
-        if population.initial_charge is not None:
-            pieces.append(population.initial_charge.astype(np.int64))
-            continue
-        if isinstance(neuron, (Signed, Rate)):
-            charge += neuron.initial_charge
-        if isinstance(neuron, Signed) or (isinstance(neuron, Readout) and neuron.period == 0):
-            charge += network.bias(name)
-        pieces.append(charge)
-    return np.concatenate(pieces).astype(np.int32)
+def _largest(weight: NDArray[np.int32]) -> int:
+    return max(abs(int(weight.max(initial=0))), abs(int(weight.min(initial=0))))
 
 
-def initial_count(network: Network) -> NDArray[np.int32]:
-    """The count every neuron starts from, by rank: zero but for a network at rest."""
-    pieces = []
-    for name in network.order:
-        population = network.populations[name]
-        given = population.initial_count
-        pieces.append(np.zeros(population.size, dtype=np.int32) if given is None else given)
-    return np.concatenate(pieces).astype(np.int32)
+def _group(network: Network, population: Population, parts: tuple[Part, ...]) -> int:
+    """Neurons that every delivery reaches together: a pixel's channels, or single neurons."""
+    channels = population.shape[2]
+    if any(part.c0 > 0 or part.c1 < channels for part in parts):
+        return 1
+    for projection in network.incoming(population.name):
+        synapses = projection.synapses
+        source = network.populations[projection.source].shape
+        if isinstance(synapses, Sparse) or projection.channels(source) != (0, channels):
+            return 1
+        if not isinstance(synapses, Dense) and synapses.as_conv2d(source[2]).groups != 1:
+            return 1
+    return channels
 
 
 def build_plan(network: Network, mapping: Mapping | None = None) -> Plan:
@@ -225,98 +401,56 @@ def build_plan(network: Network, mapping: Mapping | None = None) -> Plan:
     timing = None if mapping is None else Timing.of(mapping.architecture)
     parts = ideal_parts(network) if mapping is None else mapping.parts
     copies = destinations(network, mapping)
-    rank_of = {name: rank for rank, name in enumerate(network.order)}
-    population = np.zeros((len(network.order), POPULATION_COLUMNS), dtype=np.int64)
+    population = np.zeros((len(network.order), k.POPULATION_COLUMNS), dtype=np.int64)
     part_of: list[NDArray] = []
     part_core: list[int] = []
-    current: list[NDArray] = []
-    offset = destination_count = 0
-    for rank, name in enumerate(network.order):
-        row = _population_row(network, name) | {OFFSET: offset}
-        row[DESTINATION_START] = destination_count
+    offset = touched = destination_count = 0
+    for rank, item in enumerate(network):
+        row = _neuron_columns(network, item) | {k.OFFSET: offset}
+        if row[k.KIND] == k.KIND_SIGNED:
+            row[k.GROUP] = _group(network, item, parts[item.name])
+            row[k.TOUCH_OFFSET] = touched
+            touched += item.size // row[k.GROUP]
+        row[k.DESTINATION_START] = destination_count
         destination_count += len(copies[rank])
-        row[DESTINATION_STOP] = destination_count
-        row[DIRECT] = int(mapping is None and all(p.delay == 0 for p, _ in copies[rank]))
-        row[PART_START] = len(part_core)
-        shape = network.populations[name].shape
-        box = np.full(shape, -1, dtype=np.int32)
-        for part in parts[name]:
+        row[k.DESTINATION_STOP] = destination_count
+        row[k.DIRECT] = int(mapping is None and all(p.delay == 0 for p, _ in copies[rank]))
+        targets = [p.target for p, _ in copies[rank]]
+        row[k.INTERLEAVED] = int(len(set(targets)) < len(targets))
+        row[k.PART_START] = len(part_core)
+        box = np.full(item.shape, -1, dtype=np.int32)
+        for part in parts[item.name]:
             box[part.y0 : part.y1, :, part.c0 : part.c1] = len(part_core)
             part_core.append(part.core)
-        row[PART_STOP] = len(part_core)
+        row[k.PART_STOP] = len(part_core)
         part_of.append(box.reshape(-1))
-        has_current = row.get(HAS_CURRENT, 0)
-        size = network.populations[name].size
-        current.append(network.bias(name) if has_current else np.zeros(size, dtype=np.int64))
-        offset += size
+        offset += item.size
         for column, value in row.items():
             population[rank, column] = value
 
-    rows: list[dict[int, int]] = []
-    weights: list[NDArray] = []
-    tables: list[NDArray] = []
-    phases: list[NDArray] = []
-    fan_out: list[NDArray] = []
-    effective: list[NDArray] = []
-    sizes = dict.fromkeys(("weights", "tables", "phases", "fan_out"), 0)
-    placed: dict[str, dict[int, int]] = {}
-
-    def append(store: list[NDArray], key: str, array: NDArray) -> int:
-        start = sizes[key]
-        store.append(array)
-        sizes[key] += len(array)
-        return start
-
-    for rank, name in enumerate(network.order):
-        source = network.populations[name].shape
+    builder = _Builder(network)
+    for rank in range(len(network.order)):
         for projection, part in copies[rank]:
-            target = network.populations[projection.target].shape
-            if projection.name not in placed:
-                lowered = _lower(projection, source, target)
-                placed[projection.name] = lowered.columns | {
-                    WEIGHTS: append(weights, "weights", lowered.weights),
-                    TABLE_Y: append(tables, "tables", lowered.tables_y),
-                    TABLE_X: append(tables, "tables", lowered.tables_x),
-                    PHASES: append(phases, "phases", lowered.phases),
-                }
-            effective.append(fan_out_in_part(network, projection, part, effective=True))
-            rows.append(
-                placed[projection.name]
-                | {
-                    TARGET: rank_of[projection.target], CORE: part.core, DELAY: projection.delay,
-                    Y0: part.y0, Y1: part.y1, C0: part.c0, C1: part.c1,
-                    FAN_OUT: append(fan_out, "fan_out", fan_out_in_part(network, projection, part)),
-                    SOURCE_X: source[1], SOURCE_C: source[2], TARGET_X: target[1], TARGET_C: target[2],
-                    TARGET_CLAMPED: _population_row(network, projection.target).get(CLAMPED, 0),
-                    TARGET_KIND: int(population[rank_of[projection.target], KIND]),
-                    MERGED: int(
-                        placed[projection.name].get(STEP_X, 0) == 1
-                        and placed[projection.name].get(OUT_GROUP, 0) == target[2]
-                        and part.c1 - part.c0 == target[2]
-                    ),
-                }
-            )  # fmt: skip
-    destination = np.zeros((len(rows), DESTINATION_COLUMNS), dtype=np.int64)
-    for index, row in enumerate(rows):
+            target = builder.rank_of[projection.target]
+            builder.add(projection, part, int(population[target, k.OFFSET]), int(population[target, k.KIND]))
+    destination = np.zeros((len(builder.rows), k.DESTINATION_COLUMNS), dtype=np.int64)
+    for index, row in enumerate(builder.rows):
         for column, value in row.items():
             destination[index, column] = value
-
-    def joined(arrays: list[NDArray], dtype: Any, empty: tuple[int, ...] = (0,)) -> NDArray:
-        return np.concatenate(arrays).astype(dtype) if arrays else np.zeros(empty, dtype=dtype)
-
-    hops = np.zeros((2, len(part_core), len(rows)), dtype=np.int64)
+    hops = np.zeros((2, len(part_core), len(builder.rows)), dtype=np.int64)
     if mapping is not None:
         for i, source_core in enumerate(part_core):
-            for j, row in enumerate(rows):
-                hops[:, i, j] = mapping.architecture.hops(source_core, row[CORE])
+            for j, row in enumerate(builder.rows):
+                hops[:, i, j] = mapping.architecture.hops(source_core, row[k.CORE])
     return Plan(
         population=population,
         destination=destination,
-        weights=joined(weights, np.int32),
-        fan_out=np.stack([joined(fan_out, np.int32), joined(effective, np.int32)]),
-        tables=joined(tables, np.int64, (0, 4)),
-        phases=joined(phases, np.int64, (0, 3)),
-        neuron=np.stack([joined(current, np.int32), joined(part_of, np.int32)]),
+        cells=builder.joined("cells", np.int64, k.CELL_COLUMNS),
+        edges=builder.joined("edges", np.int64),
+        weights=builder.joined("weights", np.int32),
+        fan_out=np.stack([builder.joined("fan_out", np.int32), builder.joined("effective", np.int32)]),
+        keys=np.stack([population_key(name) for name in network.order]),
+        part_of=np.concatenate(part_of),
         part_core=np.array(part_core, dtype=np.int64),
         hops=hops,
         timing=_times(timing),
@@ -326,8 +460,8 @@ def build_plan(network: Network, mapping: Mapping | None = None) -> Plan:
 
 
 def _times(timing: Timing | None) -> NDArray[np.int64]:
-    times = np.zeros(TIMES, dtype=np.int64)
-    times[T_LANES] = 1
+    times = np.zeros(k.TIMES, dtype=np.int64)
+    times[k.T_LANES] = 1
     if timing is not None:
         times[:] = (
             timing.input, timing.serialise, timing.hop_x, timing.hop_y, timing.decode, timing.synapse,

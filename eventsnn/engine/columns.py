@@ -1,0 +1,66 @@
+"""The named columns of the flat arrays that kernels read and write.
+
+Kernels take arrays and scalars only. Few arrays with named columns rather than many: every array handed
+to a compiled function is passed word by word, at run time and to the compiler.
+"""
+
+# -- Plan.population: one row a rank, read only -------------------------------------------------------
+(
+    OFFSET, SIZE, KIND, THRESHOLD, STRICT, HARD, MULTISPIKE, CLAMPED, CLAMP, REFRACTORY, REFRACTORY_DROP,
+    LEAK_PERIOD, LEAK_FACTOR, LEVELS, SETTLE, HYSTERESIS_LOW, HYSTERESIS_HIGH, GRADED, PERIOD,
+    DESTINATION_START, DESTINATION_STOP, DIRECT, INTERLEAVED, LARGEST_WEIGHT, PART_START, PART_STOP,
+    TEST_AT_START, GROUP, TOUCH_OFFSET, POPULATION_COLUMNS,
+) = range(30)  # fmt: skip
+
+KIND_INPUT, KIND_SIGNED, KIND_RATE, KIND_READOUT = range(4)
+
+# -- Plan.destination: one row a copy of a spike, (projection, core) ----------------------------------
+(
+    TARGET, TARGET_KIND, TARGET_OFFSET, CORE, DELAY, FAN_OUT, CELLS, CHANNELS, CHANNEL_BLOCK, WEIGHTS,
+    MERGED, IN_GROUP, OUT_GROUP, LOW, HIGH, ROW_TARGETS, PIECE_TARGETS, ROW_PIXELS, STEP_PIXELS,
+    IS_SPARSE, EDGES, EDGE_TARGETS, DESTINATION_COLUMNS,
+) = range(23)  # fmt: skip
+
+# -- Plan.cells: where the spikes of one source pixel land, one row a pixel and destination ------------
+(CELL_TARGET, CELL_WEIGHT, CELL_ROWS, CELL_TAPS, CELL_WEIGHT_ROW, CELL_PIXEL, CELL_COLUMNS) = range(7)
+
+FULL_FAN_OUT, EFFECTIVE_FAN_OUT = range(2)
+
+# -- Plan.timing: the accelerator's times, its lanes, and whether there is one ------------------------
+(
+    T_INPUT, T_SERIALISE, T_HOP_X, T_HOP_Y, T_DECODE, T_SYNAPSE, T_UPDATE, T_FIRE, T_DECISION,
+    T_LANES, ON_HARDWARE, TIMES,
+) = range(12)  # fmt: skip
+
+# -- State.rank: one row a rank ------------------------------------------------------------------------
+(
+    TOUCHED_START, TOUCHED_STOP, TEST_DUE, HEADROOM, LIST_START, LIST_STOP, LIST_DONE, LIST_LIMIT,
+    BIAS_START, BIAS_LENGTH, BIASED, WINDOW_START, WINDOW_END, WINDOW_LENGTH, WINDOW_LIMIT,
+    WINDOW_CHARGE, FALSE_FLAGS, ACTIVE, RANK_COLUMNS,
+) = range(19)  # fmt: skip
+
+# -- State.core, State.part ----------------------------------------------------------------------------
+SERIALISER_BUSY, CORE_BUSY, CORE_COLUMNS = range(3)
+PART_TESTED, PART_READY, PART_COLUMNS = range(3)
+
+# -- State.lost: causes of lost charge -------------------------------------------------------------------
+LOST_RESET, LOST_CLAMP, LOST_LEAK, LOST_REFRACTORY, LOST_CAUSES = range(5)
+
+# -- State.pending: a binary heap ordered by its first three columns; the last is a spike word ------------
+P_TIME, P_RANK_ORDER, P_ORDINAL_DESTINATION, P_WORD = range(4)
+
+# -- State.scalar ---------------------------------------------------------------------------------------
+(
+    STATUS, STARTED, INPUT_NEXT, LOGGED, PENDING, CROSSINGS, CHECKS, FILLED, SERVICES, DELIVERIES,
+    LAST_TICK, SETTLED, STOP_AT, PREDICTION, DECISION_TIME, EARLY, OUTPUT_CHANGED, BAD_RANK, BAD_NEURON,
+    INPUT_END, NEXT_STEP, STEPS_END, RUN_UNTIL, HISTORY_NEXT, HISTORY_ROWS, SCALARS,
+) = range(26)  # fmt: skip
+
+# What advance() came back for.
+(
+    RUNNING, DONE, DRAIN_LOG, GROW_TRACE, GROW_LISTS, GROW_HEAP, GROW_SERVICE, GROW_HISTORY, OVERFLOW,
+    EVENT_LIMIT,
+) = range(10)  # fmt: skip
+
+NEVER = 2**63 - 1
+CHARGE_LIMIT = 2**31 - 1

@@ -1,0 +1,158 @@
+"""Exit checks, the trace, counters over time."""
+
+import numpy as np
+
+from eventsnn.compilation import inlined, inner
+from eventsnn.decide.kernels import RULE_NONE, confidence, winner
+from eventsnn.engine.columns import (
+    BIAS_LENGTH,
+    BIAS_START,
+    BIASED,
+    CHECKS,
+    DECISION_TIME,
+    EARLY,
+    FILLED,
+    GROW_HISTORY,
+    HISTORY_NEXT,
+    HISTORY_ROWS,
+    KIND,
+    KIND_READOUT,
+    LAST_TICK,
+    NEVER,
+    OFFSET,
+    ON_HARDWARE,
+    PERIOD,
+    PREDICTION,
+    RUN_UNTIL,
+    SIZE,
+    STATUS,
+    STOP_AT,
+    T_DECISION,
+)
+from eventsnn.engine.kernels.currents import floor_charge
+from eventsnn.results.counters import COLUMN
+
+CURRENT_UPDATES = COLUMN["current_updates"]
+DECISION_OPERATIONS = COLUMN["decision_operations"]
+SYNAPTIC_OPERATIONS = COLUMN["synaptic_operations"]
+SPIKES_POSITIVE = COLUMN["spikes_positive"]
+SPIKES_NEGATIVE = COLUMN["spikes_negative"]
+
+
+@inner
+def count_current_updates(population, rank, counters, now, end):
+    """Neurons with a current times whole periods elapsed, by population."""
+    for r in range(len(population)):
+        if rank[r, BIASED] > 0:
+            counters[r, CURRENT_UPDATES] = rank[r, BIASED] * (min(now, end) // population[r, PERIOD])
+
+
+@inner
+def fill_totals(plan_energy, timing, population, rank, counters, trace, scalar, before, end):
+    """Write the totals of the checks whose decision is out before the tick ``before``."""
+    while scalar[FILLED] < scalar[CHECKS]:
+        n = scalar[FILLED]
+        out = trace[n, 0] + timing[T_DECISION]
+        if out >= before:
+            return
+        operations = spikes = energy = np.int64(0)
+        for r in range(len(counters)):
+            operations += counters[r, SYNAPTIC_OPERATIONS]
+            spikes += counters[r, SPIKES_POSITIVE] + counters[r, SPIKES_NEGATIVE]
+        if timing[ON_HARDWARE]:
+            count_current_updates(population, rank, counters, out, end)
+            for r in range(len(counters)):
+                for k in range(len(plan_energy)):
+                    if k != DECISION_OPERATIONS:
+                        energy += counters[r, k] * plan_energy[k]
+        trace[n, 1] = operations
+        trace[n, 2] = spikes
+        trace[n, 3] = energy
+        scalar[FILLED] = n + 1
+
+
+@inner
+def read_output(row, live, charge, emitted, quanta, readout, now, end):
+    """The readout at a tick: charges, currents included, or counts."""
+    offset = row[OFFSET]
+    first, length = live[BIAS_START], live[BIAS_LENGTH]
+    for k in range(row[SIZE]):
+        if row[KIND] == KIND_READOUT:
+            value = np.int64(charge[offset + k])
+            if length > 0:
+                value += floor_charge(np.int64(quanta[first + k % length]), min(now, end), row[PERIOD])
+        else:
+            value = np.int64(emitted[offset + k])
+        readout[k] = value
+
+
+@inlined
+def record_check(plan, st, settings, now, end):
+    """Append the readout at this tick to the trace."""
+    n = st.scalar[CHECKS]
+    r = settings.output_rank
+    read_output(
+        plan.population[r], st.rank[r], st.charge, st.emitted, st.quanta, st.trace_readout[n], now, end
+    )
+    st.trace[n, 0] = now
+    st.scalar[CHECKS] = n + 1
+
+
+@inlined
+def check(plan, st, settings, now, end):
+    """The exit check, last in its tick."""
+    record_check(plan, st, settings, now, end)
+    if settings.rule == RULE_NONE or st.scalar[STOP_AT] != NEVER:
+        return
+    readout = st.trace_readout[st.scalar[CHECKS] - 1]
+    st.counters[settings.output_rank, DECISION_OPERATIONS] += len(readout)
+    chosen = winner(readout)
+    if chosen < 0 or now < settings.first_event:
+        return
+    if confidence(readout, settings.output_scale, settings.rule) >= settings.rule_threshold:
+        st.scalar[PREDICTION] = chosen
+        st.scalar[DECISION_TIME] = now + plan.timing[T_DECISION]
+        st.scalar[STOP_AT] = now + plan.timing[T_DECISION]
+        st.scalar[EARLY] = 1
+
+
+@inlined
+def record_history(plan, st, settings, before, end):
+    """Snapshots of the counters at the multiples of the period that lie before a tick.
+
+    When nothing comes any more (``before`` is past the stop) the first one at or after the decision is
+    the last.
+    """
+    last = min(st.scalar[STOP_AT], max(st.scalar[LAST_TICK], st.scalar[RUN_UNTIL]))
+    over = before == NEVER or before > st.scalar[STOP_AT]
+    while st.scalar[HISTORY_NEXT] < before:
+        n, time = st.scalar[HISTORY_ROWS], st.scalar[HISTORY_NEXT]
+        if over and time - settings.history_period >= last:
+            return
+        if n == len(st.history):
+            st.scalar[STATUS] = GROW_HISTORY
+            return
+        count_current_updates(plan.population, st.rank, st.counters, time, end)
+        for rank in range(st.counters.shape[0]):
+            for column in range(st.counters.shape[1]):
+                st.history[n, rank, column] = st.counters[rank, column]
+        r = settings.output_rank
+        read_output(
+            plan.population[r], st.rank[r], st.charge, st.emitted, st.quanta, st.history_readout[n], time, end
+        )
+        st.scalar[HISTORY_NEXT] = time + settings.history_period
+        st.scalar[HISTORY_ROWS] = n + 1
+
+
+@inlined
+def finish(plan, st, settings, end):
+    """Close the sample: last totals, and the decision of a run that no rule stopped."""
+    s = st.scalar
+    if s[EARLY] == 0:
+        s[DECISION_TIME] = max(s[LAST_TICK], s[RUN_UNTIL])
+        record_check(plan, st, settings, s[DECISION_TIME], end)
+        s[PREDICTION] = winner(st.trace_readout[s[CHECKS] - 1])
+    fill_totals(
+        plan.energy, plan.timing, plan.population, st.rank, st.counters, st.trace, s, np.int64(NEVER), end
+    )
+    count_current_updates(plan.population, st.rank, st.counters, s[DECISION_TIME], end)

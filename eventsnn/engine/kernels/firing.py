@@ -1,0 +1,230 @@
+"""Tests that make neurons fire: rate neurons at a delivery or a crossing, signed ones once per tick."""
+
+import numpy as np
+
+from eventsnn.compilation import inner
+from eventsnn.engine.columns import (
+    ACTIVE,
+    BIAS_LENGTH,
+    BIAS_START,
+    CLAMP,
+    CLAMPED,
+    EVENT_LIMIT,
+    FALSE_FLAGS,
+    GRADED,
+    GROUP,
+    GROW_LISTS,
+    HARD,
+    HEADROOM,
+    HYSTERESIS_HIGH,
+    HYSTERESIS_LOW,
+    LEAK_FACTOR,
+    LEAK_PERIOD,
+    LEVELS,
+    LIST_LIMIT,
+    LIST_STOP,
+    LOST_CLAMP,
+    LOST_LEAK,
+    LOST_RESET,
+    MULTISPIKE,
+    NEVER,
+    OFFSET,
+    PERIOD,
+    REFRACTORY,
+    RUNNING,
+    SIZE,
+    STATUS,
+    STRICT,
+    TEST_DUE,
+    THRESHOLD,
+    TOUCH_OFFSET,
+    TOUCHED_START,
+    TOUCHED_STOP,
+    WINDOW_CHARGE,
+)
+from eventsnn.engine.kernels.currents import consider_crossing, floor_charge, sweep
+from eventsnn.engine.kernels.rows import add_row, clamp_row, gather_flagged
+
+BLOCK_LANES = 64
+# A leak factor is in parts of 2^30.
+LEAK_BITS = 30
+
+
+@inner
+def spike_word(neuron, payload):
+    """A spike in one word: neuron above, payload below."""
+    return (np.int64(neuron) << 32) | (np.int64(payload) & 0xFFFFFFFF)
+
+
+@inner
+def payload_of(word):
+    """The payload of a spike word."""
+    return np.int64(np.int32(word & 0xFFFFFFFF))
+
+
+@inner
+def append_spikes(lists, live, scalar, neuron, payload, copies):
+    """Add equal spikes to the end of a rank's list of this tick."""
+    n = live[LIST_STOP]
+    if n + copies > live[LIST_LIMIT]:
+        scalar[STATUS] = GROW_LISTS
+        return
+    word = spike_word(neuron, payload)
+    for i in range(copies):
+        lists[n + i] = word
+    live[LIST_STOP] = n + copies
+
+
+@inner
+def fire_rate(
+    flagged, count, rank, row, live, charge, emitted, quanta, base, shift, ready, lost, candidate, crossings,
+    lists, scalar, max_events, now, end, step,
+):  # fmt: skip
+    """Look exactly at flagged rate neurons, in ascending order; returns how many fired.
+
+    In the step schedule (``step`` above 0) currents are in the charges already and nothing is queued.
+    """
+    offset, threshold, strict = row[OFFSET], row[THRESHOLD], row[STRICT]
+    first, length = live[BIAS_START], live[BIAS_LENGTH] if step == 0 else np.int64(0)
+    refractory = row[REFRACTORY]
+    fired = np.int64(0)
+    for q in range(count):
+        j = flagged[q]
+        rest = threshold + strict
+        current = sofar = before = free = np.int64(0)
+        if length > 0:
+            c = first + np.int64(np.uint32(j - offset) % np.uint32(length))
+            rest = np.int64(shift[c])
+            current, before = np.int64(quanta[c]), base[c]
+            if current != 0:
+                sofar = floor_charge(current, min(now, end), row[PERIOD]) - before
+        value = np.int64(charge[j]) + rest + sofar
+        if refractory > 0:
+            free = ready[j]
+        if value >= threshold + strict and now >= free:
+            spikes = np.int64(1)
+            if row[HARD]:
+                lost[LOST_RESET, j] += value - threshold
+                value = np.int64(0)
+            else:
+                if row[MULTISPIKE] and refractory == 0 and value >= 2 * threshold + strict:
+                    spikes = (value - strict) // threshold
+                    if spikes > max_events:
+                        scalar[STATUS] = EVENT_LIMIT
+                        return fired
+                value -= spikes * threshold
+            charge[j] = np.int32(value - rest - sofar)
+            emitted[j] += np.int32(spikes)
+            append_spikes(lists, live, scalar, j - offset, 1, spikes)
+            fired += 1
+            if refractory > 0:
+                free = now + refractory
+                ready[j] = free
+        else:
+            live[FALSE_FLAGS] += 1
+        if step == 0 and (length > 0 or refractory > 0) and charge[j] >= 0:
+            consider_crossing(
+                value - sofar, current, before, free, row, live, j, rank, candidate, crossings, scalar, now,
+                end,
+            )  # fmt: skip
+    return fired
+
+
+@inner
+def _scan_block(charge, count, a, b, lower, upper, levels):
+    """Whether any neuron of a block is asked to emit."""
+    flag = np.int32(0)
+    for j in range(np.uint64(a), np.uint64(b)):
+        flag |= np.int32((charge[j] >= upper) & (count[j] < levels))
+        flag |= np.int32((charge[j] < lower) & (count[j] > 0))
+    return flag != 0
+
+
+@inner
+def test_signed(rank, row, live, charge, emitted, touched, lists, scalar, settled):
+    """Test the touched neurons of a signed population (law 9); returns how many were tested.
+
+    Marks are kept per group of neurons that are always delivered to together. Untouched neurons inside
+    a block are tested too: a test that nothing preceded asks for nothing, so only touched ones count.
+    """
+    live[TEST_DUE] = NEVER
+    lower, upper = np.int64(0), row[THRESHOLD]
+    if not settled:
+        lower -= row[HYSTERESIS_LOW]
+        upper += row[HYSTERESIS_HIGH]
+    levels, threshold, offset, group = row[LEVELS], row[THRESHOLD], row[OFFSET], row[GROUP]
+    marks = row[TOUCH_OFFSET]
+    start, stop = live[TOUCHED_START], live[TOUCHED_STOP]
+    live[TOUCHED_START], live[TOUCHED_STOP] = row[SIZE], 0
+    groups_a_block = max(np.int64(1), BLOCK_LANES // group)
+    tested = np.int64(0)
+    for g in range(start, stop, groups_a_block):
+        h = min(g + groups_a_block, stop)
+        marked = np.int64(0)
+        for i in range(marks + g, marks + h):
+            marked += touched[i]
+            touched[i] = 0
+        if marked == 0:
+            continue
+        tested += marked * group
+        a, b = offset + g * group, offset + h * group
+        if not _scan_block(charge, emitted, a, b, np.int32(lower), np.int32(upper), np.int32(levels)):
+            continue
+        for j in range(a, b):
+            value, count = np.int64(charge[j]), np.int64(emitted[j])
+            if lower <= value < upper:
+                continue
+            payload = min(max(count + value // threshold, 0), levels) - count
+            if payload == 0:
+                continue
+            charge[j] = np.int32(value - payload * threshold)
+            emitted[j] = np.int32(count + payload)
+            if row[GRADED]:
+                append_spikes(lists, live, scalar, j - offset, payload, 1)
+            elif payload > 0:
+                append_spikes(lists, live, scalar, j - offset, 1, payload)
+            else:
+                append_spikes(lists, live, scalar, j - offset, -1, -payload)
+    return tested
+
+
+@inner
+def step_rate(
+    rank, row, live, charge, emitted, quanta, base, shift, ready, lost, candidate, crossings, lists, flagged,
+    scalar, max_events, now, step,
+):  # fmt: skip
+    """One step of a rate population (law 8): leak, add the bias, test, emit, reset, clamp."""
+    offset, size, length = row[OFFSET], row[SIZE], live[BIAS_LENGTH]
+    if row[LEAK_PERIOD] > 0:
+        leak(row, charge, lost, -(row[THRESHOLD] + row[STRICT]))
+    elif length == 0 and live[ACTIVE] == 0:
+        return
+    if length > 0:
+        if live[HEADROOM] < live[WINDOW_CHARGE]:
+            sweep(charge, row, live, scalar, rank, live[WINDOW_CHARGE])
+            if scalar[STATUS] != RUNNING:
+                return
+        live[HEADROOM] -= live[WINDOW_CHARGE]
+        for a in range(offset, offset + size, length):
+            add_row(charge, quanta, a, live[BIAS_START], length, 1)
+    count = gather_flagged(charge, offset, size, flagged, 0)
+    fire_rate(
+        flagged, count, rank, row, live, charge, emitted, quanta, base, shift, ready, lost, candidate,
+        crossings, lists, scalar, max_events, now, now, step,
+    )  # fmt: skip
+    if row[CLAMPED]:
+        clamp_row(charge, lost, LOST_CLAMP, offset, size, np.int32(row[CLAMP] - row[THRESHOLD] - row[STRICT]))
+    # A neuron that emitted one spike may hold enough for the next step's; a refractory one, too.
+    live[ACTIVE] = np.int64(count > 0)
+
+
+@inner
+def leak(row, charge, lost, shift):
+    """Charges V become round_half_away(V a / 2^30); ``shift`` is what is held minus V."""
+    factor, half = row[LEAK_FACTOR], np.int64(1) << (LEAK_BITS - 1)
+    for j in range(np.uint64(row[OFFSET]), np.uint64(row[OFFSET] + row[SIZE])):
+        value = np.int64(charge[j]) - shift
+        magnitude = (abs(value) * factor + half) >> LEAK_BITS
+        left = magnitude if value >= 0 else -magnitude
+        lost[LOST_LEAK, j] += value - left
+        charge[j] = np.int32(left + shift)

@@ -1,0 +1,418 @@
+"""The event loop of the compiled engine.
+
+One call of ``advance`` runs a sample until it ends or needs its buffers looked at. Inside a tick,
+populations are visited by rank: first their tests, crossings or inputs (class 0), then the deliveries
+of their spikes (class 1), which is the order of law 2. Spikes emitted at a tick stand in one list per
+rank. Those without a delay are delivered from the list; copies that travel wait in a binary heap.
+"""
+
+import numpy as np
+
+from eventsnn.compilation import inlined, kernel, source_stamp
+from eventsnn.engine.columns import (
+    ACTIVE,
+    CHECKS,
+    CROSSINGS,
+    DELIVERIES,
+    DESTINATION_START,
+    DESTINATION_STOP,
+    DIRECT,
+    DONE,
+    DRAIN_LOG,
+    EVENT_LIMIT,
+    GROUP,
+    GROW_TRACE,
+    INPUT_END,
+    INPUT_NEXT,
+    INTERLEAVED,
+    KIND,
+    KIND_INPUT,
+    KIND_RATE,
+    KIND_READOUT,
+    KIND_SIGNED,
+    LAST_TICK,
+    LIST_DONE,
+    LIST_START,
+    LIST_STOP,
+    LOGGED,
+    NEVER,
+    NEXT_STEP,
+    OFFSET,
+    ON_HARDWARE,
+    OUTPUT_CHANGED,
+    P_ORDINAL_DESTINATION,
+    P_RANK_ORDER,
+    P_TIME,
+    P_WORD,
+    PENDING,
+    RUNNING,
+    SETTLE,
+    SETTLED,
+    SIZE,
+    STARTED,
+    STATUS,
+    STEPS_END,
+    STOP_AT,
+    TARGET,
+    TARGET_KIND,
+    TEST_AT_START,
+    TEST_DUE,
+    TOUCH_OFFSET,
+    TOUCHED_START,
+    TOUCHED_STOP,
+    WINDOW_END,
+)
+from eventsnn.engine.kernels.checks import check, fill_totals, finish, record_history
+from eventsnn.engine.kernels.currents import open_window
+from eventsnn.engine.kernels.delivery import deliver_charge, deliver_rate
+from eventsnn.engine.kernels.firing import append_spikes, fire_rate, payload_of, step_rate, test_signed
+from eventsnn.engine.kernels.heap import pop_crossing, pop_pending, push_pending
+from eventsnn.engine.kernels.messages import accept, occupy_cores, send
+from eventsnn.engine.kernels.sorting import ascending, sort_by_neuron
+from eventsnn.engine.order import DESTINATION_BITS, NEURON_BITS
+from eventsnn.results.counters import COLUMN
+
+INPUT_EVENTS = COLUMN["input_events"]
+SPIKES_POSITIVE = COLUMN["spikes_positive"]
+SPIKES_NEGATIVE = COLUMN["spikes_negative"]
+NEURON_UPDATES = COLUMN["neuron_updates"]
+MESSAGES_RECEIVED = COLUMN["messages_received"]
+
+# Words a group of spikes takes in the log before its spikes: time, two of the population's key, count.
+HEADER = 4
+
+
+@inlined
+def _enter_input(st, rank, live, stimulus_time, stimulus_word, now):
+    """Input events of this tick become spikes."""
+    n = st.scalar[INPUT_NEXT]
+    while n < len(stimulus_time) and stimulus_time[n] == now:
+        word = stimulus_word[n]
+        append_spikes(st.lists, live, st.scalar, word >> 32, payload_of(word), 1)
+        n += 1
+    st.scalar[INPUT_NEXT] = n
+
+
+@inlined
+def _cross(plan, st, settings, rank, now, end):
+    """Fire the neurons of this rank whose current takes them to threshold at this tick."""
+    row, live = plan.population[rank], st.rank[rank]
+    count = np.int64(0)
+    while st.scalar[CROSSINGS] > 0:
+        if st.crossings[0, 0] != now or (st.crossings[0, 1] >> NEURON_BITS) != rank:
+            break
+        j = row[OFFSET] + pop_crossing(st.crossings, st.scalar)
+        if st.candidate[j] == now:  # else superseded by an earlier one
+            st.candidate[j] = NEVER
+            st.flagged[count] = j
+            count += 1
+    if count > 0:
+        fired = fire_rate(
+            st.flagged, count, rank, row, live, st.charge, st.emitted, st.quanta, st.base, st.shift, st.ready,
+            st.lost, st.candidate, st.crossings, st.lists, st.scalar, settings.max_events, now, end,
+            np.int64(0),
+        )  # fmt: skip
+        st.counters[rank, NEURON_UPDATES] += fired
+
+
+@inlined
+def _count_spikes(row, live, lists, counters, scalar, is_output):
+    """Book the spikes this rank has emitted since it was last looked at."""
+    first, stop = live[LIST_DONE], live[LIST_STOP]
+    if is_output:
+        scalar[OUTPUT_CHANGED] = 1
+    if row[KIND] == KIND_INPUT:
+        counters[INPUT_EVENTS] += stop - first
+        return
+    positive = np.int64(0)
+    for i in range(first, stop):
+        positive += np.int64(payload_of(lists[i]) > 0)
+    counters[SPIKES_POSITIVE] += positive
+    counters[SPIKES_NEGATIVE] += stop - first - positive
+
+
+@inlined
+def _deliver(plan, st, settings, words, start, stop, d, now, end):
+    """Land spikes of one source at one destination."""
+    to = plan.destination[d]
+    rank = to[TARGET]
+    row, live, counters = plan.population[rank], st.rank[rank], st.counters[rank]
+    if to[TARGET_KIND] == KIND_RATE and settings.step == 0:
+        delivered = deliver_rate(
+            words, start, stop, to, row, live, plan.cells, plan.edges, plan.weights, plan.fan_out, st.charge,
+            st.emitted, st.quanta, st.base, st.shift, st.ready, st.lost, st.candidate, st.crossings, st.lists,
+            st.flagged, counters, st.scalar, settings.max_events, now, end,
+        )  # fmt: skip
+    else:
+        delivered = deliver_charge(
+            words, start, stop, to, row, live, plan.cells, plan.edges, plan.weights, plan.fan_out, st.charge,
+            st.touched, counters, st.scalar,
+        )  # fmt: skip
+        if delivered > 0:
+            live[ACTIVE] = 1
+            if to[TARGET_KIND] == KIND_SIGNED and live[TEST_DUE] == NEVER:
+                live[TEST_DUE] = now + row[SETTLE]
+    if to[TARGET_KIND] == KIND_READOUT and delivered > 0:
+        st.scalar[OUTPUT_CHANGED] = 1
+    st.scalar[DELIVERIES] += delivered
+    if st.scalar[DELIVERIES] > settings.max_events and st.scalar[STATUS] == RUNNING:
+        st.scalar[STATUS] = EVENT_LIMIT
+
+
+@inlined
+def _next_copy(plan, st, settings, rank, now):
+    """The destination of the next copy of this rank's spikes that lands now, or -1.
+
+    Its word is left in ``scratch[0]``. On an accelerator a message that arrives is served first.
+    """
+    while st.scalar[PENDING] > 0 and st.scalar[STATUS] == RUNNING:
+        if st.pending[0, P_TIME] != now or (st.pending[0, P_RANK_ORDER] >> NEURON_BITS) != rank:
+            return -1
+        at = pop_pending(st.pending, st.scalar)
+        word, key = st.pending[at, P_WORD], st.pending[at, P_ORDINAL_DESTINATION]
+        order = st.pending[at, P_RANK_ORDER] & ((np.int64(1) << NEURON_BITS) - 1)
+        d = (key >> 1) & ((np.int64(1) << DESTINATION_BITS) - 1)
+        if plan.timing[ON_HARDWARE]:
+            if key & 1 == 0:
+                ordinal = key >> (DESTINATION_BITS + 1)
+                landing = accept(plan, st, settings, rank, word >> 32, ordinal, d, now)
+                if landing > now:
+                    push_pending(st.pending, st.scalar, landing, rank, order, ordinal, d, 1, word)
+                    continue
+            st.counters[plan.destination[d, TARGET], MESSAGES_RECEIVED] += 1
+        st.scratch[0] = word
+        return d
+    return -1
+
+
+@inlined
+def _hand_on(plan, st, settings, rank, now, end):
+    """Deliver this rank's spikes of this tick, and the copies of earlier ones that land now.
+
+    Returns the rank to go on with: a delivery along a cycle may wake an earlier one.
+    """
+    row, live = plan.population[rank], st.rank[rank]
+    first, stop = live[LIST_DONE], live[LIST_STOP]
+    if stop > first:
+        _count_spikes(row, live, st.lists, st.counters[rank], st.scalar, rank == settings.output_rank)
+        if row[DIRECT] == 0:
+            for i in range(first, stop):
+                send(plan, st, settings, rank, st.lists[i], now)
+        if not ascending(st.lists, first, stop):
+            sort_by_neuron(st.lists, first, stop, st.scratch)
+        live[LIST_DONE] = stop
+    if row[DIRECT]:
+        chunk = np.int64(1) if row[INTERLEAVED] else max(stop - first, np.int64(1))
+        words = st.lists
+        d, d_stop = row[DESTINATION_START], row[DESTINATION_STOP]
+    else:
+        chunk = np.int64(1)
+        words = st.scratch
+        d = d_stop = np.int64(0)
+        first, stop = np.int64(0), np.int64(1)
+    i = first
+    while st.scalar[STATUS] == RUNNING:
+        if row[DIRECT]:
+            if d == d_stop:
+                i += chunk
+                d = row[DESTINATION_START]
+            if i >= stop or d == d_stop:
+                return rank + 1
+        else:
+            d = _next_copy(plan, st, settings, rank, now)
+            if d < 0:
+                return rank + 1
+        _deliver(plan, st, settings, words, i, min(i + chunk, stop), d, now, end)
+        target = plan.destination[d, TARGET]
+        if target <= rank and st.rank[target, LIST_STOP] > st.rank[target, LIST_DONE]:
+            return target
+        if row[DIRECT]:
+            d += 1
+    return rank + 1
+
+
+@inlined
+def _run_tick(plan, st, settings, stimulus_time, stimulus_word, now):
+    """Everything that happens at one tick, by rank and class."""
+    end = st.scalar[INPUT_END]
+    rank = np.int64(0)
+    while rank < len(plan.population) and st.scalar[STATUS] == RUNNING:
+        row, live = plan.population[rank], st.rank[rank]
+        kind = row[KIND]
+        if kind == KIND_INPUT:
+            _enter_input(st, rank, live, stimulus_time, stimulus_word, now)
+        elif kind == KIND_SIGNED:
+            if live[TEST_DUE] == now:
+                if plan.timing[ON_HARDWARE]:
+                    occupy_cores(plan, st, settings, rank, now)
+                st.counters[rank, NEURON_UPDATES] += test_signed(
+                    rank,
+                    row,
+                    live,
+                    st.charge,
+                    st.emitted,
+                    st.touched,
+                    st.lists,
+                    st.scalar,
+                    st.scalar[SETTLED],
+                )
+        elif kind == KIND_RATE and settings.step > 0:
+            if st.scalar[NEXT_STEP] == now:
+                st.counters[rank, NEURON_UPDATES] += row[SIZE]
+                step_rate(
+                    rank, row, live, st.charge, st.emitted, st.quanta, st.base, st.shift, st.ready, st.lost,
+                    st.candidate, st.crossings, st.lists, st.flagged, st.scalar, settings.max_events, now,
+                    settings.step,
+                )  # fmt: skip
+        elif kind == KIND_RATE and st.scalar[CROSSINGS] > 0 and st.crossings[0, 0] == now:
+            _cross(plan, st, settings, rank, now, end)
+        if live[LIST_STOP] > live[LIST_DONE] or (row[DIRECT] == 0 and st.scalar[PENDING] > 0):
+            rank = _hand_on(plan, st, settings, rank, now, end)
+        else:
+            rank += 1
+
+
+@inlined
+def _next_tick(st, settings, stimulus_time):
+    tick = np.int64(NEVER)
+    if settings.step > 0:
+        if st.scalar[NEXT_STEP] <= st.scalar[STEPS_END]:
+            tick = st.scalar[NEXT_STEP]
+        elif settings.stop_with_input:
+            return tick
+    if st.scalar[INPUT_NEXT] < len(stimulus_time):
+        tick = stimulus_time[st.scalar[INPUT_NEXT]]
+    if st.scalar[PENDING] > 0:
+        tick = min(tick, st.pending[0, P_TIME])
+    if st.scalar[CROSSINGS] > 0:
+        tick = min(tick, st.crossings[0, 0])
+    for rank in range(len(st.rank)):
+        tick = min(tick, st.rank[rank, TEST_DUE])
+    return tick
+
+
+@inlined
+def _open_windows(plan, st, upcoming, end):
+    """Open the windows that begin at or before the upcoming tick, earliest first; whether there were any."""
+    first = np.int64(NEVER)
+    for rank in range(len(plan.population)):
+        first = min(first, st.rank[rank, WINDOW_END])
+    if first > min(upcoming, end) or first == NEVER:
+        return False
+    for rank in range(len(plan.population)):
+        live = st.rank[rank]
+        if live[WINDOW_END] == first and st.scalar[STATUS] == RUNNING:
+            open_window(
+                rank, plan.population[rank], live, st.charge, st.quanta, st.base, st.shift, st.delta,
+                st.ready, st.candidate, st.crossings, st.flagged, st.scalar, first, end,
+            )  # fmt: skip
+    return True
+
+
+@inlined
+def _test_all(plan, st, now, only_biased):
+    """Schedule a test of every neuron of the signed populations at this tick."""
+    for rank in range(len(plan.population)):
+        row = plan.population[rank]
+        if row[KIND] == KIND_SIGNED and (row[TEST_AT_START] or not only_biased):
+            groups = row[SIZE] // row[GROUP]
+            for g in range(groups):
+                st.touched[row[TOUCH_OFFSET] + g] = 1
+            st.rank[rank, TOUCHED_START] = 0
+            st.rank[rank, TOUCHED_STOP] = groups
+            st.rank[rank, TEST_DUE] = now
+
+
+@inlined
+def _write_log(plan, st, now):
+    """Hand the last tick's spikes to the log, by rank; whether there was room."""
+    room = len(st.log) - st.scalar[LOGGED]
+    for rank in range(len(st.rank)):
+        live = st.rank[rank]
+        count = live[LIST_STOP] - live[LIST_START]
+        room -= count + HEADER
+    if room < 0:
+        return False
+    n = st.scalar[LOGGED]
+    for rank in range(len(st.rank)):
+        live = st.rank[rank]
+        first, stop = live[LIST_START], live[LIST_STOP]
+        if stop == first:
+            continue
+        if not ascending(st.lists, first, stop):  # emitted in parts: a settle pass, or a cycle
+            sort_by_neuron(st.lists, first, stop, st.scratch)
+        st.log[n] = now
+        st.log[n + 1] = plan.keys[rank, 0]
+        st.log[n + 2] = plan.keys[rank, 1]
+        st.log[n + 3] = stop - first
+        n += HEADER
+        for i in range(first, stop):
+            st.log[n] = st.lists[i]
+            n += 1
+        live[LIST_STOP] = first
+        live[LIST_DONE] = first
+    st.scalar[LOGGED] = n
+    return True
+
+
+def _make_advance(sources):
+    @kernel
+    def advance(plan, st, settings, stimulus_time, stimulus_word):
+        """Run until the sample ends or a buffer needs attention; the reason is in ``STATUS``.
+
+        After ``DRAIN_LOG`` and ``GROW_TRACE`` the run goes on where it was (call again); after another
+        ``GROW_*`` the sample is started afresh with larger buffers.
+        """
+        if sources == 0:
+            return  # never: it makes the sources part of Numba's cache key
+        s = st.scalar
+        end = s[INPUT_END]
+        s[STATUS] = RUNNING
+        if s[STARTED] == 0:
+            s[STARTED] = 1
+            _test_all(plan, st, np.int64(0), True)
+        while s[STATUS] == RUNNING:
+            now = _next_tick(st, settings, stimulus_time)
+            if _open_windows(plan, st, now, end):
+                continue
+            settles = settings.settle_pass and s[SETTLED] == 0 and s[STOP_AT] > s[LAST_TICK]
+            if now == NEVER and settles:
+                # The settle pass shares the last tick; a decision that was out by then comes before it.
+                fill_totals(
+                    plan.energy, plan.timing, plan.population, st.rank, st.counters, st.trace, s,
+                    s[LAST_TICK] + 1, end,
+                )  # fmt: skip
+                s[SETTLED] = 1
+                _test_all(plan, st, s[LAST_TICK], False)
+                continue
+            if settings.history_period > 0:
+                record_history(plan, st, settings, now, end)
+                if s[STATUS] != RUNNING:
+                    return
+            if now != s[LAST_TICK]:
+                if s[CHECKS] + 3 > len(st.trace):
+                    s[STATUS] = GROW_TRACE
+                    return
+                if not _write_log(plan, st, s[LAST_TICK]):
+                    s[STATUS] = DRAIN_LOG
+                    return
+            if now == NEVER or now > s[STOP_AT]:
+                finish(plan, st, settings, end)
+                s[STATUS] = DONE
+                return
+            fill_totals(
+                plan.energy, plan.timing, plan.population, st.rank, st.counters, st.trace, s, now, end
+            )
+            s[LAST_TICK] = now
+            s[OUTPUT_CHANGED] = 0
+            _run_tick(plan, st, settings, stimulus_time, stimulus_word, now)
+            if settings.step > 0 and now == s[NEXT_STEP]:
+                s[NEXT_STEP] = now + settings.step
+            if s[OUTPUT_CHANGED] and s[STATUS] == RUNNING:
+                check(plan, st, settings, now, end)
+
+    return advance
+
+
+# Numba's cache looks at this file's time stamp only, but other modules are compiled in.
+advance = _make_advance(source_stamp())

@@ -1,0 +1,58 @@
+"""What a kernel call is given: the settings of a run, and all that changes during a sample."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Settings(NamedTuple):
+    """Scalars of one sample's run: exit rule, output scale, limits, schedule."""
+
+    rule: int
+    rule_threshold: float
+    output_rank: int
+    output_scale: float
+    seed_key: np.uint64
+    max_events: int
+    first_event: int
+    step: int  # ticks of a timestep, 0 in the event schedule
+    stop_with_input: bool  # step schedule: nothing is computed after the last step
+    settle_pass: bool
+    log_service: bool
+    history_period: int
+
+
+class State(NamedTuple):
+    """All that changes during a sample, created for it. Neurons are numbered flat over ranks.
+
+    Arrays that a network has no use for have one element.
+    """
+
+    charge: NDArray[np.int32]  # (neurons,) rate neurons: less their shift, see ``currents``
+    emitted: NDArray[np.int32]  # (neurons,) initial count and summed payloads
+    touched: NDArray[np.uint8]  # (groups,) signed neurons delivered to since the last test
+    quanta: NDArray[np.int32]  # (biases,) the tables of currents, by rank
+    base: NDArray[np.int64]  # (biases,) what each current had given when its window began
+    shift: NDArray[np.int32]  # (biases,)
+    delta: NDArray[np.int32]  # (biases,) scratch
+    candidate: NDArray[np.int64]  # (neurons,) tick of the neuron's queued crossing
+    ready: NDArray[np.int64]  # (neurons,) end of the refractory time
+    ordinal: NDArray[np.int64]  # (neurons,) spikes emitted, for copies that wait
+    lost: NDArray[np.int64]  # (causes, neurons)
+    rank: NDArray[np.int64]  # (ranks, RANK_COLUMNS)
+    counters: NDArray[np.int64]  # (ranks, counters)
+    lists: NDArray[np.int64]  # (capacity,) spike words of this tick, a stretch for each rank
+    scratch: NDArray[np.int64]  # (largest stretch,)
+    flagged: NDArray[np.int64]  # (largest population,)
+    pending: NDArray[np.int64]  # (capacity, 4)
+    crossings: NDArray[np.int64]  # (capacity, 2)
+    log: NDArray[np.int64]  # (capacity,) what the digest hashes, see results.digest
+    trace: NDArray[np.int64]  # (capacity, 4): time, synaptic operations, spikes, energy
+    trace_readout: NDArray[np.int64]  # (capacity, classes)
+    history: NDArray[np.int64]  # (rows, ranks, counters)
+    history_readout: NDArray[np.int64]  # (rows, classes)
+    core: NDArray[np.int64]  # (cores + 1, CORE_COLUMNS); row 0 is the input port
+    part: NDArray[np.int64]  # (parts, PART_COLUMNS)
+    service: NDArray[np.int64]  # (capacity, 7)
+    scalar: NDArray[np.int64]  # (SCALARS,)
