@@ -1,5 +1,7 @@
 """Random networks and stimuli for the property tests."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from eventsnn.engine import Stimulus
@@ -10,6 +12,8 @@ from eventsnn.network import (
     Dense,
     Identity,
     Input,
+    MaxGate,
+    MaxPool,
     Network,
     Population,
     Projection,
@@ -127,3 +131,83 @@ def random_stimulus(seed, network, events=60, span=20_000):
     neuron = rng.integers(0, network.populations[network.input].size, n)
     order = np.lexsort((neuron, time))
     return Stimulus(time[order].astype(np.int64), neuron[order].astype(np.int64))
+
+
+def with_rates(network, seed, step=0):
+    """A random network with refractory times, grid leaks and a population of its own bias.
+
+    ``step`` is the length of a step in ticks: times are whole steps, what only the step schedule allows
+    (one spike a step beside biases, clamps below negative biases) occurs. 0 is the event schedule.
+    """
+    rng = np.random.default_rng([seed, 1])
+    unit = step or int(rng.integers(1, 3000))
+    populations = []
+    for name in sorted(network.populations):
+        population = network.populations[name]
+        neuron = population.neuron
+        if isinstance(neuron, Signed) and step:
+            neuron = replace(neuron, settle_time=int(rng.integers(0, 3)) * step if neuron.settle_time else 0)
+        elif isinstance(neuron, Readout) and step:
+            neuron = replace(neuron, period=step if neuron.period else 0)
+        elif isinstance(neuron, Rate):
+            biased = bool(network.bias(name).any())
+            leaky, refractory = rng.random() < 0.5, int(rng.integers(0, 4)) * int(rng.random() < 0.4)
+            neuron = replace(
+                neuron,
+                period=step or neuron.period,
+                multispike=bool(rng.random() < 0.5) if step else neuron.multispike,
+                lower_clamp=-int(rng.integers(0, 300)) if step and rng.random() < 0.4 else neuron.lower_clamp,
+                refractory=refractory * unit,
+                refractory_drop=bool(refractory and not biased and rng.random() < 0.5),
+                leak_period=unit if leaky else 0,
+                leak_factor=int(rng.integers(0, 2**30 + 1)) if leaky else 2**30,
+            )
+        populations.append(replace(population, neuron=neuron))
+    projections = [
+        replace(p, delay=int(rng.integers(0, 4)) * step if p.delay and step else p.delay)
+        for _, p in sorted(network.projections.items())
+    ]
+    target = populations[int(rng.integers(0, len(populations)))]
+    if rng.random() < 0.5 and isinstance(target.neuron, Rate):
+        bias = rng.integers(1, 100, target.shape[2])
+        source = Rate(int(rng.integers(5, 200)), period=step or unit)
+        populations.append(Population("bias", target.shape, source, bias=bias))
+        projections.append(Projection("b", "bias", target.name, Identity(rng.integers(-60, 60, 1))))
+    return Network(populations, projections)
+
+
+def with_gates(network, seed, filter="exact", settle_time=0, **parameters):
+    """A random network with a population of max gates, overlapping windows, before a layer or two."""
+    rng = np.random.default_rng([seed, 2])
+    populations, projections = dict(network.populations), []
+    for name in sorted(network.projections):
+        projection = network.projections[name]
+        source = network.populations[projection.source]
+        fits = filter == "exact" or not isinstance(source.neuron, Signed)
+        if rng.random() < 0.6 and fits and f"max {source.name}" not in populations:
+            taps = [int(rng.integers(1, min(n, 3) + 1)) for n in source.shape[:2]]
+            pads = [int(rng.integers(0, t)) for t in taps]
+            # Same size as the source, so that what follows still fits: windows overlap, borders are padded.
+            pool = MaxPool(*(Axis(t, 1, b, t - 1 - b) for t, b in zip(taps, pads, strict=True)))
+            gate = MaxGate(filter, bool(filter == "exact" and rng.random() < 0.3), settle_time, **parameters)
+            populations[f"max {source.name}"] = Population(f"max {source.name}", source.shape, gate)
+            projections.append(
+                Projection(f"max {name}", source.name, f"max {source.name}", pool, None, projection.delay)
+            )
+            projection = replace(projection, source=f"max {source.name}")
+        projections.append(projection)
+    return Network(populations.values(), projections)
+
+
+def with_payloads(stimulus, seed, bound=4):
+    """The same input with graded spikes of either sign."""
+    rng = np.random.default_rng([seed, 3])
+    payload = rng.integers(1, bound, len(stimulus.time)) * rng.choice([-1, 1, 1], len(stimulus.time))
+    return replace(stimulus, payload=payload)
+
+
+def with_analog(stimulus, network, seed, bound=600):
+    """The same input with analog values, some of them zero."""
+    rng = np.random.default_rng([seed, 4])
+    size = network.populations[network.input].size
+    return replace(stimulus, analog=rng.integers(-bound, bound, size) * (rng.random(size) < 0.7))
