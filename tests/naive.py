@@ -117,8 +117,11 @@ def charges_received(network, counts):
     return received
 
 
-def quantised_network(network, input_counts):
-    """Counts of every signed neuron and charges of the readout of the integer quantised network."""
+def quantised_network(network, input_counts, analog=None):
+    """Counts of every signed neuron and exact max gate, and charges, of the integer quantised network.
+
+    ``analog`` holds what analog values add, by population.
+    """
     counts = {name: np.zeros(network.populations[name].size, dtype=np.int64) for name in network.order}
     counts[network.input] = np.asarray(input_counts)
     charges = {}
@@ -126,7 +129,13 @@ def quantised_network(network, input_counts):
         neuron = network.populations[name].neuron
         if neuron.kind == "input":
             continue
+        if neuron.kind == "max_gate":
+            for projection in network.incoming(name):
+                for source, target, _ in zip(*network.edges(projection), strict=True):
+                    counts[name][target] = max(counts[name][target], counts[projection.source][source])
+            continue
         total = charges_received(network, counts)[name] + network.bias(name)
+        total += np.asarray((analog or {}).get(name, 0), dtype=np.int64)
         if neuron.kind == "signed":
             total += neuron.threshold // 2
             counts[name] = np.array(
