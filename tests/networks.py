@@ -176,6 +176,15 @@ def with_rates(network, seed, step=0):
     return Network(populations, projections)
 
 
+def without_currents(network):
+    """The same network with a readout that takes its bias as a charge: all comes to rest."""
+    populations = [
+        replace(p, neuron=replace(p.neuron, period=0)) if isinstance(p.neuron, Readout) else p
+        for p in network
+    ]
+    return Network(populations, network.projections.values(), network.metadata)
+
+
 def with_gates(network, seed, filter="exact", settle_time=0, **parameters):
     """A random network with a population of max gates, overlapping windows, before a layer or two."""
     rng = np.random.default_rng([seed, 2])
