@@ -185,6 +185,26 @@ def without_currents(network):
     return Network(populations, network.projections.values(), network.metadata)
 
 
+def with_cycles(network, seed, delay=1):
+    """The same network with projections of a layer to itself and back; all delays whole multiples."""
+    rng = np.random.default_rng([seed, 5])
+    hidden = [p for p in network if not isinstance(p.neuron, (Input, Readout))]
+    projections = [
+        replace(p, delay=int(rng.integers(1, 4)) * delay) for _, p in sorted(network.projections.items())
+    ]
+    for i, source in enumerate(hidden):
+        back = [p for p in hidden[: i + 1] if p.shape[:2] == (1, 1)]
+        if back:
+            target = back[int(rng.integers(0, len(back)))]
+            weight = rng.integers(-30, 20, (source.size, target.shape[2]))
+            synapses, name = Dense(weight), f"back {source.name}"
+            projections.append(Projection(name, source.name, target.name, synapses, None, delay))
+        elif rng.random() < 0.7:
+            synapses, name = Identity(rng.integers(-40, 30, 1)), f"self {source.name}"
+            projections.append(Projection(name, source.name, source.name, synapses, None, 2 * delay))
+    return Network(network.populations.values(), projections)
+
+
 def with_gates(network, seed, filter="exact", settle_time=0, **parameters):
     """A random network with a population of max gates, overlapping windows, before a layer or two."""
     rng = np.random.default_rng([seed, 2])

@@ -44,8 +44,9 @@ class EventSample(Sample):
             upcoming = self.pending[0][0].time if self.pending else None
             if upcoming != self.now:
                 self._end_of_tick()
-                if upcoming is None and self.stop_at is None:
-                    self.now = max(self.now, self.end)  # the end of the input, last in its tick
+                if upcoming is None and self.stop_at is None and self.now < self.end:
+                    self._before_tick(self.end)
+                    self.now = self.end  # the end of the input, last in its tick
                 if upcoming is None and self._settle():
                     continue
                 if upcoming is None or (self.stop_at is not None and upcoming > self.stop_at):

@@ -195,16 +195,17 @@ class Sample:
     def _fill_history(self, before: int) -> None:
         """Note the rows whose tick is over before a tick."""
         period = self.options.history_period
-        while period and (len(self.history) + 1) * period < before:
-            time = (len(self.history) + 1) * period
-            if len(self.history) >= HISTORY_ROWS:
-                raise InvalidRequest(
-                    f"a history every {period} ticks has more than {HISTORY_ROWS} rows by tick {time}; take "
-                    "a longer history_period"
-                )
+        if not period:
+            return
+        if (before - 1) // period > HISTORY_ROWS:
+            raise InvalidRequest(
+                f"a history every {period} ticks has more than {HISTORY_ROWS} rows by tick {before}; take a "
+                "longer history_period"
+            )
+        for row in range(len(self.history) + 1, (before - 1) // period + 1):
             counters = self.counters.copy()
-            self._set_current_updates(counters, time)
-            self.history.append((counters, self._readout(time)))
+            self._set_current_updates(counters, row * period)
+            self.history.append((counters, self._readout(row * period)))
 
     # -- results ---------------------------------------------------------------------------------------------
 
