@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from naive import quantised_network
 from naive_events import TickByTick
 from networks import random_network, random_stimulus, with_gates, without_currents
+from test_twin import architecture
 
 import eventsnn
 from eventsnn.engine import RunOptions, Stimulus, make_engine
 from eventsnn.errors import EventLimitReached, InvalidNetwork
+from eventsnn.hardware import map_network
 from eventsnn.network import (
     Axis,
     Dense,
@@ -68,6 +70,36 @@ def test_quiescent_gates_are_the_quantised_networks_maxima(seed, delays, lazy, s
                 np.testing.assert_array_equal(result.counts[name], counts[name])
             elif name != network.input:
                 np.testing.assert_array_equal(result.charge[name], charges[name])
+
+
+@given(SEEDS, st.sampled_from(["signed", "rate"]), st.sampled_from(("exact", *FILTERS)), ENGINE)
+@settings(max_examples=30, deadline=None, derandomize=True)
+def test_gates_on_an_accelerator(seed, kind, filter, engine):
+    """Law 10: without times the ideal run's spikes; with times, exact gates end at the maximum (law 9)."""
+    network = without_currents(random_network(seed, kind))
+    network = with_gates(network, seed, filter, **parameters_of(filter))
+    stimulus = random_stimulus(seed, network)
+    options = replace(OPTIONS, max_events=3000)
+    try:
+        ideal = run(network, stimulus, engine, options)
+        free, slow = (on_chip(network, stimulus, engine, options, scale) for scale in (0, 100))
+    except EventLimitReached:
+        return
+    for name in ("time", "rank", "neuron", "payload"):
+        np.testing.assert_array_equal(getattr(free.spikes, name), getattr(ideal.spikes, name))
+    if kind == "signed":
+        for name in network.order:
+            np.testing.assert_array_equal(slow.counts[name], ideal.counts[name])
+
+
+def on_chip(network, stimulus, engine, options, scale):
+    """On cores that hold half a population, with these ticks an action."""
+    times = dict.fromkeys(
+        ("input", "serialise", "hop_x", "hop_y", "decode", "synapse", "update", "fire"), scale
+    )
+    neurons = max(max(p.shape[1], p.size // 2) for p in network)
+    chip = architecture((8, 8), neurons, 2**20, 4, times, {}, {})
+    return make_engine(engine, network, map_network(network, chip), options).run(stimulus)
 
 
 @given(SEEDS, st.sampled_from(["signed", "rate", "mixed"]), st.sampled_from(("exact", *FILTERS)), ENGINE)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from eventsnn.engine.contract import (
     Engine,
+    History,
     RunOptions,
     SampleRun,
     SpikeList,
@@ -46,6 +47,7 @@ def make_engine(
 __all__ = [
     "ENGINES",
     "Engine",
+    "History",
     "RunOptions",
     "SampleRun",
     "SpikeList",
