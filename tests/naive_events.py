@@ -18,10 +18,12 @@ def half_away(numerator, denominator):
 class TickByTick:
     """One sample; ``spikes`` are (time, rank, neuron, payload) in the order of law 2.
 
-    State stands as at tick ``stop``; ``after`` more ticks are visited for the spikes alone.
+    State stands as at tick ``stop``; ``after`` more ticks are visited for the spikes alone. ``tie`` gives a
+    neuron's place among those of its population at a tick from (time, rank, neuron).
     """
 
-    def __init__(self, network, stimulus, stop, after=0):
+    def __init__(self, network, stimulus, stop, after=0, tie=None):
+        self.tie = tie or (lambda time, rank, neuron: neuron)
         self.network, self.stimulus, self.end = network, stimulus, stimulus.end
         self.order = list(network.order)
         self.populations = [network.populations[name] for name in self.order]
@@ -101,9 +103,9 @@ class TickByTick:
                     self.test_rate(rank, j)
         elif self.due[rank] == self.now:
             self.test_touched(rank)
-        for _, _, _, target, edges, j, payload in sorted(
-            self.arrivals.pop((self.now, rank), []), key=lambda arrival: arrival[:3]
-        ):
+        arrivals = self.arrivals.pop((self.now, rank), [])
+        arrivals.sort(key=lambda arrival: (self.tie(self.now, rank, arrival[0]), *arrival[:3]))
+        for _, _, _, target, edges, j, payload in arrivals:
             self.deliver(target, edges, j, payload)
 
     def emit(self, rank, j, payload):

@@ -4,15 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from naive import charges_received
 from naive_events import TickByTick
 from networks import random_network, random_stimulus, with_analog, with_payloads, with_rates
+from test_twin import assert_same_run, random_mapping
 
 import eventsnn
 from eventsnn.decide import parse_rule
 from eventsnn.engine import RunOptions, Stimulus, make_engine
+from eventsnn.engine.twin import TwinEngine
 from eventsnn.errors import EventLimitReached, InvalidNetwork
 from eventsnn.network import (
     Axis,
@@ -151,6 +153,23 @@ def test_an_exit_run_is_a_prefix(seed, kind, threshold, engine):
     checks = len(stopped.trace.time)
     for name in ("time", "readout", "synaptic_operations", "spikes"):
         np.testing.assert_array_equal(getattr(stopped.trace, name), getattr(full.trace, name)[:checks])
+
+
+@given(SEEDS, st.booleans(), ENGINE)
+@settings(max_examples=30, deadline=None, derandomize=True)
+def test_the_twin_agrees_on_an_accelerator(seed, payloads, engine):
+    """Leaks, refractory times, own biases and payloads behind queues: SimPy processes give the same run."""
+    network = with_rates(random_network(seed, "rate", seed % 2 == 0), seed)
+    mapping = random_mapping(seed + 1, network)
+    assume(mapping is not None)
+    stimulus = random_stimulus(seed, network, events=30)
+    stimulus = with_payloads(stimulus, seed) if payloads else stimulus
+    options = replace(OPTIONS, max_events=1500, record_service=True)
+    try:
+        one = make_engine(engine, network, mapping, options).run(stimulus)
+    except EventLimitReached:
+        return
+    assert_same_run(one, TwinEngine(network, mapping, options).run(stimulus))
 
 
 def single(neuron, weight=1, bias=None):

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import quantised_network
+from naive_events import TickByTick
 from naive_steps import time_stepped
 from networks import random_network, random_stimulus, with_cycles, with_gates, with_rates, without_currents
 
@@ -230,3 +231,26 @@ def test_seeded_runs_repeat_and_depend_on_their_seed(seed, engine):
     runs = [run(network, stimulus, engine, replace(OPTIONS, ties="seeded", seed=s)) for s in (1, 1, 2, 3, 4)]
     assert runs[0].digest == runs[1].digest
     np.testing.assert_array_equal(runs[0].counters[0], runs[2].counters[0])
+
+
+@given(SEEDS, ENGINE)
+@settings(max_examples=25, deadline=None, derandomize=True)
+def test_seeded_ties_equal_every_tick_visited(seed, engine):
+    """Law 2 to the letter: deliveries of one population and tick in the order of the hash."""
+    network = random_network(seed, "rate", seed % 2 == 0)
+    populations = [
+        replace(p, neuron=replace(p.neuron, period=p.neuron.period // 40 + 1))
+        if isinstance(p.neuron, Rate)
+        else p
+        for p in without_currents(network)
+    ]
+    projections = [replace(p, delay=p.delay // 40) for p in network.projections.values()]
+    network = Network(populations, projections)
+    stimulus = random_stimulus(seed, network, span=100)
+    result = run(network, stimulus, engine, replace(OPTIONS, ties="seeded", seed=seed))
+    key = sample_key(seed, 0)
+    oracle = TickByTick(
+        network, stimulus, result.decision_time, tie=lambda *words: draw(key, PURPOSE_TIES, *words) >> 22
+    )
+    columns = [getattr(result.spikes, name).tolist() for name in ("time", "rank", "neuron", "payload")]
+    assert list(zip(*columns, strict=True)) == oracle.spikes

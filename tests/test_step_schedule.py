@@ -33,7 +33,7 @@ ENGINE_NAMES = ("reference",)
 ENGINE = st.sampled_from(ENGINE_NAMES)
 SEEDS = st.integers(0, 2**32 - 1)
 KINDS = st.sampled_from(["signed", "rate", "mixed"])
-EXAMPLES = settings(max_examples=80, deadline=None, derandomize=True)
+EXAMPLES = settings(max_examples=60, deadline=None, derandomize=True)
 
 
 def run(network, stimulus, engine="reference", step=0, **options):
