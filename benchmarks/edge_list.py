@@ -3,10 +3,10 @@
     EVENTSNN_DATA=... python benchmarks/edge_list.py [--json] [--quick]
 
 NEST has no reset by subtraction, so this is another network than elsewhere here, the same for both: hard
-reset, a delay of one step from layer to layer, biases from the first step on. On the step schedule every
-neuron must spike in the same steps and the readout's charge agree to a thousandth of a threshold (NEST's is a
-float) before a time is quoted. Of NEST only ``Simulate`` is timed. Looking up every synapse of every spike in
-memory bounds it; sharing one kernel between all positions is what saves that here.
+reset. On the step schedule every neuron must spike in the same steps (in NEST a step later for each layer,
+since every connection there takes one) and the readout's charge agree to a thousandth of a threshold (NEST's
+is a float) before a time is quoted. Of NEST only ``Simulate`` is timed. Looking up every synapse of every
+spike in memory bounds it; sharing one kernel between all positions is what saves that here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from networks import THRESHOLD, UNIT, NoData, Workload, bernoulli, changed, spik
 from numpy.typing import NDArray
 from rivals import NotEqual, attempt, engine_job
 
-from eventsnn.engine import RunOptions, SampleRun, Stimulus, make_engine
+from eventsnn.engine import RunOptions, SampleRun, make_engine
 from eventsnn.network import Network
 from eventsnn.results.counters import COLUMN
 
@@ -34,7 +34,6 @@ STEPS = 32
 
 def run_nest(network: Network, spikes: NDArray[np.bool_], compared: int, repeats: int) -> dict[str, Any]:
     """Let NEST run the network's edges; see ``rival_nest.py``."""
-    steps = spikes.shape[1] + len(network.order)
     arrays: dict[str, NDArray] = {"spikes": spikes.reshape(*spikes.shape[:2], -1)}
     projections = sorted(network.projections)
     for place, name in enumerate(projections):
@@ -49,7 +48,7 @@ def run_nest(network: Network, spikes: NDArray[np.bool_], compared: int, repeats
             (network.projections[n].source, network.projections[n].target) for n in projections
         ],
         "input": network.input, "output": network.output, "threshold": THRESHOLD,
-        "steps": steps, "compared": compared, "timed": len(spikes), "repeats": repeats,
+        "compared": compared, "timed": len(spikes), "repeats": repeats,
     }  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         source_file, target_file = Path(folder) / "job.npz", Path(folder) / "result.npz"
@@ -75,8 +74,8 @@ def check_equal(network: Network, run: SampleRun, result: dict[str, NDArray], sa
         time, neuron = result[f"spikes{sample}/{name}"]
         theirs = set(zip(np.rint(time).astype(int).tolist(), neuron.astype(int).tolist(), strict=True))
         mine = run.spikes.rank == rank
-        # NEST stamps what happens in step k, counted from 0, with the step's end.
-        step = run.spikes.time[mine] // UNIT + 1
+        # Here as there a step's spikes carry the time at which it ends.
+        step = run.spikes.time[mine] // UNIT + rank
         ours = set(zip(step.tolist(), run.spikes.neuron[mine].tolist(), strict=True))
         if ours != theirs:
             raise NotEqual(
@@ -91,26 +90,21 @@ def check_equal(network: Network, run: SampleRun, result: dict[str, NDArray], sa
 
 def measure(report: Report, workload: Workload, samples: int, repeats: int) -> list[list[Any]]:
     """Our engine and NEST on the same spikes."""
-    stepped = changed(workload.rate, delay=UNIT, reset="hard", multispike=False)
-    direct = changed(workload.rate, reset="hard", multispike=False)
-    spikes = bernoulli(workload.pixels(0, samples), STEPS)
+    network = changed(workload.rate, reset="hard", multispike=False)
+    spikes = bernoulli(workload.pixels(samples), STEPS)
     compared = min(2, samples)
-    result = run_nest(stepped, spikes, compared, repeats)
-    # The last input spike takes a step a layer to the readout.
-    stimuli = [
-        Stimulus(s.time, s.neuron, duration=(STEPS + len(stepped.order)) * UNIT)
-        for s in map(spike_stimulus, spikes)
-    ]
+    result = run_nest(network, spikes, compared, repeats)
+    stimuli = [spike_stimulus(sample) for sample in spikes]
     options = RunOptions(schedule="step")
-    recorder = make_engine("compiled", stepped, None, RunOptions(schedule="step", record_spikes=True))
+    recorder = make_engine("compiled", network, None, RunOptions(schedule="step", record_spikes=True))
     agreed = operations = 0
     for sample in range(compared):
         run = recorder.run(stimuli[sample], sample)
         operations += int(run.counters[:, COLUMN["synaptic_operations"]].sum())
-        agreed += check_equal(stepped, run, result, sample)
+        agreed += check_equal(network, run, result, sample)
     jobs = {
-        "eventsnn, step": engine_job(stepped, stimuli, options),
-        "eventsnn, event": engine_job(direct, stimuli),
+        "eventsnn, step": engine_job(network, stimuli, options),
+        "eventsnn, event": engine_job(network, stimuli),
     }
     times = alternate(jobs, repeats)
     cpu, wall = result["seconds"].sum(axis=2)
@@ -121,7 +115,7 @@ def measure(report: Report, workload: Workload, samples: int, repeats: int) -> l
         "D4",
         Figure(NAME, theirs / ours, BAR),
         **{
-            "samples": samples, "steps": STEPS, "equal_spikes": agreed, "synapses": stepped.synapses(),
+            "samples": samples, "steps": STEPS, "equal_spikes": agreed, "synapses": network.synapses(),
             "synaptic_operations": operations / compared,
             "ratio_event_schedule": theirs / times["eventsnn, event"].median,
             "ms_a_sample": {k: value.median / samples * 1e3 for k, value in times.items()},

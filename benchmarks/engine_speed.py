@@ -31,7 +31,7 @@ OPERATIONS = COLUMN["synaptic_operations"]
 def measure_rate(report: Report, workload: Workload, samples: int, steps: int, repeats: int) -> list[Any]:
     """The event engine and the bare stream over the same samples; returns a row of the table."""
     network = workload.rate
-    spikes = bernoulli(workload.pixels(0, samples), steps)
+    spikes = bernoulli(workload.pixels(samples), steps)
     stimuli = [spike_stimulus(sample) for sample in spikes]
     recorder = make_engine("compiled", network, None, RunOptions(record_spikes=True))
     walks = [walk_of(network, s, recorder.run(s, i)) for i, s in enumerate(stimuli)]
@@ -90,7 +90,7 @@ def measure_signed(report: Report, workload: Workload, samples: int, repeats: in
     """Operations of the signed network against the trained one's multiply-accumulates."""
     network, name = workload.signed, workload.name
     engine = make_engine("compiled", network)
-    stimuli = [one_shot(pixels) for pixels in workload.pixels(0, samples)]
+    stimuli = [one_shot(pixels) for pixels in workload.pixels(samples)]
     found = [deviating(network, engine, stimulus) for stimulus in stimuli]
     operations, wrong = sum(f[0] for f in found) / samples, sum(f[1] for f in found)
     macs = workload.macs()

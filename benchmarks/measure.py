@@ -23,17 +23,22 @@ ONE_THREAD = dict.fromkeys(
 )
 
 
-def pin_one_thread() -> None:
-    """Run this process, started again if need be, with one thread on the CPU that is idlest now.
+def one_thread(pinned: bool = False) -> None:
+    """Run this process, started again if need be, with one thread.
 
     Libraries read the number of threads as they load, so the environment must be there first.
     """
+    if pinned and hasattr(os, "sched_setaffinity") and len(os.sched_getaffinity(0)) > 1:
+        os.sched_setaffinity(0, {_idlest_cpu()})
     if all(os.environ.get(name) == value for name, value in ONE_THREAD.items()):
         return
     os.environ.update(ONE_THREAD)
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {_idlest_cpu()})
     os.execv(sys.executable, [sys.executable, *sys.argv])
+
+
+def pin_one_thread() -> None:
+    """The same, and only on the CPU that is idlest now."""
+    one_thread(pinned=True)
 
 
 def _idlest_cpu() -> int:

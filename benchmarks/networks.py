@@ -115,12 +115,15 @@ class Workload:
         self.recipe = RECIPES[name]
         train_x, train_y, test_x, test_y = _digits()
         keep, held = slice(self.recipe.train), slice(self.recipe.test)
-        self.train_labels, self.labels = train_y[keep].astype(np.int64), test_y[held].astype(np.int64)
-        if name == "A":
-            self.train_images = train_x[keep, None].astype(np.float32) / 255
-            self.images = test_x[held, None].astype(np.float32) / 255
-        else:
-            self.train_images, self.images = coloured(train_x[keep], 1), coloured(test_x[held], 2)
+        spare = slice(self.recipe.train, self.recipe.train + self.recipe.test)
+
+        def images(digits: NDArray[np.uint8], seed: int) -> NDArray[np.float32]:
+            return coloured(digits, seed) if name == "B" else digits[:, None].astype(np.float32) / 255
+
+        self.train_images, self.train_labels = images(train_x[keep], 1), train_y[keep].astype(np.int64)
+        self.images, self.labels = images(test_x[held], 2), test_y[held].astype(np.int64)
+        # Neither trained on nor tested: what an exit rule is chosen on.
+        self.spare_images, self.spare_labels = images(train_x[spare], 3), train_y[spare].astype(np.int64)
 
     @cached_property
     def model(self) -> Any:
@@ -176,9 +179,10 @@ class Workload:
             total += network.synapses(projection) // pool**2
         return total
 
-    def pixels(self, start: int, count: int) -> NDArray[np.float32]:
-        """Held-out images ``start`` to ``start + count``, (count, y, x, channel), 0 to 1."""
-        return np.ascontiguousarray(self.images[start : start + count].transpose(0, 2, 3, 1))
+    def pixels(self, count: int, spare: bool = False) -> NDArray[np.float32]:
+        """The first held-out (or spare) images, (count, y, x, channel), 0 to 1."""
+        images = self.spare_images if spare else self.images
+        return np.ascontiguousarray(images[:count].transpose(0, 2, 3, 1))
 
 
 def _train(workload: Workload) -> Any:
