@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from eventsnn.network import Network
 
 ENGINES = ("compiled", "reference")
+# Floating point, in steps, to compare with tensor frameworks: outside the laws.
+COMPARISON_ENGINES = ("float32", "float64")
 
 
 def make_engine(
@@ -41,10 +43,16 @@ def make_engine(
         from eventsnn.engine.reference import ReferenceEngine
 
         return ReferenceEngine(network, mapping, options)
-    raise InvalidRequest(f"engine {name!r} is not known; allowed are {', '.join(ENGINES)}")
+    if name in COMPARISON_ENGINES:
+        from eventsnn.engine.floating import FloatEngine
+
+        return FloatEngine(network, mapping, options, name)
+    allowed = ", ".join((*ENGINES, *COMPARISON_ENGINES))
+    raise InvalidRequest(f"engine {name!r} is not known; allowed are {allowed}")
 
 
 __all__ = [
+    "COMPARISON_ENGINES",
     "ENGINES",
     "Engine",
     "History",
