@@ -110,6 +110,9 @@ class CompiledEngine(Engine):
         scalar[k.STEPS_END] = end if self.step else 0
         scalar[k.RUN_UNTIL] = end if stimulus.duration is not None else 0
         scalar[k.HISTORY_NEXT] = options.history_period
+        scalar[k.WINDOW_NEXT] = rank[:, k.WINDOW_END].min()
+        scalar[k.TEST_NEXT] = k.NEVER
+        scalar[k.LOW_RANK], scalar[k.HIGH_RANK] = ranks, -1
         charge = self._initial.copy()
         counters = np.zeros((ranks, len(COUNTERS)), dtype=np.int64)
         for r, name in enumerate(self.network.order):
@@ -177,13 +180,14 @@ class CompiledEngine(Engine):
         rank[:, k.BIASED] = flow.biased
         rank[:, k.WINDOW_END] = k.NEVER
         rank[:, k.ACTIVE] = 1
+        rank[self._output, k.COUNTED_AT_ONCE] = 1
         for r in range(len(rows)):
             if rows[r, k.KIND] == k.KIND_RATE and flow.length[r]:
                 table = flow.quanta[flow.start[r] : flow.start[r] + flow.length[r]].astype(np.int64)
                 largest = int(np.abs(table).max())
                 period = int(rows[r, k.PERIOD])
                 rank[r, k.WINDOW_LIMIT] = max(1, WINDOW_QUANTA * period // largest)
-                rank[r, k.WINDOW_LENGTH] = min(period, rank[r, k.WINDOW_LIMIT])
+                rank[r, k.WINDOW_LENGTH] = min(max(1, period // 16), rank[r, k.WINDOW_LIMIT])
                 if self.step:
                     rank[r, k.WINDOW_CHARGE] = largest
                 else:

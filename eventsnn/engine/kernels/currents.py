@@ -9,7 +9,7 @@ Windows are a matter of speed only: no length changes a spike.
 
 import numpy as np
 
-from eventsnn.compilation import inner
+from eventsnn.compilation import inlined, inner
 from eventsnn.engine.columns import (
     BAD_NEURON,
     BAD_RANK,
@@ -32,13 +32,22 @@ from eventsnn.engine.columns import (
     WINDOW_END,
     WINDOW_LENGTH,
     WINDOW_LIMIT,
+    WINDOW_NEXT,
     WINDOW_START,
 )
 from eventsnn.engine.kernels.heap import push_crossing
 from eventsnn.engine.kernels.rows import add_unit_row_signs, gather_flagged, largest_magnitude
 
 # A false flag costs about as much as so many neurons of a window's pass (measured, see benchmarks).
-FALSE_FLAG_NEURONS = 300
+FALSE_FLAG_NEURONS = 1000
+
+
+@inlined
+def close_early(row, live, scalar, now):
+    """End a window that costs more by false flags than a new one would; see ``_choose_length``."""
+    if live[FALSE_FLAGS] * FALSE_FLAG_NEURONS > row[SIZE] and live[WINDOW_LENGTH] > 1:
+        live[WINDOW_END] = min(live[WINDOW_END], now + 1)
+        scalar[WINDOW_NEXT] = min(scalar[WINDOW_NEXT], live[WINDOW_END])
 
 
 @inner

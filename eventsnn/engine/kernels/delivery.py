@@ -119,7 +119,8 @@ def _clamp(row, live, charge, quanta, base, shift, lost, a, length, now, end):
 @inner
 def deliver_rate(
     words, start, stop, to, row, live, cells, edges, weights, fan_out, charge, emitted, quanta, base, shift,
-    ready, lost, candidate, crossings, lists, flagged, counters, scalar, max_events, now, end,
+    ready, lost, candidate, crossings, lists, flagged, counters, scalar, counts_effective, max_events,
+    now, end,
 ):  # fmt: skip
     """Deliver spikes to rate neurons of the event schedule, with a test after each."""
     rank, largest = to[TARGET], row[LARGEST_WEIGHT]
@@ -162,7 +163,8 @@ def deliver_rate(
             continue
         delivered += 1
         operations += reached
-        effective += fan_out[EFFECTIVE_FAN_OUT, to[FAN_OUT] + neuron]
+        if counts_effective:
+            effective += fan_out[EFFECTIVE_FAN_OUT, to[FAN_OUT] + neuron]
         if payload != 1 and payload != -1:
             graded += reached
         if count > 0:
@@ -181,8 +183,9 @@ def deliver_rate(
 
 @inner
 def deliver_charge(
-    words, start, stop, to, row, live, cells, edges, weights, fan_out, charge, touched, counters, scalar
-):
+    words, start, stop, to, row, live, cells, edges, weights, fan_out, charge, touched, counters, scalar,
+    counts_effective,
+):  # fmt: skip
     """Deliver spikes to neurons that are tested later, or never: only charge and marks."""
     rank, largest, group = to[TARGET], row[LARGEST_WEIGHT], row[GROUP]
     operations = effective = graded = np.int64(0)
@@ -234,7 +237,8 @@ def deliver_charge(
             continue
         delivered += 1
         operations += reached
-        effective += fan_out[EFFECTIVE_FAN_OUT, to[FAN_OUT] + neuron]
+        if counts_effective:
+            effective += fan_out[EFFECTIVE_FAN_OUT, to[FAN_OUT] + neuron]
         if payload != 1 and payload != -1:
             graded += reached
     live[TOUCHED_START], live[TOUCHED_STOP] = low, high

@@ -9,6 +9,7 @@ from eventsnn.engine.columns import (
     BIAS_START,
     CLAMP,
     CLAMPED,
+    COUNTED_AT_ONCE,
     EVENT_LIMIT,
     FALSE_FLAGS,
     GRADED,
@@ -42,7 +43,7 @@ from eventsnn.engine.columns import (
     TOUCHED_STOP,
     WINDOW_CHARGE,
 )
-from eventsnn.engine.kernels.currents import consider_crossing, floor_charge, sweep
+from eventsnn.engine.kernels.currents import close_early, consider_crossing, floor_charge, sweep
 from eventsnn.engine.kernels.rows import add_row, clamp_row, gather_flagged
 
 BLOCK_LANES = 64
@@ -114,7 +115,8 @@ def fire_rate(
                         return fired
                 value -= spikes * threshold
             charge[j] = np.int32(value - rest - sofar)
-            emitted[j] += np.int32(spikes)
+            if live[COUNTED_AT_ONCE]:
+                emitted[j] += np.int32(spikes)
             append_spikes(lists, live, scalar, j - offset, 1, spikes)
             fired += 1
             if refractory > 0:
@@ -127,6 +129,8 @@ def fire_rate(
                 value - sofar, current, before, free, row, live, j, rank, candidate, crossings, scalar, now,
                 end,
             )  # fmt: skip
+    if length > 0:
+        close_early(row, live, scalar, now)
     return fired
 
 
@@ -135,8 +139,8 @@ def _scan_block(charge, count, a, b, lower, upper, levels):
     """Whether any neuron of a block is asked to emit."""
     flag = np.int32(0)
     for j in range(np.uint64(a), np.uint64(b)):
-        flag |= np.int32((charge[j] >= upper) & (count[j] < levels))
-        flag |= np.int32((charge[j] < lower) & (count[j] > 0))
+        flag = np.int32(flag | np.int32((charge[j] >= upper) & (count[j] < levels)))
+        flag = np.int32(flag | np.int32((charge[j] < lower) & (count[j] > 0)))
     return flag != 0
 
 

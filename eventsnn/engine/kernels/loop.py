@@ -12,6 +12,7 @@ from eventsnn.compilation import inlined, kernel, source_stamp
 from eventsnn.engine.columns import (
     ACTIVE,
     CHECKS,
+    COUNTED,
     CROSSINGS,
     DELIVERIES,
     DESTINATION_START,
@@ -20,8 +21,10 @@ from eventsnn.engine.columns import (
     DONE,
     DRAIN_LOG,
     EVENT_LIMIT,
+    FILLED,
     GROUP,
     GROW_TRACE,
+    HIGH_RANK,
     INPUT_END,
     INPUT_NEXT,
     INTERLEAVED,
@@ -32,9 +35,8 @@ from eventsnn.engine.columns import (
     KIND_SIGNED,
     LAST_TICK,
     LIST_DONE,
-    LIST_START,
     LIST_STOP,
-    LOGGED,
+    LOW_RANK,
     NEVER,
     NEXT_STEP,
     OFFSET,
@@ -57,16 +59,19 @@ from eventsnn.engine.columns import (
     TARGET_KIND,
     TEST_AT_START,
     TEST_DUE,
+    TEST_NEXT,
     TOUCH_OFFSET,
     TOUCHED_START,
     TOUCHED_STOP,
     WINDOW_END,
+    WINDOW_NEXT,
 )
 from eventsnn.engine.kernels.checks import check, fill_totals, finish, record_history
 from eventsnn.engine.kernels.currents import open_window
 from eventsnn.engine.kernels.delivery import deliver_charge, deliver_rate
 from eventsnn.engine.kernels.firing import append_spikes, fire_rate, payload_of, step_rate, test_signed
 from eventsnn.engine.kernels.heap import pop_crossing, pop_pending, push_pending
+from eventsnn.engine.kernels.log import count_log, write_log
 from eventsnn.engine.kernels.messages import accept, occupy_cores, send
 from eventsnn.engine.kernels.sorting import ascending, sort_by_neuron
 from eventsnn.engine.order import DESTINATION_BITS, NEURON_BITS
@@ -77,9 +82,6 @@ SPIKES_POSITIVE = COLUMN["spikes_positive"]
 SPIKES_NEGATIVE = COLUMN["spikes_negative"]
 NEURON_UPDATES = COLUMN["neuron_updates"]
 MESSAGES_RECEIVED = COLUMN["messages_received"]
-
-# Words a group of spikes takes in the log before its spikes: time, two of the population's key, count.
-HEADER = 4
 
 
 @inlined
@@ -116,10 +118,11 @@ def _cross(plan, st, settings, rank, now, end):
 
 
 @inlined
-def _count_spikes(row, live, lists, counters, scalar, is_output):
+def _count_spikes(rank, row, live, lists, counters, scalar, output_rank):
     """Book the spikes this rank has emitted since it was last looked at."""
     first, stop = live[LIST_DONE], live[LIST_STOP]
-    if is_output:
+    scalar[LOW_RANK], scalar[HIGH_RANK] = min(scalar[LOW_RANK], rank), max(scalar[HIGH_RANK], rank)
+    if rank == output_rank:
         scalar[OUTPUT_CHANGED] = 1
     if row[KIND] == KIND_INPUT:
         counters[INPUT_EVENTS] += stop - first
@@ -132,7 +135,7 @@ def _count_spikes(row, live, lists, counters, scalar, is_output):
 
 
 @inlined
-def _deliver(plan, st, settings, words, start, stop, d, now, end):
+def _deliver(plan, st, settings, words, start, stop, d, from_log, now, end):
     """Land spikes of one source at one destination."""
     to = plan.destination[d]
     rank = to[TARGET]
@@ -141,17 +144,18 @@ def _deliver(plan, st, settings, words, start, stop, d, now, end):
         delivered = deliver_rate(
             words, start, stop, to, row, live, plan.cells, plan.edges, plan.weights, plan.fan_out, st.charge,
             st.emitted, st.quanta, st.base, st.shift, st.ready, st.lost, st.candidate, st.crossings, st.lists,
-            st.flagged, counters, st.scalar, settings.max_events, now, end,
+            st.flagged, counters, st.scalar, not from_log, settings.max_events, now, end,
         )  # fmt: skip
     else:
         delivered = deliver_charge(
             words, start, stop, to, row, live, plan.cells, plan.edges, plan.weights, plan.fan_out, st.charge,
-            st.touched, counters, st.scalar,
+            st.touched, counters, st.scalar, not from_log,
         )  # fmt: skip
         if delivered > 0:
             live[ACTIVE] = 1
             if to[TARGET_KIND] == KIND_SIGNED and live[TEST_DUE] == NEVER:
                 live[TEST_DUE] = now + row[SETTLE]
+                st.scalar[TEST_NEXT] = min(st.scalar[TEST_NEXT], live[TEST_DUE])
     if to[TARGET_KIND] == KIND_READOUT and delivered > 0:
         st.scalar[OUTPUT_CHANGED] = 1
     st.scalar[DELIVERIES] += delivered
@@ -194,7 +198,7 @@ def _hand_on(plan, st, settings, rank, now, end):
     row, live = plan.population[rank], st.rank[rank]
     first, stop = live[LIST_DONE], live[LIST_STOP]
     if stop > first:
-        _count_spikes(row, live, st.lists, st.counters[rank], st.scalar, rank == settings.output_rank)
+        _count_spikes(rank, row, live, st.lists, st.counters[rank], st.scalar, settings.output_rank)
         if row[DIRECT] == 0:
             for i in range(first, stop):
                 send(plan, st, settings, rank, st.lists[i], now)
@@ -222,7 +226,7 @@ def _hand_on(plan, st, settings, rank, now, end):
             d = _next_copy(plan, st, settings, rank, now)
             if d < 0:
                 return rank + 1
-        _deliver(plan, st, settings, words, i, min(i + chunk, stop), d, now, end)
+        _deliver(plan, st, settings, words, i, min(i + chunk, stop), d, row[DIRECT] != 0, now, end)
         target = plan.destination[d, TARGET]
         if target <= rank and st.rank[target, LIST_STOP] > st.rank[target, LIST_DONE]:
             return target
@@ -235,6 +239,7 @@ def _hand_on(plan, st, settings, rank, now, end):
 def _run_tick(plan, st, settings, stimulus_time, stimulus_word, now):
     """Everything that happens at one tick, by rank and class."""
     end = st.scalar[INPUT_END]
+    tests = st.scalar[TEST_NEXT] == now
     rank = np.int64(0)
     while rank < len(plan.population) and st.scalar[STATUS] == RUNNING:
         row, live = plan.population[rank], st.rank[rank]
@@ -270,6 +275,10 @@ def _run_tick(plan, st, settings, stimulus_time, stimulus_word, now):
             rank = _hand_on(plan, st, settings, rank, now, end)
         else:
             rank += 1
+    if tests or st.scalar[TEST_NEXT] <= now:
+        st.scalar[TEST_NEXT] = NEVER
+        for r in range(len(st.rank)):
+            st.scalar[TEST_NEXT] = min(st.scalar[TEST_NEXT], st.rank[r, TEST_DUE])
 
 
 @inlined
@@ -286,19 +295,16 @@ def _next_tick(st, settings, stimulus_time):
         tick = min(tick, st.pending[0, P_TIME])
     if st.scalar[CROSSINGS] > 0:
         tick = min(tick, st.crossings[0, 0])
-    for rank in range(len(st.rank)):
-        tick = min(tick, st.rank[rank, TEST_DUE])
-    return tick
+    return min(tick, st.scalar[TEST_NEXT])
 
 
 @inlined
 def _open_windows(plan, st, upcoming, end):
     """Open the windows that begin at or before the upcoming tick, earliest first; whether there were any."""
-    first = np.int64(NEVER)
-    for rank in range(len(plan.population)):
-        first = min(first, st.rank[rank, WINDOW_END])
+    first = st.scalar[WINDOW_NEXT]
     if first > min(upcoming, end) or first == NEVER:
         return False
+    following = np.int64(NEVER)
     for rank in range(len(plan.population)):
         live = st.rank[rank]
         if live[WINDOW_END] == first and st.scalar[STATUS] == RUNNING:
@@ -306,6 +312,8 @@ def _open_windows(plan, st, upcoming, end):
                 rank, plan.population[rank], live, st.charge, st.quanta, st.base, st.shift, st.delta,
                 st.ready, st.candidate, st.crossings, st.flagged, st.scalar, first, end,
             )  # fmt: skip
+        following = min(following, live[WINDOW_END])
+    st.scalar[WINDOW_NEXT] = following
     return True
 
 
@@ -321,38 +329,15 @@ def _test_all(plan, st, now, only_biased):
             st.rank[rank, TOUCHED_START] = 0
             st.rank[rank, TOUCHED_STOP] = groups
             st.rank[rank, TEST_DUE] = now
+            st.scalar[TEST_NEXT] = now
 
 
 @inlined
-def _write_log(plan, st, now):
-    """Hand the last tick's spikes to the log, by rank; whether there was room."""
-    room = len(st.log) - st.scalar[LOGGED]
-    for rank in range(len(st.rank)):
-        live = st.rank[rank]
-        count = live[LIST_STOP] - live[LIST_START]
-        room -= count + HEADER
-    if room < 0:
-        return False
-    n = st.scalar[LOGGED]
-    for rank in range(len(st.rank)):
-        live = st.rank[rank]
-        first, stop = live[LIST_START], live[LIST_STOP]
-        if stop == first:
-            continue
-        if not ascending(st.lists, first, stop):  # emitted in parts: a settle pass, or a cycle
-            sort_by_neuron(st.lists, first, stop, st.scratch)
-        st.log[n] = now
-        st.log[n + 1] = plan.keys[rank, 0]
-        st.log[n + 2] = plan.keys[rank, 1]
-        st.log[n + 3] = stop - first
-        n += HEADER
-        for i in range(first, stop):
-            st.log[n] = st.lists[i]
-            n += 1
-        live[LIST_STOP] = first
-        live[LIST_DONE] = first
-    st.scalar[LOGGED] = n
-    return True
+def _count(plan, st):
+    count_log(
+        plan.population, plan.destination, plan.keys, plan.fan_out, st.rank, st.emitted, st.counters, st.log,
+        st.scalar,
+    )  # fmt: skip
 
 
 def _make_advance(sources):
@@ -385,24 +370,29 @@ def _make_advance(sources):
                 s[SETTLED] = 1
                 _test_all(plan, st, s[LAST_TICK], False)
                 continue
-            if settings.history_period > 0:
-                record_history(plan, st, settings, now, end)
-                if s[STATUS] != RUNNING:
-                    return
             if now != s[LAST_TICK]:
                 if s[CHECKS] + 3 > len(st.trace):
                     s[STATUS] = GROW_TRACE
                     return
-                if not _write_log(plan, st, s[LAST_TICK]):
+                if not write_log(plan, st, s[LAST_TICK]):
+                    _count(plan, st)
+                    s[COUNTED] = 0
                     s[STATUS] = DRAIN_LOG
                     return
+            if settings.history_period > 0:
+                _count(plan, st)
+                record_history(plan, st, settings, now, end)
+                if s[STATUS] != RUNNING:
+                    return
             if now == NEVER or now > s[STOP_AT]:
+                _count(plan, st)
                 finish(plan, st, settings, end)
                 s[STATUS] = DONE
                 return
-            fill_totals(
-                plan.energy, plan.timing, plan.population, st.rank, st.counters, st.trace, s, now, end
-            )
+            if s[FILLED] < s[CHECKS]:
+                fill_totals(
+                    plan.energy, plan.timing, plan.population, st.rank, st.counters, st.trace, s, now, end
+                )
             s[LAST_TICK] = now
             s[OUTPUT_CHANGED] = 0
             _run_tick(plan, st, settings, stimulus_time, stimulus_word, now)

@@ -9,7 +9,7 @@ import numpy as np
 
 from eventsnn.compilation import inner
 
-BLOCK = 16
+BLOCK = 64
 
 
 @inner
@@ -40,7 +40,7 @@ def add_unit_row_signs(charge, weights, a, b, length):
     for i in range(np.uint64(length)):
         value = np.int32(charge[first + i] + weights[other + i])
         charge[first + i] = value
-        signs &= value
+        signs = np.int32(signs & value)
     return signs
 
 
@@ -52,7 +52,7 @@ def add_row_signs(charge, weights, a, b, length, payload):
     for i in range(np.uint64(length)):
         value = np.int32(charge[first + i] + factor * weights[other + i])
         charge[first + i] = value
-        signs &= value
+        signs = np.int32(signs & value)
     return signs
 
 
@@ -62,7 +62,7 @@ def clamp_row(charge, lost, cause, a, length, floor):
     first = np.uint64(a)
     below = np.int32(0)
     for i in range(np.uint64(length)):
-        below |= np.int32(charge[first + i] - floor)
+        below = np.int32(below | np.int32(charge[first + i] - floor))
     if below >= 0:
         return
     for i in range(np.uint64(length)):
@@ -73,25 +73,25 @@ def clamp_row(charge, lost, cause, a, length, floor):
 
 @inner
 def gather_flagged(charge, a, length, flagged, count):
-    """Append the indices of charges that are 0 or more, ascending; returns the new count."""
-    first, n = np.uint64(a), np.uint64(length)
-    width = np.uint64(BLOCK)
-    start = np.uint64(0)
-    while start < n:
-        stop = min(start + width, n)
-        if stop - start == width:
-            signs = np.int32(-1)
-            for i in range(width):
-                signs &= charge[first + start + i]
-            if signs < 0:
-                start = stop
-                continue
-        for i in range(start, stop):
-            if charge[first + i] >= 0:
-                flagged[count] = np.int64(first + i)
-                count += 1
-        start = stop
-    return count
+    """Append the indices of charges that are 0 or more, ascending; returns the new count.
+
+    Block by block: most of a row that is flagged is not. The length of a block is a variable, so that
+    its test stays a loop and is vectorised.
+    """
+    first, last = np.uint64(a), np.uint64(a + length)
+    out = np.uint64(count)
+    while first < last:
+        n = min(np.uint64(BLOCK), last - first)
+        signs = np.int32(-1)
+        for i in range(n):
+            signs = np.int32(signs & charge[first + i])
+        if signs >= 0:
+            for i in range(first, first + n):
+                if charge[i] >= 0:
+                    flagged[out] = np.int64(i)
+                    out += np.uint64(1)
+        first += n
+    return np.int64(out)
 
 
 @inner
