@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench bench-peers clean
 
 demo: .venv/.demo
 	$(BIN)/eventsnn demo
@@ -18,6 +18,18 @@ lint: .venv/.test
 	$(BIN)/ruff format .
 	$(BIN)/mypy
 
+# Needs EVENTSNN_DATA; rivals that are not installed are skipped with a reason. BENCH="--quick rivals" narrows it.
+bench: .venv/.test
+	$(BIN)/python benchmarks/run_all.py $(BENCH)
+
+# The rivals have an environment of their own: some of them hold others' versions back.
+bench-peers: .venv-peers/.installed
+
+.venv-peers/.installed: benchmarks/rivals.txt constraints.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --requirement benchmarks/rivals.txt --constraint constraints.txt
+	touch $@
+
 # A stamp per extra: installed again only when what is installed changes.
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -32,4 +44,4 @@ lint: .venv/.test
 	touch $@
 
 clean:
-	rm -rf .venv results.h5 results-full.h5 report.html timeline.json
+	rm -rf .venv .venv-peers benchmarks/cache results.h5 results-full.h5 report.html timeline.json

@@ -18,7 +18,6 @@ from bare_stream import stream, walk_of
 from measure import Figure, Report, alternate, arguments, machine, pin_one_thread, si
 from networks import NoData, Workload, bernoulli, one_shot, spike_stimulus
 
-from eventsnn.convert import quantised_activations
 from eventsnn.engine import RunOptions, Stimulus, make_engine
 from eventsnn.network import Network, Readout
 from eventsnn.results.counters import COLUMN
@@ -76,6 +75,8 @@ def measure_rate(report: Report, workload: Workload, samples: int, steps: int, r
 
 def deviating(network: Network, engine: Any, stimulus: Stimulus) -> tuple[int, int]:
     """Operations of a run, and how many neurons end with another count than the quantised network's."""
+    from eventsnn.convert import quantised_activations
+
     counts = np.zeros(network.populations[network.input].size, dtype=np.int64)
     counts[stimulus.neuron] = 1 if stimulus.payload is None else stimulus.payload
     run = engine.run(stimulus)

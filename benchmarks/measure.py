@@ -149,6 +149,7 @@ class Report:
                 "value": {figure.name: figure.value for figure in figures},
                 "bar": {figure.name: figure.bar_text for figure in figures},
                 "holds": holds,
+                "held": {figure.name: figure.holds for figure in figures},
                 "detail": self.detail[number],
             }
             reasons = {figure.name: figure.skipped for figure in figures if figure.skipped}
@@ -161,25 +162,31 @@ class Report:
         if as_json:
             print(json.dumps(self.as_json()))
             return
-        from rich.console import Console
-
-        console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+        console = _console()
         for title, columns, rows in self.tables:
             console.print(_table(title, columns, rows))
-        show_verdicts(self.as_json(), console)
+        show_verdicts(self.as_json())
 
 
-def show_verdicts(results: Mapping[str, Any], console: Any) -> None:
+def show_verdicts(results: Mapping[str, Any]) -> None:
     """Print every figure against its bar, and why some were not measured."""
+    console = _console()
     rows = []
     for number, entry in results.items():
         for name, value in entry["value"].items():
             shown = "not measured" if value is None else f"{value:.3g}"
-            rows.append([number, name, shown, entry["bar"][name]])
-    console.print(_table("against the bars", ["", "figure", "measured", "bar"], rows))
+            held = {True: "holds", False: "missed", None: ""}[entry.get("held", {}).get(name)]
+            rows.append([number, name, shown, entry["bar"][name], held])
+    console.print(_table("against the bars", ["", "figure", "measured", "bar", ""], rows))
     for number, entry in results.items():
         if entry.get("skipped"):
             console.print(f"{number}, {entry['skipped']}", markup=False)
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Any:
@@ -188,7 +195,7 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) ->
 
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
     for place, column in enumerate(columns):
-        table.add_column(column, justify="left" if place == 0 else "right", overflow="fold")
+        table.add_column(column, justify="left" if place < 2 else "right", overflow="fold")
     for row in rows:
         table.add_row(*row)
     return table

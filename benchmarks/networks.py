@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 import eventsnn
 from eventsnn.engine import Stimulus
-from eventsnn.network import Network, Population, Projection, Rate
+from eventsnn.network import Conv2d, Dense, Network, Population, Projection, Rate
 
 CACHE = Path(__file__).with_name("cache")
 UNIT_US = 1000
@@ -98,7 +98,8 @@ def coloured(digits: NDArray[np.uint8], seed: int) -> NDArray[np.float32]:
     ground, colour = draw.uniform(0, 0.5, (count, 3, 1, 1)), draw.uniform(0.5, 1, (count, 3, 1, 1))
     images = ground * stripes[:, None] * (1 - ink) + colour * ink
     images += draw.normal(0, 0.05, images.shape)
-    return np.clip(images, 0, 1).astype(np.float32)
+    clipped: NDArray[np.float32] = np.clip(images, 0, 1).astype(np.float32)
+    return clipped
 
 
 class Workload:
@@ -130,9 +131,11 @@ class Workload:
         """The trained network: float32, evaluation mode."""
         import torch
 
+        from eventsnn.convert import load_model
+
         path = CACHE / f"{self.name}-{self.recipe.train}x{self.recipe.epochs}.pt"
         if path.is_file():
-            return eventsnn.convert.load_model(path)
+            return load_model(path)
         model = _train(self)
         path.parent.mkdir(exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}")
@@ -209,7 +212,9 @@ def _train(workload: Workload) -> Any:
 def pool_of(projection: Projection) -> int:
     """The side of the square pool that a projection reads its source through."""
     synapses = projection.synapses
-    return synapses.pool[0] if synapses.kind == "dense" else synapses.y.pool
+    if isinstance(synapses, Dense):
+        return synapses.pool[0]
+    return synapses.y.pool if isinstance(synapses, Conv2d) else 1
 
 
 def changed(network: Network, biases: bool = True, delay: int = 0, **neuron: Any) -> Network:

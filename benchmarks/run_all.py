@@ -1,0 +1,58 @@
+"""Run every benchmark, keep what they measured in ``results.json``, print it against the bars.
+
+    EVENTSNN_DATA=... python benchmarks/run_all.py [--json] [--quick] [SCRIPT ...]
+
+Given scripts' names, runs only those and keeps the others' results of before. What cannot run here (no data,
+no rivals) is listed with its reason. Exit code 1 if a script fails or a bar is missed.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from measure import arguments, show_verdicts
+
+FOLDER = Path(__file__).resolve().parent
+RESULTS = FOLDER / "results.json"
+SCRIPTS = ("start_up", "engine_speed", "rivals", "edge_list", "scaling", "workers", "large")
+
+
+def run(script: str, quick: bool) -> dict[str, Any]:
+    """A script's JSON; a failure stands in it as one figure that does not hold."""
+    command = [sys.executable, str(FOLDER / f"{script}.py"), "--json", *(["--quick"] if quick else [])]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode == 0:
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+    why = f"{script}.py ended with code {done.returncode}"
+    return {script: {"value": {script: None}, "bar": {script: "-"}, "holds": False, "skipped": why}}
+
+
+def main() -> None:
+    """Run, merge, print."""
+    chosen = arguments(__doc__, lambda parser: parser.add_argument("scripts", nargs="*", metavar="SCRIPT"))
+    unknown = sorted(set(chosen.scripts) - set(SCRIPTS))
+    if unknown:
+        sys.exit(f"no benchmark {', '.join(unknown)}; there are {', '.join(SCRIPTS)}")
+    results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    for script in chosen.scripts or SCRIPTS:
+        started = time.perf_counter()
+        found = run(script, chosen.quick)
+        results |= {key: entry | {"quick": chosen.quick} for key, entry in found.items()}
+        RESULTS.write_text(json.dumps(dict(sorted(results.items())), indent=1) + "\n")
+        print(f"{script}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
+    if chosen.json:
+        print(json.dumps(results))
+    else:
+        show_verdicts(dict(sorted(results.items())))
+    if any(entry["holds"] is False for entry in results.values()):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
