@@ -35,7 +35,7 @@ BAR_MB = 4096.0
 BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 DENSE = (4096, 4096, 1000)
 EVENTS = 20_000
-GAIN = 2.0
+GAIN = 1.8
 """Standard deviation, in thresholds, of what a neuron receives when every source spikes once."""
 
 
