@@ -50,12 +50,12 @@ def convert(
     from eventsnn.cli import show
     from eventsnn.convert import convert as convert_model
     from eventsnn.convert import layer_check, load_model
-    from eventsnn.events import open_dataset
+    from eventsnn.events import open_recordings
     from eventsnn.output import HDF5, require_replaceable
 
     require_replaceable(output, HDF5)
     trained = load_model(model)
-    recordings = open_dataset(calibration, split)
+    recordings = open_recordings(calibration, split)
     recordings = recordings.evenly(min(samples, len(recordings)))
     network = convert_model(
         trained,

@@ -9,7 +9,7 @@ import typer
 
 from eventsnn.cli.run import Split
 
-app = typer.Typer(help="Data sets of event recordings.", no_args_is_help=True)
+app = typer.Typer(help="Data sets of event recordings and images.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -17,28 +17,32 @@ def list_(
     data: Annotated[str, typer.Argument(help="KIND:PATH")],
     split: Split = None,
 ) -> None:
-    """Count the recordings of a data set by class; nothing is read but names."""
+    """Count the samples of a data set by class; of recordings nothing is read but names."""
     import numpy as np
 
     from eventsnn.cli import show
     from eventsnn.events import open_dataset
 
     found = open_dataset(data, split)
-    made = show.table("class", "recordings")
+    made = show.table("class", "samples")
     for label in np.unique(found.labels):
         name = found.class_names[label] if 0 <= label < len(found.class_names) else "unknown"
         made.add_row(str(name), str(int((found.labels == label).sum())))
     size = f"{found.width} x {found.height} pixels"
-    show.print_table(made, f"{data}: {len(found)} recordings, {size}, split {found.split}")
+    what = "images" if found.kind == "images" else "recordings"
+    show.print_table(made, f"{data}: {len(found)} {what}, {size}, split {found.split}")
 
 
 @app.command("check")
 def check(data: Annotated[str, typer.Argument(help="KIND:PATH")], split: Split = None) -> None:
-    """Read and validate every recording; stops at the first bad one with its place."""
+    """Read and validate every recording or image; stops at the first bad one with its place."""
     from eventsnn.cli import show
-    from eventsnn.events import open_dataset
+    from eventsnn.events import ImageSet, open_dataset
 
     found = open_dataset(data, split)
+    if isinstance(found, ImageSet):  # checked when opened
+        typer.echo(f"{data}: {len(found)} images, all valid")
+        return
     events = 0
     with show.progress_bar("checking") as progress:
         for position in range(len(found)):

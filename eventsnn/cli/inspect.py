@@ -72,10 +72,10 @@ def _show(found: dict[str, Any], json_: bool) -> None:
 
 
 def _recording(file: Path) -> dict[str, Any]:
-    from eventsnn.events import open_dataset
+    from eventsnn.events import open_recordings
 
     kind = "nmnist" if file.suffix.lower() == ".bin" else "aedat"
-    recordings = open_dataset(f"{kind}:{file}")
+    recordings = open_recordings(f"{kind}:{file}")
     events = recordings[0].events
     return {
         "file": str(file),

@@ -2,8 +2,9 @@
 
 ``stream`` says what a valid stream is and reduces it, ``nmnist`` and ``aedat`` read and write files,
 ``layouts`` holds camera and data-set conventions as data, ``datasets`` and ``recordings`` open folders
-of files lazily, ``saccade`` and ``smooth`` emulate recordings from pictures (``pixels`` is their
-camera, ``draws`` their randomness), ``synthetic`` writes them as files.
+of files lazily, ``images`` reads sets of images, ``encoders`` makes input of them, ``inputs`` holds
+spike trains and analog images, ``saccade`` and ``smooth`` emulate recordings from pictures (``pixels``
+is their camera), ``synthetic`` writes them as files, ``draws`` holds all randomness.
 """
 
 from eventsnn.events.aedat import AedatCounts as AedatCounts
@@ -13,6 +14,16 @@ from eventsnn.events.aedat import write_aedat as write_aedat
 from eventsnn.events.datasets import CIFAR10_CLASSES as CIFAR10_CLASSES
 from eventsnn.events.datasets import SPLITS as SPLITS
 from eventsnn.events.datasets import open_dataset as open_dataset
+from eventsnn.events.datasets import open_recordings as open_recordings
+from eventsnn.events.encoders import ENCODINGS as ENCODINGS
+from eventsnn.events.encoders import Encoding as Encoding
+from eventsnn.events.encoders import encode as encode
+from eventsnn.events.images import ImageSet as ImageSet
+from eventsnn.events.images import image_set as image_set
+from eventsnn.events.inputs import AnalogImage as AnalogImage
+from eventsnn.events.inputs import Sample as Sample
+from eventsnn.events.inputs import SpikeTrain as SpikeTrain
+from eventsnn.events.inputs import spike_train as spike_train
 from eventsnn.events.layouts import CIFAR10_DVS as CIFAR10_DVS
 from eventsnn.events.layouts import DVS128 as DVS128
 from eventsnn.events.layouts import JAER_MATLAB as JAER_MATLAB

@@ -1,7 +1,7 @@
 """Open a data set by its name and place: ``open_dataset("nmnist:PATH", split="test")``.
 
-Only file names are looked at here; the layouts and splits of each kind are in its function's
-docstring. A kind is added by one function and one entry in ``_KINDS``.
+Of recordings only the file names are looked at here; the layouts and splits of each kind are in its
+function's docstring. A kind is added by one function and one entry in ``_KINDS``.
 """
 
 import os
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from eventsnn.errors import InvalidRequest
 from eventsnn.events.aedat import read_aedat
+from eventsnn.events.images import ImageSet, open_images
 from eventsnn.events.nmnist import NMNIST_HEIGHT, NMNIST_WIDTH, read_nmnist
 from eventsnn.events.recordings import RecordingFile, RecordingSet
 
@@ -23,15 +24,30 @@ _FILES_PER_CLASS = 1000
 _TEST_FILES_PER_CLASS = 100
 
 
-def open_dataset(spec: str, split: str | None = None) -> RecordingSet:
-    """Open a set of recordings without reading any events.
+def open_recordings(spec: str, split: str | None = None) -> RecordingSet:
+    """Open a set of event recordings; ``open_dataset`` without images.
+
+    Raises
+    ------
+    InvalidRequest
+        As ``open_dataset``, and for images.
+    """
+    found = open_dataset(spec, split)
+    if isinstance(found, RecordingSet):
+        return found
+    raise InvalidRequest(f"{spec} holds images, no event recordings; give recordings")
+
+
+def open_dataset(spec: str, split: str | None = None) -> RecordingSet | ImageSet:
+    """Open a set of recordings without reading any events, or read a file of images.
 
     Parameters
     ----------
     spec
         ``KIND:PATH``. Kinds: ``nmnist`` (folder with ``<digit>/*.bin`` somewhere below, or one file),
         ``cifar10-dvs`` (folder ``<class>/*.aedat``, or one file), ``aedat`` (another name for
-        ``cifar10-dvs``; its files may also lie directly in the folder, then without labels).
+        ``cifar10-dvs``; its files may also lie directly in the folder, then without labels),
+        ``images`` (an ``.npz`` file, see ``open_images``).
     split
         ``"train"``, ``"test"``, or ``"all"``, which None means too.
 
@@ -43,13 +59,15 @@ def open_dataset(spec: str, split: str | None = None) -> RecordingSet:
 
     Returns
     -------
-    RecordingSet
-        Sorted by relative path, in plain string order.
+    RecordingSet or ImageSet
+        Recordings are sorted by relative path, in plain string order; images stay in the order of the file.
 
     Raises
     ------
     InvalidRequest
         If the kind, the path or the split is unknown, or there is no recording.
+    InvalidFile, InvalidEvents
+        If a file holds no images, or values that no image can have.
     """
     kind, colon, place = spec.partition(":")
     if not colon or kind not in _KINDS or not place:
@@ -61,7 +79,8 @@ def open_dataset(spec: str, split: str | None = None) -> RecordingSet:
     path = Path(place).expanduser()
     if not path.exists():
         raise InvalidRequest(
-            f"{spec}: there is no {path}; give the path of a folder of recordings or of one recording"
+            f"{spec}: there is no {path}; give the path of a folder of recordings, of one recording, or of "
+            "an image file"
         )
     return _KINDS[kind](path, split or "all")
 
@@ -152,10 +171,11 @@ def _open_cifar10_dvs(path: Path, split: str) -> RecordingSet:
     )
 
 
-_KINDS: dict[str, Callable[[Path, str], RecordingSet]] = {
+_KINDS: dict[str, Callable[[Path, str], RecordingSet | ImageSet]] = {
     "nmnist": _open_nmnist,
     "cifar10-dvs": _open_cifar10_dvs,
     "aedat": _open_cifar10_dvs,
+    "images": open_images,
 }
 
 
