@@ -8,8 +8,13 @@ which Numba's promotion to int64 would otherwise halve the lanes.
 import numpy as np
 
 from eventsnn.compilation import inner
-
-BLOCK = 64
+from eventsnn.engine.kernels.lanes import (
+    BLOCK,
+    SHORT_BLOCK,
+    first_lane,
+    nonnegative_lanes,
+    nonnegative_short,
+)
 
 
 @inner
@@ -73,24 +78,28 @@ def clamp_row(charge, lost, cause, a, length, floor):
 
 @inner
 def gather_flagged(charge, a, length, flagged, count):
-    """Append the indices of charges that are 0 or more, ascending; returns the new count.
-
-    Block by block: most of a row that is flagged is not. The length of a block is a variable, so that
-    its test stays a loop and is vectorised.
-    """
+    """Append the indices of charges that are 0 or more, ascending; returns the new count."""
     first, last = np.uint64(a), np.uint64(a + length)
-    out = np.uint64(count)
-    while first < last:
-        n = min(np.uint64(BLOCK), last - first)
-        signs = np.int32(-1)
-        for i in range(n):
-            signs = np.int32(signs & charge[first + i])
-        if signs >= 0:
-            for i in range(first, first + n):
-                if charge[i] >= 0:
-                    flagged[out] = np.int64(i)
-                    out += np.uint64(1)
-        first += n
+    out, one = np.uint64(count), np.uint64(1)
+    block, short = np.uint64(BLOCK), np.uint64(SHORT_BLOCK)
+    while first + block <= last:
+        mask = nonnegative_lanes(charge, first)
+        while mask != 0:
+            flagged[out] = np.int64(first + first_lane(mask))
+            out += one
+            mask &= mask - one
+        first += block
+    while first + short <= last:
+        mask = nonnegative_short(charge, first)
+        while mask != 0:
+            flagged[out] = np.int64(first + first_lane(mask))
+            out += one
+            mask &= mask - one
+        first += short
+    for i in range(first, last):
+        if charge[i] >= 0:
+            flagged[out] = np.int64(i)
+            out += one
     return np.int64(out)
 
 
