@@ -13,7 +13,7 @@ import pytest
 from recordings import random_events, small_network, write_recordings
 
 import eventsnn
-from eventsnn.errors import InvalidEvents, InvalidExitRule, InvalidFile, InvalidRequest, NotYetSupported
+from eventsnn.errors import InvalidEvents, InvalidExitRule, InvalidFile, InvalidRequest
 from eventsnn.report.results import Results
 from eventsnn.results import MODEL_COUNTERS
 
@@ -236,7 +236,7 @@ def test_labels_outside_the_classes_are_refused():
         ({"seed": 1.5}, InvalidRequest, "seed 1.5 is not"),
         ({"workers": 1.5}, InvalidRequest, "workers is 1.5"),
         ({"exit": "margin:x"}, InvalidExitRule, "'x' is not a number"),
-        ({"schedule": "step"}, NotYetSupported, "step schedule .* is not in this version"),
+        ({"schedule": "step"}, InvalidRequest, r"do not name one period .*--step-us"),
         ({"schedule": "later"}, InvalidRequest, "allowed are event, step"),
         ({"engine": "fast"}, InvalidRequest, "allowed are compiled, reference"),
         ({"workers": 0}, InvalidRequest, "workers is 0"),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from eventsnn.cli.run import Data, Json, Split
+from eventsnn.cli.run import Data, Duration, Input, Json, MaxRate, Seed, Split
 
 
 def curve(
@@ -71,10 +71,26 @@ def timeline(
     ),
     split: Split = None,
     exit: Annotated[str, typer.Option("--exit", help="Exit rule, or none.")] = "none",
+    input: Input = None,
+    duration_us: Duration = None,
+    max_rate_hz: MaxRate = None,
+    seed: Seed = 0,
 ) -> None:
     """One sample on its accelerator, for the Chrome/Perfetto viewer."""
     from eventsnn.cli import show
     from eventsnn.run.trace import write_sample_timeline
 
-    write_sample_timeline(network, data, hardware, sample, output, split=split, exit=exit)
+    write_sample_timeline(
+        network,
+        data,
+        hardware,
+        sample,
+        output,
+        split=split,
+        exit=exit,
+        input=input,
+        duration_us=duration_us,
+        max_rate_hz=max_rate_hz,
+        seed=seed,
+    )
     show.note(f"wrote {output}; open it in https://ui.perfetto.dev or chrome://tracing")

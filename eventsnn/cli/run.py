@@ -7,19 +7,40 @@ from typing import Annotated, Any
 
 import typer
 
-Data = Annotated[str, typer.Option("--data", help="KIND:PATH with KIND nmnist, cifar10-dvs or aedat.")]
+Data = Annotated[
+    str, typer.Option("--data", help="KIND:PATH with KIND nmnist, cifar10-dvs, aedat or images (.npz).")
+]
 Split = Annotated[str | None, typer.Option("--split", help="train, test, or all (default).")]
 Hardware = Annotated[
     str | None, typer.Option("--hardware", help="Accelerator: a preset's name or a YAML file.")
 ]
+Input = Annotated[
+    str | None,
+    typer.Option("--input", help="How images become input: analog, poisson, bernoulli or charge."),
+]
+Duration = Annotated[
+    float | None, typer.Option("--duration-us", help="How long the input lasts at least, microseconds.")
+]
+MaxRate = Annotated[
+    float | None,
+    typer.Option(
+        "--max-rate-hz", help="Poisson and Bernoulli input: spikes per second at an activation of 1."
+    ),
+]
+Seed = Annotated[int, typer.Option("--seed", help="Of random draws.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
 
 def open_data(data: str, split: str | None, fraction: float, downsample: int) -> Any:
     """The data set a command line names."""
-    from eventsnn.events import open_dataset
+    from eventsnn.errors import InvalidRequest
+    from eventsnn.events import ImageSet, open_dataset
 
     found = open_dataset(data, split)
+    if isinstance(found, ImageSet):
+        if fraction != 1.0 or downsample != 1:
+            raise InvalidRequest(f"{data} holds images; --fraction and --downsample are for event recordings")
+        return found
     if fraction != 1.0:
         found = found.fraction(fraction)
     return found if downsample == 1 else found.downsampled(downsample)
@@ -34,13 +55,25 @@ def run(
     split: Split = None,
     hardware: Hardware = None,
     exit: Annotated[str, typer.Option("--exit", help="margin:0.3, max-probability:0.9, or none.")] = "none",
-    schedule: Annotated[str, typer.Option("--schedule", help="event (step: not in this version).")] = "event",
-    engine: Annotated[str, typer.Option("--engine", help="compiled or reference.")] = "compiled",
+    schedule: Annotated[str, typer.Option("--schedule", help="event or step.")] = "event",
+    step_us: Annotated[
+        float | None, typer.Option("--step-us", help="Timestep, microseconds; else the network's period.")
+    ] = None,
+    ties: Annotated[
+        str, typer.Option("--ties", help="Order of simultaneous events: ordered, or seeded.")
+    ] = "ordered",
+    input: Input = None,
+    duration_us: Duration = None,
+    max_rate_hz: MaxRate = None,
+    history_us: Annotated[
+        float | None, typer.Option("--history-us", help="Keep the counters each so many microseconds.")
+    ] = None,
+    engine: Annotated[str, typer.Option("--engine", help="compiled, reference, float32 or float64.")] = "compiled",
     samples: Annotated[
         int | None, typer.Option("--samples", help="Take N samples evenly over the sorted list.")
     ] = None,
     workers: Annotated[int, typer.Option("--workers", help="Processes.")] = 1,
-    seed: Annotated[int, typer.Option("--seed", help="Of random draws.")] = 0,
+    seed: Seed = 0,
     fraction: Annotated[
         float, typer.Option("--fraction", help="Replay only the first share of each recording's events.")
     ] = 1.0,
@@ -52,7 +85,7 @@ def run(
     ] = 10**9,
     json_: Json = False,
 ) -> None:
-    """Simulate a network over recordings, event by event."""
+    """Simulate a network over recordings or images, spike by spike."""
     from eventsnn.cli import show
     from eventsnn.run.simulate import simulate
 
@@ -65,6 +98,12 @@ def run(
             schedule=schedule,
             engine=engine,
             seed=seed,
+            ties=ties,
+            step_us=step_us,
+            history_us=history_us,
+            input=input,
+            duration_us=duration_us,
+            max_rate_hz=max_rate_hz,
             workers=workers,
             samples=samples,
             max_events=max_events,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.errors import InvalidRequest
-from eventsnn.results import ResultTable, read_results, write_results
+from eventsnn.results import CounterHistory, ResultTable, read_results, write_results
 
 
 def distribution(values: NDArray) -> dict[str, float] | None:
@@ -84,6 +84,26 @@ class Results:
     def class_names(self) -> list[str]:
         """Names of the classes, as the data set gave them."""
         return list(self.configuration.get("class_names", []))
+
+    def history(self, sample: int) -> CounterHistory:
+        """What a sample had counted over time; ``sample`` is its index, as in ``table.samples``.
+
+        Raises
+        ------
+        InvalidRequest
+            No such sample, or a run that kept no history.
+        """
+        found = next((s for s in self.table.samples if s.index == sample), None)
+        if found is None:
+            first, last = self.table.samples[0].index, self.table.samples[-1].index
+            raise InvalidRequest(
+                f"no sample here has the index {sample}; there are {len(self)}, from {first} to {last}"
+            )
+        if found.history is None:
+            raise InvalidRequest(
+                "this run kept no history of its counters; run again with history_us (--history-us)"
+            )
+        return found.history
 
     def select(self, chosen: NDArray[np.bool_]) -> Results:
         """The samples marked in a mask of shape (samples,)."""

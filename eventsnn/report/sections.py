@@ -17,6 +17,8 @@ from eventsnn.report.si import NO_VALUE, SPACE, percent, si
 from eventsnn.report.tables import Cell, Table
 from eventsnn.results import COLUMN
 
+INPUT_KEYS = ("input", "duration_ps", "max_rate_hz")
+
 
 def is_full(run: Results) -> bool:
     """Whether a run had no exit rule, so that its traces go to the end."""
@@ -30,6 +32,8 @@ def run_labels(runs: Sequence[Results]) -> list[str]:
         ("hardware", "on "),
         ("data_path", "data "),
         ("network", "network "),
+        ("schedule", "schedule "),
+        ("input", "input "),
         ("seed", "seed "),
     ):
         if len(set(labels)) == len(labels):
@@ -46,7 +50,7 @@ def run_labels(runs: Sequence[Results]) -> list[str]:
 
 def _short(value: Any, key: str) -> str:
     if value is None:
-        return "no accelerator" if key == "hardware" else "in memory"
+        return {"hardware": "no accelerator", "input": "of events"}.get(key, "in memory")
     if key == "network":
         return str(value)[:8]
     return Path(value).name if key == "data_path" else str(value)
@@ -58,7 +62,7 @@ def reference_of(run: Results, runs: Sequence[Results]) -> Results | None:
         return None
 
     def what(one: Results) -> tuple:
-        keys = ("network", "architecture", "schedule", "seed", "data")
+        keys = ("network", "architecture", "schedule", "step_ps", "ties", "seed", "data", *INPUT_KEYS)
         return [one.configuration.get(key) for key in keys], one.table.column("index").tolist()
 
     return next((other for other in runs if is_full(other) and what(other) == what(run)), None)

@@ -11,6 +11,8 @@ import json
 import os
 import shutil
 import zipfile
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,14 @@ import numpy as np
 from eventsnn.errors import InvalidFile, InvalidRequest
 from eventsnn.output import HDF5, replaced_whole, require_replaceable
 from eventsnn.results.counters import COUNTERS
-from eventsnn.results.table import SCALAR_FIELDS, TRACE_FIELDS, ResultTable, SampleRecord
+from eventsnn.results.table import (
+    HISTORY_FIELDS,
+    SCALAR_FIELDS,
+    TRACE_FIELDS,
+    CounterHistory,
+    ResultTable,
+    SampleRecord,
+)
 
 FORMAT = "eventsnn-results"
 SCHEMA = 1
@@ -135,6 +144,8 @@ def _write_sample(path: Path, record: SampleRecord) -> None:
         name: np.array(getattr(record, name), dtype=kind) for name, kind in SCALAR_FIELDS.items()
     }
     arrays |= {f"trace_{name}": record.trace[name] for name in TRACE_FIELDS}
+    if record.history is not None:
+        arrays |= {f"history_{name}": getattr(record.history, name) for name in HISTORY_FIELDS}
     with path.open("wb") as file:
         np.savez(file, digest=np.array(record.digest), counters=record.counters, **arrays)
 
@@ -158,6 +169,9 @@ def _read_sample(path: Path) -> SampleRecord | None:
                 counters=data["counters"],
                 trace={name: data[f"trace_{name}"] for name in TRACE_FIELDS},
                 digest=str(data["digest"]),
+                history=CounterHistory(**{name: data[f"history_{name}"] for name in HISTORY_FIELDS})
+                if "history_time_ps" in data
+                else None,
             )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
@@ -184,11 +198,29 @@ def _write_hdf5(path: Path, table: ResultTable) -> None:
         file["samples/digest"] = np.array([s.digest for s in table.samples], dtype="S32")
         for index, name in enumerate(COUNTERS):
             file[f"populations/{name}"] = table.counter(index)
-        lengths = [len(s.trace["time_ps"]) for s in table.samples]
-        file["trace/start"] = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        for name in TRACE_FIELDS:
-            data = np.concatenate([s.trace[name] for s in table.samples])
-            file.create_dataset(f"trace/{name}", data=data, compression="gzip", shuffle=True)
+        traces = [s.trace for s in table.samples]
+        _write_rows(file, "trace", {name: [trace[name] for trace in traces] for name in TRACE_FIELDS})
+        histories = [s.history for s in table.samples if s.history is not None]
+        if histories and len(histories) == len(table.samples):
+            _write_rows(
+                file, "history", {name: [getattr(h, name) for h in histories] for name in HISTORY_FIELDS}
+            )
+
+
+def _write_rows(file: Any, group: str, columns: dict[str, list[Any]]) -> None:
+    """Samples' rows one after another; those of sample i stand from ``start[i]`` to ``start[i + 1]``."""
+    lengths = [len(rows) for rows in columns["time_ps"]]
+    file[f"{group}/start"] = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    for name, rows in columns.items():
+        data = np.concatenate(rows)
+        file.create_dataset(f"{group}/{name}", data=data, compression="gzip", shuffle=True)
+
+
+def _read_rows(file: Any, group: str, names: Sequence[str]) -> list[dict[str, Any]]:
+    """What ``_write_rows`` wrote, by sample."""
+    start = file[f"{group}/start"][...]
+    columns = {name: file[f"{group}/{name}"][...] for name in names}
+    return [{name: rows[a:b] for name, rows in columns.items()} for a, b in pairwise(start)]
 
 
 def read_results(path: str | os.PathLike[str]) -> ResultTable:
@@ -225,15 +257,16 @@ def read_results(path: str | os.PathLike[str]) -> ResultTable:
 def _read_table(file: Any) -> ResultTable:
     scalars = {name: file[f"samples/{name}"][...] for name in SCALAR_FIELDS}
     counters = np.stack([file[f"populations/{name}"][...] for name in COUNTERS], axis=-1)
-    start = file["trace/start"][...]
-    trace = {name: file[f"trace/{name}"][...] for name in TRACE_FIELDS}
+    trace = _read_rows(file, "trace", TRACE_FIELDS)
+    history = _read_rows(file, "history", HISTORY_FIELDS) if "history" in file else None
     digests = file["samples/digest"][...]
     samples = tuple(
         SampleRecord(
             **{name: values[i].item() for name, values in scalars.items()},
             counters=counters[i],
-            trace={name: rows[start[i] : start[i + 1]] for name, rows in trace.items()},
+            trace=trace[i],
             digest=digests[i].decode(),
+            history=None if history is None else CounterHistory(**history[i]),
         )
         for i in range(len(digests))
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,28 @@ from numpy.typing import NDArray
 from eventsnn.results.digest import run_digest
 
 TRACE_FIELDS = ("time_ps", "readout", "synaptic_operations", "spikes", "energy_aj")
+
+
+@dataclass(frozen=True, eq=False)
+class CounterHistory:
+    """What a sample had counted at the end of each multiple of a period.
+
+    Attributes
+    ----------
+    time_ps : int64 array, shape (rows,)
+        Picoseconds since the sample's start; the last row, at or after the decision, has the final counts.
+    counters : int64 array, shape (rows, populations, counters)
+        As ``SampleRecord.counters``, everything at or before that time included.
+    readout : int64 array, shape (rows, classes)
+        Charge in quanta (readout populations) or spike counts.
+    """
+
+    time_ps: NDArray[np.int64]
+    counters: NDArray[np.int64]
+    readout: NDArray[np.int64]
+
+
+HISTORY_FIELDS = tuple(field.name for field in fields(CounterHistory))
 
 
 @dataclass(frozen=True)
@@ -37,6 +59,8 @@ class SampleRecord:
         ``TRACE_FIELDS``, one row per check; ``readout`` has shape (checks, classes).
     digest : str
         32 hex digits.
+    history : CounterHistory or None
+        Counters over time, if the run kept them.
     """
 
     index: int
@@ -52,6 +76,7 @@ class SampleRecord:
     counters: NDArray[np.int64] = field(repr=False)
     trace: dict[str, NDArray[np.int64]] = field(repr=False)
     digest: str = ""
+    history: CounterHistory | None = field(default=None, repr=False)
 
     @property
     def latency_s(self) -> float:

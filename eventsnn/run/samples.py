@@ -9,47 +9,57 @@ from typing import Any
 import numpy as np
 
 from eventsnn.errors import InvalidRequest
-from eventsnn.events import Recording, RecordingSet, open_dataset
+from eventsnn.events import (
+    AnalogImage,
+    ImageSet,
+    Recording,
+    RecordingSet,
+    Sample,
+    SpikeTrain,
+    image_set,
+    open_dataset,
+)
+from eventsnn.run.inputs import content_of
 
 # Of each file its name, size and beginning identify it: whole data sets may be many gigabytes.
 HASHED_BYTES = 1 << 16
 
 
 class MemorySet:
-    """Recordings held in memory: event arrays, (events, label) pairs or ``Recording`` objects."""
+    """Samples held in memory; ``open_samples`` says of which forms."""
 
     kind = "memory"
     split = None
     path = None
 
     def __init__(self, items: Iterable[Any]) -> None:
-        self._recordings = [self._recording(item, index) for index, item in enumerate(items)]
-        self.labels = np.array([-1 if r.label is None else r.label for r in self._recordings], dtype=np.int64)
+        self._items = [_item(item, index) for index, item in enumerate(items)]
+        self.labels = np.array([-1 if i.label is None else i.label for i in self._items], dtype=np.int64)
         self.class_names: tuple[str, ...] = ()
-        self.indices = tuple(recording.index for recording in self._recordings)
+        self.indices = tuple(item.index for item in self._items)
         if len(set(self.indices)) != len(self.indices):
             raise InvalidRequest("two recordings share an index; each sample needs one of its own")
 
-    @staticmethod
-    def _recording(item: Any, index: int) -> Recording:
-        if isinstance(item, Recording):
-            return item
-        events, label = item if isinstance(item, tuple) else (item, None)
-        if not isinstance(events, np.ndarray) or events.dtype.names is None:
-            raise InvalidRequest(
-                f"sample {index} is a {type(events).__name__}; a sample is a structured event array "
-                "(t, x, y, p), an (events, label) pair, or a Recording"
-            )
-        return Recording(events, None if label is None else int(label), index, f"sample {index}")
-
     def __len__(self) -> int:
-        return len(self._recordings)
+        return len(self._items)
 
-    def __getitem__(self, index: int) -> Recording:
-        return self._recordings[index]
+    def __getitem__(self, index: int) -> Recording | Sample:
+        return self._items[index]
 
 
-Samples = RecordingSet | MemorySet
+def _item(item: Any, index: int) -> Recording | Sample:
+    if isinstance(item, Recording | Sample):
+        return item
+    content, label = item if isinstance(item, tuple) and len(item) == 2 else (item, None)
+    if not isinstance(content, np.ndarray | SpikeTrain | AnalogImage):
+        raise InvalidRequest(
+            f"sample {index} is a {type(content).__name__}; a sample is a structured event array (t, x, y, "
+            "p), a SpikeTrain, an AnalogImage, an image, a pair of one of these and a label, or a Recording"
+        )
+    return Sample(content, None if label is None else int(label), index, f"sample {index}")
+
+
+Samples = RecordingSet | ImageSet | MemorySet
 
 
 def open_samples(data: Any, split: str | None = None, samples: int | None = None) -> Samples:
@@ -57,8 +67,9 @@ def open_samples(data: Any, split: str | None = None, samples: int | None = None
 
     Parameters
     ----------
-    data : str, RecordingSet, or sequence
-        ``KIND:PATH``, an opened set, or event arrays, (events, label) pairs, ``Recording`` objects.
+    data : str, RecordingSet, ImageSet, array or sequence
+        ``KIND:PATH``, an opened set, an array of images, or a sequence of event arrays, spike trains, analog
+        images, images, pairs of one of these and a label, ``Recording`` or ``Sample`` objects.
     split : str, optional
         Of a data-set text.
     samples : int, optional
@@ -72,15 +83,18 @@ def open_samples(data: Any, split: str | None = None, samples: int | None = None
     found: Samples
     if isinstance(data, str):
         found = open_dataset(data, split)
-    elif isinstance(data, RecordingSet):
+    elif isinstance(data, RecordingSet | ImageSet):
         found = data
     elif isinstance(data, np.ndarray) and data.dtype.names is not None:
         found = MemorySet([data])
+    elif isinstance(data, np.ndarray):
+        found = image_set(data)
     elif isinstance(data, Sequence):
         found = MemorySet(data)
     else:
         raise InvalidRequest(
-            f"data is a {type(data).__name__}; give 'KIND:PATH', a RecordingSet, or a list of recordings"
+            f"data is a {type(data).__name__}; give 'KIND:PATH', a set of recordings or images, or a list of "
+            "samples"
         )
     if samples is not None:
         if isinstance(found, MemorySet):
@@ -93,29 +107,42 @@ def open_samples(data: Any, split: str | None = None, samples: int | None = None
 
 def sample_indices(samples: Samples) -> list[int]:
     """The index of each sample, nothing read from disk."""
-    if isinstance(samples, MemorySet):
-        return list(samples.indices)
-    return [file.index for file in samples.files]
+    if isinstance(samples, RecordingSet):
+        return [file.index for file in samples.files]
+    return [int(index) for index in samples.indices]
 
 
 def describe(samples: Samples) -> dict[str, Any]:
     """What identifies a set of samples, as JSON values; its path apart."""
     digest = hashlib.blake2b(digest_size=16)
-    if isinstance(samples, MemorySet):
-        for index in range(len(samples)):
-            recording = samples[index]
-            digest.update(f"{recording.index}:{recording.label}:{len(recording.events)};".encode())
-            digest.update(recording.events.tobytes())
-    else:
+    if isinstance(samples, RecordingSet):
         for file in samples.files:
             digest.update(f"{file.name}:{file.label}:{file.path.stat().st_size};".encode())
             with file.path.open("rb") as opened:
                 digest.update(opened.read(HASHED_BYTES))
+    else:
+        for position in range(len(samples)):
+            item = samples[position]
+            digest.update(f"{item.index}:{item.label};".encode())
+            _hash_content(digest, content_of(item))
     return {
         "kind": samples.kind,
         "split": samples.split,
         "samples": len(samples),
         "files": digest.hexdigest(),
-        "fractions": [] if isinstance(samples, MemorySet) else list(samples.fractions),
-        "downsampled": 1 if isinstance(samples, MemorySet) else samples.factor,
+        "fractions": list(samples.fractions) if isinstance(samples, RecordingSet) else [],
+        "downsampled": samples.factor if isinstance(samples, RecordingSet) else 1,
     }
+
+
+def _hash_content(digest: Any, content: Any) -> None:
+    """Add a sample's content: its kind, and each of its numbers with type and shape."""
+    if isinstance(content, np.ndarray):
+        digest.update(f"{content.dtype}{content.shape}".encode() + content.tobytes())
+        return
+    digest.update(type(content).__name__.encode())
+    for value in vars(content).values():
+        if isinstance(value, np.ndarray):
+            _hash_content(digest, value)
+        else:
+            digest.update(f"{value};".encode())

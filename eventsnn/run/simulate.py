@@ -6,22 +6,24 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import eventsnn
-from eventsnn.decide import ExitRule, parse_rule
-from eventsnn.engine import ENGINES, Engine, RunOptions, SampleRun, make_engine, stimulus_from_events
+from eventsnn.decide import ExitRule
+from eventsnn.engine import Engine, SampleRun, Stimulus, make_engine
 from eventsnn.engine.contract import output_scale
-from eventsnn.errors import InvalidRequest, NotYetSupported
-from eventsnn.hardware import Architecture, Mapping, Timing, load_architecture, map_network
+from eventsnn.errors import InvalidRequest
+from eventsnn.events import ImageSet, Recording, RecordingSet, Sample
+from eventsnn.hardware import Architecture, Mapping, Timing, map_network
 from eventsnn.hardware.energy import energy_joules
 from eventsnn.network import Network, load_network
 from eventsnn.report.results import Results
-from eventsnn.results import COLUMN, Journal, ResultTable, SampleRecord
-from eventsnn.run.samples import MemorySet, Samples, describe, open_samples, sample_indices
+from eventsnn.results import COLUMN, CounterHistory, Journal, ResultTable, SampleRecord
+from eventsnn.run.inputs import make_stimulus
+from eventsnn.run.samples import Samples, describe, open_samples, sample_indices
+from eventsnn.run.settings import Settings
 
-SCHEDULES = ("event", "step")
 Progress = Callable[[int, int], None]
 
 
@@ -30,25 +32,31 @@ class Job:
     """Everything a worker needs to run any sample; picklable."""
 
     network: Network
-    architecture: Architecture | None
-    options: RunOptions
-    engine: str
+    settings: Settings
     samples: Samples
+    record_service: bool = False
 
     def mapping(self) -> Mapping | None:
         """The network placed on the accelerator, if there is one."""
-        return None if self.architecture is None else map_network(self.network, self.architecture)
+        architecture = self.settings.architecture
+        return None if architecture is None else map_network(self.network, architecture)
 
     def make_engine(self) -> Engine:
         """A fresh engine."""
-        return make_engine(self.engine, self.network, self.mapping(), self.options)
+        options = replace(self.settings.options(self.network), record_service=self.record_service)
+        return make_engine(self.settings.engine, self.network, self.mapping(), options)
+
+    def stimulus(self, item: Recording | Sample) -> Stimulus:
+        """A sample as input of the network."""
+        given = self.settings
+        step = given.timestep_ps(self.network) if given.encoding is not None else 0
+        return make_stimulus(item, self.network, given.encoding, given.duration_ps, step, given.seed)
 
     def run(self, engine: Engine, position: int) -> SampleRecord:
         """Read and simulate the sample at a position."""
-        recording = self.samples[position]
-        stimulus = stimulus_from_events(recording.events, self.network, recording.name)
-        timing = None if self.architecture is None else Timing.of(self.architecture)
-        return record(engine.run(stimulus, recording.index), recording.label, timing)
+        item, architecture = self.samples[position], self.settings.architecture
+        timing = None if architecture is None else Timing.of(architecture)
+        return record(engine.run(self.stimulus(item), item.index), item.label, timing)
 
 
 def record(run: SampleRun, label: int | None, timing: Timing | None) -> SampleRecord:
@@ -76,6 +84,9 @@ def record(run: SampleRun, label: int | None, timing: Timing | None) -> SampleRe
             "energy_aj": run.trace.energy,
         },
         digest=run.digest,
+        history=None
+        if run.history is None
+        else CounterHistory(run.history.time, run.history.counters, run.history.readout),
     )
 
 
@@ -131,43 +142,28 @@ def _run_in_processes(job: Job, positions: list[int], workers: int) -> Iterator[
 def make_job(
     network: Network | str | os.PathLike[str],
     data: Any,
-    hardware: str | os.PathLike[str] | Architecture | None = None,
-    exit: str | ExitRule | None = None,
-    schedule: str = "event",
-    engine: str = "compiled",
-    seed: int = 0,
+    settings: Settings,
     split: str | None = None,
     samples: int | None = None,
-    max_events: int = 10**9,
 ) -> Job:
     """Check a request and gather what its samples need; see ``simulate``."""
-    if schedule not in SCHEDULES:
-        raise InvalidRequest(f"schedule {schedule!r} is not known; allowed are {', '.join(SCHEDULES)}")
-    if schedule == "step":
-        raise NotYetSupported(
-            "the step schedule (threshold tested once per timestep) is not in this version; use "
-            "schedule='event'"
-        )
-    if engine not in ENGINES:
-        raise InvalidRequest(f"engine {engine!r} is not known; allowed are {', '.join(ENGINES)}")
-    if not isinstance(seed, int) or not -(2**63) <= seed < 2**63:
-        raise InvalidRequest(f"seed {seed!r} is not a 64-bit integer")
     if not isinstance(network, (Network, str, os.PathLike)):
         raise InvalidRequest(f"network is a {type(network).__name__}; give a Network or the path of one")
     loaded = network if isinstance(network, Network) else load_network(network)
-    architecture = None if hardware is None else load_architecture(hardware)
-    options = RunOptions(exit_rule=parse_rule(exit), seed=seed, max_events=max_events)
-    job = Job(loaded, architecture, options, engine, open_samples(data, split, samples))
+    job = Job(loaded, settings, open_samples(data, split, samples))
     check_samples(job)
-    job.mapping()  # a network that does not fit is refused before anything is run
+    # What does not fit or is not supported is refused before anything is run.
+    job.make_engine().check(job.stimulus(job.samples[0]))
     return job
 
 
 def check_samples(job: Job) -> None:
     """Refuse a sensor or labels that do not belong to the network, before anything is run."""
     height, width, _ = job.network.populations[job.network.input].shape
-    samples = job.samples
-    if not isinstance(samples, MemorySet) and (samples.height, samples.width) != (height, width):
+    samples, encoding = job.samples, job.settings.encoding
+    if isinstance(samples, ImageSet) and encoding is not None:
+        samples.check(encoding.largest, f"input {encoding.kind}: the set of images")
+    if isinstance(samples, RecordingSet) and (samples.height, samples.width) != (height, width):
         raise InvalidRequest(
             f"{samples.kind} recordings are {samples.width} x {samples.height} pixels, the network's "
             f"input is {width} x {height}; divide addresses with --downsample "
@@ -183,25 +179,33 @@ def check_samples(job: Job) -> None:
 
 def configuration(job: Job) -> dict[str, Any]:
     """What a job runs, as JSON values; equal for equal runs."""
-    architecture, rule = job.architecture, job.options.exit_rule
+    settings = job.settings
+    options = settings.options(job.network)
+    architecture = settings.architecture
     timing = None if architecture is None else Timing.of(architecture)
     return {
         "version": eventsnn.__version__,
         "network": job.network.checksum,
         "data": describe(job.samples),
-        "data_path": None if isinstance(job.samples, MemorySet) else str(job.samples.path),
+        "data_path": None if job.samples.path is None else str(job.samples.path),
         "class_names": list(job.samples.class_names),
+        "input": settings.input,
+        "duration_ps": settings.duration_ps,
+        "max_rate_hz": settings.max_rate_hz,
         "hardware": None if architecture is None else architecture.name,
         "architecture": None
         if architecture is None
         else architecture.model_dump(mode="json", by_alias=True, exclude_none=True),
         "static_watts": 0.0 if timing is None else timing.static_watts,
         "decision_latency_ps": 0 if timing is None else timing.decision,
-        "exit": "none" if rule is None else str(rule),
-        "schedule": "event",
-        "engine": job.engine,
-        "seed": job.options.seed,
-        "max_events": job.options.max_events,
+        "exit": "none" if settings.rule is None else str(settings.rule),
+        "schedule": settings.schedule,
+        "step_ps": settings.timestep_ps(job.network),
+        "ties": settings.ties,
+        "history_ps": options.history_period,
+        "engine": settings.engine,
+        "seed": settings.seed,
+        "max_events": settings.max_events,
     }
 
 
@@ -215,6 +219,12 @@ def simulate(
     seed: int = 0,
     workers: int = 1,
     *,
+    ties: str = "ordered",
+    step_us: float | None = None,
+    history_us: float | None = None,
+    input: str | None = None,
+    duration_us: float | None = None,
+    max_rate_hz: float | None = None,
     split: str | None = None,
     samples: int | None = None,
     max_events: int = 10**9,
@@ -227,22 +237,37 @@ def simulate(
     ----------
     network : Network or path
         A network, or the file of one.
-    data : str, RecordingSet, or sequence
-        ``KIND:PATH`` (``nmnist:``, ``cifar10-dvs:``), an opened set, or event arrays,
-        (events, label) pairs, ``Recording`` objects.
+    data : str, RecordingSet, ImageSet, array or sequence
+        ``KIND:PATH`` (``nmnist:``, ``cifar10-dvs:``, ``images:``), an opened set, an array of images, or a
+        sequence of event arrays, ``SpikeTrain``, ``AnalogImage``, image arrays, pairs of one of these and a
+        label, ``Recording`` objects.
     hardware : str, path or Architecture, optional
         A preset's name or an architecture file; without it spikes take no time.
     exit : str or ExitRule, optional
         ``margin:0.3``, ``max-probability:0.9`` or ``none``.
     schedule : str
-        ``event``; ``step`` is not in this version.
+        ``event``: thresholds are tested as charge arrives; ``step``: once per timestep, layer by layer.
     engine : str
-        ``compiled`` or ``reference`` (slow, readable; the same results).
+        ``compiled`` or ``reference`` (slow, readable; the same results); ``float32`` or ``float64``, step
+        schedule only, to compare with tensor frameworks.
     seed : int
         Of all random draws, which are keyed by (seed, sample).
     workers : int
         Processes; results do not depend on it. With more than one, a script must guard its main
         module (``if __name__ == "__main__":``), as Python's ``multiprocessing`` asks.
+    ties : str
+        ``ordered``: simultaneous events of a population go by neuron; ``seeded``: in a random order.
+    step_us : float, optional
+        Microseconds of a timestep, in the step schedule and of Bernoulli input; else the one period that the
+        network's neurons name.
+    history_us : float, optional
+        Keep the counters at each multiple of so many microseconds (``Results.history``).
+    input : str, optional
+        How images become input: ``analog``, ``poisson``, ``bernoulli`` or ``charge``.
+    duration_us : float, optional
+        How long the input lasts, in microseconds, where a sample does not say it itself, and at least.
+    max_rate_hz : float, optional
+        Spikes per second at an activation of 1, of Poisson and Bernoulli input.
     split, samples : optional
         Of a data set: its split, and how many recordings to take evenly from the sorted list.
     max_events : int
@@ -264,7 +289,21 @@ def simulate(
     """
     if not isinstance(workers, int) or workers < 1:
         raise InvalidRequest(f"workers is {workers!r}; it must be a whole number, at least 1")
-    job = make_job(network, data, hardware, exit, schedule, engine, seed, split, samples, max_events)
+    settings = Settings(
+        hardware=hardware,
+        exit=exit,
+        schedule=schedule,
+        engine=engine,
+        seed=seed,
+        ties=ties,
+        step_us=step_us,
+        history_us=history_us,
+        input=input,
+        duration_us=duration_us,
+        max_rate_hz=max_rate_hz,
+        max_events=max_events,
+    )
+    job = make_job(network, data, settings, split, samples)
     table = ResultTable(configuration(job), job.network.order, output_scale(job.network), ())
     journal = None if output is None else Journal(output, table)
     done = {} if journal is None else journal.done

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from eventsnn.errors import InvalidRequest
+from eventsnn.run.settings import Settings
 from eventsnn.run.simulate import make_job
 
 
@@ -17,7 +18,7 @@ def write_sample_timeline(
     sample: int,
     output: str | os.PathLike[str],
     split: str | None = None,
-    exit: Any = None,
+    **settings: Any,
 ) -> None:
     """Simulate one sample and write what every core did when; arguments as of ``simulate``.
 
@@ -26,16 +27,14 @@ def write_sample_timeline(
     InvalidRequest
         The data set has no such sample.
     """
-    from eventsnn.engine import stimulus_from_events
     from eventsnn.report.timeline import write_timeline
 
-    job = make_job(network, data, hardware, exit, split=split)
+    job = make_job(network, data, Settings(hardware=hardware, **settings), split=split)
     if not 0 <= sample < len(job.samples):
         raise InvalidRequest(
             f"sample {sample} does not exist; the data set has {len(job.samples)}, numbered from 0"
         )
-    job = replace(job, options=replace(job.options, record_service=True))
-    recording = job.samples[sample]
-    stimulus = stimulus_from_events(recording.events, job.network, recording.name)
-    run = job.make_engine().run(stimulus, recording.index)
+    job = replace(job, record_service=True)
+    item = job.samples[sample]
+    run = job.make_engine().run(job.stimulus(item), item.index)
     write_timeline(run, job.network, job.mapping(), output)

@@ -1,0 +1,111 @@
+"""What a user may set about a run, checked as far as it can be without network and data."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+from eventsnn.decide import ExitRule, parse_rule
+from eventsnn.engine import COMPARISON_ENGINES, ENGINES, RunOptions
+from eventsnn.engine.request import step_length
+from eventsnn.errors import InvalidRequest
+from eventsnn.events import Encoding
+from eventsnn.events.inputs import picoseconds
+from eventsnn.hardware import Architecture, load_architecture
+from eventsnn.network import Network
+
+SCHEDULES = ("event", "step")
+TIES = ("ordered", "seeded")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How samples are run; ``simulate`` says what each of these means.
+
+    Raises
+    ------
+    EventsnnError
+        A value that is not allowed, or two that contradict each other.
+    """
+
+    hardware: str | os.PathLike[str] | Architecture | None = None
+    exit: str | ExitRule | None = None
+    schedule: str = "event"
+    engine: str = "compiled"
+    seed: int = 0
+    ties: str = "ordered"
+    step_us: float | None = None
+    history_us: float | None = None
+    input: str | None = None
+    duration_us: float | None = None
+    max_rate_hz: float | None = None
+    max_events: int = 10**9
+    architecture: Architecture | None = field(init=False)
+    rule: ExitRule | None = field(init=False)
+    encoding: Encoding | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("schedule", SCHEDULES), ("engine", (*ENGINES, *COMPARISON_ENGINES)), ("ties", TIES)):
+            if getattr(self, name) not in allowed:
+                raise InvalidRequest(
+                    f"{name} {getattr(self, name)!r} is not known; allowed are {', '.join(allowed)}"
+                )
+        if not isinstance(self.seed, int) or not -(2**63) <= self.seed < 2**63:
+            raise InvalidRequest(f"seed {self.seed!r} is not a 64-bit integer")
+        for name in ("step_us", "history_us", "duration_us"):
+            if getattr(self, name) is not None:
+                picoseconds(getattr(self, name), name)
+        if self.step_us is not None and self.schedule != "step" and self.input != "bernoulli":
+            raise InvalidRequest(
+                "step_us (--step-us) is the length of a timestep, and nothing here has timesteps; use "
+                "schedule='step' (--schedule step), or leave it out"
+            )
+        if self.ties == "seeded" and self.schedule == "step":
+            raise InvalidRequest("the step schedule knows no ties; leave ties='seeded' (--ties) out")
+        if self.input is None and self.max_rate_hz is not None:
+            raise InvalidRequest(
+                "max_rate_hz (--max-rate-hz) is the rate of spikes drawn from images; use it with "
+                "input='poisson' or 'bernoulli' (--input)"
+            )
+        encoding = None if self.input is None else Encoding(self.input, self.duration_us, self.max_rate_hz)
+        object.__setattr__(self, "encoding", encoding)
+        object.__setattr__(self, "rule", parse_rule(self.exit))
+        found = None if self.hardware is None else load_architecture(self.hardware)
+        object.__setattr__(self, "architecture", found)
+
+    @property
+    def duration_ps(self) -> int | None:
+        """How long the input lasts, picoseconds."""
+        return None if self.duration_us is None else picoseconds(self.duration_us, "duration_us")
+
+    def timestep_ps(self, network: Network) -> int:
+        """Length of a timestep of the schedule or of Bernoulli input; 0 where there are none.
+
+        Raises
+        ------
+        InvalidRequest
+            It was not given, and the network does not name just one.
+        """
+        if self.step_us is not None:
+            return picoseconds(self.step_us, "step_us")
+        if self.schedule != "step" and self.input != "bernoulli":
+            return 0
+        try:
+            return step_length(network)
+        except InvalidRequest as error:
+            raise InvalidRequest(
+                "the network's neurons do not name one period that could be the timestep; give step_us "
+                "(--step-us)"
+            ) from error
+
+    def options(self, network: Network) -> RunOptions:
+        """What an engine is told."""
+        return RunOptions(
+            exit_rule=self.rule,
+            seed=self.seed,
+            max_events=self.max_events,
+            schedule=self.schedule,
+            step=self.timestep_ps(network) if self.schedule == "step" else 0,
+            ties=self.ties,
+            history_period=0 if self.history_us is None else picoseconds(self.history_us, "history_us"),
+        )
