@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from recordings import small_network, write_recordings
 
@@ -18,6 +19,10 @@ def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli")
     small_network().save(folder / "net.h5")
     write_recordings(folder / "set")
+    images = np.random.default_rng(0).integers(0, 256, (4, 34, 34, 2)).astype(np.uint8)
+    np.savez(folder / "images.npz", x=images, y=np.arange(4))
+    np.savez(folder / "narrow.npz", x=images[..., :1])
+    np.savez(folder / "nan.npz", x=np.full((1, 34, 34, 2), np.nan))
     return folder
 
 
@@ -68,6 +73,47 @@ def test_run_curve_report_timeline_and_inspect(files, tmp_path):
     assert "120" in eventsnn("inspect", files / "set" / "3" / "00000.bin").stdout
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("--input", "charge", "--history-us", 100),
+        ("--input", "poisson", "--max-rate-hz", 50, "--duration-us", 2000, "--seed", 3),
+        ("--input", "bernoulli", "--duration-us", 2000, "--schedule", "step", "--step-us", 500),
+        ("--input", "analog", "--schedule", "step", "--step-us", 500, "--engine", "reference"),
+        ("--input", "charge", "--ties", "seeded", "--engine", "reference"),
+    ],
+)
+def test_images_run_under_either_schedule(files, tmp_path, settings):
+    command = (
+        "run",
+        files / "net.h5",
+        "--data",
+        f"images:{files}/images.npz",
+        "-o",
+        tmp_path / "r.h5",
+        "--json",
+    )
+    done = eventsnn(*command, *settings)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["samples"] == 4
+    assert found["configuration"]["input"] == settings[1]
+    again = eventsnn(*command, *settings, "--workers", 2)
+    assert json.loads(again.stdout)["digest"] == found["digest"]
+
+
+def test_images_on_an_accelerator_and_in_lists(files, tmp_path):
+    data = f"images:{files}/images.npz"
+    done = eventsnn(
+        *("timeline", files / "net.h5", "--data", data, "--hardware", "event-conv-small", "--sample", 2),
+        *("--input", "poisson", "--max-rate-hz", 20, "--duration-us", 2000, "-o", tmp_path / "t.json"),
+    )
+    assert done.returncode == 0, done.stderr
+    json.loads((tmp_path / "t.json").read_text())
+    assert "4 images, 34 x 34 pixels" in eventsnn("data", "list", data).stdout
+    assert "4 images, all valid" in eventsnn("data", "check", data).stdout
+
+
 def test_hardware_and_data_commands(files):
     assert "event-conv-small" in eventsnn("hardware", "list").stdout
     assert "Davies" in eventsnn("hardware", "show", "event-conv-small").stdout
@@ -87,7 +133,25 @@ def test_hardware_and_data_commands(files):
         (("run", "{net}", "--data", "nmnist:{set}", "--split", "half", "-o", "r.h5"), "half"),
         (("run", "{net}", "--data", "nmnist:{set}", "--exit", "sure", "-o", "r.h5"), "allowed are margin"),
         (("run", "{net}", "--data", "nmnist:{set}", "--hardware", "loihi9", "-o", "r.h5"), "presets are"),
-        (("run", "{net}", "--data", "nmnist:{set}", "--schedule", "step", "-o", "r.h5"), "step schedule"),
+        (("run", "{net}", "--data", "nmnist:{set}", "--schedule", "step", "-o", "r.h5"), "--step-us"),
+        (("run", "{net}", "--data", "nmnist:{set}", "--step-us", "5", "-o", "r.h5"), "--schedule step"),
+        (("run", "{net}", "--data", "nmnist:{set}", "--ties", "any", "-o", "r.h5"), "ordered, seeded"),
+        (("run", "{net}", "--data", "nmnist:{set}", "--input", "analog", "-o", "r.h5"), "is none"),
+        (("run", "{net}", "--data", "images:{images}", "-o", "r.h5"), "--input"),
+        (("run", "{net}", "--data", "images:{images}", "--input", "sound"), "allowed are analog"),
+        (("run", "{net}", "--data", "images:{images}", "--input", "poisson"), "--duration-us"),
+        (
+            ("run", "{net}", "--data", "images:{images}", "--input", "poisson", "--duration-us", "9"),
+            "--max-rate-hz",
+        ),
+        (("run", "{net}", "--data", "images:{images}", "--fraction", "0.5"), "for event recordings"),
+        (("run", "{net}", "--data", "images:{images}", "--split", "test"), "has no splits"),
+        (("run", "{net}", "--data", "images:{net}", "--input", "analog"), "cannot be read as a NumPy"),
+        (
+            ("run", "{net}", "--data", "images:{narrow}", "--input", "charge"),
+            "the network's input (34, 34, 2)",
+        ),
+        (("run", "{net}", "--data", "images:{nan}", "--input", "charge"), "NaN"),
         (("run", "{net}", "--data", "nmnist:{set}", "--fraction", "0", "-o", "r.h5"), "fraction"),
         (("curve", "{net}"), "a results file has"),
         (("inspect", "nothing.h5"), "no file"),
@@ -108,7 +172,8 @@ def test_hardware_and_data_commands(files):
     ],
 )
 def test_a_mistake_is_one_message_and_exit_code_2(files, tmp_path, arguments, message):
-    filled = [a.format(net=files / "net.h5", set=files / "set") for a in arguments]
+    names = {"net": "net.h5", "set": "set", "images": "images.npz", "narrow": "narrow.npz", "nan": "nan.npz"}
+    filled = [a.format(**{key: files / name for key, name in names.items()}) for a in arguments]
     done = eventsnn(*filled, cwd=tmp_path)
     assert done.returncode == 2
     assert message in done.stderr

@@ -15,7 +15,7 @@ from eventsnn.report import energy, sections
 from eventsnn.report.page import write_report
 from eventsnn.report.results import Results
 from eventsnn.report.si import percent, si
-from eventsnn.results import ResultTable
+from eventsnn.results import COLUMN, ResultTable
 from eventsnn.run.simulate import simulate
 
 pytest.importorskip("jinja2")
@@ -151,6 +151,21 @@ def test_missing_parts_become_sentences(labelled, hardware, exit_rule, tmp_path)
     # With labels: trade-offs of a full run, one more with energy. Then spread, energy, layers.
     trade_offs = (2 + (hardware is not None)) * (labelled and exit_rule is None)
     assert page.tags.count("svg") == trade_offs + 2 + (hardware is not None) + 2
+
+
+def test_history_is_plotted_where_it_was_kept(full, tmp_path):
+    kept = simulate(NETWORK, recordings(), hardware=HARDWARE, history_us=500)
+    assert kept.digest == full.digest
+    text = page_of([full, kept], tmp_path)
+    assert Page(text).tags.count("svg") == 11  # as without, and two over time
+    assert 'aria-label="spikes over time"' in text
+    assert "Over time" not in page_of(full, tmp_path)
+    times, operations = sections.mean_history(kept, "synaptic_operations")
+    assert times[0] == operations[0] == 0
+    assert operations[-1] == pytest.approx(kept.table.column("synaptic_operations").mean(), rel=1e-12)
+    first = np.mean([kept.history(i).counters[0, :, COLUMN["synaptic_operations"]].sum() for i in range(12)])
+    assert (times[1], operations[1]) == (0.5e-3, pytest.approx(first, rel=1e-12))
+    assert sections.mean_history(full, "synaptic_operations") is None
 
 
 def test_one_sample(tmp_path):

@@ -68,7 +68,9 @@ def run(
     history_us: Annotated[
         float | None, typer.Option("--history-us", help="Keep the counters each so many microseconds.")
     ] = None,
-    engine: Annotated[str, typer.Option("--engine", help="compiled, reference, float32 or float64.")] = "compiled",
+    engine: Annotated[
+        str, typer.Option("--engine", help="compiled, reference, float32 or float64.")
+    ] = "compiled",
     samples: Annotated[
         int | None, typer.Option("--samples", help="Take N samples evenly over the sorted list.")
     ] = None,

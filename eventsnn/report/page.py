@@ -99,6 +99,7 @@ def _contents(runs: Sequence[Results]) -> dict[str, Any]:
         "trade_off_plots": _trade_off_plots(runs, labels, curves),
         "curve_tables": [(curve.label, sections.curve_table(curve.rows)) for curve in curves],
         "distribution_plots": _distribution_plots(runs, labels),
+        "history_plots": _history_plots(runs, labels),
         "per_class": [(label, sections.per_class(run)) for run, label in zip(runs, labels, strict=True)],
         "energy": [
             (label, energy.shares(found), energy.energy_table(found), _energy_plot(found, f"energy-{i}"))
@@ -150,6 +151,21 @@ def _distribution_plots(runs: Sequence[Results], labels: Sequence[str]) -> list[
         plots.histogram(operations, labels, "synaptic operations", "SOP", "operations"),
         plots.cumulative(latencies, labels, "latency", "s", "latency"),
     ]
+
+
+def _history_plots(runs: Sequence[Results], labels: Sequence[str]) -> list[str]:
+    """Operations and spikes over time, of the runs that kept their history."""
+    found = []
+    for column, quantity in (("Operations", "synaptic operations"), ("Spikes", "spikes")):
+        counters, unit = sections.LAYER_COLUMNS[column]
+        lines = []
+        for i, (run, label) in enumerate(zip(runs, labels, strict=True)):
+            history = sections.mean_history(run, *counters)
+            if history is not None:
+                lines.append(plots.Line(label, *history, i, i))
+        if lines:
+            found.append(plots.over_time(lines, quantity, unit, f"history-{column.lower()}"))
+    return found
 
 
 def _energy_plot(found: energy.Energy, prefix: str) -> str:

@@ -241,6 +241,24 @@ def cumulative(
         return _svg(figure, prefix, f"samples decided by {quantity}")
 
 
+def over_time(lines: Sequence[Line], quantity: str, unit: str, prefix: str) -> str:
+    """A quantity that grows with the time of the input; ``x`` in seconds."""
+    most_x = max(float(np.max(line.x)) for line in lines)
+    most_y = max(float(np.max(line.y)) for line in lines)
+    with _figure(3.0) as (figure, axes):
+        for line in lines:
+            x, time_unit = _scaled(line.x, "s", most_x)
+            y, shown_unit = _scaled(line.y, unit, most_y)
+            style = _LINES[line.style % len(_LINES)]
+            axes.plot(x, y, label=plain(line.label), color=_colour(line.colour), linestyle=style)
+        axes.set_xlim(left=0)
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel(_axis("time", time_unit))
+        axes.set_ylabel(_axis(f"mean {quantity}", shown_unit))
+        _legend(figure, len(lines))
+        return _svg(figure, prefix, f"{quantity} over time")
+
+
 def layer_bars(
     values: Sequence[NDArray], layers: Sequence[str], labels: Sequence[str], quantity: str, unit: str,
     prefix: str,

@@ -193,6 +193,24 @@ def layers(run: Results) -> Table:
     return Table(["Layer", *LAYER_COLUMNS], rows, totals=1)
 
 
+def mean_history(run: Results, *counters: str) -> tuple[NDArray, NDArray] | None:
+    """Times in seconds and the mean per sample of the sum of some counters over all layers.
+
+    A sample that is decided keeps its final count. None without a history of every sample.
+    """
+    histories = [sample.history for sample in run.table.samples if sample.history is not None]
+    if len(histories) < len(run):
+        return None
+    longest = max(histories, key=lambda history: len(history.time_ps))
+    total = np.zeros(len(longest.time_ps))
+    columns = [COLUMN[name] for name in counters]
+    for history in histories:
+        counted = history.counters[:, :, columns].sum(axis=(1, 2))
+        total[: len(counted)] += counted
+        total[len(counted) :] += counted[-1]
+    return np.r_[0, longest.time_ps] * 1e-12, np.r_[0, total / len(histories)]
+
+
 def curve_table(curve: NDArray) -> Table:
     """A trade-off curve, a row for each threshold."""
     rows = [

@@ -45,7 +45,11 @@ class Settings:
     encoding: Encoding | None = field(init=False)
 
     def __post_init__(self) -> None:
-        for name, allowed in (("schedule", SCHEDULES), ("engine", (*ENGINES, *COMPARISON_ENGINES)), ("ties", TIES)):
+        for name, allowed in (
+            ("schedule", SCHEDULES),
+            ("engine", (*ENGINES, *COMPARISON_ENGINES)),
+            ("ties", TIES),
+        ):
             if getattr(self, name) not in allowed:
                 raise InvalidRequest(
                     f"{name} {getattr(self, name)!r} is not known; allowed are {', '.join(allowed)}"
