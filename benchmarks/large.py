@@ -9,11 +9,10 @@ stage; the weights, once in the network and once as the kernels read them, bound
 
 from __future__ import annotations
 
-import resource
 import time
 
 import numpy as np
-from measure import Figure, Report, arguments, machine, pin_one_thread, si
+from measure import Figure, Report, arguments, machine, peak_memory_mb, pin_one_thread, si
 from networks import THRESHOLD, UNIT
 
 from eventsnn.engine import Stimulus, make_engine
@@ -72,11 +71,6 @@ def vgg16(side: int) -> Network:
     return Network(populations, projections)
 
 
-def peak_mb() -> float:
-    """Peak memory of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def main() -> None:
     """Measure and print."""
     chosen = arguments(__doc__)
@@ -87,7 +81,7 @@ def main() -> None:
 
     def done(stage: str) -> None:
         clock.append(time.perf_counter())
-        stages[stage] = {"seconds": clock[-1] - clock[-2], "peak_mb": peak_mb()}
+        stages[stage] = {"seconds": clock[-1] - clock[-2], "peak_mb": peak_memory_mb()}
 
     done("imports")
     network = vgg16(side)
@@ -108,7 +102,7 @@ def main() -> None:
     report.add(
         "large",
         Figure(
-            f"VGG-16 at {side}x{side}: peak MB", None if reason else peak_mb(), BAR_MB, at_most=True,
+            f"VGG-16 at {side}x{side}: peak MB", None if reason else peak_memory_mb(), BAR_MB, at_most=True,
             skipped=reason, failed=bool(reason),
         ),
         stages=stages, neurons=sum(p.size for p in network), synapses=network.synapses(),

@@ -201,6 +201,20 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) ->
     return table
 
 
+def peak_memory_mb() -> float:
+    """Peak memory of this process so far.
+
+    Linux's ``ru_maxrss`` would count what the process that started this one had.
+    """
+    try:
+        with open("/proc/self/status") as file:
+            return next(int(line.split()[1]) / 1024 for line in file if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def rival_python() -> Path | None:
     """The interpreter of the rivals' environment, None if it was not made."""
     path = Path(__file__).resolve().parents[1] / ".venv-peers" / "bin" / "python"

@@ -35,7 +35,9 @@ from eventsnn.network import Conv2d, Network
 from eventsnn.results.counters import COLUMN
 
 LIBRARIES = ("sinabs", "spikingjelly")
-STEPS, SPARSE_STEPS, LONGEST = 32, 128, 64
+STEPS, SPARSE_STEPS = 32, 128
+LONGEST = {"A": 64, "B": 32}
+"""Steps in which the rivals may reach an accuracy."""
 DENSE_BARS = {"A": 1.5, "B": 1.0}
 SIGNED_BAR, SPARSE_BAR, EXIT_BAR = 5.0, 20.0, 5.0
 EQUAL_ACCURACY = 0.005
@@ -219,7 +221,7 @@ def measure_signed(report: Report, workload: Workload, images: int, quick: bool)
     counts are the same (law 9); at rest there are no spikes that say what no input means, but corrections
     where the image differs from it.
     """
-    name = workload.name
+    name, longest = workload.name, LONGEST[workload.name]
     pixels, labels = workload.pixels(images), workload.labels[:images]
     networks = {"eventsnn, from rest": workload.signed.at_rest(), "eventsnn, from zero": workload.signed}
     engines = {key: make_engine("compiled", network) for key, network in networks.items()}
@@ -238,15 +240,15 @@ def measure_signed(report: Report, workload: Workload, images: int, quick: bool)
         {key: engine_job(network, stimuli[:timed]) for key, network in networks.items()}, repeats
     )
     inputs = {
-        "spikes": channels_first(bernoulli(pixels, LONGEST).astype(np.uint8)),
+        "spikes": channels_first(bernoulli(pixels, longest).astype(np.uint8)),
         "held": channels_first(pixels),
     }
-    codings = [{"name": n, "input": n, "steps": LONGEST, "samples": images} for n in inputs]
+    codings = [{"name": n, "input": n, "steps": longest, "samples": images} for n in inputs]
     # Spikes of both rivals are the same, so one of them tells how many steps both need.
     found = run_rival("sinabs", workload.rate, codings, inputs)
     needed = {n: steps_needed(found[f"{n}/outputs"], labels, accuracy) for n in inputs}
-    coding = min(needed, key=lambda n: needed[n] or LONGEST + 1)
-    steps = needed[coding] or LONGEST
+    coding = min(needed, key=lambda n: needed[n] or longest + 1)
+    steps = needed[coding] or longest
     job = {"name": "needed", "input": coding, "steps": steps, "timed": timed, "repeats": repeats}
     for library in LIBRARIES:
         result = run_rival(library, workload.rate, [job], inputs)
@@ -389,7 +391,7 @@ def main() -> None:
     equal, signed, early = [], [], []
     for workload in workloads:
         name = workload.name
-        samples, images = {"A": (10, 1000), "B": (3, 60)}[name]
+        samples, images = {"A": (10, 500), "B": (3, 200)}[name]
         if quick:
             samples, images = {"A": (3, 60), "B": (1, 12)}[name]
         pixels = workload.pixels(samples)

@@ -11,7 +11,6 @@ not need more. The fixed part is the fresh state of a sample; the slope is the e
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measure import Figure, Report, alternate, arguments, machine, pin_one_thread, si
+from measure import Figure, Report, alternate, arguments, machine, peak_memory_mb, pin_one_thread, si
 from networks import UNIT, NoData, Workload, bernoulli, changed
 from numpy.typing import NDArray
 
@@ -61,12 +60,12 @@ def operations(net: Network, stimulus: Stimulus) -> int:
 def of_size(net: Network, size: int, per_event: float) -> tuple[Stimulus, int]:
     """The first events of the code that make about ``size`` operations, and how many they make."""
     events = max(1, round(size / per_event))
-    for _ in range(6):
+    for _ in range(12):
         stimulus = Stimulus(*endless(events))
         found = operations(net, stimulus)
         if 0.8 <= found / size <= 1.25:
             break
-        events = max(1, round(events * (size / max(found, 1)) ** 0.7))
+        events = max(1, round(events * (size / max(found, 1)) ** 0.4))
     return stimulus, found
 
 
@@ -87,10 +86,10 @@ def _report_memory(folder: Path) -> None:
     with np.load(folder / "input.npz") as file:
         time, neuron = file["time"], file["neuron"]
     operations(net, Stimulus(time[:10], neuron[:10]))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_memory_mb()
     operations(net, Stimulus(time, neuron))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps({"peak_mb": peak / 1024, "added_mb": (peak - before) / 1024}))
+    peak = peak_memory_mb()
+    print(json.dumps({"peak_mb": peak, "added_mb": peak - before}))
 
 
 def measure(report: Report, quick: bool) -> tuple[list[list[Any]], list[list[Any]]]:
@@ -105,7 +104,7 @@ def measure(report: Report, quick: bool) -> tuple[list[list[Any]], list[list[Any
     for size in sizes:
         stimulus, made = of_size(net, size, per_event)
         found.append(made)
-        repeats = 1 if size >= 10**9 else 3 if size >= 10**8 else 9
+        repeats = 1 if size >= 10**9 else 5 if size >= 10**8 else 31
         run = alternate({"run": lambda given=stimulus: engine.run(given)}, repeats)["run"]
         seconds.append(run.median)
         rows.append([si(made), len(stimulus.time), si(run.median, "s"), f"{run.spread:.0%}"])
