@@ -17,11 +17,9 @@ from networks import (
     with_rates,
     without_currents,
 )
+from watched import watched_sample
 
 from eventsnn.engine import RunOptions, Stimulus, make_engine
-from eventsnn.engine.reference import ReferenceEngine
-from eventsnn.engine.reference.event import EventSample
-from eventsnn.engine.reference.step import StepSample
 from eventsnn.errors import EventLimitReached, InvalidEvents, InvalidNetwork, InvalidRequest
 from eventsnn.network import (
     Dense,
@@ -38,35 +36,7 @@ from eventsnn.network.bounds import InputLimits, charge_bound
 from eventsnn.network.compact import COMPACT_CHARGE, compacted, is_compact
 
 SEEDS = st.integers(0, 2**32 - 1)
-EXAMPLES = settings(max_examples=80, deadline=None, derandomize=True)
-
-
-def watched(schedule):
-    """A sample of the reference engine that notes the largest |V| of each rank."""
-
-    class Watched(schedule):
-        def __init__(self, *arguments):
-            self.largest = {}
-            super().__init__(*arguments)
-
-        def _guard(self, rank, j, charge):
-            self.largest[rank] = max(self.largest.get(rank, 0), abs(charge))
-            super()._guard(rank, j, charge)
-
-        def _on_crossing(self, key, version):
-            self._look(key.rank, key.neuron)
-            super()._on_crossing(key, version)
-
-        def _result(self):
-            for rank, neurons in enumerate(self.neurons):
-                for j in range(neurons.population.size):
-                    self._look(rank, j)
-            return super()._result()
-
-        def _look(self, rank, j):
-            self._guard(rank, j, self._charge_at(self.neurons[rank], j, self.now))
-
-    return Watched
+EXAMPLES = settings(max_examples=50, deadline=None, derandomize=True)
 
 
 def limits_of(stimulus, network, step):
@@ -108,8 +78,7 @@ def test_no_charge_ever_exceeds_its_bound(seed, kind, delays, lazy, stepped):
         stimulus = with_analog(stimulus, network, seed)
     schedule = "step" if step else "event"
     try:
-        engine = ReferenceEngine(network, None, RunOptions(max_events=3_000, schedule=schedule, step=step))
-        sample = watched(StepSample if step else EventSample)(engine, stimulus, 0)
+        sample = watched_sample(network, stimulus, RunOptions(max_events=3_000, schedule=schedule, step=step))
     except (InvalidRequest, InvalidEvents):
         return
     with suppress(EventLimitReached):  # what was seen until then holds all the same
