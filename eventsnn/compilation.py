@@ -20,6 +20,8 @@ _SOURCES = (
     "engine/columns.py",
     "engine/kernels",
     "engine/order.py",
+    "engine/seeds.py",
+    "engine/softmax_tables.py",
     "results/counters.py",
 )
 

@@ -31,7 +31,7 @@ from eventsnn.network import (
 )
 from eventsnn.results.counters import COLUMN
 
-ENGINE_NAMES = ("reference",)
+ENGINE_NAMES = ("reference", "compiled")
 ENGINE = st.sampled_from(ENGINE_NAMES)
 SEEDS = st.integers(0, 2**32 - 1)
 EXAMPLES = settings(max_examples=60, deadline=None, derandomize=True)
@@ -87,7 +87,7 @@ def test_gates_on_an_accelerator(seed, kind, filter, engine):
         return
     for name in ("time", "rank", "neuron", "payload"):
         np.testing.assert_array_equal(getattr(free.spikes, name), getattr(ideal.spikes, name))
-    if kind == "signed":
+    if kind == "signed" and filter == "exact":
         for name in network.order:
             np.testing.assert_array_equal(slow.counts[name], ideal.counts[name])
 

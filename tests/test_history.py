@@ -14,7 +14,7 @@ from eventsnn.errors import EventLimitReached, InvalidRequest
 from eventsnn.network import Dense, Input, Network, Population, Projection, Readout
 from eventsnn.results.counters import COLUMN
 
-ENGINE_NAMES = ("reference",)
+ENGINE_NAMES = ("reference", "compiled")
 OPTIONS = RunOptions(record_spikes=True, max_events=20_000)
 
 

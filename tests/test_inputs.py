@@ -30,7 +30,7 @@ from eventsnn.network import (
 )
 from eventsnn.results.counters import COLUMN
 
-ENGINE_NAMES = ("reference",)
+ENGINE_NAMES = ("reference", "compiled")
 ENGINE = st.sampled_from(ENGINE_NAMES)
 SEEDS = st.integers(0, 2**32 - 1)
 EXAMPLES = settings(max_examples=50, deadline=None, derandomize=True)

@@ -14,7 +14,7 @@ from eventsnn.errors import InvalidNetwork
 from eventsnn.network import Dense, Identity, Input, Network, Population, Projection, Rate, Softmax
 from eventsnn.results.counters import COLUMN
 
-ENGINE_NAMES = ("reference",)
+ENGINE_NAMES = ("reference", "compiled")
 OPTIONS = RunOptions(record_spikes=True)
 SCHEDULES = [OPTIONS, replace(OPTIONS, schedule="step", step=100)]
 

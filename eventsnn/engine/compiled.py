@@ -24,18 +24,26 @@ from eventsnn.engine.contract import (
     Trace,
     output_scale,
 )
-from eventsnn.engine.failures import event_limit, overflow
+from eventsnn.engine.failures import event_limit, history_limit, overflow
 from eventsnn.engine.kernels.state import Settings, State
+from eventsnn.engine.order import SEEDED_SHIFT
 from eventsnn.engine.plan import Currents, build_plan, currents, initial_charge, initial_count
-from eventsnn.engine.request import number_of_steps
-from eventsnn.engine.seeds import sample_key
+from eventsnn.engine.request import FEATURES, number_of_steps, takes_current
+from eventsnn.engine.seeds import PURPOSE_TIES, draw, sample_key
+from eventsnn.engine.softmax_tables import next_event
 from eventsnn.engine.stimulus import Stimulus
 from eventsnn.hardware import Mapping
-from eventsnn.network import Network, Rate, Signed
+from eventsnn.network import Input, MaxGate, Network, Population, Readout, Signed, Softmax
+from eventsnn.network.neurons import CHARGE_LIMIT
 from eventsnn.results.counters import COLUMN, COUNTERS
 from eventsnn.results.digest import SampleDigest, spikes_of_log
 
-LOST = {"hard_reset": k.LOST_RESET, "clamp": k.LOST_CLAMP}
+LOST = {
+    "hard_reset": k.LOST_RESET,
+    "clamp": k.LOST_CLAMP,
+    "leak": k.LOST_LEAK,
+    "refractory": k.LOST_REFRACTORY,
+}
 # A window's current adds at most this: charges held less their shift stay far inside 32 bits.
 WINDOW_QUANTA = 2**28
 
@@ -43,17 +51,18 @@ WINDOW_QUANTA = 2**28
 class CompiledEngine(Engine):
     """Spike by spike in Numba kernels; a first run in a fresh environment compiles for some seconds."""
 
-    supports: ClassVar[frozenset[str]] = frozenset(
-        {"step", "source", "history", "payload", "analog", "duration", "cycle", "output", "refractory"}
-    )
+    supports: ClassVar[frozenset[str]] = frozenset(FEATURES)
 
     def __init__(
         self, network: Network, mapping: Mapping | None = None, options: RunOptions | None = None
     ) -> None:
         super().__init__(network, mapping, options)
-        self._plan = build_plan(network, mapping)
+        # Seeded ties take every copy of a spike through the queue, where they are ordered.
+        self._seeded = self.options.ties == "seeded" and not self.step
+        self._plan = build_plan(network, mapping, self._seeded)
         self._initial = initial_charge(network)
         self._initial_count = initial_count(network)
+        self._estimates = self._initial_estimates()
         self._currents = currents(network)
         self._analog = AnalogInput(network, self.step)
         self._cores = 1 + (mapping.architecture.cores if mapping else 0)
@@ -68,15 +77,31 @@ class CompiledEngine(Engine):
         self._trace_capacity = 256
         self._history_capacity = 256 if self.options.history_period else 1
 
+    def _initial_estimates(self) -> NDArray[np.int64]:
+        """What max gates keep of their sources at the start: the counts of a network at rest."""
+        pieces = [np.zeros(1, dtype=np.int64)]
+        for to in self._plan.destination[np.argsort(self._plan.destination[:, k.ESTIMATES], kind="stable")]:
+            if to[k.TARGET_KIND] in (k.KIND_EXACT_GATE, k.KIND_RATE_GATE):
+                (projection,) = self.network.incoming(self.network.order[to[k.TARGET]])
+                source = self.network.populations[projection.source]
+                given = source.initial_count
+                pieces.append(
+                    np.zeros(source.size, dtype=np.int64) if given is None else given.astype(np.int64)
+                )
+        return np.concatenate(pieces[1:] or pieces).astype(np.int64)
+
     # -- what the kernels are given ----------------------------------------------------------------
 
-    def _settings(self, index: int, first_event: int) -> Settings:
+    def _settings(self, index: int, first_event: int, state: State) -> Settings:
         rule = self.options.exit_rule
         neurons = [population.neuron for population in self.network]
         hysteresis = any(
             isinstance(neuron, Signed) and (neuron.hysteresis_low or neuron.hysteresis_high)
             for neuron in neurons
         )
+        # In steps only signed networks go on when the input is over.
+        biased = dict(zip(self.network.order, state.rank[:, k.BIASED] > 0, strict=True))
+        settles = all(_comes_to_rest(p, bool(biased[p.name])) for p in self.network)
         return Settings(
             rule=rule.code if rule else RULE_NONE,
             rule_threshold=float(rule.threshold) if rule else 0.0,
@@ -86,22 +111,24 @@ class CompiledEngine(Engine):
             max_events=self.options.max_events,
             first_event=first_event,
             step=self.step,
-            stop_with_input=any(isinstance(neuron, Rate) for neuron in neurons),
-            settle_pass=bool(hysteresis),
+            stop_with_input=not settles,
+            settle_pass=bool(hysteresis and (settles or not self.step)),
             log_service=bool(self.options.record_service and self.mapping is not None),
             history_period=self.options.history_period,
+            seeded=self._seeded,
         )
 
     def _end_of_input(self, stimulus: Stimulus) -> int:
         return number_of_steps(stimulus, self.step) * self.step if self.step else stimulus.end
 
-    def _fresh_state(self, stimulus: Stimulus) -> State:
+    def _fresh_state(self, stimulus: Stimulus, index: int) -> State:
         plan, options = self._plan, self.options
         neurons, ranks = len(self._initial), len(plan.population)
         added = self._analog.quanta(stimulus)
         flow = currents(self.network, added) if added else self._currents
-        rows, rank = plan.population, self._fresh_ranks(flow)
-        end = self._end_of_input(stimulus)
+        rows, end = plan.population, self._end_of_input(stimulus)
+        rank = self._fresh_ranks(flow, index, end)
+        touched = self._start_tests(stimulus, rank)
         scalar = np.zeros(k.SCALARS, dtype=np.int64)
         scalar[k.STOP_AT] = k.NEVER
         scalar[k.PREDICTION] = -1
@@ -111,7 +138,7 @@ class CompiledEngine(Engine):
         scalar[k.RUN_UNTIL] = end if stimulus.duration is not None else 0
         scalar[k.HISTORY_NEXT] = options.history_period
         scalar[k.WINDOW_NEXT] = rank[:, k.WINDOW_END].min()
-        scalar[k.TEST_NEXT] = k.NEVER
+        scalar[k.TEST_NEXT] = rank[:, k.TEST_DUE].min()
         scalar[k.LOW_RANK], scalar[k.HIGH_RANK] = ranks, -1
         charge = self._initial.copy()
         counters = np.zeros((ranks, len(COUNTERS)), dtype=np.int64)
@@ -119,9 +146,13 @@ class CompiledEngine(Engine):
             where = slice(rows[r, k.OFFSET], rows[r, k.OFFSET] + rows[r, k.SIZE])
             if name in added:
                 counters[r, COLUMN["multiplications"]] = self._analog.multiplications()[name]
-                if rank[r, k.BIAS_LENGTH] == 0 and rows[r, k.KIND] != k.KIND_RATE:
-                    charge[where] += added[name].astype(np.int32)
-            charge[where] -= np.int32(self._shift[r])
+                if not takes_current(self.network.populations[name]):
+                    charge[where] += added[name]
+            held = charge[where] - self._shift[r]
+            beyond = (np.abs(charge[where]) > CHARGE_LIMIT) | (np.abs(held) > CHARGE_LIMIT)
+            if beyond.any():
+                raise overflow(self.network, r, int(np.argmax(beyond)), index)
+            charge[where] = held
         table = len(flow.quanta)
         shift = np.zeros(table, dtype=np.int32)
         for r in range(ranks):
@@ -132,12 +163,12 @@ class CompiledEngine(Engine):
 
         rate = rows[rows[:, k.KIND] == k.KIND_RATE]
         refractory = bool((rate[:, k.REFRACTORY] > 0).any())
-        loses = bool((rate[:, [k.HARD, k.CLAMPED, k.LEAK_PERIOD]] > 0).any())
+        loses = bool((rate[:, [k.HARD, k.CLAMPED, k.LEAK_PERIOD, k.REFRACTORY_DROP]] > 0).any())
         waits = refractory or bool((rank[:, k.BIAS_LENGTH] > 0).any())
         return State(
-            charge=charge,
+            charge=charge.astype(np.int32),
             emitted=self._initial_count.copy(),
-            touched=np.zeros(1 + self._groups(), dtype=np.uint8),
+            touched=touched,
             quanta=flow.quanta,
             base=np.zeros(table, dtype=np.int64),
             shift=shift,
@@ -149,7 +180,10 @@ class CompiledEngine(Engine):
             rank=rank,
             counters=counters,
             lists=np.zeros(int(self._list_capacity.sum()), dtype=np.int64),
-            scratch=np.zeros(int(self._list_capacity.max()), dtype=np.int64),
+            scratch=np.zeros(
+                max(int(self._list_capacity.max()), int(rows[:, k.SIZE].max()) if self._seeded else 0),
+                dtype=np.int64,
+            ),
             flagged=np.zeros(int(rows[:, k.SIZE].max()), dtype=np.int64),
             pending=np.zeros((self._pending_capacity, 4), dtype=np.int64),
             crossings=np.zeros((self._pending_capacity, 2), dtype=np.int64),
@@ -160,28 +194,56 @@ class CompiledEngine(Engine):
             history_readout=np.zeros((self._history_capacity, rows[self._output, k.SIZE]), dtype=np.int64),
             core=np.zeros((self._cores, k.CORE_COLUMNS), dtype=np.int64),
             part=np.zeros((len(plan.part_core), k.PART_COLUMNS), dtype=np.int64),
+            estimates=self._estimates.copy(),
+            decays=np.zeros(len(self._estimates), dtype=np.int64),
             service=np.zeros((self._service_capacity, 7), dtype=np.int64),
             scalar=scalar,
         )
 
     def _groups(self) -> int:
-        signed = self._plan.population[self._plan.population[:, k.KIND] == k.KIND_SIGNED]
-        return int((signed[:, k.SIZE] // signed[:, k.GROUP]).sum()) if len(signed) else 0
+        marked = self._plan.population[self._plan.population[:, k.TOUCH_OFFSET] >= 0]
+        return int((marked[:, k.SIZE] // marked[:, k.GROUP]).sum()) if len(marked) else 0
 
-    def _fresh_ranks(self, flow: Currents) -> NDArray[np.int64]:
+    def _start_tests(self, stimulus: Stimulus, rank: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Marks of touched neurons: charges at time 0, biases or analog, ask for a test of all of them."""
+        touched = np.zeros(1 + self._groups(), dtype=np.uint8)
+        driven = set()
+        if stimulus.analog is not None:
+            driven = {projection.target for projection in self.network.outgoing(self.network.input)}
+        for r, population in enumerate(self.network):
+            row = self._plan.population[r]
+            if row[k.KIND] != k.KIND_SIGNED:
+                continue
+            biased = population.initial_charge is None and self.network.bias(population.name).any()
+            if biased or population.name in driven:
+                groups = row[k.SIZE] // row[k.GROUP]
+                touched[row[k.TOUCH_OFFSET] : row[k.TOUCH_OFFSET] + groups] = 1
+                rank[r, k.TOUCHED_START], rank[r, k.TOUCHED_STOP] = 0, groups
+                rank[r, k.TEST_DUE] = self.step
+        return touched
+
+    def _fresh_ranks(self, flow: Currents, index: int, end: int) -> NDArray[np.int64]:
         rows = self._plan.population
         rank = np.zeros((len(rows), k.RANK_COLUMNS), dtype=np.int64)
         rank[:, k.TOUCHED_START] = rows[:, k.SIZE]
         rank[:, k.TEST_DUE] = k.NEVER
-        rank[:, k.LIST_LIMIT] = np.cumsum(self._list_capacity)
+        rank[:, k.LIST_LIMIT] = rank[:, k.LIST_END] = np.cumsum(self._list_capacity)
         for column in (k.LIST_START, k.LIST_STOP, k.LIST_DONE):
             rank[:, column] = rank[:, k.LIST_LIMIT] - self._list_capacity
         rank[:, k.BIAS_START], rank[:, k.BIAS_LENGTH] = flow.start, flow.length
         rank[:, k.BIASED] = flow.biased
-        rank[:, k.WINDOW_END] = k.NEVER
+        rank[:, k.WINDOW_END] = rank[:, k.LEAK_NEXT] = k.NEVER
         rank[:, k.ACTIVE] = 1
         rank[self._output, k.COUNTED_AT_ONCE] = 1
-        for r in range(len(rows)):
+        key = sample_key(self.options.seed, index)
+        for r, population in enumerate(self.network):
+            if isinstance(population.neuron, Softmax):
+                first = next_event(population.neuron, key, r, 0, 0)
+                rank[r, k.CLOCK_NEXT] = min(first, k.NEVER)
+                if not self.step and first <= end:
+                    rank[r, k.TEST_DUE] = first
+            if rows[r, k.KIND] == k.KIND_RATE and rows[r, k.LEAK_PERIOD] and not self.step:
+                rank[r, k.LEAK_NEXT] = rows[r, k.LEAK_PERIOD]
             if rows[r, k.KIND] == k.KIND_RATE and flow.length[r]:
                 table = flow.quanta[flow.start[r] : flow.start[r] + flow.length[r]].astype(np.int64)
                 largest = int(np.abs(table).max())
@@ -194,13 +256,21 @@ class CompiledEngine(Engine):
                     rank[r, k.WINDOW_END] = 0
         return rank
 
-    def _input(self, stimulus: Stimulus) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _input(self, stimulus: Stimulus, index: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Ticks and spike words of the input; in the step schedule at the tick that closes their step."""
         time = stimulus.time
         if self.step:
             time = (time // self.step + 1) * self.step
         payload = np.ones(len(time), dtype=np.int64) if stimulus.payload is None else stimulus.payload
         words = (stimulus.neuron << 32) | (payload & 0xFFFFFFFF)
+        if self._seeded:
+            key, rank = sample_key(self.options.seed, index), self.network.order.index(self.network.input)
+            drawn = [
+                draw(key, PURPOSE_TIES, int(t), rank, int(j)) >> SEEDED_SHIFT
+                for t, j in zip(time, stimulus.neuron, strict=True)
+            ]
+            order = np.lexsort((stimulus.neuron, np.array(drawn, dtype=np.int64), time))
+            words = words[order]
         return np.ascontiguousarray(time, dtype=np.int64), np.ascontiguousarray(words, dtype=np.int64)
 
     # -- running -----------------------------------------------------------------------------------
@@ -217,13 +287,15 @@ class CompiledEngine(Engine):
         """One run of the sample, or None when it must start afresh with larger buffers."""
         from eventsnn.engine.kernels.loop import advance
 
-        settings, state = self._settings(index, stimulus.first), self._fresh_state(stimulus)
-        time, words = self._input(stimulus)
+        state = self._fresh_state(stimulus, index)
+        settings = self._settings(index, stimulus.first, state)
+        time, words = self._input(stimulus, index)
         digest = SampleDigest(self.network.order)
         pieces: list[NDArray[np.int64]] = []
         scalar = state.scalar
         while True:
-            advance(self._plan, state, settings, time, words)
+            with np.errstate(over="ignore"):  # hashes wrap; uncompiled kernels would warn
+                advance(self._plan, state, settings, time, words)
             status = scalar[k.STATUS]
             if status in (k.DRAIN_LOG, k.DONE):
                 log = state.log[: scalar[k.LOGGED]]
@@ -248,6 +320,8 @@ class CompiledEngine(Engine):
                 )
             elif status == k.OVERFLOW:
                 raise overflow(self.network, scalar[k.BAD_RANK], scalar[k.BAD_NEURON], index)
+            elif status == k.HISTORY_LIMIT:
+                raise history_limit(self.options.history_period, scalar[k.BAD_NEURON])
             elif status == k.EVENT_LIMIT:
                 raise event_limit(self.options.max_events, index)
             else:
@@ -284,6 +358,11 @@ class CompiledEngine(Engine):
             name: slice(row[k.OFFSET], row[k.OFFSET] + row[k.SIZE])
             for name, row in zip(self.network.order, self._plan.population, strict=True)
         }
+        charges = {
+            name: self._charge(state, rank, where, decision_time)
+            for rank, (name, where) in enumerate(slices.items())
+        }
+        counts = {name: state.emitted[where].astype(np.int64) for name, where in slices.items()}
         return SampleRun(
             index=index,
             prediction=prediction,
@@ -299,11 +378,8 @@ class CompiledEngine(Engine):
                 spikes=state.trace[:checks, 2].copy(),
                 energy=state.trace[:checks, 3].copy(),
             ),
-            counts={name: state.emitted[s].astype(np.int64) for name, s in slices.items()},
-            charge={
-                name: self._charge(state, rank, s, decision_time)
-                for rank, (name, s) in enumerate(slices.items())
-            },
+            counts=counts,
+            charge=charges,
             lost={
                 cause: {
                     name: state.lost[row, s].copy()
@@ -315,15 +391,23 @@ class CompiledEngine(Engine):
             },
             spikes=SpikeList(*np.concatenate(pieces).T.copy()) if self.options.record_spikes else None,
             service=service,
-            history=self._history(state),
+            history=self._history(state, counts, charges),
         )
 
-    def _history(self, state: State) -> History | None:
+    def _history(
+        self, state: State, counts: dict[str, NDArray[np.int64]], charges: dict[str, NDArray[np.int64]]
+    ) -> History | None:
+        """The rows before the decision, and what there was at it."""
         if not self.options.history_period:
             return None
-        rows = state.scalar[k.HISTORY_ROWS]
-        time = (1 + np.arange(rows)) * self.options.history_period
-        return History(time, state.history[:rows].copy(), state.history_readout[:rows].copy())
+        output, rows = self.network.output, state.scalar[k.HISTORY_ROWS]
+        is_readout = isinstance(self.network.populations[output].neuron, Readout)
+        final = (charges if is_readout else counts)[output]
+        return History(
+            time=(1 + np.arange(rows + 1)) * self.options.history_period,
+            counters=np.concatenate([state.history[:rows], state.counters[None]]),
+            readout=np.concatenate([state.history_readout[:rows], final[None]]),
+        )
 
     def _charge(self, state: State, rank: int, where: slice, now: int) -> NDArray[np.int64]:
         """Charges at the decision, currents included."""
@@ -350,6 +434,14 @@ class CompiledEngine(Engine):
     @staticmethod
     def _tiled(table: NDArray[np.int64], where: slice) -> NDArray[np.int64]:
         return np.tile(table, (where.stop - where.start) // len(table))
+
+
+def _comes_to_rest(population: Population, biased: bool) -> bool:
+    """Whether a population of the step schedule emits and changes only because of what arrives."""
+    neuron = population.neuron
+    if isinstance(neuron, Readout):
+        return not biased
+    return isinstance(neuron, (Input, Signed)) or (isinstance(neuron, MaxGate) and neuron.filter == "exact")
 
 
 def _current_charge(quanta: NDArray[np.int64], period: int, time: int) -> NDArray[np.int64]:

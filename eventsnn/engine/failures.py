@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from eventsnn.errors import ChargeOverflow, EventLimitReached
+from eventsnn.errors import ChargeOverflow, EventLimitReached, InvalidRequest
 from eventsnn.network import Network
+
+HISTORY_ROWS = 10**6
 
 
 def overflow(network: Network, rank: int, neuron: int, sample: int) -> ChargeOverflow:
@@ -21,4 +23,12 @@ def event_limit(limit: int, sample: int) -> EventLimitReached:
     return EventLimitReached(
         f"sample {sample}: more than max_events = {limit} spikes were delivered. Test signed neurons "
         "less often (settle_time), or raise max_events"
+    )
+
+
+def history_limit(period: int, before: int) -> InvalidRequest:
+    """The error for a history of more than ``HISTORY_ROWS`` rows."""
+    return InvalidRequest(
+        f"a history every {period} ticks has more than {HISTORY_ROWS} rows by tick {int(before)}; take a "
+        "longer history_period"
     )

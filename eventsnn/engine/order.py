@@ -23,6 +23,7 @@ from eventsnn.engine.seeds import PURPOSE_TIES, draw
 
 TEST = 0
 DELIVERY = 1
+SEEDED_SHIFT = 22  # of a draw's 53 bits 31 are used
 
 
 class EventKey(NamedTuple):
@@ -41,7 +42,7 @@ def seeded_place(sample_key: int) -> Callable[[EventKey], tuple[int, ...]]:
 
     def place(key: EventKey) -> tuple[int, ...]:
         time, rank, kind, neuron, ordinal, destination = key
-        drawn = -1 if neuron < 0 else draw(sample_key, PURPOSE_TIES, time, rank, neuron) >> 22
+        drawn = -1 if neuron < 0 else draw(sample_key, PURPOSE_TIES, time, rank, neuron) >> SEEDED_SHIFT
         return (time, rank, kind, drawn, neuron, ordinal, destination)
 
     return place

@@ -15,23 +15,32 @@ from numpy.typing import NDArray
 
 from eventsnn.engine import columns as k
 from eventsnn.engine.request import takes_current
+from eventsnn.engine.softmax_tables import exponentials, logit_unit, waits
 from eventsnn.hardware import INPUT_PORT, Mapping, Part, Timing
 from eventsnn.network import (
     Axis,
     Conv2d,
     Dense,
     Input,
+    MaxGate,
+    MaxPool,
     Network,
     Population,
     Projection,
     Rate,
     Signed,
+    Softmax,
     Sparse,
 )
 from eventsnn.results.counters import COUNTERS
 from eventsnn.results.digest import population_key
 
 Shape = tuple[int, int, int]
+FILTERS = {
+    "average": k.FILTER_AVERAGE,
+    "finite_impulse": k.FILTER_FINITE_IMPULSE,
+    "exponential": k.FILTER_EXPONENTIAL,
+}
 # Tables of currents shorter than this are repeated: passes over neurons run a table at a time.
 TABLE_LANES = 256
 
@@ -41,7 +50,7 @@ class Plan(NamedTuple):
 
     population: NDArray[np.int64]  # (ranks, POPULATION_COLUMNS)
     destination: NDArray[np.int64]  # (destinations, DESTINATION_COLUMNS)
-    cells: NDArray[np.int64]  # (destinations x source pixels, CELL_COLUMNS)
+    cells: NDArray[np.int32]  # (destinations x source pixels, CELL_COLUMNS)
     edges: NDArray[np.int64]  # of sparse destinations: row pointers, then targets
     weights: NDArray[np.int32]  # flat
     fan_out: NDArray[np.int32]  # (full or effective, destinations x source neurons)
@@ -52,6 +61,7 @@ class Plan(NamedTuple):
     timing: NDArray[np.int64]  # the accelerator's times, lanes, and whether there is one
     energy: NDArray[np.int64]  # (counters,) attojoules per count
     jitter: NDArray[np.int64]  # (transit or service, table length) inverse-CDF tables
+    tables: NDArray[np.int64]  # of a spiking softmax: waiting times, then exponentials
 
 
 class Currents(NamedTuple):
@@ -94,12 +104,15 @@ def fan_out_in_part(
     return projection.fan_out(source, target, effective, part.box)
 
 
-def initial_charge(network: Network) -> NDArray[np.int32]:
+def initial_charge(network: Network) -> NDArray[np.int64]:
     """The charge of every neuron at time 0, by rank: initial charge, plus biases that are charges."""
     pieces = []
     for population in network:
         neuron = population.neuron
         charge = np.zeros(population.size, dtype=np.int64)
+        if isinstance(neuron, MaxGate):
+            pieces.append(charge)
+            continue
         if population.initial_charge is not None:
             pieces.append(population.initial_charge.astype(np.int64))
             continue
@@ -108,7 +121,7 @@ def initial_charge(network: Network) -> NDArray[np.int32]:
         if not isinstance(neuron, Input) and not takes_current(population):
             charge += network.bias(population.name)
         pieces.append(charge)
-    return np.concatenate(pieces).astype(np.int32)
+    return np.concatenate(pieces)
 
 
 def initial_count(network: Network) -> NDArray[np.int32]:
@@ -265,6 +278,10 @@ def _sparse_edges(
     return counted[sparse.indptr], (cell * target[2] + channel)[inside], sparse.weight[inside]
 
 
+def _pointers(sorted_by: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum(np.bincount(sorted_by, minlength=size))])
+
+
 class _Builder:
     """Collects the arrays of a plan, projection by projection and copy by copy."""
 
@@ -277,6 +294,9 @@ class _Builder:
         }
         self.sizes = dict.fromkeys(self.stores, 0)
         self.kernels: dict[str, tuple[_Kernel, int]] = {}
+        self.estimates = 0
+        # Of each population of gates: per part, targets, and places of their sources in the estimates.
+        self.windows: dict[str, list[tuple[NDArray[np.int64], NDArray[np.int64]]]] = {}
 
     def append(self, store: str, array: NDArray[Any]) -> int:
         """Put an array at the end of a store; returns where it starts."""
@@ -304,7 +324,9 @@ class _Builder:
             k.CORE: part.core, k.DELAY: projection.delay, k.FAN_OUT: self.append("fan_out", full),
             k.CHANNELS: source[2], k.LOW: max(part.c0 - first, 0), k.HIGH: min(part.c1, stop) - first,
         }  # fmt: skip
-        if isinstance(projection.synapses, Sparse):
+        if isinstance(projection.synapses, MaxPool):
+            row |= self._gates(projection, part)
+        elif isinstance(projection.synapses, Sparse):
             row |= self._sparse(projection.synapses, projection, target, part)
         else:
             row |= self._rows(projection, source, target, part)
@@ -316,6 +338,30 @@ class _Builder:
             k.IS_SPARSE: 1, k.EDGES: self.append("edges", pointers),
             k.EDGE_TARGETS: self.append("edges", targets), k.WEIGHTS: self.append("weights", weights),
         }  # fmt: skip
+
+    def _gates(self, projection: Projection, part: Part) -> dict[int, int]:
+        source, target, _ = self.network.edges(projection)
+        _, width, channels = self.network.populations[projection.target].shape
+        y, channel = target // (width * channels), target % channels
+        inside = (y >= part.y0) & (y < part.y1) & (channel >= part.c0) & (channel < part.c1)
+        source, target = source[inside].astype(np.int64), target[inside].astype(np.int64)
+        order, first = np.lexsort((target, source)), self.estimates
+        size = self.network.populations[projection.source].size
+        self.estimates += size
+        self.windows.setdefault(projection.target, []).append((target, first + source))
+        return {
+            k.EDGES: self.append("edges", _pointers(source, size)),
+            k.EDGE_TARGETS: self.append("edges", target[order]), k.ESTIMATES: first,
+        }  # fmt: skip
+
+    def window_columns(self, name: str) -> dict[int, int]:
+        """Where the windows of a population of gates are listed, sources ascending."""
+        target, place = (np.concatenate(c) for c in zip(*self.windows[name], strict=True))
+        order = np.lexsort((place, target))
+        return {
+            k.WINDOWS: self.append("edges", _pointers(target, self.network.populations[name].size)),
+            k.WINDOW_SOURCES: self.append("edges", place[order]),
+        }
 
     def _rows(self, projection: Projection, source: Shape, target: Shape, part: Part) -> dict[int, int]:
         synapses = projection.synapses
@@ -338,7 +384,8 @@ class _Builder:
         kernel, weights = self.kernels[projection.name]
         cells[:, k.CELL_TARGET] += first
         return {
-            k.CELLS: self.append("cells", cells), k.CHANNEL_BLOCK: kernel.channel_block, k.WEIGHTS: weights,
+            k.CELLS: self.append("cells", cells.astype(np.int32)), k.CHANNEL_BLOCK: kernel.channel_block,
+            k.WEIGHTS: weights,
             k.MERGED: int(kernel.x.step == 1 and kernel.out_group == target[2] and whole),
             k.IN_GROUP: kernel.in_group, k.OUT_GROUP: kernel.out_group,
             k.ROW_TARGETS: kernel.y.step * target[1] * target[2], k.PIECE_TARGETS: kernel.x.step * target[2],
@@ -354,16 +401,20 @@ def _neuron_columns(network: Network, population: Population) -> dict[int, int]:
     row = {k.SIZE: population.size, k.TOUCH_OFFSET: -1, k.GROUP: 1}
     if isinstance(neuron, Input):
         return row | {k.KIND: k.KIND_INPUT}
+    if isinstance(neuron, MaxGate):
+        return row | {
+            k.KIND: k.KIND_EXACT_GATE if neuron.filter == "exact" else k.KIND_RATE_GATE,
+            k.FILTER: FILTERS.get(neuron.filter, 0), k.GRADED: int(neuron.graded),
+            k.SETTLE: neuron.settle_time, k.PERIOD: neuron.period, k.FACTOR: neuron.factor,
+        }  # fmt: skip
     row[k.LARGEST_WEIGHT] = max(
         1, *(_largest(p.synapses.weight) for p in network.incoming(population.name)), 0
     )
     if isinstance(neuron, Signed):
-        biased = bool(network.bias(population.name).any())
         return row | {
             k.KIND: k.KIND_SIGNED, k.THRESHOLD: neuron.threshold, k.LEVELS: neuron.levels,
             k.SETTLE: neuron.settle_time, k.HYSTERESIS_LOW: neuron.hysteresis_low,
             k.HYSTERESIS_HIGH: neuron.hysteresis_high, k.GRADED: int(neuron.graded),
-            k.TEST_AT_START: int(biased and population.initial_charge is None),
         }  # fmt: skip
     if isinstance(neuron, Rate):
         return row | {
@@ -374,7 +425,14 @@ def _neuron_columns(network: Network, population: Population) -> dict[int, int]:
             k.REFRACTORY_DROP: int(neuron.refractory_drop), k.LEAK_PERIOD: neuron.leak_period,
             k.LEAK_FACTOR: neuron.leak_factor,
         }  # fmt: skip
-    return row | {k.KIND: k.KIND_READOUT, k.PERIOD: max(1, getattr(neuron, "period", 0))}
+    row |= {k.KIND: k.KIND_READOUT, k.PERIOD: max(1, getattr(neuron, "period", 0))}
+    if isinstance(neuron, Softmax):
+        variant = k.VARIANT_CLOCK if neuron.variant == "clock" else k.VARIANT_INDEPENDENT
+        row |= {
+            k.KIND: k.KIND_SOFTMAX, k.FILTER: variant, k.INTERVAL: neuron.interval,
+            k.LOGIT_UNIT: logit_unit(neuron),
+        }  # fmt: skip
+    return row
 
 
 def _largest(weight: NDArray[np.int32]) -> int:
@@ -389,15 +447,18 @@ def _group(network: Network, population: Population, parts: tuple[Part, ...]) ->
     for projection in network.incoming(population.name):
         synapses = projection.synapses
         source = network.populations[projection.source].shape
-        if isinstance(synapses, Sparse) or projection.channels(source) != (0, channels):
+        if isinstance(synapses, (Sparse, MaxPool)) or projection.channels(source) != (0, channels):
             return 1
         if not isinstance(synapses, Dense) and synapses.as_conv2d(source[2]).groups != 1:
             return 1
     return channels
 
 
-def build_plan(network: Network, mapping: Mapping | None = None) -> Plan:
-    """Lower a network, and its mapping if it runs on an accelerator."""
+def build_plan(network: Network, mapping: Mapping | None = None, queued: bool = False) -> Plan:
+    """Lower a network, and its mapping if it runs on an accelerator.
+
+    ``queued``: every copy of a spike is queued, those without a delay too.
+    """
     timing = None if mapping is None else Timing.of(mapping.architecture)
     parts = ideal_parts(network) if mapping is None else mapping.parts
     copies = destinations(network, mapping)
@@ -407,14 +468,14 @@ def build_plan(network: Network, mapping: Mapping | None = None) -> Plan:
     offset = touched = destination_count = 0
     for rank, item in enumerate(network):
         row = _neuron_columns(network, item) | {k.OFFSET: offset}
-        if row[k.KIND] == k.KIND_SIGNED:
+        if row[k.KIND] in (k.KIND_SIGNED, k.KIND_EXACT_GATE, k.KIND_RATE_GATE):
             row[k.GROUP] = _group(network, item, parts[item.name])
             row[k.TOUCH_OFFSET] = touched
             touched += item.size // row[k.GROUP]
         row[k.DESTINATION_START] = destination_count
         destination_count += len(copies[rank])
         row[k.DESTINATION_STOP] = destination_count
-        row[k.DIRECT] = int(mapping is None and all(p.delay == 0 for p, _ in copies[rank]))
+        row[k.DIRECT] = int(mapping is None and not queued and all(p.delay == 0 for p, _ in copies[rank]))
         targets = [p.target for p, _ in copies[rank]]
         row[k.INTERLEAVED] = int(len(set(targets)) < len(targets))
         row[k.PART_START] = len(part_core)
@@ -433,6 +494,9 @@ def build_plan(network: Network, mapping: Mapping | None = None) -> Plan:
         for projection, part in copies[rank]:
             target = builder.rank_of[projection.target]
             builder.add(projection, part, int(population[target, k.OFFSET]), int(population[target, k.KIND]))
+    for name in builder.windows:
+        for column, value in builder.window_columns(name).items():
+            population[builder.rank_of[name], column] = value
     destination = np.zeros((len(builder.rows), k.DESTINATION_COLUMNS), dtype=np.int64)
     for index, row in enumerate(builder.rows):
         for column, value in row.items():
@@ -445,7 +509,7 @@ def build_plan(network: Network, mapping: Mapping | None = None) -> Plan:
     return Plan(
         population=population,
         destination=destination,
-        cells=builder.joined("cells", np.int64, k.CELL_COLUMNS),
+        cells=builder.joined("cells", np.int32, k.CELL_COLUMNS),
         edges=builder.joined("edges", np.int64),
         weights=builder.joined("weights", np.int32),
         fan_out=np.stack([builder.joined("fan_out", np.int32), builder.joined("effective", np.int32)]),
@@ -456,7 +520,14 @@ def build_plan(network: Network, mapping: Mapping | None = None) -> Plan:
         timing=_times(timing),
         energy=np.zeros(len(COUNTERS), dtype=np.int64) if timing is None else timing.energy,
         jitter=_jitter_tables(timing),
+        tables=_softmax_tables(network),
     )
+
+
+def _softmax_tables(network: Network) -> NDArray[np.int64]:
+    if not any(isinstance(population.neuron, Softmax) for population in network):
+        return np.zeros(1, dtype=np.int64)
+    return np.array(waits() + exponentials(), dtype=np.int64)
 
 
 def _times(timing: Timing | None) -> NDArray[np.int64]:

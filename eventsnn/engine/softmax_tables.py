@@ -6,6 +6,7 @@ from decimal import Decimal, localcontext
 from functools import cache
 from itertools import pairwise
 
+from eventsnn.engine.seeds import PURPOSE_SOFTMAX_WAIT, draw
 from eventsnn.network import Softmax
 from eventsnn.network.neurons import LOGIT_BITS
 
@@ -47,3 +48,12 @@ def waits() -> tuple[int, ...]:
         context.prec = 40
         edges = [below(i) for i in range(WAITS + 1)]
         return tuple(round((after - before) * WAITS * 2**WAIT_BITS) for before, after in pairwise(edges))
+
+
+def next_event(model: Softmax, key: int, rank: int, event: int, last: int) -> int:
+    """The tick of the ``event``-th event, counted from 0, the last one having been at ``last``."""
+    if model.variant == "independent":
+        return last + model.interval
+    table = waits()
+    wait = table[draw(key, PURPOSE_SOFTMAX_WAIT, rank, event) % len(table)]
+    return last + max(1, (model.interval * wait + (1 << (WAIT_BITS - 1))) >> WAIT_BITS)

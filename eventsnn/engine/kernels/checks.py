@@ -5,6 +5,7 @@ import numpy as np
 from eventsnn.compilation import inlined, inner
 from eventsnn.decide.kernels import RULE_NONE, confidence, winner
 from eventsnn.engine.columns import (
+    BAD_NEURON,
     BIAS_LENGTH,
     BIAS_START,
     BIASED,
@@ -13,6 +14,7 @@ from eventsnn.engine.columns import (
     EARLY,
     FILLED,
     GROW_HISTORY,
+    HISTORY_LIMIT,
     HISTORY_NEXT,
     HISTORY_ROWS,
     KIND,
@@ -23,7 +25,6 @@ from eventsnn.engine.columns import (
     ON_HARDWARE,
     PERIOD,
     PREDICTION,
-    RUN_UNTIL,
     SIZE,
     STATUS,
     STOP_AT,
@@ -37,6 +38,8 @@ DECISION_OPERATIONS = COLUMN["decision_operations"]
 SYNAPTIC_OPERATIONS = COLUMN["synaptic_operations"]
 SPIKES_POSITIVE = COLUMN["spikes_positive"]
 SPIKES_NEGATIVE = COLUMN["spikes_negative"]
+
+HISTORY_ROWS_ALLOWED = 10**6  # failures.HISTORY_ROWS
 
 
 @inner
@@ -118,17 +121,13 @@ def check(plan, st, settings, now, end):
 
 @inlined
 def record_history(plan, st, settings, before, end):
-    """Snapshots of the counters at the multiples of the period that lie before a tick.
-
-    When nothing comes any more (``before`` is past the stop) the first one at or after the decision is
-    the last.
-    """
-    last = min(st.scalar[STOP_AT], max(st.scalar[LAST_TICK], st.scalar[RUN_UNTIL]))
-    over = before == NEVER or before > st.scalar[STOP_AT]
+    """Snapshots of the counters at the multiples of the period that lie before a tick."""
+    if (before - 1) // settings.history_period > HISTORY_ROWS_ALLOWED:
+        st.scalar[STATUS] = HISTORY_LIMIT
+        st.scalar[BAD_NEURON] = before
+        return
     while st.scalar[HISTORY_NEXT] < before:
         n, time = st.scalar[HISTORY_ROWS], st.scalar[HISTORY_NEXT]
-        if over and time - settings.history_period >= last:
-            return
         if n == len(st.history):
             st.scalar[STATUS] = GROW_HISTORY
             return
@@ -137,8 +136,9 @@ def record_history(plan, st, settings, before, end):
             for column in range(st.counters.shape[1]):
                 st.history[n, rank, column] = st.counters[rank, column]
         r = settings.output_rank
+        seen = st.scalar[LAST_TICK] if settings.step > 0 else time  # nothing changes between steps
         read_output(
-            plan.population[r], st.rank[r], st.charge, st.emitted, st.quanta, st.history_readout[n], time, end
+            plan.population[r], st.rank[r], st.charge, st.emitted, st.quanta, st.history_readout[n], seen, end
         )
         st.scalar[HISTORY_NEXT] = time + settings.history_period
         st.scalar[HISTORY_ROWS] = n + 1
@@ -149,7 +149,7 @@ def finish(plan, st, settings, end):
     """Close the sample: last totals, and the decision of a run that no rule stopped."""
     s = st.scalar
     if s[EARLY] == 0:
-        s[DECISION_TIME] = max(s[LAST_TICK], s[RUN_UNTIL])
+        s[DECISION_TIME] = s[LAST_TICK]
         record_check(plan, st, settings, s[DECISION_TIME], end)
         s[PREDICTION] = winner(st.trace_readout[s[CHECKS] - 1])
     fill_totals(

@@ -19,6 +19,7 @@ from eventsnn.engine.columns import (
     CLAMP,
     FALSE_FLAGS,
     HEADROOM,
+    LEAK_NEXT,
     NEVER,
     OFFSET,
     OVERFLOW,
@@ -45,6 +46,8 @@ FALSE_FLAG_NEURONS = 1000
 @inlined
 def close_early(row, live, scalar, now):
     """End a window that costs more by false flags than a new one would; see ``_choose_length``."""
+    if live[WINDOW_END] == NEVER:  # the one after the end of all currents
+        return
     if live[FALSE_FLAGS] * FALSE_FLAG_NEURONS > row[SIZE] and live[WINDOW_LENGTH] > 1:
         live[WINDOW_END] = min(live[WINDOW_END], now + 1)
         scalar[WINDOW_NEXT] = min(scalar[WINDOW_NEXT], live[WINDOW_END])
@@ -114,7 +117,7 @@ def open_window(
     period, length, first = row[PERIOD], live[BIAS_LENGTH], live[BIAS_START]
     _choose_length(row, live)
     # The last window closes one tick late, so that a crossing at the end itself belongs to it.
-    window_end = min(start + live[WINDOW_LENGTH], end + 1) if start <= end else NEVER
+    window_end = min(start + live[WINDOW_LENGTH], end + 1, live[LEAK_NEXT]) if start <= end else NEVER
     live[WINDOW_START] = start
     live[WINDOW_END] = window_end
     live[FALSE_FLAGS] = 0

@@ -33,12 +33,14 @@ from eventsnn.engine.columns import (
     IS_SPARSE,
     LARGEST_WEIGHT,
     LOST_CLAMP,
+    LOST_REFRACTORY,
     LOW,
     MERGED,
     OFFSET,
     OUT_GROUP,
     PERIOD,
     PIECE_TARGETS,
+    REFRACTORY_DROP,
     ROW_PIXELS,
     ROW_TARGETS,
     RUNNING,
@@ -117,6 +119,16 @@ def _clamp(row, live, charge, quanta, base, shift, lost, a, length, now, end):
 
 
 @inner
+def _drop_row(charge, weights, ready, lost, a, b, length, payload, now):
+    """Take back what a row added to refractory neurons."""
+    for i in range(length):
+        if ready[a + i] > now:
+            dropped = payload * np.int64(weights[b + i])
+            charge[a + i] = np.int32(charge[a + i] - np.int32(dropped))
+            lost[LOST_REFRACTORY, a + i] += dropped
+
+
+@inner
 def deliver_rate(
     words, start, stop, to, row, live, cells, edges, weights, fan_out, charge, emitted, quanta, base, shift,
     ready, lost, candidate, crossings, lists, flagged, counters, scalar, counts_effective, max_events,
@@ -137,6 +149,8 @@ def deliver_rate(
             for e in range(edges[to[EDGES] + neuron], edges[to[EDGES] + neuron + 1]):
                 j = to[TARGET_OFFSET] + edges[to[EDGE_TARGETS] + e]
                 charge[j] = np.int32(charge[j] + np.int32(payload) * weights[to[WEIGHTS] + e])
+                if row[REFRACTORY_DROP]:
+                    _drop_row(charge, weights, ready, lost, j, to[WEIGHTS] + e, 1, payload, now)
                 if row[CLAMPED]:
                     _clamp(row, live, charge, quanta, base, shift, lost, j, 1, now, end)
                 if charge[j] >= 0:
@@ -155,6 +169,8 @@ def deliver_rate(
                         signs = add_unit_row_signs(charge, weights, a, b, length)
                     else:
                         signs = add_row_signs(charge, weights, a, b, length, payload)
+                    if row[REFRACTORY_DROP]:
+                        _drop_row(charge, weights, ready, lost, a, b, length, payload, now)
                     if row[CLAMPED]:
                         _clamp(row, live, charge, quanta, base, shift, lost, a, length, now, end)
                     if signs >= 0:
@@ -183,8 +199,8 @@ def deliver_rate(
 
 @inner
 def deliver_charge(
-    words, start, stop, to, row, live, cells, edges, weights, fan_out, charge, touched, counters, scalar,
-    counts_effective,
+    words, start, stop, to, row, live, cells, edges, weights, fan_out, charge, touched, ready, lost, counters,
+    scalar, counts_effective, now,
 ):  # fmt: skip
     """Deliver spikes to neurons that are tested later, or never: only charge and marks."""
     rank, largest, group = to[TARGET], row[LARGEST_WEIGHT], row[GROUP]
@@ -204,6 +220,8 @@ def deliver_charge(
                 j = edges[to[EDGE_TARGETS] + e]
                 a = to[TARGET_OFFSET] + j
                 charge[a] = np.int32(charge[a] + np.int32(payload) * weights[to[WEIGHTS] + e])
+                if row[REFRACTORY_DROP]:
+                    _drop_row(charge, weights, ready, lost, a, to[WEIGHTS] + e, 1, payload, now)
                 if marks >= 0:
                     mark = j // group
                     touched[marks + mark] = 1
@@ -219,6 +237,8 @@ def deliver_charge(
                     a = target + i * to[ROW_TARGETS] + k * to[PIECE_TARGETS]
                     b = weight + i * weight_row + k * to[OUT_GROUP]
                     add_row(charge, weights, a, b, length, payload)
+                    if row[REFRACTORY_DROP]:
+                        _drop_row(charge, weights, ready, lost, a, b, length, payload, now)
                     if marks >= 0 and group == 1:
                         _mark(touched, marks + a - to[TARGET_OFFSET], length)
             if marks >= 0 and reached > 0:

@@ -19,13 +19,10 @@ from eventsnn.engine.columns import (
     HEADROOM,
     HYSTERESIS_HIGH,
     HYSTERESIS_LOW,
-    LEAK_FACTOR,
-    LEAK_PERIOD,
     LEVELS,
     LIST_LIMIT,
     LIST_STOP,
     LOST_CLAMP,
-    LOST_LEAK,
     LOST_RESET,
     MULTISPIKE,
     NEVER,
@@ -47,8 +44,6 @@ from eventsnn.engine.kernels.currents import close_early, consider_crossing, flo
 from eventsnn.engine.kernels.rows import add_row, clamp_row, gather_flagged
 
 BLOCK_LANES = 64
-# A leak factor is in parts of 2^30.
-LEAK_BITS = 30
 
 
 @inner
@@ -197,11 +192,9 @@ def step_rate(
     rank, row, live, charge, emitted, quanta, base, shift, ready, lost, candidate, crossings, lists, flagged,
     scalar, max_events, now, step,
 ):  # fmt: skip
-    """One step of a rate population (law 8): leak, add the bias, test, emit, reset, clamp."""
+    """One step of a rate population that has leaked and received (law 8): bias, test, reset, clamp."""
     offset, size, length = row[OFFSET], row[SIZE], live[BIAS_LENGTH]
-    if row[LEAK_PERIOD] > 0:
-        leak(row, charge, lost, -(row[THRESHOLD] + row[STRICT]))
-    elif length == 0 and live[ACTIVE] == 0:
+    if length == 0 and live[ACTIVE] == 0:
         return
     if length > 0:
         if live[HEADROOM] < live[WINDOW_CHARGE]:
@@ -220,15 +213,3 @@ def step_rate(
         clamp_row(charge, lost, LOST_CLAMP, offset, size, np.int32(row[CLAMP] - row[THRESHOLD] - row[STRICT]))
     # A neuron that emitted one spike may hold enough for the next step's; a refractory one, too.
     live[ACTIVE] = np.int64(count > 0)
-
-
-@inner
-def leak(row, charge, lost, shift):
-    """Charges V become round_half_away(V a / 2^30); ``shift`` is what is held minus V."""
-    factor, half = row[LEAK_FACTOR], np.int64(1) << (LEAK_BITS - 1)
-    for j in range(np.uint64(row[OFFSET]), np.uint64(row[OFFSET] + row[SIZE])):
-        value = np.int64(charge[j]) - shift
-        magnitude = (abs(value) * factor + half) >> LEAK_BITS
-        left = magnitude if value >= 0 else -magnitude
-        lost[LOST_LEAK, j] += value - left
-        charge[j] = np.int32(left + shift)

@@ -71,6 +71,8 @@ def _before(heap, i, j):
         return heap[i, P_TIME] < heap[j, P_TIME]
     if heap[i, P_RANK_ORDER] != heap[j, P_RANK_ORDER]:
         return heap[i, P_RANK_ORDER] < heap[j, P_RANK_ORDER]
+    if heap[i, P_WORD] >> 32 != heap[j, P_WORD] >> 32:  # neurons that seeded ties gave one place
+        return heap[i, P_WORD] < heap[j, P_WORD]
     return heap[i, P_ORDINAL_DESTINATION] < heap[j, P_ORDINAL_DESTINATION]
 
 

@@ -8,9 +8,12 @@ rank. Those without a delay are delivered from the list; copies that travel wait
 
 import numpy as np
 
-from eventsnn.compilation import inlined, kernel, source_stamp
+from eventsnn.compilation import inlined, inner, kernel, source_stamp
 from eventsnn.engine.columns import (
     ACTIVE,
+    BIAS_LENGTH,
+    BIAS_START,
+    BIASED,
     CHECKS,
     COUNTED,
     CROSSINGS,
@@ -20,6 +23,7 @@ from eventsnn.engine.columns import (
     DIRECT,
     DONE,
     DRAIN_LOG,
+    EARLY,
     EVENT_LIMIT,
     FILLED,
     GROUP,
@@ -29,11 +33,16 @@ from eventsnn.engine.columns import (
     INPUT_NEXT,
     INTERLEAVED,
     KIND,
+    KIND_EXACT_GATE,
     KIND_INPUT,
     KIND_RATE,
+    KIND_RATE_GATE,
     KIND_READOUT,
     KIND_SIGNED,
+    KIND_SOFTMAX,
     LAST_TICK,
+    LEAK_NEXT,
+    LEAK_PERIOD,
     LIST_DONE,
     LIST_STOP,
     LOW_RANK,
@@ -47,17 +56,16 @@ from eventsnn.engine.columns import (
     P_TIME,
     P_WORD,
     PENDING,
+    RUN_UNTIL,
     RUNNING,
     SETTLE,
     SETTLED,
     SIZE,
-    STARTED,
     STATUS,
     STEPS_END,
     STOP_AT,
     TARGET,
     TARGET_KIND,
-    TEST_AT_START,
     TEST_DUE,
     TEST_NEXT,
     TOUCH_OFFSET,
@@ -69,10 +77,14 @@ from eventsnn.engine.columns import (
 from eventsnn.engine.kernels.checks import check, fill_totals, finish, record_history
 from eventsnn.engine.kernels.currents import open_window
 from eventsnn.engine.kernels.delivery import deliver_charge, deliver_rate
+from eventsnn.engine.kernels.draws import seeded_order
 from eventsnn.engine.kernels.firing import append_spikes, fire_rate, payload_of, step_rate, test_signed
+from eventsnn.engine.kernels.gates import deliver_gates, step_gates, test_gates
 from eventsnn.engine.kernels.heap import pop_crossing, pop_pending, push_pending
+from eventsnn.engine.kernels.leaks import catch_up, leak_charges, leak_step, leaves_enough
 from eventsnn.engine.kernels.log import count_log, write_log
 from eventsnn.engine.kernels.messages import accept, occupy_cores, send
+from eventsnn.engine.kernels.softmax import run_clock
 from eventsnn.engine.kernels.sorting import ascending, sort_by_neuron
 from eventsnn.engine.order import DESTINATION_BITS, NEURON_BITS
 from eventsnn.results.counters import COLUMN
@@ -95,6 +107,27 @@ def _enter_input(st, rank, live, stimulus_time, stimulus_word, now):
     st.scalar[INPUT_NEXT] = n
 
 
+@inner
+def _still_cross(count, row, live, flagged, charge, lost, quanta, base, shift, now, end):
+    """Leaks are due before a crossing: without one that stands after them, nothing happens at its tick."""
+    for q in range(count):
+        if leaves_enough(flagged[q], row, live, charge, quanta, base, shift, now, end):
+            catch_up(row, live, charge, lost, quanta, base, shift, now, end)
+            return count
+    return np.int64(0)
+
+
+@inner
+def _seeded_order(flagged, scratch, count, offset, key, now, rank):
+    """Neurons that stand in ascending order go by their seeded places."""
+    for q in range(count):
+        neuron = flagged[q] - offset
+        flagged[q] = (seeded_order(key, now, rank, neuron) << 32) | neuron
+    sort_by_neuron(flagged, 0, count, scratch)
+    for q in range(count):
+        flagged[q] = offset + (flagged[q] & 0xFFFFFFFF)
+
+
 @inlined
 def _cross(plan, st, settings, rank, now, end):
     """Fire the neurons of this rank whose current takes them to threshold at this tick."""
@@ -108,6 +141,12 @@ def _cross(plan, st, settings, rank, now, end):
             st.candidate[j] = NEVER
             st.flagged[count] = j
             count += 1
+    if live[LEAK_NEXT] <= now:
+        count = _still_cross(
+            count, row, live, st.flagged, st.charge, st.lost, st.quanta, st.base, st.shift, now, end
+        )
+    if settings.seeded and count > 1:
+        _seeded_order(st.flagged, st.scratch, count, row[OFFSET], settings.seed_key, now, rank)
     if count > 0:
         fired = fire_rate(
             st.flagged, count, rank, row, live, st.charge, st.emitted, st.quanta, st.base, st.shift, st.ready,
@@ -140,23 +179,32 @@ def _deliver(plan, st, settings, words, start, stop, d, from_log, now, end):
     to = plan.destination[d]
     rank = to[TARGET]
     row, live, counters = plan.population[rank], st.rank[rank], st.counters[rank]
-    if to[TARGET_KIND] == KIND_RATE and settings.step == 0:
+    kind = to[TARGET_KIND]
+    if kind == KIND_RATE and settings.step == 0:
+        if live[LEAK_NEXT] <= now:
+            catch_up(row, live, st.charge, st.lost, st.quanta, st.base, st.shift, now, end)
         delivered = deliver_rate(
             words, start, stop, to, row, live, plan.cells, plan.edges, plan.weights, plan.fan_out, st.charge,
             st.emitted, st.quanta, st.base, st.shift, st.ready, st.lost, st.candidate, st.crossings, st.lists,
             st.flagged, counters, st.scalar, not from_log, settings.max_events, now, end,
         )  # fmt: skip
+    elif kind == KIND_EXACT_GATE or kind == KIND_RATE_GATE:
+        delivered = deliver_gates(
+            words, start, stop, to, row, live, plan.edges, plan.fan_out, st.estimates, st.decays, st.touched,
+            st.emitted, st.lists, counters, st.scalar, not from_log, now, settings.step,
+        )  # fmt: skip
     else:
         delivered = deliver_charge(
             words, start, stop, to, row, live, plan.cells, plan.edges, plan.weights, plan.fan_out, st.charge,
-            st.touched, counters, st.scalar, not from_log,
+            st.touched, st.ready, st.lost, counters, st.scalar, not from_log, now,
         )  # fmt: skip
         if delivered > 0:
             live[ACTIVE] = 1
-            if to[TARGET_KIND] == KIND_SIGNED and live[TEST_DUE] == NEVER:
-                live[TEST_DUE] = now + row[SETTLE]
-                st.scalar[TEST_NEXT] = min(st.scalar[TEST_NEXT], live[TEST_DUE])
-    if to[TARGET_KIND] == KIND_READOUT and delivered > 0:
+    tested = kind == KIND_SIGNED or kind == KIND_EXACT_GATE
+    if tested and delivered > 0 and live[TEST_DUE] == NEVER:
+        live[TEST_DUE] = now + row[SETTLE]
+        st.scalar[TEST_NEXT] = min(st.scalar[TEST_NEXT], live[TEST_DUE])
+    if kind == KIND_READOUT and delivered > 0:
         st.scalar[OUTPUT_CHANGED] = 1
     st.scalar[DELIVERIES] += delivered
     if st.scalar[DELIVERIES] > settings.max_events and st.scalar[STATUS] == RUNNING:
@@ -181,6 +229,8 @@ def _next_copy(plan, st, settings, rank, now):
                 ordinal = key >> (DESTINATION_BITS + 1)
                 landing = accept(plan, st, settings, rank, word >> 32, ordinal, d, now)
                 if landing > now:
+                    if settings.seeded:
+                        order = seeded_order(settings.seed_key, landing, rank, word >> 32)
                     push_pending(st.pending, st.scalar, landing, rank, order, ordinal, d, 1, word)
                     continue
             st.counters[plan.destination[d, TARGET], MESSAGES_RECEIVED] += 1
@@ -228,8 +278,10 @@ def _hand_on(plan, st, settings, rank, now, end):
                 return rank + 1
         _deliver(plan, st, settings, words, i, min(i + chunk, stop), d, row[DIRECT] != 0, now, end)
         target = plan.destination[d, TARGET]
-        if target <= rank and st.rank[target, LIST_STOP] > st.rank[target, LIST_DONE]:
-            return target
+        if target <= rank and settings.step == 0:
+            woken = st.rank[target]
+            if woken[LIST_STOP] > woken[LIST_DONE] or woken[TEST_DUE] == now:
+                return target
         if row[DIRECT]:
             d += 1
     return rank + 1
@@ -240,27 +292,47 @@ def _run_tick(plan, st, settings, stimulus_time, stimulus_word, now):
     """Everything that happens at one tick, by rank and class."""
     end = st.scalar[INPUT_END]
     tests = st.scalar[TEST_NEXT] == now
-    rank = np.int64(0)
-    while rank < len(plan.population) and st.scalar[STATUS] == RUNNING:
+    rank, ranks = np.int64(0), len(plan.population)
+    # In a step all that was under way lands first: what goes back along a cycle, too.
+    landing = settings.step > 0 and st.scalar[PENDING] > 0
+    if settings.step > 0:
+        leak_step(plan.population, st.charge, st.lost, st.quanta, st.base, st.shift, now)
+    while rank < ranks and st.scalar[STATUS] == RUNNING:
         row, live = plan.population[rank], st.rank[rank]
         kind = row[KIND]
-        if kind == KIND_INPUT:
+        if landing:
+            pass
+        elif kind == KIND_INPUT:
             _enter_input(st, rank, live, stimulus_time, stimulus_word, now)
-        elif kind == KIND_SIGNED:
+        elif kind == KIND_SIGNED or kind == KIND_EXACT_GATE:
             if live[TEST_DUE] == now:
                 if plan.timing[ON_HARDWARE]:
                     occupy_cores(plan, st, settings, rank, now)
-                st.counters[rank, NEURON_UPDATES] += test_signed(
-                    rank,
-                    row,
-                    live,
-                    st.charge,
-                    st.emitted,
-                    st.touched,
-                    st.lists,
-                    st.scalar,
-                    st.scalar[SETTLED],
-                )
+                if kind == KIND_SIGNED:
+                    st.counters[rank, NEURON_UPDATES] += test_signed(
+                        rank, row, live, st.charge, st.emitted, st.touched, st.lists, st.scalar,
+                        st.scalar[SETTLED],
+                    )  # fmt: skip
+                else:
+                    test_gates(
+                        row, live, plan.edges, st.estimates, st.emitted, st.touched, st.lists,
+                        st.counters[rank], st.scalar,
+                    )  # fmt: skip
+        elif kind == KIND_RATE_GATE:
+            if settings.step > 0:
+                step_gates(
+                    row, live, plan.edges, st.estimates, st.decays, st.emitted, st.touched, st.lists,
+                    st.counters[rank], st.scalar, now,
+                )  # fmt: skip
+        elif kind == KIND_SOFTMAX:
+            if live[TEST_DUE] == now or settings.step > 0:
+                st.counters[rank, NEURON_UPDATES] += row[SIZE] * run_clock(
+                    rank, row, live, st.charge, st.emitted, st.quanta, st.flagged, plan.tables, st.lists,
+                    st.scalar, settings.seed_key, now, end, settings.step,
+                )  # fmt: skip
+        elif kind == KIND_READOUT:
+            if settings.step > 0 and live[BIASED] > 0:
+                st.scalar[OUTPUT_CHANGED] = 1
         elif kind == KIND_RATE and settings.step > 0:
             if st.scalar[NEXT_STEP] == now:
                 st.counters[rank, NEURON_UPDATES] += row[SIZE]
@@ -275,6 +347,9 @@ def _run_tick(plan, st, settings, stimulus_time, stimulus_word, now):
             rank = _hand_on(plan, st, settings, rank, now, end)
         else:
             rank += 1
+        if landing and rank == ranks:
+            landing = False
+            rank = np.int64(0)
     if tests or st.scalar[TEST_NEXT] <= now:
         st.scalar[TEST_NEXT] = NEVER
         for r in range(len(st.rank)):
@@ -290,24 +365,44 @@ def _next_tick(st, settings, stimulus_time):
         elif settings.stop_with_input:
             return tick
     if st.scalar[INPUT_NEXT] < len(stimulus_time):
-        tick = stimulus_time[st.scalar[INPUT_NEXT]]
+        tick = min(tick, stimulus_time[st.scalar[INPUT_NEXT]])
     if st.scalar[PENDING] > 0:
         tick = min(tick, st.pending[0, P_TIME])
     if st.scalar[CROSSINGS] > 0:
         tick = min(tick, st.crossings[0, 0])
-    return min(tick, st.scalar[TEST_NEXT])
+    tick = min(tick, st.scalar[TEST_NEXT])
+    if tick == NEVER and st.scalar[STOP_AT] == NEVER and st.scalar[LAST_TICK] < st.scalar[RUN_UNTIL]:
+        return st.scalar[RUN_UNTIL]  # a run that nothing stops lasts as long as its input
+    return tick
+
+
+@inlined
+def _is_real(st, settings, stimulus_time, now):
+    """Whether more is due at a tick than crossings, which may turn out to be superseded: then nothing was."""
+    if settings.step > 0 or st.scalar[CROSSINGS] == 0 or st.crossings[0, 0] != now:
+        return True
+    if st.scalar[INPUT_NEXT] < len(stimulus_time) and stimulus_time[st.scalar[INPUT_NEXT]] == now:
+        return True
+    return (st.scalar[PENDING] > 0 and st.pending[0, P_TIME] == now) or st.scalar[TEST_NEXT] == now
 
 
 @inlined
 def _open_windows(plan, st, upcoming, end):
     """Open the windows that begin at or before the upcoming tick, earliest first; whether there were any."""
     first = st.scalar[WINDOW_NEXT]
-    if first > min(upcoming, end) or first == NEVER:
+    # After the end one more opens, for neurons at threshold that are refractory beyond it.
+    if first > min(upcoming, end + 1, st.scalar[STOP_AT]) or first == NEVER:
         return False
     following = np.int64(NEVER)
     for rank in range(len(plan.population)):
         live = st.rank[rank]
         if live[WINDOW_END] == first and st.scalar[STATUS] == RUNNING:
+            if live[LEAK_NEXT] == first and first <= end:
+                leak_charges(
+                    plan.population[rank], live[BIAS_START], live[BIAS_LENGTH], st.charge, st.lost, st.quanta,
+                    st.base, st.shift, first, end,
+                )  # fmt: skip
+                live[LEAK_NEXT] = first + plan.population[rank, LEAK_PERIOD]
             open_window(
                 rank, plan.population[rank], live, st.charge, st.quanta, st.base, st.shift, st.delta,
                 st.ready, st.candidate, st.crossings, st.flagged, st.scalar, first, end,
@@ -317,12 +412,20 @@ def _open_windows(plan, st, upcoming, end):
     return True
 
 
+@inner
+def _leak_all(population, rank_table, charge, lost, quanta, base, shift, now, end):
+    """Bring every population's leaks up to a tick."""
+    for rank in range(len(population)):
+        if rank_table[rank, LEAK_NEXT] <= now:
+            catch_up(population[rank], rank_table[rank], charge, lost, quanta, base, shift, now, end)
+
+
 @inlined
-def _test_all(plan, st, now, only_biased):
-    """Schedule a test of every neuron of the signed populations at this tick."""
+def _test_all(plan, st, now):
+    """Schedule a test of every neuron of the signed populations at this tick: the settle pass."""
     for rank in range(len(plan.population)):
         row = plan.population[rank]
-        if row[KIND] == KIND_SIGNED and (row[TEST_AT_START] or not only_biased):
+        if row[KIND] == KIND_SIGNED:
             groups = row[SIZE] // row[GROUP]
             for g in range(groups):
                 st.touched[row[TOUCH_OFFSET] + g] = 1
@@ -353,9 +456,6 @@ def _make_advance(sources):
         s = st.scalar
         end = s[INPUT_END]
         s[STATUS] = RUNNING
-        if s[STARTED] == 0:
-            s[STARTED] = 1
-            _test_all(plan, st, np.int64(0), True)
         while s[STATUS] == RUNNING:
             now = _next_tick(st, settings, stimulus_time)
             if _open_windows(plan, st, now, end):
@@ -368,7 +468,7 @@ def _make_advance(sources):
                     s[LAST_TICK] + 1, end,
                 )  # fmt: skip
                 s[SETTLED] = 1
-                _test_all(plan, st, s[LAST_TICK], False)
+                _test_all(plan, st, s[LAST_TICK] + settings.step)
                 continue
             if now != s[LAST_TICK]:
                 if s[CHECKS] + 3 > len(st.trace):
@@ -379,13 +479,18 @@ def _make_advance(sources):
                     s[COUNTED] = 0
                     s[STATUS] = DRAIN_LOG
                     return
+            over = now == NEVER or now > s[STOP_AT]
+            decided = s[STOP_AT] if s[EARLY] else s[LAST_TICK]
             if settings.history_period > 0:
                 _count(plan, st)
-                record_history(plan, st, settings, now, end)
+                record_history(plan, st, settings, decided if over else now, end)
                 if s[STATUS] != RUNNING:
                     return
-            if now == NEVER or now > s[STOP_AT]:
+            if over:
                 _count(plan, st)
+                _leak_all(
+                    plan.population, st.rank, st.charge, st.lost, st.quanta, st.base, st.shift, decided, end
+                )
                 finish(plan, st, settings, end)
                 s[STATUS] = DONE
                 return
@@ -393,9 +498,13 @@ def _make_advance(sources):
                 fill_totals(
                     plan.energy, plan.timing, plan.population, st.rank, st.counters, st.trace, s, now, end
                 )
+            before = s[LAST_TICK]
+            real = _is_real(st, settings, stimulus_time, now)
             s[LAST_TICK] = now
             s[OUTPUT_CHANGED] = 0
             _run_tick(plan, st, settings, stimulus_time, stimulus_word, now)
+            if not real and s[HIGH_RANK] < 0:
+                s[LAST_TICK] = before
             if settings.step > 0 and now == s[NEXT_STEP]:
                 s[NEXT_STEP] = now + settings.step
             if s[OUTPUT_CHANGED] and s[STATUS] == RUNNING:

@@ -14,8 +14,10 @@ from eventsnn.engine.columns import (
     GROUP,
     GROW_SERVICE,
     KIND,
+    KIND_EXACT_GATE,
     KIND_INPUT,
     KIND_RATE,
+    KIND_RATE_GATE,
     KIND_SIGNED,
     OFFSET,
     ON_HARDWARE,
@@ -40,6 +42,7 @@ from eventsnn.engine.columns import (
     TOUCHED_START,
     TOUCHED_STOP,
 )
+from eventsnn.engine.kernels.draws import mix, seeded_order
 from eventsnn.engine.kernels.heap import push_pending
 from eventsnn.results.counters import COLUMN
 
@@ -49,15 +52,6 @@ HOPS_Y = COLUMN["hops_y"]
 
 # Values of contract.SERVICE_FIELDS' kind.
 SERIALISED, DELIVERED, TESTED = range(3)
-
-
-@inner
-def mix(key):
-    """One round of splitmix64: a counter-based random word."""
-    key = np.uint64(key) + np.uint64(0x9E3779B97F4A7C15)
-    key = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return key ^ (key >> np.uint64(31))
 
 
 @inner
@@ -101,9 +95,9 @@ def send(plan, st, settings, rank, word, now):
     st.ordinal[j] = ordinal + 1
     ready = now
     if timing[ON_HARDWARE]:
-        if row[KIND] == KIND_SIGNED:
+        if row[KIND] == KIND_SIGNED or row[KIND] == KIND_EXACT_GATE:
             ready = st.part[plan.part_of[j], PART_READY]
-        elif row[KIND] == KIND_RATE:
+        elif row[KIND] == KIND_RATE or row[KIND] == KIND_RATE_GATE:
             ready = now + timing[T_FIRE]
     for d in range(row[DESTINATION_START], row[DESTINATION_STOP]):
         to = plan.destination[d]
@@ -127,7 +121,10 @@ def send(plan, st, settings, rank, word, now):
             st.counters[rank, MESSAGES_SENT] += 1
             st.counters[rank, HOPS_X] += hops_x
             st.counters[rank, HOPS_Y] += hops_y
-        push_pending(st.pending, st.scalar, arrival, rank, neuron, ordinal, d, 0, word)
+        order = neuron
+        if settings.seeded:
+            order = seeded_order(settings.seed_key, arrival, rank, neuron)
+        push_pending(st.pending, st.scalar, arrival, rank, order, ordinal, d, 0, word)
 
 
 @inlined
@@ -137,7 +134,7 @@ def accept(plan, st, settings, rank, neuron, ordinal, d, now):
     timing = plan.timing
     cycles = -(-np.int64(plan.fan_out[FULL_FAN_OUT, to[FAN_OUT] + neuron]) // timing[T_LANES])
     per_cycle = timing[T_SYNAPSE]
-    if to[TARGET_KIND] == KIND_RATE:
+    if to[TARGET_KIND] == KIND_RATE or to[TARGET_KIND] == KIND_RATE_GATE:
         per_cycle += timing[T_UPDATE]
     extra = jitter_draw(plan.jitter[1], settings.seed_key, 2, rank, neuron, ordinal, d)
     core = to[CORE]

@@ -21,6 +21,7 @@ class Settings(NamedTuple):
     settle_pass: bool
     log_service: bool
     history_period: int
+    seeded: bool  # ties
 
 
 class State(NamedTuple):
@@ -54,5 +55,7 @@ class State(NamedTuple):
     history_readout: NDArray[np.int64]  # (rows, classes)
     core: NDArray[np.int64]  # (cores + 1, CORE_COLUMNS); row 0 is the input port
     part: NDArray[np.int64]  # (parts, PART_COLUMNS)
+    estimates: NDArray[np.int64]  # (copies to max gates x source neurons,)
+    decays: NDArray[np.int64]  # likewise, factors applied so far
     service: NDArray[np.int64]  # (capacity, 7)
     scalar: NDArray[np.int64]  # (SCALARS,)

@@ -16,6 +16,7 @@ from eventsnn.engine.reference.gates import Gates
 from eventsnn.engine.reference.sample import Sample
 from eventsnn.engine.reference.state import Destination, Neurons, lies_in, unit_payloads
 from eventsnn.engine.seeds import PURPOSE_SERVICE, PURPOSE_TRANSIT, draw
+from eventsnn.engine.softmax_tables import next_event
 from eventsnn.network import Input, Rate, Signed, Softmax
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class EventSample(Sample):
         """Process pending events until there are none or the decision is out."""
         self._schedule_start()
         while True:
+            while self.pending and self._is_superseded(*self.pending[0]):
+                self.pending.pop(0)
             upcoming = self.pending[0][0].time if self.pending else None
             if upcoming != self.now:
                 self._end_of_tick()
@@ -116,10 +119,13 @@ class EventSample(Sample):
             for payload in unit_payloads(neurons.payload_asked(j, self.settled), neurons.model.graded):
                 self._emit(key.rank, j, payload, ready[j])
 
+    def _is_superseded(self, key: EventKey, event: tuple) -> bool:
+        """Whether the charge has changed since a crossing was scheduled; another one was scheduled then."""
+        return event[0] == "crossing" and event[1] != self.neurons[key.rank].version[key.neuron]
+
     def _on_crossing(self, key: EventKey, version: int) -> None:
-        neurons = self.neurons[key.rank]
-        if version != neurons.version[key.neuron]:
-            return  # the charge has changed since; another crossing was scheduled then
+        if version != self.neurons[key.rank].version[key.neuron]:
+            return  # superseded at this very tick
         self._count(key.rank, "neuron_updates", 1)
         self._fire_rate(key.rank, key.neuron)
         self._schedule_crossing(key.rank, key.neuron)
@@ -148,7 +154,7 @@ class EventSample(Sample):
             self._emit(rank, j, 1, self.now + fire)
 
     def _schedule_clock(self, rank: int, event: int) -> None:
-        tick = softmax.next_event(self.neurons[rank].model, self.key, rank, event, self.now)
+        tick = next_event(self.neurons[rank].model, self.key, rank, event, self.now)
         if tick <= self.end:
             self._schedule(tick, rank, TEST, POPULATION_TEST, 0, 0, ("clock", event))
 

@@ -17,12 +17,11 @@ from eventsnn.engine.contract import (
     Trace,
     output_scale,
 )
-from eventsnn.engine.failures import event_limit, overflow
+from eventsnn.engine.failures import HISTORY_ROWS, event_limit, history_limit, overflow
 from eventsnn.engine.reference.gates import Gates
 from eventsnn.engine.reference.state import CAUSES, Destination, Neurons, start_charge
 from eventsnn.engine.request import takes_current
 from eventsnn.engine.seeds import sample_key
-from eventsnn.errors import InvalidRequest
 from eventsnn.network import Input, MaxGate, Population, Readout, Signed
 from eventsnn.network.neurons import CHARGE_LIMIT
 from eventsnn.results.counters import COLUMN, COUNTERS, MODEL_COUNTERS
@@ -30,8 +29,6 @@ from eventsnn.results.digest import SampleDigest
 
 if TYPE_CHECKING:
     from eventsnn.engine.reference import ReferenceEngine
-
-HISTORY_ROWS = 10**6
 
 
 class Sample:
@@ -198,10 +195,7 @@ class Sample:
         if not period:
             return
         if (before - 1) // period > HISTORY_ROWS:
-            raise InvalidRequest(
-                f"a history every {period} ticks has more than {HISTORY_ROWS} rows by tick {before}; take a "
-                "longer history_period"
-            )
+            raise history_limit(period, before)
         for row in range(len(self.history) + 1, (before - 1) // period + 1):
             counters = self.counters.copy()
             self._set_current_updates(counters, row * period)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from eventsnn.engine.seeds import (
     PURPOSE_SOFTMAX_NEURON,
-    PURPOSE_SOFTMAX_WAIT,
     PURPOSE_SOFTMAX_WINNER,
     draw,
 )
-from eventsnn.engine.softmax_tables import LOGIT_SHIFT, WAIT_BITS, exponentials, logit_unit, waits
+from eventsnn.engine.softmax_tables import LOGIT_SHIFT, exponentials, logit_unit
 from eventsnn.network import Softmax
 
 
@@ -38,12 +37,3 @@ def spikes(charges: list[int], model: Softmax, key: int, rank: int, event: int) 
         if drawn < 0:
             return [j]
     raise AssertionError("the weights of a softmax add up to their total")
-
-
-def next_event(model: Softmax, key: int, rank: int, event: int, last: int) -> int:
-    """The tick of the ``event``-th event, counted from 0, the last one having been at ``last``."""
-    if model.variant == "independent":
-        return last + model.interval
-    table = waits()
-    wait = table[draw(key, PURPOSE_SOFTMAX_WAIT, rank, event) % len(table)]
-    return last + max(1, (model.interval * wait + (1 << (WAIT_BITS - 1))) >> WAIT_BITS)

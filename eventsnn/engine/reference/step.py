@@ -29,6 +29,7 @@ from eventsnn.engine.reference.gates import Gates
 from eventsnn.engine.reference.sample import Sample
 from eventsnn.engine.reference.state import Destination, Neurons, unit_payloads
 from eventsnn.engine.request import number_of_steps
+from eventsnn.engine.softmax_tables import next_event
 from eventsnn.network import Input, Rate, Readout, Signed, Softmax
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class StepSample(Sample):
         self.frames: dict[int, list[tuple[int, int]]] = defaultdict(list)
         self.arrivals: dict[tuple[int, int], list[Arrival]] = defaultdict(list)  # by step and rank
         self.clocks = {
-            rank: (0, softmax.next_event(n.model, self.key, rank, 0, 0))
+            rank: (0, next_event(n.model, self.key, rank, 0, 0))
             for rank, n in enumerate(self.neurons)
             if isinstance(n.model, Softmax) and n.model.variant == "clock"
         }
@@ -202,7 +203,7 @@ class StepSample(Sample):
         event, tick = self.clocks[rank]
         while tick < self.now and tick < self.end:
             self._draw_softmax(rank, neurons, event)
-            event, tick = event + 1, softmax.next_event(model, self.key, rank, event + 1, tick)
+            event, tick = event + 1, next_event(model, self.key, rank, event + 1, tick)
         self.clocks[rank] = (event, tick)
 
     def _draw_softmax(self, rank: int, neurons: Neurons, event: int) -> None:
