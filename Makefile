@@ -12,6 +12,7 @@ test: .venv/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto
+	NUMBA_DISABLE_JIT=1 $(BIN)/pytest tests/test_kernels_python.py
 
 lint: .venv/.test
 	$(BIN)/ruff check --fix .

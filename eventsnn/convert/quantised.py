@@ -10,9 +10,10 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
 
 from eventsnn.errors import InvalidEvents, InvalidRequest
-from eventsnn.network import Conv2d, Dense, Network, Projection, Readout, Signed
+from eventsnn.network import Conv2d, Dense, MaxGate, Network, Projection, Readout, Signed, Sparse
 from eventsnn.network.projections import Shape
 
 Float64 = NDArray[np.float64]
@@ -31,7 +32,7 @@ def quantised_activations(network: Network, input_counts: ArrayLike) -> dict[str
     Parameters
     ----------
     network : Network
-        Signed populations, and a readout whose bias is a charge at time 0.
+        Signed populations, exact max gates, and a readout whose bias is a charge at time 0.
     input_counts : integer array
         Input spikes of each neuron: shape (neurons,) or (y, x, channel) for one sample, (samples,
         neurons) or (samples, y, x, channel) for several. Values may be negative.
@@ -44,7 +45,8 @@ def quantised_activations(network: Network, input_counts: ArrayLike) -> dict[str
     Raises
     ------
     InvalidRequest
-        The network has rate neurons or a readout with a current: their final state depends on time.
+        The network has rate neurons, gates of rates or a readout with a current: their final state
+        depends on time.
     InvalidEvents
         Counts of another shape, not integers, or 2^31 spikes and more.
     """
@@ -61,6 +63,13 @@ def quantised_activations(network: Network, input_counts: ArrayLike) -> dict[str
     values = {network.input: rows.reshape(len(rows), -1).astype(np.int64)}
     for name in network.order[1:]:
         neuron = network.populations[name].neuron
+        if isinstance(neuron, MaxGate) and neuron.filter == "exact":
+            (projection,) = network.incoming(name)
+            source, target, _ = network.edges(projection)
+            largest = np.zeros((network.populations[name].size, len(rows)), dtype=np.int64)
+            np.maximum.at(largest, target, values[projection.source].T[source])
+            values[name] = largest.T
+            continue
         charge = np.broadcast_to(network.bias(name), (len(rows), network.populations[name].size)).copy()
         for projection in network.incoming(name):
             charge += received(network, projection, values[projection.source])
@@ -94,8 +103,11 @@ def received(network: Network, projection: Projection, counts: Int64) -> Int64:
     """
     source, target = (network.populations[n].shape for n in (projection.source, projection.target))
     synapses = projection.synapses
-    if not isinstance(synapses, Conv2d | Dense):
+    direct = not isinstance(synapses, Sparse) and projection.channels(source) == (0, target[2])
+    if not isinstance(synapses, Conv2d | Dense | Sparse):
         synapses = synapses.as_conv2d(source[2])
+    if isinstance(synapses, Conv2d):
+        direct = direct and not (synapses.y.transposed or synapses.x.transposed)
     images = counts.reshape(len(counts), *source).astype(np.float64)
     most = float(np.abs(images).sum(axis=(1, 2, 3)).max(initial=0.0))
     if most >= MOST_SPIKES:
@@ -103,6 +115,12 @@ def received(network: Network, projection: Projection, counts: Int64) -> Int64:
             f"a sample has {most:.3g} spikes from {projection.source!r}; fewer than 2^31 can be summed "
             "exactly"
         )
+
+    if isinstance(synapses, Sparse) or not direct:  # one by one: products and sums stay inside 64 bits
+        first, last, each = network.edges(projection)
+        size = (counts.shape[1], int(np.prod(target)))
+        matrix = csr_array((each.astype(np.int64), (first, last)), shape=size)
+        return np.ascontiguousarray((matrix.T @ counts.astype(np.int64).T).T)
 
     def total(weight: Int64) -> Int64:
         if most * float(np.abs(weight).max(initial=0)) >= EXACT:

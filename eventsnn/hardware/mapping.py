@@ -10,9 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
+
 from eventsnn.errors import DoesNotFit
 from eventsnn.hardware.architecture import Architecture
-from eventsnn.network import AveragePool, Box, Conv2d, Dense, Identity, Input, Network, Population
+from eventsnn.network import Box, Conv2d, Dense, Input, MaxPool, Network, Population, Sparse
 
 INPUT_PORT = -1
 
@@ -43,16 +45,26 @@ class Mapping:
 
 
 def stored_weights(network: Network, population: Population, channels: int) -> int:
-    """Weights a core stores to serve ``channels`` channels of a population."""
+    """Weights a core stores to serve ``channels`` channels of a population, at most.
+
+    A projection that ends in part of the channels is stored for as many of them as there can be. Synapses
+    listed one by one have a weight each; max pools have none.
+    """
     total = 0
+    wanted = channels
     for projection in network.incoming(population.name):
         synapses = projection.synapses
+        first, stop = projection.channels(network.populations[projection.source].shape)
+        channels = min(wanted, stop - first)
         if isinstance(synapses, Conv2d):
             ky, kx, in_group, _ = synapses.weight.shape
             total += ky * kx * in_group * channels
         elif isinstance(synapses, Dense):
             total += synapses.weight.shape[0] * channels
-        elif isinstance(synapses, (AveragePool, Identity)):
+        elif isinstance(synapses, Sparse):
+            per_channel = np.bincount(synapses.indices % synapses.shape[2], minlength=synapses.shape[2])
+            total += int(np.sort(per_channel)[::-1][:channels].sum())
+        elif not isinstance(synapses, MaxPool):  # pools, upsampling, identity: one a channel
             total += channels
     return total
 
