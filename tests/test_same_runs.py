@@ -26,7 +26,8 @@ from eventsnn.network import Network, Readout, Softmax
 
 KINDS = ("signed", "rate", "mixed")
 GATES = ("exact", "average", "finite_impulse", "exponential")
-OPTIONS = RunOptions(record_spikes=True, max_events=20_000)
+# Signed neurons that toggle, and cycles, would keep the reference engine busy for long.
+OPTIONS = RunOptions(record_spikes=True, max_events=4000)
 
 
 def assert_same_run(one, other):
@@ -157,6 +158,6 @@ def test_engines_give_the_same_run(feature, stepped, seed):
 
 @pytest.mark.parametrize("feature", ["seeded", "leak", "gate", "rate_gate", "softmax", "cycle"])
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 def test_engines_give_the_same_run_on_an_accelerator(feature, seed):
     compare(seed, feature, False, mapped=True)
