@@ -21,7 +21,7 @@ import numpy as np
 from measure import Figure, Report, Times, alternate, arguments, machine, pin_one_thread, rival_python, si
 from networks import THRESHOLD, UNIT, NoData, Workload, bernoulli, changed, spike_stimulus
 from numpy.typing import NDArray
-from rivals import NotEqual, attempt, engine_job
+from rivals import NotEqual, RivalFailed, attempt, engine_job
 
 from eventsnn.engine import RunOptions, SampleRun, make_engine
 from eventsnn.network import Network
@@ -59,7 +59,7 @@ def run_nest(network: Network, spikes: NDArray[np.bool_], compared: int, repeats
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode:
-            raise RuntimeError(f"NEST failed: {done.stderr.strip().splitlines()[-1]}")
+            raise RivalFailed(f"NEST did not run: {done.stderr.strip().splitlines()[-1]}")
         with np.load(target_file) as file:
             return {name: file[name] for name in file.files}
 

@@ -48,6 +48,10 @@ class NotEqual(Exception):
     """Where a rival's run differs from ours."""
 
 
+class RivalFailed(Exception):
+    """Why a rival did not run: it is not installed, or ended with an error."""
+
+
 def layers_of(network: Network) -> tuple[list[dict[str, Any]], dict[str, NDArray]]:
     """A network as plain layers with float32 weights: quanta over the threshold, an exact division.
 
@@ -94,7 +98,7 @@ def run_rival(library: str, network: Network, runs: list[dict[str, Any]], inputs
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode:
-            raise RuntimeError(f"{library} failed: {done.stderr.strip().splitlines()[-1]}")
+            raise RivalFailed(f"{library} did not run: {done.stderr.strip().splitlines()[-1]}")
         with np.load(target) as file:
             return {name: file[name] for name in file.files}
 
@@ -365,7 +369,7 @@ def attempt(report: Report, number: str, name: str, bar: float, measured: Any) -
     """Run one measurement; what cannot be run here is reported as such and not hidden."""
     try:
         rows: list[list[Any]] = measured()
-    except (EventsnnError, NotEqual) as reason:
+    except (EventsnnError, NotEqual, RivalFailed) as reason:
         failed = isinstance(reason, NotEqual)
         report.add(number, Figure(name, None, bar, skipped=str(reason), failed=failed))
         return []

@@ -1,9 +1,10 @@
 """Run every benchmark, keep what they measured in ``results.json``, print it against the bars.
 
-    EVENTSNN_DATA=... python benchmarks/run_all.py [--json] [--quick] [SCRIPT ...]
+    EVENTSNN_DATA=... python benchmarks/run_all.py [--json] [--quick] [--readme] [SCRIPT ...]
 
 Given scripts' names, runs only those and keeps the others' results of before. What cannot run here (no data,
-no rivals) is listed with its reason. Exit code 1 if a script fails or a bar is missed.
+no rivals) is listed with its reason. ``--readme`` writes the table of all results into this folder's README.
+Exit code 1 if a script fails or a bar is missed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from measure import arguments, show_verdicts
 
 FOLDER = Path(__file__).resolve().parent
 RESULTS = FOLDER / "results.json"
+MARK, END_MARK = "<!-- results -->", "<!-- end of results -->"
 SCRIPTS = ("start_up", "engine_speed", "rivals", "edge_list", "scaling", "workers", "large")
 
 
@@ -33,9 +35,33 @@ def run(script: str, quick: bool) -> dict[str, Any]:
     return {script: {"value": {script: None}, "bar": {script: "-"}, "holds": False, "skipped": why}}
 
 
+def markdown(results: dict[str, Any]) -> str:
+    """The results as a table, with the machine they are from."""
+    lines = ["| | figure | measured | bar | |", "|---|---|---|---|---|"]
+    for number, entry in sorted(results.items()):
+        for name, value in entry["value"].items():
+            shown = "not measured" if value is None else f"{value:.3g}"
+            held = {True: "holds", False: "missed", None: ""}[entry.get("held", {}).get(name)]
+            lines.append(f"| {number} | {name} | {shown} | {entry['bar'][name]} | {held} |")
+    found = next((e["detail"]["machine"] for e in results.values() if "machine" in e.get("detail", {})), {})
+    return "\n".join([*lines, "", ", ".join(f"{name} {value}" for name, value in found.items()) + "."])
+
+
+def write_readme(results: dict[str, Any]) -> None:
+    """Replace the table between the two marks in this folder's README."""
+    path = FOLDER / "README.md"
+    before, _, rest = path.read_text().partition(MARK)
+    _, _, after = rest.partition(END_MARK)
+    path.write_text(f"{before}{MARK}\n{markdown(results)}\n{END_MARK}{after}")
+
+
 def main() -> None:
     """Run, merge, print."""
-    chosen = arguments(__doc__, lambda parser: parser.add_argument("scripts", nargs="*", metavar="SCRIPT"))
+    chosen = arguments(
+        __doc__,
+        lambda parser: parser.add_argument("scripts", nargs="*", metavar="SCRIPT"),
+        lambda parser: parser.add_argument("--readme", action="store_true", help="write README's table"),
+    )
     unknown = sorted(set(chosen.scripts) - set(SCRIPTS))
     if unknown:
         sys.exit(f"no benchmark {', '.join(unknown)}; there are {', '.join(SCRIPTS)}")
@@ -46,6 +72,8 @@ def main() -> None:
         results |= {key: entry | {"quick": chosen.quick} for key, entry in found.items()}
         RESULTS.write_text(json.dumps(dict(sorted(results.items())), indent=1) + "\n")
         print(f"{script}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
+    if chosen.readme:
+        write_readme(results)
     if chosen.json:
         print(json.dumps(results))
     else:
