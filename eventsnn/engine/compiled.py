@@ -24,7 +24,7 @@ from eventsnn.engine.contract import (
     Trace,
     output_scale,
 )
-from eventsnn.engine.failures import event_limit, history_limit, overflow
+from eventsnn.engine.failures import check_readout, event_limit, history_limit, overflow
 from eventsnn.engine.kernels.state import Settings, State
 from eventsnn.engine.order import SEEDED_SHIFT
 from eventsnn.engine.plan import Currents, build_plan, currents, initial_charge, initial_count
@@ -184,6 +184,7 @@ class CompiledEngine(Engine):
                 max(int(self._list_capacity.max()), int(rows[:, k.SIZE].max()) if self._seeded else 0),
                 dtype=np.int64,
             ),
+            digits=np.zeros(257, dtype=np.int64),
             flagged=np.zeros(int(rows[:, k.SIZE].max()), dtype=np.int64),
             pending=np.zeros((self._pending_capacity, 4), dtype=np.int64),
             crossings=np.zeros((self._pending_capacity, 2), dtype=np.int64),
@@ -331,7 +332,9 @@ class CompiledEngine(Engine):
     def _enlarge(self, status: int, state: State) -> None:
         if status == k.GROW_LISTS:
             full = state.rank[:, k.LIST_LIMIT] - state.rank[:, k.LIST_STOP] < self._list_capacity // 2
-            self._list_capacity = np.where(full, 4 * self._list_capacity, self._list_capacity)
+            # One test may emit more than a list holds: then no list is full, and any may be the one.
+            grows = full | (not full.any())
+            self._list_capacity = np.where(grows, 4 * self._list_capacity, self._list_capacity)
         elif status == k.GROW_HEAP:
             self._pending_capacity *= 4
         else:
@@ -349,6 +352,7 @@ class CompiledEngine(Engine):
     ) -> SampleRun:
         scalar = state.scalar
         checks = scalar[k.CHECKS]
+        check_readout(self.network, state.trace_readout[:checks], index)
         prediction, decision_time = int(scalar[k.PREDICTION]), int(scalar[k.DECISION_TIME])
         service = None
         if self.options.record_service and self.mapping is not None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from eventsnn.errors import ChargeOverflow, EventLimitReached, InvalidRequest
 from eventsnn.network import Network
+from eventsnn.network.neurons import CHARGE_LIMIT
 
 HISTORY_ROWS = 10**6
 
@@ -16,6 +20,16 @@ def overflow(network: Network, rank: int, neuron: int, sample: int) -> ChargeOve
         "the 32-bit range; the run was stopped before it wrapped. Convert with a smaller threshold, "
         "or give rate neurons a lower clamp"
     )
+
+
+def check_readout(network: Network, readout: NDArray[np.int64], sample: int) -> None:
+    """Refuse a run whose readout (checks x classes), currents included, left 32 bits.
+
+    Between deliveries only a constant current moves a readout: where it is read is where it counts.
+    """
+    if readout.size and int(np.abs(readout).max()) > CHARGE_LIMIT:
+        neuron = int(np.abs(readout).max(axis=0).argmax())
+        raise overflow(network, network.order.index(network.output), neuron, sample)
 
 
 def event_limit(limit: int, sample: int) -> EventLimitReached:

@@ -40,7 +40,7 @@ from eventsnn.engine.kernels.heap import push_crossing
 from eventsnn.engine.kernels.rows import add_unit_row_signs, gather_flagged, largest_magnitude
 
 # A false flag costs about as much as so many neurons of a window's pass (measured, see benchmarks).
-FALSE_FLAG_NEURONS = 1000
+FALSE_FLAG_NEURONS = 400
 
 
 @inlined

@@ -63,6 +63,7 @@ from eventsnn.engine.kernels.rows import (
     add_unit_row_signs,
     clamp_row,
     gather_flagged,
+    mark_falling,
 )
 from eventsnn.results.counters import COLUMN
 
@@ -83,14 +84,16 @@ def _runs(to, cells, neuron):
     pixel = np.int64(np.uint32(neuron) // np.uint32(channels))
     channel = neuron - pixel * channels
     cell = cells[to[CELLS] + pixel]
+    rows, taps = np.int64(cell[CELL_ROWS]), np.int64(cell[CELL_TAPS])
     target = to[TARGET_OFFSET] + cell[CELL_TARGET]
     weight = to[WEIGHTS] + channel * to[CHANNEL_BLOCK] + cell[CELL_WEIGHT]
+    weight_row = np.int64(cell[CELL_WEIGHT_ROW])
     if to[MERGED]:
-        return target, weight, cell[CELL_ROWS], np.int64(1), cell[CELL_TAPS] * to[OUT_GROUP]
+        return target, weight, rows, np.int64(1), taps * to[OUT_GROUP], weight_row
     # Channels of this kernel that lie in the destination's part.
     start = (channel // to[IN_GROUP]) * to[OUT_GROUP]
     low, high = max(to[LOW], start), min(to[HIGH], start + to[OUT_GROUP])
-    return target + low, weight + low - start, cell[CELL_ROWS], cell[CELL_TAPS], max(high - low, 0)
+    return target + low, weight + low - start, rows, taps, max(high - low, 0), weight_row
 
 
 @inlined
@@ -158,8 +161,7 @@ def deliver_rate(
                     count += 1
                 reached += 1
         else:
-            target, weight, rows, pieces, length = _runs(to, cells, neuron)
-            weight_row = cells[to[CELLS] + neuron // to[CHANNELS], CELL_WEIGHT_ROW]
+            target, weight, rows, pieces, length, weight_row = _runs(to, cells, neuron)
             reached = rows * pieces * length
             for i in range(rows):
                 for k in range(pieces):
@@ -174,7 +176,9 @@ def deliver_rate(
                     if row[CLAMPED]:
                         _clamp(row, live, charge, quanta, base, shift, lost, a, length, now, end)
                     if signs >= 0:
+                        before = count
                         count = gather_flagged(charge, a, length, flagged, count)
+                        mark_falling(flagged, before, count, weights, b - a, payload)
         if reached == 0:
             continue
         delivered += 1
@@ -228,9 +232,7 @@ def deliver_charge(
                     low, high = min(low, mark), max(high, mark + 1)
                 reached += 1
         else:
-            target, weight, rows, pieces, length = _runs(to, cells, neuron)
-            cell = cells[to[CELLS] + neuron // to[CHANNELS]]
-            weight_row = cell[CELL_WEIGHT_ROW]
+            target, weight, rows, pieces, length, weight_row = _runs(to, cells, neuron)
             reached = rows * pieces * length
             for i in range(rows):
                 for k in range(pieces):
@@ -246,8 +248,8 @@ def deliver_charge(
                     first = target - to[TARGET_OFFSET]
                     last = first + (rows - 1) * to[ROW_TARGETS] + (pieces - 1) * to[PIECE_TARGETS] + length
                 else:
-                    first = cell[CELL_PIXEL]
-                    taps = cell[CELL_TAPS]
+                    cell = cells[to[CELLS] + neuron // to[CHANNELS]]
+                    first, taps = np.int64(cell[CELL_PIXEL]), np.int64(cell[CELL_TAPS])
                     for i in range(rows):
                         for k in range(taps):
                             touched[marks + first + i * to[ROW_PIXELS] + k * to[STEP_PIXELS]] = 1

@@ -40,7 +40,7 @@ from eventsnn.engine.columns import (
     TOUCHED_STOP,
     WINDOW_CHARGE,
 )
-from eventsnn.engine.kernels.currents import close_early, consider_crossing, floor_charge, sweep
+from eventsnn.engine.kernels.currents import close_early, consider_crossing, sweep
 from eventsnn.engine.kernels.rows import add_row, clamp_row, gather_flagged
 
 BLOCK_LANES = 64
@@ -78,14 +78,22 @@ def fire_rate(
 ):  # fmt: skip
     """Look exactly at flagged rate neurons, in ascending order; returns how many fired.
 
+    One that a spike left flagged without raising its charge (its index complemented) was flagged before:
+    its crossing is queued already, early if anything.
+
     In the step schedule (``step`` above 0) currents are in the charges already and nothing is queued.
     """
     offset, threshold, strict = row[OFFSET], row[THRESHOLD], row[STRICT]
     first, length = live[BIAS_START], live[BIAS_LENGTH] if step == 0 else np.int64(0)
-    refractory = row[REFRACTORY]
+    refractory, period = row[REFRACTORY], max(row[PERIOD], np.int64(1))
+    whole = min(now, end) // period
+    part = min(now, end) - whole * period
     fired = np.int64(0)
     for q in range(count):
         j = flagged[q]
+        rising = j >= 0
+        if not rising:
+            j = ~j
         rest = threshold + strict
         current = sofar = before = free = np.int64(0)
         if length > 0:
@@ -93,7 +101,9 @@ def fire_rate(
             rest = np.int64(shift[c])
             current, before = np.int64(quanta[c]), base[c]
             if current != 0:
-                sofar = floor_charge(current, min(now, end), row[PERIOD]) - before
+                sofar = current * whole - before
+                if part > 0:
+                    sofar += (current * part) // period
         value = np.int64(charge[j]) + rest + sofar
         if refractory > 0:
             free = ready[j]
@@ -117,9 +127,10 @@ def fire_rate(
             if refractory > 0:
                 free = now + refractory
                 ready[j] = free
+            rising = True
         else:
             live[FALSE_FLAGS] += 1
-        if step == 0 and (length > 0 or refractory > 0) and charge[j] >= 0:
+        if rising and step == 0 and (length > 0 or refractory > 0) and charge[j] >= 0:
             consider_crossing(
                 value - sofar, current, before, free, row, live, j, rank, candidate, crossings, scalar, now,
                 end,

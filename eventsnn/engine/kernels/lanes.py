@@ -22,8 +22,8 @@ def _nonnegative_lanes(lanes: int) -> Any:
         found = np.flatnonzero(charge[int(first) : int(first) + lanes] >= 0)
         return np.uint64(sum(1 << int(lane) for lane in found))
 
-    def compiled(typing_context, charge, first):  # type: ignore[no-untyped-def]
-        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def compiled(typing_context, charge, first):
+        def generate(context, builder, signature, arguments):
             array = context.make_array(signature.args[0])(context, builder, arguments[0])
             block = ir.VectorType(ir.IntType(32), lanes)
             start = builder.gep(array.data, [arguments[1]])
@@ -34,7 +34,7 @@ def _nonnegative_lanes(lanes: int) -> Any:
 
         return types.uint64(charge, types.uint64), generate
 
-    return in_python if config.DISABLE_JIT else intrinsic(compiled)
+    return in_python if vars(config)["DISABLE_JIT"] else intrinsic(compiled)
 
 
 def _first_lane() -> Any:
@@ -43,13 +43,13 @@ def _first_lane() -> Any:
     def in_python(mask: Any) -> Any:
         return np.uint64((int(mask) & -int(mask)).bit_length() - 1)
 
-    def compiled(typing_context, mask):  # type: ignore[no-untyped-def]
-        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def compiled(typing_context, mask):
+        def generate(context, builder, signature, arguments):
             return builder.cttz(arguments[0], cgutils.true_bit)
 
         return types.uint64(types.uint64), generate
 
-    return in_python if config.DISABLE_JIT else intrinsic(compiled)
+    return in_python if vars(config)["DISABLE_JIT"] else intrinsic(compiled)
 
 
 nonnegative_lanes = _nonnegative_lanes(BLOCK)

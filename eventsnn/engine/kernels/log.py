@@ -52,7 +52,7 @@ def write_log(plan, st, now):
         if stop == first:
             continue
         if not ascending(st.lists, first, stop):  # emitted in parts: a settle pass, or a cycle
-            sort_by_neuron(st.lists, first, stop, st.scratch)
+            sort_by_neuron(st.lists, first, stop, st.scratch, st.digits)
         st.log[n] = now
         st.log[n + 1] = plan.keys[rank, 0]
         st.log[n + 2] = plan.keys[rank, 1]

@@ -118,12 +118,12 @@ def _still_cross(count, row, live, flagged, charge, lost, quanta, base, shift, n
 
 
 @inner
-def _seeded_order(flagged, scratch, count, offset, key, now, rank):
+def _seeded_order(flagged, scratch, digits, count, offset, key, now, rank):
     """Neurons that stand in ascending order go by their seeded places."""
     for q in range(count):
         neuron = flagged[q] - offset
         flagged[q] = (seeded_order(key, now, rank, neuron) << 32) | neuron
-    sort_by_neuron(flagged, 0, count, scratch)
+    sort_by_neuron(flagged, 0, count, scratch, digits)
     for q in range(count):
         flagged[q] = offset + (flagged[q] & 0xFFFFFFFF)
 
@@ -146,7 +146,7 @@ def _cross(plan, st, settings, rank, now, end):
             count, row, live, st.flagged, st.charge, st.lost, st.quanta, st.base, st.shift, now, end
         )
     if settings.seeded and count > 1:
-        _seeded_order(st.flagged, st.scratch, count, row[OFFSET], settings.seed_key, now, rank)
+        _seeded_order(st.flagged, st.scratch, st.digits, count, row[OFFSET], settings.seed_key, now, rank)
     if count > 0:
         fired = fire_rate(
             st.flagged, count, rank, row, live, st.charge, st.emitted, st.quanta, st.base, st.shift, st.ready,
@@ -253,7 +253,7 @@ def _hand_on(plan, st, settings, rank, now, end):
             for i in range(first, stop):
                 send(plan, st, settings, rank, st.lists[i], now)
         if not ascending(st.lists, first, stop):
-            sort_by_neuron(st.lists, first, stop, st.scratch)
+            sort_by_neuron(st.lists, first, stop, st.scratch, st.digits)
         live[LIST_DONE] = stop
     if row[DIRECT]:
         chunk = np.int64(1) if row[INTERLEAVED] else max(stop - first, np.int64(1))

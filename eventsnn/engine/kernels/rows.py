@@ -65,15 +65,16 @@ def add_row_signs(charge, weights, a, b, length, payload):
 def clamp_row(charge, lost, cause, a, length, floor):
     """Raise charges to ``floor``, booking what that creates as negative loss."""
     first = np.uint64(a)
-    below = np.int32(0)
+    lowest = np.int32(floor)
     for i in range(np.uint64(length)):
-        below = np.int32(below | np.int32(charge[first + i] - floor))
-    if below >= 0:
+        lowest = min(lowest, charge[first + i])
+    if lowest >= floor:
         return
     for i in range(np.uint64(length)):
-        missing = min(np.int32(charge[first + i] - floor), np.int32(0))
-        lost[cause, first + i] += np.int64(missing)
-        charge[first + i] = np.int32(charge[first + i] - missing)
+        value = charge[first + i]
+        if value < floor:
+            lost[cause, first + i] += np.int64(value) - np.int64(floor)
+            charge[first + i] = np.int32(floor)
 
 
 @inner
@@ -101,6 +102,17 @@ def gather_flagged(charge, a, length, flagged, count):
             flagged[out] = np.int64(i)
             out += one
     return np.int64(out)
+
+
+@inner
+def mark_falling(flagged, first, stop, weights, shift, payload):
+    """Complement the flagged indices whose charge the last spike did not raise.
+
+    ``shift`` takes an index of the row to that of its weight.
+    """
+    for q in range(first, stop):
+        if weights[flagged[q] + shift] * payload <= 0:
+            flagged[q] = ~flagged[q]
 
 
 @inner

@@ -1,5 +1,7 @@
 """Putting a tick's spikes in the order of law 2: by neuron, each neuron's in the order of emission."""
 
+import numpy as np
+
 from eventsnn.compilation import inner
 
 
@@ -13,7 +15,7 @@ def ascending(words, start, stop):
 
 
 @inner
-def sort_by_neuron(words, start, stop, scratch):
+def sort_by_neuron(words, start, stop, scratch, counts):
     """Stable sort of spike words by neuron: insertion for few, radix for many."""
     length = stop - start
     if length <= 24:
@@ -25,26 +27,30 @@ def sort_by_neuron(words, start, stop, scratch):
                 k -= 1
             words[k] = word
         return
-    # Merge runs of doubling width, back and forth between words and scratch.
-    width = 1
+    # By digits of 8 bits, the lowest first.
+    most = np.int64(0)
+    for i in range(start, stop):
+        most = max(most, words[i] >> 32)
     inside = True
-    while width < length:
-        for low in range(0, length, 2 * width):
-            middle, high = min(low + width, length), min(low + 2 * width, length)
-            i, j = low, middle
-            for k in range(low, high):
-                if inside:
-                    left = i < middle and (j >= high or words[start + i] >> 32 <= words[start + j] >> 32)
-                    scratch[k] = words[start + i] if left else words[start + j]
-                else:
-                    left = i < middle and (j >= high or scratch[i] >> 32 <= scratch[j] >> 32)
-                    words[start + k] = scratch[i] if left else scratch[j]
-                if left:
-                    i += 1
-                else:
-                    j += 1
+    shift = 32
+    while most >> (shift - 32) > 0:
+        for digit in range(257):
+            counts[digit] = 0
+        for i in range(length):
+            word = words[start + i] if inside else scratch[i]
+            counts[((word >> shift) & 255) + 1] += 1
+        for digit in range(256):
+            counts[digit + 1] += counts[digit]
+        for i in range(length):
+            word = words[start + i] if inside else scratch[i]
+            place = counts[(word >> shift) & 255]
+            counts[(word >> shift) & 255] = place + 1
+            if inside:
+                scratch[place] = word
+            else:
+                words[start + place] = word
         inside = not inside
-        width *= 2
+        shift += 8
     if not inside:
-        for k in range(length):
-            words[start + k] = scratch[k]
+        for i in range(length):
+            words[start + i] = scratch[i]

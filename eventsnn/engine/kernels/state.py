@@ -45,6 +45,7 @@ class State(NamedTuple):
     counters: NDArray[np.int64]  # (ranks, counters)
     lists: NDArray[np.int64]  # (capacity,) spike words of this tick, a stretch for each rank
     scratch: NDArray[np.int64]  # (largest stretch,)
+    digits: NDArray[np.int64]  # (257,) scratch for sorting
     flagged: NDArray[np.int64]  # (largest population,)
     pending: NDArray[np.int64]  # (capacity, 4)
     crossings: NDArray[np.int64]  # (capacity, 2)

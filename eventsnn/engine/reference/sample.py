@@ -17,7 +17,7 @@ from eventsnn.engine.contract import (
     Trace,
     output_scale,
 )
-from eventsnn.engine.failures import HISTORY_ROWS, event_limit, history_limit, overflow
+from eventsnn.engine.failures import HISTORY_ROWS, check_readout, event_limit, history_limit, overflow
 from eventsnn.engine.reference.gates import Gates
 from eventsnn.engine.reference.state import CAUSES, Destination, Neurons, start_charge
 from eventsnn.engine.request import takes_current
@@ -210,6 +210,7 @@ class Sample:
         if not early:
             self.checks.append((self.now, final))
             self.prediction = decision(final)
+        check_readout(self.network, np.array([readout for _, readout in self.checks]), self.index)
         self._fill_totals(None)
         self._fill_history(decision_time)
         self._set_current_updates(self.counters, decision_time)
