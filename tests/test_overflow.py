@@ -185,13 +185,11 @@ def run_compiled(network, stimulus, options):
 def check(network, stimulus, schedule):
     """Run on both engines and hold the outcomes to each other and to law 5."""
     options = RunOptions(schedule=schedule, step=STEP if schedule == "step" else 0, max_events=1500)
-    largest = {}
+    samples = []
 
     def reference():
-        sample = watched_sample(network, stimulus, options)
-        largest.update(sample.largest)
-        sample.largest = largest
-        return sample.run()
+        samples.append(watched_sample(network, stimulus, options))
+        return samples[0].run()
 
     expected = outcome(reference)
     try:
@@ -203,14 +201,17 @@ def check(network, stimulus, schedule):
             continue
         for name, left in balance(network, stimulus, result, options.step).items():
             assert result.charge[name].tolist() == left, f"{name} wrapped"
-            assert max(map(abs, left)) <= LIMIT
     if isinstance(expected, Exception):
         assert isinstance(found, Exception), f"only the reference stopped: {expected}"
     elif isinstance(found, Exception):
         assert isinstance(found, ChargeOverflow), found
-        del largest[network.order.index(network.input)]
-        near = [r for r in largest if largest[r] + slack(network, r, stimulus, options.step) > LIMIT]
-        assert near, f"stopped far from the limit: {largest}"
+        largest, swing = samples[0].largest, samples[0].swing if options.step else {}
+        ranks = [rank for rank in largest if network.order[rank] != network.input]
+        near = [
+            LIMIT - largest[rank] - swing.get(rank, 0) - slack(network, rank, stimulus, options.step)
+            for rank in ranks
+        ]
+        assert min(near) < 0, f"stopped far from the limit: {largest}"
     else:
         assert found.digest == expected.digest
         for name in expected.charge:
@@ -305,3 +306,29 @@ def test_one_test_may_emit_more_spikes_than_a_list_has_room_for(schedule, monkey
         for engine in ("compiled", "reference")
     ]
     assert runs[0].digest == runs[1].digest
+
+
+@pytest.mark.xfail(
+    raises=AssertionError,
+    reason="rows of dense and window synapses are tested with the signs from before the clamp",
+)
+def test_a_clamp_may_raise_a_charge_to_where_its_current_crosses():
+    """Raised to -1 at tick 0, 50 quanta a tick: at 101 more it fires, at ticks 3, 5, 7 and 9."""
+    neuron = Rate(100, lower_clamp=-1, initial_charge=-(10**6), period=100)
+    network = single(neuron, 1, np.array([5000]))
+    for engine in ("reference", "compiled"):
+        options = RunOptions(record_spikes=True)
+        found = make_engine(engine, network, None, options).run(events(-1, duration=10))
+        assert found.spikes.time[1:].tolist() == [3, 5, 7, 9], engine
+
+
+@pytest.mark.parametrize("schedule", ["event", "step"])
+@pytest.mark.parametrize("limits", [{"lower_clamp": -LIMIT}, {"initial_charge": -LIMIT}])
+def test_clamps_and_starts_at_the_limit(schedule, limits):
+    """A threshold below them is no charge: the run is right, or refused."""
+    neuron = Rate(2**20, period=STEP, **limits)
+    check(single(neuron, 1), events(1), schedule)
+    silent = single(Rate(2**20, period=STEP), 1)
+    beside = Population("m", (1, 1, 1), neuron)
+    behind = Projection("q", "n", "m", Dense(np.array([[1]])))
+    check(Network([*silent, beside], [*silent.projections.values(), behind]), events(1), schedule)

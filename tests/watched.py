@@ -6,16 +6,27 @@ from eventsnn.engine.reference.step import StepSample
 
 
 def watched(schedule):
-    """A sample of the reference engine that notes the largest |V| of each rank."""
+    """A sample of the reference engine that notes the largest |V| of each rank.
+
+    ``swing`` is the most that could arrive at any neuron of a rank in one step, signs aside: between two of a
+    step's deliveries a charge may stand that far from where the step leaves it.
+    """
 
     class Watched(schedule):
         def __init__(self, *arguments):
-            self.largest = {}
+            self.largest, self.swing, self.arrived = {}, {}, {}
             super().__init__(*arguments)
 
         def _guard(self, rank, j, charge):
             self.largest[rank] = max(self.largest.get(rank, 0), abs(charge))
             super()._guard(rank, j, charge)
+
+        def _note_delivery(self, to, j, payload):
+            super()._note_delivery(to, j, payload)
+            step = (to.target, self.now)
+            most = max(abs(payload * weight) for _, weight in to.edges[j])
+            self.arrived[step] = self.arrived.get(step, 0) + most
+            self.swing[to.target] = max(self.swing.get(to.target, 0), self.arrived[step])
 
         def _on_crossing(self, key, version):
             self._look(key.rank, key.neuron)

@@ -64,6 +64,10 @@ class CompiledEngine(Engine):
         self._initial_count = initial_count(network)
         self._estimates = self._initial_estimates()
         self._currents = currents(network)
+        # What a network has no use for is not compiled for it: see ``kernels.loop.advance``.
+        kinds = set(self._plan.population[:, k.KIND].tolist())
+        plain = kinds <= {k.KIND_INPUT, k.KIND_SIGNED, k.KIND_READOUT} and not self.step
+        self._full = None if plain else 1
         self._analog = AnalogInput(network, self.step)
         self._cores = 1 + (mapping.architecture.cores if mapping else 0)
         self._output = network.order.index(network.output)
@@ -296,7 +300,7 @@ class CompiledEngine(Engine):
         scalar = state.scalar
         while True:
             with np.errstate(over="ignore"):  # hashes wrap; uncompiled kernels would warn
-                advance(self._plan, state, settings, time, words)
+                advance(self._plan, state, settings, self._full, time, words)
             status = scalar[k.STATUS]
             if status in (k.DRAIN_LOG, k.DONE):
                 log = state.log[: scalar[k.LOGGED]]

@@ -178,7 +178,8 @@ def deliver_rate(
                     if signs >= 0:
                         before = count
                         count = gather_flagged(charge, a, length, flagged, count)
-                        mark_falling(flagged, before, count, weights, b - a, payload)
+                        if row[CLAMPED] == 0:  # a clamp may raise what lay below it
+                            mark_falling(flagged, before, count, weights, b - a, payload)
         if reached == 0:
             continue
         delivered += 1
