@@ -308,10 +308,6 @@ def test_one_test_may_emit_more_spikes_than_a_list_has_room_for(schedule, monkey
     assert runs[0].digest == runs[1].digest
 
 
-@pytest.mark.xfail(
-    raises=AssertionError,
-    reason="rows of dense and window synapses are tested with the signs from before the clamp",
-)
 def test_a_clamp_may_raise_a_charge_to_where_its_current_crosses():
     """Raised to -1 at tick 0, 50 quanta a tick: at 101 more it fires, at ticks 3, 5, 7 and 9."""
     neuron = Rate(100, lower_clamp=-1, initial_charge=-(10**6), period=100)
@@ -326,11 +322,7 @@ def test_a_clamp_may_raise_a_charge_to_where_its_current_crosses():
     ("schedule", "limits"),
     [
         ("event", {"lower_clamp": -LIMIT}),
-        pytest.param(
-            "step",
-            {"lower_clamp": -LIMIT},
-            marks=pytest.mark.xfail(raises=AssertionError, reason="clamp less threshold leaves 32 bits"),
-        ),
+        ("step", {"lower_clamp": -LIMIT}),
         ("event", {"initial_charge": -LIMIT}),
         ("step", {"initial_charge": -LIMIT}),
     ],

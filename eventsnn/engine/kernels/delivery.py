@@ -46,17 +46,15 @@ from eventsnn.engine.columns import (
     RUNNING,
     STATUS,
     STEP_PIXELS,
-    STRICT,
     TARGET,
     TARGET_OFFSET,
-    THRESHOLD,
     TOUCH_OFFSET,
     TOUCHED_START,
     TOUCHED_STOP,
     WEIGHTS,
 )
 from eventsnn.engine.kernels.currents import floor_charge, sweep
-from eventsnn.engine.kernels.firing import fire_rate, payload_of
+from eventsnn.engine.kernels.firing import fire_rate, held_clamp, payload_of
 from eventsnn.engine.kernels.rows import (
     add_row,
     add_row_signs,
@@ -109,7 +107,7 @@ def _clamp(row, live, charge, quanta, base, shift, lost, a, length, now, end):
     """Raise a run of rate neurons to the lower clamp."""
     bias_length = live[BIAS_LENGTH]
     if bias_length == 0:
-        clamp_row(charge, lost, LOST_CLAMP, a, length, np.int32(row[CLAMP] - row[THRESHOLD] - row[STRICT]))
+        clamp_row(charge, lost, LOST_CLAMP, a, length, held_clamp(row))
         return
     first, offset = live[BIAS_START], row[OFFSET]
     for j in range(a, a + length):
@@ -175,7 +173,8 @@ def deliver_rate(
                         _drop_row(charge, weights, ready, lost, a, b, length, payload, now)
                     if row[CLAMPED]:
                         _clamp(row, live, charge, quanta, base, shift, lost, a, length, now, end)
-                    if signs >= 0:
+                    # A clamp may raise a charge to where its current crosses.
+                    if signs >= 0 or (row[CLAMPED] and live[BIAS_LENGTH] > 0):
                         before = count
                         count = gather_flagged(charge, a, length, flagged, count)
                         if row[CLAMPED] == 0:  # a clamp may raise what lay below it

@@ -7,6 +7,7 @@ from eventsnn.engine.columns import (
     ACTIVE,
     BIAS_LENGTH,
     BIAS_START,
+    CHARGE_LIMIT,
     CLAMP,
     CLAMPED,
     COUNTED_AT_ONCE,
@@ -44,6 +45,12 @@ from eventsnn.engine.kernels.currents import close_early, consider_crossing, swe
 from eventsnn.engine.kernels.rows import add_row, clamp_row, gather_flagged
 
 BLOCK_LANES = 64
+
+
+@inner
+def held_clamp(row):
+    """The lower clamp of charges held less their shift; one below 32 bits is never reached."""
+    return np.int32(max(row[CLAMP] - row[THRESHOLD] - row[STRICT], -CHARGE_LIMIT - 1))
 
 
 @inner
@@ -221,6 +228,6 @@ def step_rate(
         crossings, lists, scalar, max_events, now, now, step,
     )  # fmt: skip
     if row[CLAMPED]:
-        clamp_row(charge, lost, LOST_CLAMP, offset, size, np.int32(row[CLAMP] - row[THRESHOLD] - row[STRICT]))
+        clamp_row(charge, lost, LOST_CLAMP, offset, size, held_clamp(row))
     # A neuron that emitted one spike may hold enough for the next step's; a refractory one, too.
     live[ACTIVE] = np.int64(count > 0)
