@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,6 +40,7 @@ class AnalogInput:
             return {}
         return {name: self._quanta(name, stimulus.analog) for name in self._targets}
 
+    @cached_property
     def multiplications(self) -> dict[str, int]:
         """Synapses from the input, by target population."""
         counts = dict.fromkeys(self._targets, 0)

@@ -38,10 +38,10 @@ FULL_FAN_OUT, EFFECTIVE_FAN_OUT = range(2)
 # -- State.rank: one row a rank ------------------------------------------------------------------------
 (
     TOUCHED_START, TOUCHED_STOP, TEST_DUE, HEADROOM, LIST_START, LIST_STOP, LIST_DONE, LIST_LIMIT,
-    BIAS_START, BIAS_LENGTH, BIASED, WINDOW_START, WINDOW_END, WINDOW_LENGTH, WINDOW_LIMIT,
+    BIAS_START, BIAS_LENGTH, BIASED, WINDOW_END, WINDOW_LENGTH, WINDOW_LIMIT,
     WINDOW_CHARGE, FALSE_FLAGS, ACTIVE, COUNTED_AT_ONCE, LEAK_NEXT, CLOCK_NEXT, CLOCK_EVENT, LIST_END,
     RANK_COLUMNS,
-) = range(24)  # fmt: skip
+) = range(23)  # fmt: skip
 
 # -- State.core, State.part ----------------------------------------------------------------------------
 SERIALISER_BUSY, CORE_BUSY, CORE_COLUMNS = range(3)

@@ -64,6 +64,10 @@ class CompiledEngine(Engine):
         self._initial_count = initial_count(network)
         self._estimates = self._initial_estimates()
         self._currents = currents(network)
+        # Biases that are charges at time 0 ask for a test; a network at rest has had it.
+        self._start_biased = {
+            r for r, p in enumerate(network) if p.initial_charge is None and network.bias(p.name).any()
+        }
         # What a network has no use for is not compiled for it: see ``kernels.loop.advance``.
         kinds = set(self._plan.population[:, k.KIND].tolist())
         plain = kinds <= {k.KIND_INPUT, k.KIND_SIGNED, k.KIND_READOUT} and not self.step
@@ -149,7 +153,7 @@ class CompiledEngine(Engine):
         for r, name in enumerate(self.network.order):
             where = slice(rows[r, k.OFFSET], rows[r, k.OFFSET] + rows[r, k.SIZE])
             if name in added:
-                counters[r, COLUMN["multiplications"]] = self._analog.multiplications()[name]
+                counters[r, COLUMN["multiplications"]] = self._analog.multiplications[name]
                 if not takes_current(self.network.populations[name]):
                     charge[where] += added[name]
             held = charge[where] - self._shift[r]
@@ -219,8 +223,7 @@ class CompiledEngine(Engine):
             row = self._plan.population[r]
             if row[k.KIND] != k.KIND_SIGNED:
                 continue
-            biased = population.initial_charge is None and self.network.bias(population.name).any()
-            if biased or population.name in driven:
+            if r in self._start_biased or population.name in driven:
                 groups = row[k.SIZE] // row[k.GROUP]
                 touched[row[k.TOUCH_OFFSET] : row[k.TOUCH_OFFSET] + groups] = 1
                 rank[r, k.TOUCHED_START], rank[r, k.TOUCHED_STOP] = 0, groups

@@ -102,7 +102,7 @@ class FloatSample:
             else:
                 charge = charge + held
             if name in analog:
-                synapses = self.engine.analog.multiplications()[name]
+                synapses = self.engine.analog.multiplications[name]
                 self.counters[rank, COLUMN["multiplications"]] += synapses
             layers.append(
                 Layer(

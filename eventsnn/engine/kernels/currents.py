@@ -34,7 +34,6 @@ from eventsnn.engine.columns import (
     WINDOW_LENGTH,
     WINDOW_LIMIT,
     WINDOW_NEXT,
-    WINDOW_START,
 )
 from eventsnn.engine.kernels.heap import push_crossing
 from eventsnn.engine.kernels.rows import add_unit_row_signs, gather_flagged, largest_magnitude
@@ -118,7 +117,6 @@ def open_window(
     _choose_length(row, live)
     # The last window closes one tick late, so that a crossing at the end itself belongs to it.
     window_end = min(start + live[WINDOW_LENGTH], end + 1, live[LEAK_NEXT]) if start <= end else NEVER
-    live[WINDOW_START] = start
     live[WINDOW_END] = window_end
     live[FALSE_FLAGS] = 0
     largest = np.int64(0)

@@ -137,6 +137,9 @@ def deliver_rate(
 ):  # fmt: skip
     """Deliver spikes to rate neurons of the event schedule, with a test after each."""
     rank, largest = to[TARGET], row[LARGEST_WEIGHT]
+    # Read once: stores to charges keep the compiler from doing it.
+    drops, clamped, has_currents = row[REFRACTORY_DROP] != 0, row[CLAMPED] != 0, live[BIAS_LENGTH] > 0
+    row_targets, piece_targets, out_group = to[ROW_TARGETS], to[PIECE_TARGETS], to[OUT_GROUP]
     operations = effective = graded = np.int64(0)
     delivered = np.int64(0)
     for s in range(start, stop):
@@ -150,9 +153,9 @@ def deliver_rate(
             for e in range(edges[to[EDGES] + neuron], edges[to[EDGES] + neuron + 1]):
                 j = to[TARGET_OFFSET] + edges[to[EDGE_TARGETS] + e]
                 charge[j] = np.int32(charge[j] + np.int32(payload) * weights[to[WEIGHTS] + e])
-                if row[REFRACTORY_DROP]:
+                if drops:
                     _drop_row(charge, weights, ready, lost, j, to[WEIGHTS] + e, 1, payload, now)
-                if row[CLAMPED]:
+                if clamped:
                     _clamp(row, live, charge, quanta, base, shift, lost, j, 1, now, end)
                 if charge[j] >= 0:
                     flagged[count] = j
@@ -163,21 +166,21 @@ def deliver_rate(
             reached = rows * pieces * length
             for i in range(rows):
                 for k in range(pieces):
-                    a = target + i * to[ROW_TARGETS] + k * to[PIECE_TARGETS]
-                    b = weight + i * weight_row + k * to[OUT_GROUP]
+                    a = target + i * row_targets + k * piece_targets
+                    b = weight + i * weight_row + k * out_group
                     if payload == 1:
                         signs = add_unit_row_signs(charge, weights, a, b, length)
                     else:
                         signs = add_row_signs(charge, weights, a, b, length, payload)
-                    if row[REFRACTORY_DROP]:
+                    if drops:
                         _drop_row(charge, weights, ready, lost, a, b, length, payload, now)
-                    if row[CLAMPED]:
+                    if clamped:
                         _clamp(row, live, charge, quanta, base, shift, lost, a, length, now, end)
                     # A clamp may raise a charge to where its current crosses.
-                    if signs >= 0 or (row[CLAMPED] and live[BIAS_LENGTH] > 0):
+                    if signs >= 0 or (clamped and has_currents):
                         before = count
                         count = gather_flagged(charge, a, length, flagged, count)
-                        if row[CLAMPED] == 0:  # a clamp may raise what lay below it
+                        if has_currents and not clamped:
                             mark_falling(flagged, before, count, weights, b - a, payload)
         if reached == 0:
             continue
@@ -208,6 +211,8 @@ def deliver_charge(
 ):  # fmt: skip
     """Deliver spikes to neurons that are tested later, or never: only charge and marks."""
     rank, largest, group = to[TARGET], row[LARGEST_WEIGHT], row[GROUP]
+    drops, target_offset = row[REFRACTORY_DROP] != 0, to[TARGET_OFFSET]
+    row_targets, piece_targets, out_group = to[ROW_TARGETS], to[PIECE_TARGETS], to[OUT_GROUP]
     operations = effective = graded = np.int64(0)
     delivered = np.int64(0)
     marks = row[TOUCH_OFFSET]
@@ -222,9 +227,9 @@ def deliver_charge(
         if to[IS_SPARSE]:
             for e in range(edges[to[EDGES] + neuron], edges[to[EDGES] + neuron + 1]):
                 j = edges[to[EDGE_TARGETS] + e]
-                a = to[TARGET_OFFSET] + j
+                a = target_offset + j
                 charge[a] = np.int32(charge[a] + np.int32(payload) * weights[to[WEIGHTS] + e])
-                if row[REFRACTORY_DROP]:
+                if drops:
                     _drop_row(charge, weights, ready, lost, a, to[WEIGHTS] + e, 1, payload, now)
                 if marks >= 0:
                     mark = j // group
@@ -236,17 +241,17 @@ def deliver_charge(
             reached = rows * pieces * length
             for i in range(rows):
                 for k in range(pieces):
-                    a = target + i * to[ROW_TARGETS] + k * to[PIECE_TARGETS]
-                    b = weight + i * weight_row + k * to[OUT_GROUP]
+                    a = target + i * row_targets + k * piece_targets
+                    b = weight + i * weight_row + k * out_group
                     add_row(charge, weights, a, b, length, payload)
-                    if row[REFRACTORY_DROP]:
+                    if drops:
                         _drop_row(charge, weights, ready, lost, a, b, length, payload, now)
                     if marks >= 0 and group == 1:
-                        _mark(touched, marks + a - to[TARGET_OFFSET], length)
+                        _mark(touched, marks + a - target_offset, length)
             if marks >= 0 and reached > 0:
                 if group == 1:
-                    first = target - to[TARGET_OFFSET]
-                    last = first + (rows - 1) * to[ROW_TARGETS] + (pieces - 1) * to[PIECE_TARGETS] + length
+                    first = target - target_offset
+                    last = first + (rows - 1) * row_targets + (pieces - 1) * piece_targets + length
                 else:
                     cell = cells[to[CELLS] + neuron // to[CHANNELS]]
                     first, taps = np.int64(cell[CELL_PIXEL]), np.int64(cell[CELL_TAPS])

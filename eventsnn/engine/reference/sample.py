@@ -79,7 +79,7 @@ class Sample:
                 self._guard(rank, j, value)
             populations.append(neurons)
         if analog:
-            for name, synapses in self.engine.analog.multiplications().items():
+            for name, synapses in self.engine.analog.multiplications.items():
                 self._count(self.network.order.index(name), "multiplications", synapses)
         return populations
 
