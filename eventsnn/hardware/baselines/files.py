@@ -1,0 +1,93 @@
+"""Baselines from YAML files and shipped presets."""
+
+from __future__ import annotations
+
+import os
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from eventsnn.errors import InvalidHardware
+from eventsnn.hardware.baselines.digital import DigitalBaseline
+from eventsnn.hardware.baselines.gpu import GpuBaseline
+
+Baseline = GpuBaseline | DigitalBaseline
+FORMATS: dict[str, type[GpuBaseline] | type[DigitalBaseline]] = {
+    "eventsnn-gpu-baseline": GpuBaseline,
+    "eventsnn-digital-baseline": DigitalBaseline,
+}
+
+
+def _presets() -> Traversable:
+    return resources.files("eventsnn.hardware.baselines") / "presets"
+
+
+def baseline_names() -> list[str]:
+    """The shipped baselines."""
+    return sorted(p.name[:-5] for p in _presets().iterdir() if p.name.endswith(".yaml"))
+
+
+def parse_baseline(data: Any, where: str) -> Baseline:
+    """Validate a parsed YAML document.
+
+    Raises
+    ------
+    InvalidHardware
+        Each wrong place on its own line, with its path in the document.
+    """
+    found = data.get("format") if isinstance(data, dict) else None
+    model = FORMATS.get(found) if isinstance(found, str) else None
+    if model is None:
+        raise InvalidHardware(
+            f"{where} is no baseline: its 'format' is {found!r}; allowed are {', '.join(FORMATS)}. "
+            "Start from a preset, see docs/baselines.md"
+        )
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        lines = [
+            f"  {'.'.join(str(part) for part in item['loc']) or 'document'}: {item['msg']}"
+            for item in error.errors()
+        ]
+        raise InvalidHardware(
+            f"{where} is not a valid {found}:\n"
+            + "\n".join(lines)
+            + f"\ncorrect these places, or start from a preset ({', '.join(baseline_names())})"
+        ) from error
+
+
+def load_baseline(source: str | os.PathLike[str] | Baseline) -> Baseline:
+    """A baseline from a preset's name or a YAML file.
+
+    Raises
+    ------
+    InvalidHardware
+        No such preset or file, not YAML, or not a valid baseline.
+    """
+    if isinstance(source, (GpuBaseline, DigitalBaseline)):
+        return source
+    if not isinstance(source, (str, os.PathLike)):
+        raise InvalidHardware(
+            f"a baseline is a {type(source).__name__}; give a preset's name, a file, or a baseline"
+        )
+    name = os.fspath(source)
+    try:
+        if name in baseline_names():
+            text = (_presets() / f"{name}.yaml").read_text(encoding="utf-8")
+        elif Path(name).is_file():
+            text = Path(name).read_text(encoding="utf-8")
+        else:
+            raise InvalidHardware(
+                f"no baseline {name!r}: it is neither a file nor a preset; presets are "
+                f"{', '.join(baseline_names())}"
+            )
+        data = yaml.safe_load(text)
+    except UnicodeDecodeError as error:
+        raise InvalidHardware(f"{name} is not a text file; a baseline is a YAML text") from error
+    except yaml.YAMLError as error:
+        raise InvalidHardware(f"{name} is not readable as YAML: {error}") from error
+    return parse_baseline(data, name)
