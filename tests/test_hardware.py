@@ -8,7 +8,7 @@ from recordings import small_network
 
 from eventsnn.engine import make_engine
 from eventsnn.errors import DoesNotFit, InvalidHardware
-from eventsnn.hardware import Timing, load_architecture, map_network, preset_names
+from eventsnn.hardware import Chip, load_architecture, map_network, preset_names
 from eventsnn.hardware.architecture import parse_architecture
 from eventsnn.hardware.energy import dynamic_energy_aj, energy_by_action, energy_joules
 from eventsnn.network import Dense, Input, Network, Population, Projection, Readout, Signed
@@ -17,7 +17,7 @@ from eventsnn.results import COLUMN
 
 def preset(**changes):
     """The small preset as a document, with some places changed: ``core__neurons__value=4``."""
-    data = load_architecture("event-conv-small").model_dump(mode="json", by_alias=True, exclude_none=True)
+    data = load_architecture("event-conv-small").document()
     for path, value in changes.items():
         *parents, last = path.split("__")
         place = data
@@ -27,10 +27,16 @@ def preset(**changes):
     return data
 
 
+def with_tiles(number, **changes):
+    """The small preset with another number of tiles, in one column."""
+    size = {"network_on_chip__width": 1, "network_on_chip__height": number}
+    return preset(tiles={f"tile[0..{number - 1}]": {"core": "convolution"}}, **size, **changes)
+
+
 @pytest.mark.parametrize("name", preset_names())
 def test_presets_state_unit_kind_and_source_of_every_value(name):
     architecture = load_architecture(name)
-    assert Timing.of(architecture).static_watts > 0
+    assert architecture.static_watts > 0
     for action in architecture.actions.model_dump(exclude_none=True).values():
         for quantity in action.values():
             assert quantity["unit"]
@@ -45,13 +51,15 @@ def test_presets_state_unit_kind_and_source_of_every_value(name):
         ({"actions__synapse__energy__unit": "ns"}, "unit of energy"),
         ({"actions__synapse__energy__value": -1}, "actions.synapse.energy.value"),
         ({"actions__synapse__energy__value": float("nan")}, "actions.synapse.energy.value"),
-        ({"core__input_fifo__depth": 4}, "core.input_fifo.depth"),
+        ({"cores__convolution__input_fifo": {"depth": -4}}, "cores.convolution.input_fifo.depth"),
         ({"actions__hop_x__time__value": 1e300}, "longer than an action may take"),
         ({"actions__synapse__energy__value": 1e20}, "more than an action may cost"),
-        ({"mesh__width": 0}, "mesh.width"),
-        ({"schema": 2}, "schema"),
+        ({"network_on_chip__width": 0}, "network_on_chip.width"),
+        ({"network_on_chip__width": 1}, "there are 8, the mesh of 1 x 4 has room for 4"),
+        ({"schema": 1}, "schema 1 is of an earlier version"),
+        ({"schema": 3}, "schema"),
         ({"colour": "red"}, "colour"),
-        ({"core__processing_elements__value": 0.5}, "not a whole number"),
+        ({"cores__convolution__processing_elements__value": 0.5}, "not a whole number"),
     ],
 )
 def test_a_wrong_architecture_names_its_place(changes, message):
@@ -81,7 +89,7 @@ def covered(network, mapping, name):
 @pytest.mark.parametrize("neurons", [36, 40, 108, 12, 7])
 def test_every_neuron_lies_on_exactly_one_core_within_its_limits(neurons):
     network = small_network()
-    architecture = parse_architecture(preset(core__neurons__value=neurons, mesh__width=30), "here")
+    architecture = parse_architecture(with_tiles(120, cores__convolution__neurons__value=neurons), "here")
     mapping = map_network(network, architecture)
     for population in network:
         assert (covered(network, mapping, population.name) == 1).all()
@@ -94,22 +102,25 @@ def test_every_neuron_lies_on_exactly_one_core_within_its_limits(neurons):
 def test_what_does_not_fit_says_layer_limit_and_need():
     network = small_network()
     with pytest.raises(DoesNotFit, match=r"'conv' does not fit: one row of one channel has 6 neurons, .* 5"):
-        map_network(network, parse_architecture(preset(core__neurons__value=5), "here"))
+        map_network(network, parse_architecture(preset(cores__convolution__neurons__value=5), "here"))
     with pytest.raises(DoesNotFit, match="'conv' does not fit: one channel needs 50 weights"):
-        map_network(network, parse_architecture(preset(core__weights__value=49), "here"))
-    tight = preset(core__neurons__value=36, mesh__width=1, mesh__height=2)
+        map_network(network, parse_architecture(preset(cores__convolution__weights__value=49), "here"))
+    tight = with_tiles(2, cores__convolution__neurons__value=36)
     with pytest.raises(DoesNotFit, match=r"needs 4 cores \(conv 3, out 1\), .* has 2"):
         map_network(network, parse_architecture(tight, "here"))
 
 
 def test_energy_is_counts_times_actions_plus_static_power():
-    timing = Timing.of(load_architecture("event-conv-small"))
+    network = random_network(1, "signed")
+    chip = Chip(map_network(network, load_architecture("event-conv-small")))
+    names = network.order[-2:]
+    costs = chip.energy(names)
     counters = np.zeros((2, len(COLUMN)), dtype=np.int64)
     counters[1, COLUMN["synaptic_operations"]] = 1000
     counters[0, COLUMN["hops_x"]] = 10
-    assert dynamic_energy_aj(counters, timing) == 1000 * 12_600_000 + 10 * 3_000_000
-    assert energy_joules(counters, timing, 2.0) == pytest.approx(1.263e-8 + 2 * 0.8e-3)
-    table = energy_by_action(counters, timing)
+    assert dynamic_energy_aj(counters, costs) == 1000 * 12_600_000 + 10 * 3_000_000
+    assert energy_joules(counters, costs, chip.static_watts, 2.0) == pytest.approx(1.263e-8 + 2 * 0.8e-3)
+    table = energy_by_action(counters, costs)
     assert table["synapse"].tolist() == [0.0, 1.26e-8]
     assert sum(part.sum() for part in table.values()) == pytest.approx(1.263e-8)
 
@@ -120,7 +131,7 @@ def test_the_trace_holds_the_energy_of_the_counters(seed):
     network = random_network(seed, "signed")
     mapping = map_network(network, load_architecture("event-conv-large"))
     run = make_engine("compiled", network, mapping).run(random_stimulus(seed, network))
-    assert run.trace.energy[-1] == dynamic_energy_aj(run.counters, Timing.of(mapping.architecture))
+    assert run.trace.energy[-1] == dynamic_energy_aj(run.counters, Chip(mapping).energy(network.order))
 
 
 def test_a_message_takes_serialiser_hops_decode_and_synapse_cycles():

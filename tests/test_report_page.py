@@ -10,7 +10,6 @@ from networks import random_network
 
 from eventsnn.errors import InvalidRequest, MissingExtra
 from eventsnn.events import Recording
-from eventsnn.hardware import Timing
 from eventsnn.report import energy, sections
 from eventsnn.report.page import write_report
 from eventsnn.report.results import Results
@@ -132,9 +131,7 @@ def test_energy_adds_up(full, stopped):
     for run in (full, stopped):
         found = energy.energy_of(run)
         assert found.total == pytest.approx(run.table.column("energy_j").mean(), rel=1e-9)
-        assert found.static == pytest.approx(
-            Timing.of(energy.architecture_of(run)).static_watts * run.latency_s.mean()
-        )
+        assert found.static == pytest.approx(energy.architecture_of(run).static_watts * run.latency_s.mean())
 
 
 @pytest.mark.parametrize("labelled", [True, False])
@@ -177,8 +174,17 @@ def test_text_of_others_is_escaped(full, tmp_path):
     evil = "</title><script>alert('1')</script>"
     names = [evil, "$a_1$", "\x00\x07", "猫"]
     order = (evil, "_$x$\x01", *full.table.order[2:])
+    parts = full.configuration["mapping"]["parts"]
+    renamed = {new: parts[old] for new, old in zip(order, full.table.order, strict=True)}
+    mapping = {"parts": renamed, "synapse_units": {}}
     table = ResultTable(
-        {**full.configuration, "class_names": names, "data_path": f"/tmp/{evil}", "seed": evil},
+        {
+            **full.configuration,
+            "class_names": names,
+            "data_path": f"/tmp/{evil}",
+            "seed": evil,
+            "mapping": mapping,
+        },
         order,
         full.table.readout_scale,
         full.table.samples,

@@ -17,7 +17,8 @@ from eventsnn.engine.reference import ReferenceEngine
 from eventsnn.engine.twin import TwinEngine, TwinSample, priority
 from eventsnn.errors import DoesNotFit, EventLimitReached
 from eventsnn.hardware import map_network
-from eventsnn.hardware.architecture import Actions, parse_architecture
+from eventsnn.hardware.actions import RANDOM, Actions
+from eventsnn.hardware.architecture import parse_architecture
 from eventsnn.hardware.mapping import stored_weights
 from eventsnn.network import Input, Network, Population, Projection, Rate, Readout, Signed
 from eventsnn.results.counters import COLUMN
@@ -33,31 +34,32 @@ def quantity(value, unit):
 
 
 def architecture(mesh, neurons, weights, lanes, times, energies, jitter):
-    """An architecture from plain numbers; ``jitter`` is (distribution, mean, deviation) by action."""
+    """An architecture from plain numbers; ``jitter`` is (distribution, deviation) by action."""
     actions = {}
     for name in ACTIONS:
         actions[name] = {"energy": quantity(energies.get(name, 0), "aJ")}
         if name != "multiply":
             actions[name]["time"] = quantity(times.get(name, 0), "ps")
         if name in jitter:
-            distribution, mean, deviation = jitter[name]
+            distribution, deviation = jitter[name]
             actions[name]["jitter"] = {
                 "distribution": distribution,
-                "mean": quantity(mean, "ps"),
                 "deviation": quantity(deviation, "ps"),
             }
     document = {
         "format": "eventsnn-architecture",
-        "schema": 1,
+        "schema": 2,
         "name": "drawn",
         "description": "drawn by a test",
         "clock": quantity(1, "GHz"),
-        "mesh": {"width": mesh[0], "height": mesh[1]},
-        "core": {
-            "neurons": quantity(neurons, "neurons"),
-            "weights": quantity(weights, "weights"),
-            "processing_elements": quantity(lanes, "lanes"),
-            "input_fifo": {"depth": "unbounded"},
+        "network_on_chip": {"topology": "mesh", "width": mesh[0], "height": mesh[1]},
+        "tiles": {f"tile[0..{mesh[0] * mesh[1] - 1}]": {"core": "one"}},
+        "cores": {
+            "one": {
+                "neurons": quantity(neurons, "neurons"),
+                "weights": quantity(weights, "weights"),
+                "processing_elements": quantity(lanes, "lanes"),
+            }
         },
         "static_power": quantity(1, "mW"),
         "actions": actions,
@@ -91,9 +93,7 @@ def random_times(rng, fastest=1):
 def random_jitter(rng):
     kinds = ("uniform", "normal", "lognormal", "gamma")
     return {
-        name: (str(rng.choice(kinds)), int(rng.integers(0, 3000)), int(rng.integers(1, 2000)))
-        for name in ("serialise", "decode")
-        if rng.random() < 0.4
+        name: (str(rng.choice(kinds)), int(rng.integers(1, 2000))) for name in RANDOM if rng.random() < 0.4
     }
 
 
@@ -222,12 +222,15 @@ def test_the_message_path_of_rate_neurons_by_hand(engine):
     assert spike_table(run).tolist() == [
         [100, 0, 0, 1], [100, 0, 1, 1], [125, 1, 0, 1], [140, 1, 1, 1], [140, 1, 2, 1],
     ]  # fmt: skip
-    # kind, core, rank, neuron, arrival, start, finish; 3 synapses on 2 lanes take 2 cycles of 3 + 2
+    # kind, core, rank, neuron, ordinal, destination, arrival, start, finish, released;
+    # 3 synapses on 2 lanes take 2 cycles of 3 + 2
     assert sorted(run.service.tolist()) == [
-        (0, -1, 0, 0, 100, 100, 110), (0, -1, 0, 1, 100, 110, 120),
-        (0, 0, 1, 0, 129, 129, 149), (0, 0, 1, 1, 144, 149, 169), (0, 0, 1, 2, 144, 169, 189),
-        (1, 0, 0, 0, 110, 110, 125), (1, 0, 0, 1, 120, 125, 140),
-        (1, 1, 1, 0, 179, 179, 187), (1, 1, 1, 1, 199, 199, 207), (1, 1, 1, 2, 219, 219, 227),
+        (0, -1, 0, 0, 0, 0, 100, 100, 110, 110), (0, -1, 0, 1, 0, 0, 100, 110, 120, 120),
+        (0, 0, 1, 0, 0, 1, 129, 129, 149, 149), (0, 0, 1, 1, 0, 1, 144, 149, 169, 169),
+        (0, 0, 1, 2, 0, 1, 144, 169, 189, 189),
+        (1, 0, 0, 0, 0, 0, 110, 110, 125, 125), (1, 0, 0, 1, 0, 0, 120, 125, 140, 140),
+        (1, 1, 1, 0, 0, 1, 179, 179, 187, 187), (1, 1, 1, 1, 0, 1, 199, 199, 207, 207),
+        (1, 1, 1, 2, 0, 1, 219, 219, 227, 227),
     ]  # fmt: skip
     assert run.decision_time == 227
     assert run.trace.readout[-1].tolist() == [3, 3]
@@ -240,11 +243,13 @@ def test_the_scans_of_signed_neurons_wait_like_messages_by_hand(engine):
         [100, 0, 0, 1], [100, 0, 1, 1], [121, 1, 0, 1], [132, 1, 1, 1], [132, 1, 2, 1],
     ]  # fmt: skip
     assert sorted(run.service.tolist()) == [
-        (0, -1, 0, 0, 100, 100, 110), (0, -1, 0, 1, 100, 110, 120),
-        (0, 0, 1, 0, 140, 140, 160), (0, 0, 1, 1, 144, 160, 180), (0, 0, 1, 2, 144, 180, 200),
-        (1, 0, 0, 0, 110, 110, 121), (1, 0, 0, 1, 120, 121, 132),
-        (1, 1, 1, 0, 190, 190, 198), (1, 1, 1, 1, 210, 210, 218), (1, 1, 1, 2, 230, 230, 238),
-        (2, 0, 1, 3, 121, 132, 136), (2, 0, 1, 3, 132, 136, 140),
+        (0, -1, 0, 0, 0, 0, 100, 100, 110, 110), (0, -1, 0, 1, 0, 0, 100, 110, 120, 120),
+        (0, 0, 1, 0, 0, 1, 140, 140, 160, 160), (0, 0, 1, 1, 0, 1, 144, 160, 180, 180),
+        (0, 0, 1, 2, 0, 1, 144, 180, 200, 200),
+        (1, 0, 0, 0, 0, 0, 110, 110, 121, 121), (1, 0, 0, 1, 0, 0, 120, 121, 132, 132),
+        (1, 1, 1, 0, 0, 1, 190, 190, 198, 198), (1, 1, 1, 1, 0, 1, 210, 210, 218, 218),
+        (1, 1, 1, 2, 0, 1, 230, 230, 238, 238),
+        (2, 0, 1, 3, 0, -1, 121, 132, 136, 136), (2, 0, 1, 3, 0, -1, 132, 136, 140, 140),
     ]  # fmt: skip
     assert run.decision_time == 238
 
@@ -366,26 +371,25 @@ def test_all_delays_times_k_give_all_times_times_k(seed, kind, k):
         np.testing.assert_array_equal(run.counters, slow_run.counters)
         assert run.decision_time * k == slow_run.decision_time
         service = run.service.copy()
-        for name in ("arrival", "start", "finish"):
+        for name in ("arrival", "start", "finish", "released"):
             service[name] *= k
         np.testing.assert_array_equal(np.sort(service), np.sort(slow_run.service))
 
 
 @few(8)
-@given(SEEDS, st.integers(0, 500), st.integers(0, 500))
-def test_jitter_of_no_width_is_a_constant(seed, on_the_way, in_service):
-    """On ``serialise`` it adds to the way, as a projection delay does; on ``decode`` to the service."""
+@given(SEEDS)
+def test_jitter_of_no_width_is_a_constant(seed):
     rng = np.random.default_rng(seed)
     network = networks.random_network(seed, "mixed", lazy=True)
     limits, times = random_limits(rng, network), random_times(rng)
-    jitter = {"serialise": ("normal", on_the_way, 0), "decode": ("gamma", in_service, 0)}
+    kinds = ("uniform", "normal", "lognormal", "gamma")
+    jitter = {name: (str(rng.choice(kinds)), 0) for name in RANDOM}
     jittered = unwrap(place(network, limits, times, jitter=jitter))
-    longer = rebuilt(network, lambda item: replace(item, delay=item.delay + on_the_way))
-    constant = place(longer, limits, times | {"decode": times["decode"] + in_service})
+    constant = place(network, limits, times)
     stimulus = networks.random_stimulus(seed, network, events=30)
     options = random_options(seed)
     runs = unwrap(run_all(network, stimulus, jittered, options))
-    for run in unwrap(run_all(longer, stimulus, constant, options)):
+    for run in unwrap(run_all(network, stimulus, constant, options)):
         assert_same_run(runs[0], run)
 
 

@@ -16,11 +16,12 @@ def list_() -> None:
     from eventsnn.cli import show
     from eventsnn.hardware import load_architecture, preset_names
 
-    made = show.table("name", "cores", "lanes a core", "clock")
+    made = show.table("name", "tiles", "cores", "lanes a core", "clock")
     for name in preset_names():
         found = load_architecture(name)
         clock = f"{found.clock.value:g} {found.clock.unit}"
-        made.add_row(name, str(found.cores), str(found.core.processing_elements.count()), clock)
+        lanes = ", ".join(str(core.processing_elements.count()) for core in found.cores.values())
+        made.add_row(name, str(found.number_of_tiles), str(found.number_of_cores), lanes, clock)
     show.print_table(made)
     show.note("'eventsnn hardware show NAME' prints one with the source of every value")
 
@@ -32,7 +33,7 @@ def show_(name: Annotated[str, typer.Argument(help="A preset's name or a YAML fi
 
     from eventsnn.hardware import load_architecture
 
-    found = load_architecture(name).model_dump(mode="json", by_alias=True, exclude_none=True)
+    found = load_architecture(name).document()
     typer.echo(yaml.safe_dump(found, sort_keys=False, width=110).rstrip())
 
 
@@ -47,7 +48,7 @@ def check(
     from eventsnn.network import load_network
 
     architecture = load_architecture(name)
-    typer.echo(f"{architecture.name}: valid, {architecture.cores} cores")
+    typer.echo(f"{architecture.name}: valid, {architecture.number_of_cores} cores")
     if network is None:
         return
     mapping = map_network(load_network(network), architecture)

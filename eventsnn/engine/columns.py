@@ -21,19 +21,19 @@ VARIANT_CLOCK, VARIANT_INDEPENDENT = range(2)
 (
     TARGET, TARGET_KIND, TARGET_OFFSET, CORE, DELAY, FAN_OUT, CELLS, CHANNELS, CHANNEL_BLOCK, WEIGHTS,
     MERGED, IN_GROUP, OUT_GROUP, LOW, HIGH, ROW_TARGETS, PIECE_TARGETS, ROW_PIXELS, STEP_PIXELS,
-    IS_SPARSE, EDGES, EDGE_TARGETS, ESTIMATES, DESTINATION_COLUMNS,
-) = range(24)  # fmt: skip
+    IS_SPARSE, EDGES, EDGE_TARGETS, ESTIMATES, DECODE, SYNAPSE, CYCLE_UPDATE, LANES, DESTINATION_COLUMNS,
+) = range(28)  # fmt: skip
 
 # -- Plan.cells: where the spikes of one source pixel land, one row a pixel and destination ------------
 (CELL_TARGET, CELL_WEIGHT, CELL_ROWS, CELL_TAPS, CELL_WEIGHT_ROW, CELL_PIXEL, CELL_COLUMNS) = range(7)
 
 FULL_FAN_OUT, EFFECTIVE_FAN_OUT = range(2)
 
-# -- Plan.timing: the accelerator's times, its lanes, and whether there is one ------------------------
-(
-    T_INPUT, T_SERIALISE, T_HOP_X, T_HOP_Y, T_DECODE, T_SYNAPSE, T_UPDATE, T_FIRE, T_DECISION,
-    T_LANES, ON_HARDWARE, TIMES,
-) = range(12)  # fmt: skip
+# -- Plan.chip: the accelerator as a whole; ``*_TABLE`` are rows of Plan.times -------------------------
+(ON_HARDWARE, T_DECISION, HOP_X_TABLE, HOP_Y_TABLE, CHIP_COLUMNS) = range(5)
+
+# -- Plan.part: one row a part of a population on its core ---------------------------------------------
+(PART_CORE, PART_LANES, PART_SERIALISE, PART_UPDATE, PART_FIRE, PART_PLAN_COLUMNS) = range(6)
 
 # -- State.rank: one row a rank ------------------------------------------------------------------------
 (

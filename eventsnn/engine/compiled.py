@@ -15,6 +15,7 @@ from eventsnn.decide.kernels import RULE_NONE
 from eventsnn.engine import columns as k
 from eventsnn.engine.analog import AnalogInput
 from eventsnn.engine.contract import (
+    SERVICE_COLUMNS,
     SERVICE_FIELDS,
     Engine,
     History,
@@ -73,7 +74,7 @@ class CompiledEngine(Engine):
         plain = kinds <= {k.KIND_INPUT, k.KIND_SIGNED, k.KIND_READOUT} and not self.step
         self._full = None if plain else 1
         self._analog = AnalogInput(network, self.step)
-        self._cores = 1 + (mapping.architecture.cores if mapping else 0)
+        self._cores = 1 + (mapping.architecture.number_of_cores if mapping else 0)
         self._output = network.order.index(network.output)
         rows = self._plan.population
         self._shift = np.where(rows[:, k.KIND] == k.KIND_RATE, rows[:, k.THRESHOLD] + rows[:, k.STRICT], 0)
@@ -202,10 +203,10 @@ class CompiledEngine(Engine):
             history=np.zeros((self._history_capacity, *counters.shape), dtype=np.int64),
             history_readout=np.zeros((self._history_capacity, rows[self._output, k.SIZE]), dtype=np.int64),
             core=np.zeros((self._cores, k.CORE_COLUMNS), dtype=np.int64),
-            part=np.zeros((len(plan.part_core), k.PART_COLUMNS), dtype=np.int64),
+            part=np.zeros((len(plan.part), k.PART_COLUMNS), dtype=np.int64),
             estimates=self._estimates.copy(),
             decays=np.zeros(len(self._estimates), dtype=np.int64),
-            service=np.zeros((self._service_capacity, 7), dtype=np.int64),
+            service=np.zeros((self._service_capacity, SERVICE_COLUMNS), dtype=np.int64),
             scalar=scalar,
         )
 

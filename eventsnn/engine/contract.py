@@ -23,6 +23,7 @@ from eventsnn.network import Network, Readout, Softmax
 
 Int64 = NDArray[np.int64]
 __all__ = [
+    "SERVICE_COLUMNS",
     "SERVICE_FIELDS",
     "TICKS_PER_MICROSECOND",
     "Engine",
@@ -136,15 +137,19 @@ class History:
 
 SERVICE_FIELDS = np.dtype(
     [
-        ("kind", "<i8"),  # 0 serialiser, 1 delivery, 2 threshold tests
-        ("core", "<i8"),
+        ("kind", "<i8"),  # 0 serialiser, 1 delivery, 2 threshold tests, 3 link, 4 dropped at a full FIFO
+        ("core", "<i8"),  # or the link
         ("rank", "<i8"),  # population that emitted the message, or that is tested
         ("neuron", "<i8"),  # emitting neuron, or how many were tested
+        ("ordinal", "<i8"),  # which of the neuron's spikes, from 0; 0 for tests
+        ("destination", "<i8"),  # place among all copies of spikes, by rank; -1 for tests
         ("arrival", "<i8"),
         ("start", "<i8"),
         ("finish", "<i8"),
+        ("released", "<i8"),  # when the server was free again: later than finish if it was blocked
     ]
 )
+SERVICE_COLUMNS = len(SERVICE_FIELDS.names or ())
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from eventsnn.engine import columns as k
 from eventsnn.engine.request import takes_current
 from eventsnn.engine.softmax_tables import exponentials, logit_unit, waits
-from eventsnn.hardware import INPUT_PORT, Mapping, Part, Timing
+from eventsnn.hardware import INPUT_PORT, Chip, Mapping, Part
 from eventsnn.network import (
     Axis,
     Conv2d,
@@ -56,11 +56,12 @@ class Plan(NamedTuple):
     fan_out: NDArray[np.int32]  # (full or effective, destinations x source neurons)
     keys: NDArray[np.int64]  # (ranks, 2) what the digest calls a population
     part_of: NDArray[np.int32]  # (neurons,) core part
-    part_core: NDArray[np.int64]  # (parts,)
+    part: NDArray[np.int64]  # (parts, PART_PLAN_COLUMNS)
     hops: NDArray[np.int64]  # (x or y, parts, destinations)
-    timing: NDArray[np.int64]  # the accelerator's times, lanes, and whether there is one
-    energy: NDArray[np.int64]  # (counters,) attojoules per count
-    jitter: NDArray[np.int64]  # (transit or service, table length) inverse-CDF tables
+    chip: NDArray[np.int64]  # (CHIP_COLUMNS,)
+    energy: NDArray[np.int64]  # (ranks, counters) attojoules per count
+    times: NDArray[np.int64]  # (tables, length) equally likely times
+    spread: NDArray[np.int64]  # (tables,) how many there are to draw from: 1 is a constant
     tables: NDArray[np.int64]  # of a spiking softmax: waiting times, then exponentials
 
 
@@ -459,12 +460,13 @@ def build_plan(network: Network, mapping: Mapping | None = None, queued: bool = 
 
     ``queued``: every copy of a spike is queued, those without a delay too.
     """
-    timing = None if mapping is None else Timing.of(mapping.architecture)
+    chip = None if mapping is None else Chip(mapping)
+    times = _Times()
     parts = ideal_parts(network) if mapping is None else mapping.parts
     copies = destinations(network, mapping)
     population = np.zeros((len(network.order), k.POPULATION_COLUMNS), dtype=np.int64)
     part_of: list[NDArray] = []
-    part_core: list[int] = []
+    part_rows: list[tuple[int, ...]] = []
     offset = touched = destination_count = 0
     for rank, item in enumerate(network):
         row = _neuron_columns(network, item) | {k.OFFSET: offset}
@@ -478,12 +480,12 @@ def build_plan(network: Network, mapping: Mapping | None = None, queued: bool = 
         row[k.DIRECT] = int(mapping is None and not queued and all(p.delay == 0 for p, _ in copies[rank]))
         targets = [p.target for p, _ in copies[rank]]
         row[k.INTERLEAVED] = int(len(set(targets)) < len(targets))
-        row[k.PART_START] = len(part_core)
+        row[k.PART_START] = len(part_rows)
         box = np.full(item.shape, -1, dtype=np.int32)
         for part in parts[item.name]:
-            box[part.y0 : part.y1, :, part.c0 : part.c1] = len(part_core)
-            part_core.append(part.core)
-        row[k.PART_STOP] = len(part_core)
+            box[part.y0 : part.y1, :, part.c0 : part.c1] = len(part_rows)
+            part_rows.append(_part_columns(part, chip, times))
+        row[k.PART_STOP] = len(part_rows)
         part_of.append(box.reshape(-1))
         offset += item.size
         for column, value in row.items():
@@ -494,6 +496,8 @@ def build_plan(network: Network, mapping: Mapping | None = None, queued: bool = 
         for projection, part in copies[rank]:
             target = builder.rank_of[projection.target]
             builder.add(projection, part, int(population[target, k.OFFSET]), int(population[target, k.KIND]))
+            if chip is not None:
+                builder.rows[-1] |= _service_columns(part, int(population[target, k.KIND]), chip, times)
     for name in builder.windows:
         for column, value in builder.window_columns(name).items():
             population[builder.rank_of[name], column] = value
@@ -501,11 +505,12 @@ def build_plan(network: Network, mapping: Mapping | None = None, queued: bool = 
     for index, row in enumerate(builder.rows):
         for column, value in row.items():
             destination[index, column] = value
-    hops = np.zeros((2, len(part_core), len(builder.rows)), dtype=np.int64)
+    hops = np.zeros((2, len(part_rows), len(builder.rows)), dtype=np.int64)
     if mapping is not None:
-        for i, source_core in enumerate(part_core):
+        for i, part_row in enumerate(part_rows):
             for j, row in enumerate(builder.rows):
-                hops[:, i, j] = mapping.architecture.hops(source_core, row[k.CORE])
+                hops[:, i, j] = mapping.architecture.hops(part_row[k.PART_CORE], row[k.CORE])
+    chip_columns = _chip_columns(chip, times)
     return Plan(
         population=population,
         destination=destination,
@@ -515,11 +520,14 @@ def build_plan(network: Network, mapping: Mapping | None = None, queued: bool = 
         fan_out=np.stack([builder.joined("fan_out", np.int32), builder.joined("effective", np.int32)]),
         keys=np.stack([population_key(name) for name in network.order]),
         part_of=np.concatenate(part_of),
-        part_core=np.array(part_core, dtype=np.int64),
+        part=np.array(part_rows, dtype=np.int64),
         hops=hops,
-        timing=_times(timing),
-        energy=np.zeros(len(COUNTERS), dtype=np.int64) if timing is None else timing.energy,
-        jitter=_jitter_tables(timing),
+        chip=chip_columns,
+        energy=np.zeros((len(network.order), len(COUNTERS)), dtype=np.int64)
+        if chip is None
+        else chip.energy(network.order),
+        times=times.tables(),
+        spread=times.spread(),
         tables=_softmax_tables(network),
     )
 
@@ -530,21 +538,51 @@ def _softmax_tables(network: Network) -> NDArray[np.int64]:
     return np.array(waits() + exponentials(), dtype=np.int64)
 
 
-def _times(timing: Timing | None) -> NDArray[np.int64]:
-    times = np.zeros(k.TIMES, dtype=np.int64)
-    times[k.T_LANES] = 1
-    if timing is not None:
-        times[:] = (
-            timing.input, timing.serialise, timing.hop_x, timing.hop_y, timing.decode, timing.synapse,
-            timing.update, timing.fire, timing.decision, timing.processing_elements, 1,
-        )  # fmt: skip
-    return times
+class _Times:
+    """Tables of times, each once."""
+
+    def __init__(self) -> None:
+        self.rows: dict[bytes, int] = {}
+        self.found: list[NDArray[np.int64]] = []
+
+    def row(self, table: NDArray[np.int64]) -> int:
+        """Where a table stands."""
+        key = table.tobytes()
+        if key not in self.rows:
+            self.rows[key] = len(self.found)
+            self.found.append(table)
+        return self.rows[key]
+
+    def tables(self) -> NDArray[np.int64]:
+        """All tables at one length."""
+        length = max((len(table) for table in self.found), default=1)
+        rows = [np.resize(table, length) for table in self.found]
+        return np.stack(rows) if rows else np.zeros((1, 1), dtype=np.int64)
+
+    def spread(self) -> NDArray[np.int64]:
+        """How long each was."""
+        return np.array([len(table) for table in self.found] or [1], dtype=np.int64)
 
 
-def _jitter_tables(timing: Timing | None) -> NDArray[np.int64]:
-    """Both tables at one length: a constant is the same at every index."""
-    if timing is None:
-        return np.zeros((2, 1), dtype=np.int64)
-    tables = (timing.transit_jitter, timing.service_jitter)
-    length = max(len(table) for table in tables)
-    return np.stack([np.broadcast_to(t, length) if len(t) == 1 else t for t in tables])
+def _part_columns(part: Part, chip: Chip | None, times: _Times) -> tuple[int, ...]:
+    if chip is None:
+        return (part.core, 1, 0, 0, 0)
+    core = chip.core(part.core)
+    return (part.core, core.processing_elements, times.row(core.serialise), core.update, core.fire)
+
+
+def _service_columns(part: Part, kind: int, chip: Chip, times: _Times) -> dict[int, int]:
+    core = chip.core(part.core)
+    tested_at_once = kind in (k.KIND_RATE, k.KIND_RATE_GATE)
+    return {
+        k.DECODE: times.row(core.decode), k.SYNAPSE: times.row(chip.synapse(part.population, part.core)),
+        k.CYCLE_UPDATE: core.update if tested_at_once else 0, k.LANES: core.processing_elements,
+    }  # fmt: skip
+
+
+def _chip_columns(chip: Chip | None, times: _Times) -> NDArray[np.int64]:
+    row = np.zeros(k.CHIP_COLUMNS, dtype=np.int64)
+    if chip is not None:
+        row[k.ON_HARDWARE], row[k.T_DECISION] = 1, chip.decision
+        row[k.HOP_X_TABLE], row[k.HOP_Y_TABLE] = times.row(chip.hop_x), times.row(chip.hop_y)
+    return row

@@ -25,9 +25,14 @@ def draw(key: int, *words: int) -> int:
     return key >> 11
 
 
-PURPOSE_TRANSIT = 1
-PURPOSE_SERVICE = 2
 PURPOSE_TIES = 3
 PURPOSE_SOFTMAX_WAIT = 4
 PURPOSE_SOFTMAX_WINNER = 5
 PURPOSE_SOFTMAX_NEURON = 6
+# Random times of a message: (rank, neuron, ordinal, destination, hop).
+PURPOSE_SERIALISE = 16
+PURPOSE_HOP_X = 17
+PURPOSE_HOP_Y = 18
+PURPOSE_BUS = 19
+PURPOSE_DECODE = 20
+PURPOSE_SYNAPSE = 21

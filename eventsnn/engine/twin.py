@@ -31,8 +31,14 @@ from eventsnn.engine.order import DELIVERY, EventKey
 from eventsnn.engine.reference import ReferenceEngine
 from eventsnn.engine.reference.event import EventSample
 from eventsnn.engine.reference.state import lies_in
-from eventsnn.engine.seeds import PURPOSE_SERVICE, PURPOSE_TRANSIT
-from eventsnn.hardware import Part, Timing
+from eventsnn.engine.seeds import (
+    PURPOSE_DECODE,
+    PURPOSE_HOP_X,
+    PURPOSE_HOP_Y,
+    PURPOSE_SERIALISE,
+    PURPOSE_SYNAPSE,
+)
+from eventsnn.hardware import Chip, Part
 from eventsnn.network import Input, Rate, Signed
 
 SERIALISER, SERVED, TESTED = range(3)  # contract.SERVICE_FIELDS, kind
@@ -73,11 +79,10 @@ class _Copy:
 
 @dataclass
 class _Job:
-    """What a core or a serialiser is asked to do; ``neuron`` as in ``SERVICE_FIELDS``."""
+    """What a core or a serialiser is asked to do; ``message`` as in ``SERVICE_FIELDS``."""
 
     kind: int
-    rank: int
-    neuron: int
+    message: tuple[int, int, int, int]  # rank, neuron, ordinal, place of the destination
     arrival: int
     service: int
     finish: Callable[[], None]
@@ -109,7 +114,7 @@ class TwinSample(EventSample):
         self.over = self.env.event()
         self.closed = self.tick_open = False
         self.planned = self.in_flight = 0
-        parts = [] if self.timing is None else [p for parts in engine.parts.values() for p in parts]
+        parts = [] if self.chip is None else [p for parts in engine.parts.values() for p in parts]
         cores = sorted({part.core for part in parts})
         self.serialisers = {core: self._server(core) for core in cores}
         self.cores = {core: self._server(core) for core in cores}
@@ -121,10 +126,10 @@ class TwinSample(EventSample):
         return int(self.env.now)
 
     @property
-    def costs(self) -> Timing:
+    def costs(self) -> Chip:
         """The accelerator's times."""
-        assert self.timing is not None
-        return self.timing
+        assert self.chip is not None
+        return self.chip
 
     # -- the run and its ticks -----------------------------------------------------------------------
 
@@ -185,7 +190,7 @@ class TwinSample(EventSample):
             job: _Job = yield queue.get()
             start = self.clock
             yield _Planned(self.env, job.service, job.place)
-            self.service.append((job.kind, core, job.rank, job.neuron, job.arrival, start, self.clock))
+            self.service.append((job.kind, core, *job.message, job.arrival, start, self.clock, self.clock))
             job.finish()
 
     # -- a spike's way -----------------------------------------------------------------------------------
@@ -202,7 +207,7 @@ class TwinSample(EventSample):
             if j in destination.edges
         ]
         self.in_flight += len(copies)
-        if self.timing is None:
+        if self.chip is None:
             for copy in copies:
                 self._arrive_in(0, copy)
             return
@@ -216,7 +221,7 @@ class TwinSample(EventSample):
         if isinstance(neurons.model, Signed):
             self.scanned[core].extend(copies)
         else:
-            self._begin(self._leave, core, 0 if is_input else self.costs.fire, copies)
+            self._begin(self._leave, core, 0 if is_input else self.costs.core(core).fire, copies)
 
     def _parts(self, rank: int) -> tuple[Part, ...]:
         return self.engine.parts[self.network.order[rank]]
@@ -233,26 +238,24 @@ class TwinSample(EventSample):
         """Copies enter the serialiser once their spikes are formed."""
         yield self.env.timeout(latency)
         for copy in copies:
-            rank, j = copy.key.rank, copy.key.neuron
-            is_input = isinstance(self.neurons[rank].model, Input)
-            service = self.costs.input if is_input else self.costs.serialise
+            message = self._message(copy.key)
+            service = self._drawn(self.costs.core(core).serialise, PURPOSE_SERIALISE, *message)
             depart = partial(self._begin, self._travel, core, copy)
-            self.serialisers[core].put(_Job(SERIALISER, rank, j, self.clock, service, depart))
+            self.serialisers[core].put(_Job(SERIALISER, message, self.clock, service, depart))
 
     def _travel(self, core: int, copy: _Copy) -> ProcessGenerator:
         """First along x, then along y, then what jitter adds to the way."""
         hops_x, hops_y = self._hops(core, copy)
-        for _ in range(hops_x):
-            yield self.env.timeout(self.costs.hop_x)
-        for _ in range(hops_y):
-            yield self.env.timeout(self.costs.hop_y)
-        words = self._words(PURPOSE_TRANSIT, copy.key)
-        self._arrive_in(self._jitter(self.costs.transit_jitter, *words), copy)
+        message = self._message(copy.key)
+        for hop in range(hops_x):
+            yield self.env.timeout(self._drawn(self.costs.hop_x, PURPOSE_HOP_X, *message, hop))
+        for hop in range(hops_y):
+            yield self.env.timeout(self._drawn(self.costs.hop_y, PURPOSE_HOP_Y, *message, hop))
+        self._arrive_in(0, copy)
 
-    def _words(self, purpose: int, key: EventKey) -> tuple[int, ...]:
-        """What a copy's jitter draw is keyed by."""
-        place = self._place(key.rank, key.destination)
-        return purpose, key.rank, key.neuron, key.ordinal, place
+    def _message(self, key: EventKey) -> tuple[int, int, int, int]:
+        """What a copy's random times are keyed by."""
+        return key.rank, key.neuron, key.ordinal, self._place(key.rank, key.destination)
 
     def _arrive_in(self, ticks: int, copy: _Copy) -> None:
         to = self.engine.destinations[copy.key.rank][copy.key.destination]
@@ -262,19 +265,18 @@ class TwinSample(EventSample):
     def _on_arrival(self, key: EventKey, payload: int) -> None:
         """A copy lands, or joins the queue of its core."""
         land = partial(self._land, key, payload)
-        if self.timing is None:
+        if self.chip is None:
             land()
             return
         to = self.engine.destinations[key.rank][key.destination]
-        rate = isinstance(self.neurons[to.target].model, Rate)
-        cycle = self.timing.synapse + (self.timing.update if rate else 0)
-        service = self.timing.decode + self._cycles(len(to.edges[key.neuron])) * cycle
-        service += self._jitter(self.timing.service_jitter, *self._words(PURPOSE_SERVICE, key))
-        job = _Job(SERVED, key.rank, key.neuron, self.clock, service, land, priority(key))
+        costs, message = self.costs.core(to.part.core), self._message(key)
+        cycle = self._drawn(self.costs.synapse(to.part.population, to.part.core), PURPOSE_SYNAPSE, *message)
+        if isinstance(self.neurons[to.target].model, Rate):
+            cycle += costs.update
+        cycles = -(-len(to.edges[key.neuron]) // costs.processing_elements)
+        service = self._drawn(costs.decode, PURPOSE_DECODE, *message) + cycles * cycle
+        job = _Job(SERVED, message, self.clock, service, land, priority(key))
         self.cores[to.part.core].put(job)
-
-    def _cycles(self, items: int) -> int:
-        return -(-items // self.costs.processing_elements)
 
     def _land(self, key: EventKey, payload: int) -> None:
         if not self.closed:
@@ -286,11 +288,12 @@ class TwinSample(EventSample):
 
     def _occupy_cores(self, rank: int, touched: list[int]) -> dict[int, int]:
         """Queue the scans; a spike of theirs leaves when its scan ends, so the ticks returned are void."""
-        for part in () if self.timing is None else self._parts(rank):
+        for part in () if self.chip is None else self._parts(rank):
             tested = sum(lies_in(self.neurons[rank].population, j, part) for j in touched)
             if tested:
                 self.scanned[part.core] = []
-                end = partial(self._begin, self._leave, part.core, self.costs.fire, self.scanned[part.core])
-                service = self._cycles(tested) * self.costs.update
-                self.cores[part.core].put(_Job(TESTED, rank, tested, self.clock, service, end))
+                costs = self.costs.core(part.core)
+                end = partial(self._begin, self._leave, part.core, costs.fire, self.scanned[part.core])
+                service = -(-tested // costs.processing_elements) * costs.update
+                self.cores[part.core].put(_Job(TESTED, (rank, tested, 0, -1), self.clock, service, end))
         return dict.fromkeys(touched, self.now)

@@ -1,152 +1,333 @@
-"""The accelerator: cores on a mesh, what they hold, what each action costs in time and energy.
+"""The accelerator: tiles of cores, the network between them, what everything costs.
 
-An architecture is a YAML file. Tile ``t`` of the mesh is at ``x = t // height``, ``y = t % height``
-and holds one core. The sensor's input port sits beside tile 0 and shares its router.
+An architecture is a YAML file (``docs/hardware.md``). Tiles and cores are numbered by the index in their
+names, ``tile[0..7]``; the cores of tile 0 come first.
 """
 
 from __future__ import annotations
 
 import os
+import re
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from eventsnn.errors import InvalidHardware
-from eventsnn.hardware.quantities import Quantity
+from eventsnn.hardware.actions import Action, Actions, CoreActions, Strict, refuse_jitter
+from eventsnn.hardware.network_on_chip import Depth, NetworkOnChip
+from eventsnn.hardware.quantities import Bound, Quantity
 
 PRESETS = "eventsnn.hardware.presets"
+SCHEMA = 2
+MOST_CORES = 2**20
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class InputFifo(Strict):
+    """The queue in front of a core: how many messages wait, the one being served not counted.
 
-
-class Jitter(_Strict):
-    """Extra time of an action, drawn per message: never negative, ``mean`` ticks on average.
-
-    ``mean`` and ``deviation`` are times; a deviation of 0 is a constant.
+    What happens to a message that finds it full: ``block`` (its sender holds it), ``drop-new`` (it is lost)
+    or ``drop-old`` (the one that waits longest is lost).
     """
 
-    distribution: Literal["uniform", "normal", "lognormal", "gamma"]
-    mean: Quantity
-    deviation: Quantity
+    depth: Depth
+    policy: Literal["block", "drop-new", "drop-old"] = "block"
 
 
-class Action(_Strict):
-    """What one action costs. A missing part costs nothing."""
+class OutputFifo(Strict):
+    """The queue in front of a core's serialiser.
 
-    time: Quantity | None = None
-    energy: Quantity | None = None
-    jitter: Jitter | None = None
-
-
-class Actions(_Strict):
-    """The action table.
-
-    ``input``: one event through the sensor's port. ``serialise``: one message leaving a core or the
-    port. ``hop_x``, ``hop_y``: one mesh hop. ``decode``: one message accepted by a core. ``synapse``:
-    time per cycle of the processing elements, energy per synaptic operation. ``multiply``: energy per
-    operation of a graded payload. ``update``: a threshold test, time per cycle, energy per neuron.
-    ``fire``: one spike. ``decision``: time per exit check, energy per readout value compared.
+    A core begins its next job only while no more messages than its depth wait there.
     """
 
-    input: Action = Action()
-    serialise: Action = Action()
-    hop_x: Action = Action()
-    hop_y: Action = Action()
-    decode: Action = Action()
-    synapse: Action = Action()
-    multiply: Action = Action()
-    update: Action = Action()
-    fire: Action = Action()
-    decision: Action = Action()
-
-    @model_validator(mode="after")
-    def _jitter_where_modelled(self) -> Actions:
-        for name in type(self).model_fields:
-            if getattr(self, name).jitter is not None and name not in ("serialise", "decode"):
-                raise ValueError(
-                    f"actions.{name}.jitter: jitter is modelled on 'serialise' (the way to the "
-                    "core) and 'decode' (the core's service)"
-                )
-        return self
+    depth: Annotated[int, Field(ge=0, le=2**20)] | Literal["unbounded"] = "unbounded"
 
 
-class Mesh(_Strict):
-    """A mesh of ``width`` x ``height`` tiles, routed first along x."""
+class Core(Strict):
+    """A kind of core: its limits, its queues, and the actions that cost it something else.
 
-    width: Annotated[int, Field(ge=1, le=1024)]
-    height: Annotated[int, Field(ge=1, le=1024)]
-
-
-class InputFifo(_Strict):
-    """The queue in front of a core. This version models it without a limit."""
-
-    depth: Literal["unbounded"]
-
-
-class Core(_Strict):
-    """One core's limits: neurons it holds, weights it stores, synapses it serves in one cycle."""
+    ``neurons``, ``weights`` (words), ``axons_in`` (source neurons that send to it) and ``axons_out`` (copies
+    of spikes its neurons send) are limits; ``processing_elements`` are the synapses it serves in a cycle.
+    """
 
     neurons: Quantity
     weights: Quantity
+    axons_in: Quantity | None = None
+    axons_out: Quantity | None = None
     processing_elements: Quantity
-    input_fifo: InputFifo
+    input_fifo: InputFifo = InputFifo(depth="unbounded")
+    output_fifo: OutputFifo = OutputFifo()
+    actions: CoreActions = CoreActions()
+
+    @model_validator(mode="after")
+    def _limits(self) -> Core:
+        if min(self.processing_elements.count(), self.neurons.count()) < 1:
+            raise ValueError("processing_elements and neurons must be at least 1")
+        self.weights.count()
+        for limit in (self.axons_in, self.axons_out):
+            if limit is not None:
+                limit.count()
+        for name in CoreActions.model_fields:
+            refuse_jitter(name, getattr(self.actions, name))
+        return self
 
 
-class Architecture(_Strict):
-    """An accelerator as described by its file."""
+class BarrierEntry(Strict):
+    """Time of a barrier from so many tiles in use on."""
+
+    tiles: Annotated[int, Field(ge=1)]
+    time: Quantity
+
+
+class Synchronisation(Strict):
+    """When a core goes on to its next timestep.
+
+    ``none``: there are no timesteps, spikes are sent as they come (event schedule). ``barrier``: all cores
+    have done theirs, and the barrier has taken its time (step schedule). ``dependency``: the cores it hears
+    from have sent all, and those it sends to have taken the step before (step schedule).
+
+    ``latency`` is the barrier's time by tiles in use: that of the largest entry not above them. ``timing`` is
+    ``messages`` (each message is followed) or ``totals`` (a step lasts as long as its busiest core sends or
+    serves, waiting left out). ``pace``: steps follow each other at once (``free``), or not before their input
+    is complete (``input``).
+    """
+
+    kind: Literal["none", "barrier", "dependency"] = "none"
+    latency: tuple[BarrierEntry, ...] = ()
+    timing: Literal["messages", "totals"] = "messages"
+    pace: Literal["free", "input"] = "free"
+
+    @model_validator(mode="after")
+    def _only_a_barrier_takes_time(self) -> Synchronisation:
+        if self.latency and self.kind != "barrier":
+            raise ValueError(f"latency is a barrier's, and the kind is {self.kind!r}")
+        if self.timing == "totals" and self.kind != "barrier":
+            raise ValueError(
+                f"timing 'totals' adds up the steps between barriers, and the kind is {self.kind!r}"
+            )
+        tiles = [entry.tiles for entry in self.latency]
+        if sorted(set(tiles)) != sorted(tiles):
+            raise ValueError("latency names a number of tiles twice")
+        return self
+
+
+class Corner(Strict):
+    """A process or voltage corner: factors on all times, all energies of actions, and static power."""
+
+    time: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    energy: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    static_power: Bound = 1.0
+    source: str = Field(min_length=1)
+
+
+class Architecture(Strict):
+    """An accelerator as described by its file.
+
+    ``tiles`` gives each tile its cores: ``{"tile[0..7]": {"core[0..3]": "standard"}}`` are 32 cores of the
+    kind ``standard`` in ``cores``. ``synapse_units`` are other ways to serve synapses than
+    ``actions.synapse``; a mapping says which population is served by which. ``static_power`` is the whole
+    chip's, ``core_power`` one core's, for every core there is; ``idle_energy`` is spent per clock cycle.
+    """
 
     format: Literal["eventsnn-architecture"]
-    schema_: Literal[1] = Field(alias="schema")
+    schema_: Literal[2] = Field(alias="schema")
     name: str = Field(min_length=1)
     description: str = Field(min_length=1)
     clock: Quantity
-    mesh: Mesh
-    core: Core
+    network_on_chip: NetworkOnChip
+    tiles: dict[str, dict[str, str]]
+    cores: dict[str, Core]
+    synchronisation: Synchronisation = Synchronisation()
     static_power: Quantity
+    core_power: Quantity | None = None
+    idle_energy: Quantity | None = None
     actions: Actions
+    synapse_units: dict[str, Action] = Field(default_factory=dict)
+    corners: dict[str, Corner] = Field(default_factory=dict)
+    corner: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _this_schema(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("schema") == 1:
+            raise ValueError(
+                "schema 1 is of an earlier version; schema 2 has 'network_on_chip' for 'mesh', and 'tiles' "
+                "and 'cores' for 'core'"
+            )
+        return data
 
     @model_validator(mode="after")
-    def _units(self) -> Architecture:
-        """Convert everything once, so that a wrong unit is found on reading."""
+    def _consistent(self) -> Architecture:
+        """Number the cores and convert everything once, so that what is wrong is found on reading."""
         if self.clock.hertz() <= 0:
             raise ValueError("clock: must be above 0")
-        if min(self.core.processing_elements.count(), self.core.neurons.count()) < 1:
-            raise ValueError("core: processing_elements and neurons must be at least 1")
-        self.core.weights.count()
-        self.static_power.watts()
+        if self.corner is not None and self.corner not in self.corners:
+            raise ValueError(f"corner {self.corner!r} is not one of corners: {_listed(self.corners)}")
+        tiles = self.core_kinds
+        noc = self.network_on_chip
+        if noc.width is not None and noc.height is not None and len(tiles) > noc.width * noc.height:
+            raise ValueError(
+                f"tiles: there are {len(tiles)}, the mesh of {noc.width} x {noc.height} has room for "
+                f"{noc.width * noc.height}"
+            )
+        self.static_watts  # noqa: B018 - converts the units
+        self.barrier_ticks(1)
         for name in Actions.model_fields:
-            self.time_ticks(name)
-            self.energy_attojoules(name)
+            self._convert(f"actions.{name}", getattr(self.actions, name))
+        for kind, core in self.cores.items():
+            for name in CoreActions.model_fields:
+                self._convert(f"cores.{kind}.actions.{name}", getattr(core.actions, name))
+        for name, unit in self.synapse_units.items():
+            self._convert(f"synapse_units.{name}", unit)
         return self
 
+    def _convert(self, where: str, action: Action) -> None:
+        try:
+            if action.time is not None:
+                action.time.ticks(self.clock.hertz())
+            if action.energy is not None:
+                action.energy.attojoules()
+            for value in (*action.jitter.values, action.jitter.deviation) if action.jitter else ():
+                if value is not None:
+                    value.ticks(self.clock.hertz())
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
+
+    @cached_property
+    def core_kinds(self) -> tuple[tuple[str, ...], ...]:
+        """The kinds of the cores of each tile, by number."""
+        numbered: dict[int, tuple[str, ...]] = {}
+        for pattern, cores in self.tiles.items():
+            kinds: dict[int, str] = {}
+            for name, kind in cores.items():
+                if kind not in self.cores:
+                    raise ValueError(
+                        f"tiles.{pattern}.{name}: no kind {kind!r} in 'cores': {_listed(self.cores)}"
+                    )
+                for number in _numbers(name, f"tiles.{pattern}"):
+                    if number in kinds:
+                        raise ValueError(f"tiles.{pattern}: core {number} is named twice")
+                    kinds[number] = kind
+            if sorted(kinds) != list(range(len(kinds))) or not kinds:
+                raise ValueError(
+                    f"tiles.{pattern}: cores are numbered from 0 without gaps, not {sorted(kinds)}"
+                )
+            for number in _numbers(pattern, "tiles"):
+                if number in numbered:
+                    raise ValueError(f"tiles: tile {number} is named twice")
+                numbered[number] = tuple(kinds[i] for i in range(len(kinds)))
+        if sorted(numbered) != list(range(len(numbered))) or not numbered:
+            raise ValueError("tiles are numbered from 0 without gaps: 'tile[0..7]'")
+        if sum(len(kinds) for kinds in numbered.values()) > MOST_CORES:
+            raise ValueError(f"there are more than {MOST_CORES} cores")
+        return tuple(numbered[i] for i in range(len(numbered)))
+
+    @cached_property
+    def kind_of_core(self) -> tuple[str, ...]:
+        """The kind of each core, by number."""
+        return tuple(kind for kinds in self.core_kinds for kind in kinds)
+
+    @cached_property
+    def tile_of_core(self) -> tuple[int, ...]:
+        """The tile of each core, by number."""
+        return tuple(tile for tile, kinds in enumerate(self.core_kinds) for _ in kinds)
+
+    def document(self) -> dict[str, Any]:
+        """The document, as JSON values; what it leaves at its default is left out."""
+        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
     @property
-    def cores(self) -> int:
-        """The number of cores."""
-        return self.mesh.width * self.mesh.height
+    def number_of_cores(self) -> int:
+        """How many cores there are."""
+        return len(self.kind_of_core)
 
-    def time_ticks(self, action: str) -> int:
-        """The constant time of an action, ticks."""
-        time = getattr(self.actions, action).time
-        return 0 if time is None else time.ticks(self.clock.hertz())
+    @property
+    def number_of_tiles(self) -> int:
+        """How many tiles there are."""
+        return len(self.core_kinds)
 
-    def energy_attojoules(self, action: str) -> int:
-        """The energy of an action, attojoules."""
-        energy = getattr(self.actions, action).energy
-        return 0 if energy is None else energy.attojoules()
+    def tile(self, core: int) -> int:
+        """The tile of a core; core -1, the input port, is at tile 0."""
+        return 0 if core < 0 else self.tile_of_core[core]
+
+    def kind(self, core: int) -> Core:
+        """What a core is like."""
+        return self.cores[self.kind_of_core[core]]
 
     def hops(self, source_core: int, target_core: int) -> tuple[int, int]:
         """Mesh hops between two cores, (along x, along y); core -1 is the input port at tile 0."""
-        source, target = max(source_core, 0), max(target_core, 0)
-        height = self.mesh.height
-        return (
-            abs(source // height - target // height),
-            abs(source % height - target % height),
-        )
+        return self.network_on_chip.hops(self.tile(source_core), self.tile(target_core))
+
+    def route(self, source_core: int, target_core: int) -> tuple[int, ...]:
+        """Links between two cores, if links queue."""
+        return self.network_on_chip.route(self.tile(source_core), self.tile(target_core))
+
+    # -- costs -------------------------------------------------------------------------------------
+
+    @property
+    def _factors(self) -> Corner:
+        return Corner(source="nominal") if self.corner is None else self.corners[self.corner]
+
+    @property
+    def time_factor(self) -> float:
+        """Of the process corner."""
+        return self._factors.time
+
+    def action(self, name: str, core: int | None = None, unit: str | None = None) -> Action:
+        """An action, of a core if its kind has another one, of a synapse unit if one is named."""
+        if unit is not None:
+            return self.synapse_units[unit]
+        if core is not None and core >= 0:
+            own: Action = getattr(self.kind(core).actions, name, Action())
+            if own != Action():
+                return own
+        found: Action = getattr(self.actions, name)
+        return found
+
+    def energy_attojoules(self, action: Action) -> int:
+        """The energy of an action, attojoules."""
+        nominal = 0 if action.energy is None else action.energy.attojoules()
+        return round(nominal * self._factors.energy)
+
+    def barrier_ticks(self, tiles: int) -> int:
+        """Time of the barrier with so many tiles in use, ticks."""
+        entries = [entry for entry in self.synchronisation.latency if entry.tiles <= tiles]
+        hertz = self.clock.hertz()
+        for entry in self.synchronisation.latency:
+            entry.time.ticks(hertz)
+        if not entries:
+            return 0
+        nominal = max(entries, key=lambda entry: entry.tiles).time.ticks(hertz)
+        return round(nominal * self.time_factor)
+
+    @property
+    def static_watts(self) -> float:
+        """Power that is there without any action: static, of all cores, and of the clock."""
+        watts = self.static_power.watts()
+        if self.core_power is not None:
+            watts += self.core_power.watts() * self.number_of_cores
+        if self.idle_energy is not None:
+            watts += self.idle_energy.joules() * self.clock.hertz()
+        return watts * self._factors.static_power
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(sorted(names)) or "there are none"
+
+
+def _numbers(pattern: str, where: str) -> range:
+    """``name[2..5]`` as 2 to 5, ``name[3]`` as 3, ``name`` as 0."""
+    found = re.fullmatch(r"[\w-]+(?:\[(\d{1,7})(?:\.\.(\d{1,7}))?\])?", pattern)
+    if found is None:
+        raise ValueError(f"{where}: {pattern!r} is not a name like 'core', 'core[3]' or 'core[0..3]'")
+    first = int(found[1] or 0)
+    last = int(found[2]) if found[2] else first
+    if last < first or last - first >= MOST_CORES:
+        raise ValueError(f"{where}: {pattern!r} counts from {first} to {last}")
+    return range(first, last + 1)
 
 
 def preset_names() -> list[str]:
@@ -177,12 +358,12 @@ def parse_architecture(data: Any, where: str) -> Architecture:
 
 
 def load_architecture(source: str | os.PathLike[str] | Architecture) -> Architecture:
-    """An architecture from a preset name or a YAML file.
+    """An architecture from a preset name or a YAML file, at a corner if one is named: ``NAME@CORNER``.
 
     Raises
     ------
     InvalidHardware
-        No such preset or file, not YAML, or not a valid architecture.
+        No such preset, file or corner, not YAML, or not a valid architecture.
     """
     if isinstance(source, Architecture):
         return source
@@ -190,7 +371,9 @@ def load_architecture(source: str | os.PathLike[str] | Architecture) -> Architec
         raise InvalidHardware(
             f"hardware is a {type(source).__name__}; give a preset's name, a file, or an Architecture"
         )
-    name = os.fspath(source)
+    name, corner = os.fspath(source), None
+    if name not in preset_names() and not Path(name).is_file() and "@" in name:
+        name, _, corner = name.rpartition("@")
     if name in preset_names():
         text = (resources.files(PRESETS) / f"{name}.yaml").read_text(encoding="utf-8")
     elif Path(name).is_file():
@@ -204,7 +387,16 @@ def load_architecture(source: str | os.PathLike[str] | Architecture) -> Architec
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise InvalidHardware(f"{name} is not readable as YAML: {error}") from error
-    return parse_architecture(data, name)
+    found = parse_architecture(data, name)
+    return found if corner is None else _at_corner(found, corner, name)
+
+
+def _at_corner(architecture: Architecture, corner: str, where: str) -> Architecture:
+    if corner not in architecture.corners:
+        raise InvalidHardware(
+            f"{where} has no corner {corner!r}; its corners are: {_listed(architecture.corners)}"
+        )
+    return architecture.model_copy(update={"corner": corner})
 
 
 def _read_text(path: Path) -> str:

@@ -7,8 +7,9 @@ weights of a convolution are shared by all its positions, so a part stores those
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -38,10 +39,31 @@ class Part:
 
 @dataclass(frozen=True)
 class Mapping:
-    """A network placed on an accelerator."""
+    """A network placed on an accelerator.
+
+    ``synapse_units`` names the unit that serves a population's synapses where it is not
+    ``actions.synapse``.
+    """
 
     architecture: Architecture
     parts: dict[str, tuple[Part, ...]]
+    synapse_units: dict[str, str] = field(default_factory=dict)
+
+    def description(self) -> dict[str, Any]:
+        """The placement as JSON values."""
+        return {
+            "parts": {
+                name: [[part.core, part.y0, part.y1, part.c0, part.c1] for part in parts]
+                for name, parts in self.parts.items()
+            },
+            "synapse_units": dict(sorted(self.synapse_units.items())),
+        }
+
+    @classmethod
+    def from_description(cls, architecture: Architecture, data: dict[str, Any]) -> Mapping:
+        """What ``description`` gave."""
+        parts = {name: tuple(Part(name, *row) for row in rows) for name, rows in data["parts"].items()}
+        return cls(architecture, parts, dict(data["synapse_units"]))
 
 
 def stored_weights(network: Network, population: Population, channels: int) -> int:
@@ -75,9 +97,12 @@ def _ranges(length: int, pieces: int) -> list[tuple[int, int]]:
     return list(pairwise(edges))
 
 
-def _split(network: Network, population: Population, architecture: Architecture) -> tuple[int, int]:
+def _split(
+    network: Network, population: Population, architecture: Architecture, core: int
+) -> tuple[int, int]:
     """The fewest (channel pieces, row pieces) whose parts fit a core."""
-    neurons, weights = architecture.core.neurons.count(), architecture.core.weights.count()
+    kind = architecture.kind(core)
+    neurons, weights = kind.neurons.count(), kind.weights.count()
     height, width, channels = population.shape
     for pieces in range(1, channels + 1):
         largest = -(-channels // pieces)
@@ -115,18 +140,18 @@ def map_network(network: Network, architecture: Architecture) -> Mapping:
         if isinstance(population.neuron, Input):
             parts[population.name] = (Part(population.name, INPUT_PORT, 0, height, 0, channels),)
             continue
-        by_channel, by_row = _split(network, population, architecture)
+        by_channel, by_row = _split(
+            network, population, architecture, min(core, architecture.number_of_cores - 1)
+        )
         boxes = [(r, c) for c in _ranges(channels, by_channel) for r in _ranges(height, by_row)]
         parts[population.name] = tuple(
             Part(population.name, core + i, y0, y1, c0, c1) for i, ((y0, y1), (c0, c1)) in enumerate(boxes)
         )
         core += len(boxes)
         needs.append(f"{population.name} {len(boxes)}")
-    if core > architecture.cores:
+    if core > architecture.number_of_cores:
         raise DoesNotFit(
             f"the network needs {core} cores ({', '.join(needs)}), {architecture.name!r} has "
-            f"{architecture.cores} (mesh {architecture.mesh.width} x {architecture.mesh.height}, "
-            f"{architecture.core.neurons.count()} neurons and {architecture.core.weights.count()} weights "
-            f"a core). A mesh of at least {core} cores, or larger cores, would fit"
+            f"{architecture.number_of_cores}. At least {core} cores, or larger cores, would fit"
         )
     return Mapping(architecture, parts)

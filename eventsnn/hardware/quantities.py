@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 TICKS_PER_SECOND = 10**12
 # Sums of times and energies must stay within 64 bits.
@@ -17,20 +17,35 @@ _ENERGY = {"J": 1.0, "mJ": 1e-3, "uJ": 1e-6, "nJ": 1e-9, "pJ": 1e-12, "fJ": 1e-1
 _POWER = {"W": 1.0, "mW": 1e-3, "uW": 1e-6, "nW": 1e-9}
 _FREQUENCY = {"Hz": 1.0, "kHz": 1e3, "MHz": 1e6, "GHz": 1e9}
 
+Bound = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
 
 class Quantity(BaseModel):
     """A non-negative number, its unit, how it is known, and where from.
 
-    ``kind`` is ``published`` (the number stands in the source), ``derived`` (computed from published
-    ones), ``estimated`` or ``assumed``.
+    ``kind`` is ``published`` (the number stands in the source), ``measured`` (by who wrote the file),
+    ``derived`` (computed from published ones), ``estimated`` or ``assumed``; ``basis`` what the source looked at. ``band`` is the lowest and the
+    highest value it may have, in the same unit; without one the value stands alone.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     value: float = Field(ge=0, allow_inf_nan=False)
     unit: str
-    kind: Literal["published", "derived", "estimated", "assumed"]
+    kind: Literal["published", "measured", "derived", "estimated", "assumed"]
     source: str = Field(min_length=1)
+    basis: Literal["silicon", "simulation", "specification"] | None = None
+    band: tuple[Bound, Bound] | None = None
+
+    @model_validator(mode="after")
+    def _inside_its_band(self) -> Quantity:
+        if self.band is not None and not self.band[0] <= self.value <= self.band[1]:
+            raise ValueError(f"value {self.value:g} {self.unit} lies outside its band {list(self.band)}")
+        return self
+
+    def at(self, value: float) -> Quantity:
+        """The same quantity with another value, and no band."""
+        return self.model_copy(update={"value": value, "band": None})
 
     def _scaled(self, units: dict[str, float], what: str) -> float:
         if self.unit not in units:
@@ -47,9 +62,13 @@ class Quantity(BaseModel):
             raise ValueError(f"{self.value:g} {self.unit} is longer than an action may take, {LONGEST_S} s")
         return round(seconds * TICKS_PER_SECOND)
 
+    def joules(self) -> float:
+        """An energy in joules."""
+        return self._scaled(_ENERGY, "energy")
+
     def attojoules(self) -> int:
         """An energy in whole attojoules: integers, so that sums are exact and order-free."""
-        joules = self._scaled(_ENERGY, "energy")
+        joules = self.joules()
         if joules > LARGEST_J:
             raise ValueError(f"{self.value:g} {self.unit} is more than an action may cost, {LARGEST_J} J")
         return round(joules * ATTOJOULES_PER_JOULE)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.hardware import Chip, Mapping
 from eventsnn.hardware.architecture import Architecture, parse_architecture
 from eventsnn.hardware.energy import energy_by_action
-from eventsnn.hardware.timing import Timing
 from eventsnn.report.results import Results
 from eventsnn.report.si import NO_VALUE, SPACE, percent, si
 from eventsnn.report.tables import Cell, Table
@@ -42,16 +42,24 @@ def architecture_of(run: Results) -> Architecture | None:
     return None if description is None else parse_architecture(description, "the architecture in the results")
 
 
-def energy_of(run: Results) -> Energy | None:
-    """Energy by layer and action; None without an accelerator."""
+def chip_of(run: Results) -> Chip | None:
+    """The accelerator a run was modelled on, with its network on it."""
     architecture = architecture_of(run)
     if architecture is None:
         return None
-    timing = Timing.of(architecture)
+    return Chip(Mapping.from_description(architecture, run.configuration["mapping"]))
+
+
+def energy_of(run: Results) -> Energy | None:
+    """Energy by layer and action; None without an accelerator."""
+    chip = chip_of(run)
+    if chip is None:
+        return None
+    costs = chip.energy(run.table.order, run.configuration["schedule"] == "step")
     counters = np.sum([sample.counters for sample in run.table.samples], axis=0)
-    table = {k: v / len(run) for k, v in energy_by_action(counters, timing).items() if v.any()}
+    table = {k: v / len(run) for k, v in energy_by_action(counters, costs).items() if v.any()}
     joules = np.array(list(table.values())).reshape(len(table), len(run.table.order)).T
-    static = timing.static_watts * float(run.latency_s.mean())
+    static = chip.static_watts * float(run.latency_s.mean())
     return Energy(list(run.table.order), list(table), joules, static)
 
 
@@ -95,7 +103,7 @@ def accelerator_table(architecture: Architecture) -> Table:
             for key, inner in value.items():
                 walk(inner, f"{place} {key}".strip().replace("_", " "))
 
-    description = architecture.model_dump(mode="json", by_alias=True, exclude_none=True)
+    description = architecture.document()
     actions = description.pop("actions")
     walk(description, "")
     walk(actions, "")

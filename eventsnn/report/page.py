@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from eventsnn.decide import RULES
 from eventsnn.errors import InvalidRequest, MissingExtra
-from eventsnn.hardware.timing import ACTION_OF_COUNTER
+from eventsnn.hardware.actions import ACTION_OF_COUNTER
 from eventsnn.output import HTML, replaced_whole
 from eventsnn.report import energy, plots, sections
 from eventsnn.report.curves import trade_off

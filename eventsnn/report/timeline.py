@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections import defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.errors import InvalidRequest
-from eventsnn.hardware import Mapping, Timing
+from eventsnn.hardware import Mapping
 from eventsnn.hardware.mapping import INPUT_PORT
 from eventsnn.network import Network
 from eventsnn.output import JSON, replaced_whole
@@ -64,8 +63,7 @@ def write_timeline(
         The JSON file; replaced once the new one is whole.
     most_arrows : int
         Arrows from a serialiser to the delivery of its message are drawn for the first that many
-        messages: viewers grow slow with more. Where a message cannot be told from another (free
-        serialisers, jitter on the way) there is no arrow.
+        messages: viewers grow slow with more.
 
     Raises
     ------
@@ -101,7 +99,7 @@ def _events(
     yield from _decision(run)
     yield from _services(service, network)
     yield from _queues(service)
-    yield from _arrows(service, network, mapping, most_arrows)
+    yield from _arrows(service, most_arrows)
 
 
 def _names(network: Network, mapping: Mapping) -> Iterator[Event]:
@@ -113,7 +111,7 @@ def _names(network: Network, mapping: Mapping) -> Iterator[Event]:
     yield name("process_name", SAMPLE_PROCESS, 0, name="sample")
     yield name("process_sort_index", SAMPLE_PROCESS, 0, sort_index=SAMPLE_PROCESS)
     yield name("thread_name", SAMPLE_PROCESS, 1, name="decision")
-    height = mapping.architecture.mesh.height
+    architecture = mapping.architecture
     for population in network.order:
         for part in mapping.parts[population]:
             process = process_of(part.core)
@@ -121,7 +119,7 @@ def _names(network: Network, mapping: Mapping) -> Iterator[Event]:
                 title = f"input port: {population}"
             else:
                 title = (
-                    f"core {part.core} (tile {part.core // height},{part.core % height}): {population} "
+                    f"core {part.core} (tile {architecture.tile(part.core)}): {population} "
                     f"rows {part.y0}-{part.y1 - 1} channels {part.c0}-{part.c1 - 1}"
                 )
             yield name("process_name", process, 0, name=title)
@@ -154,7 +152,7 @@ def _decision(run: SampleRun) -> Iterator[Event]:
 def _services(service: NDArray, network: Network) -> Iterator[Event]:
     """A complete event for each message serialised, each delivery served and each scan."""
     for row in service:
-        kind, core, rank, neuron, arrival, start, finish = row.item()
+        kind, core, rank, neuron, ordinal, _, arrival, start, finish, released = row.item()
         population = network.order[rank]
         yield {
             "name": f"test {population}" if kind == TEST else population,
@@ -166,10 +164,12 @@ def _services(service: NDArray, network: Network) -> Iterator[Event]:
             "tid": thread_of(core, 1 if kind == SERIALISER else 2),
             "args": {
                 "tested_neurons" if kind == TEST else "neuron": neuron,
+                "ordinal": ordinal,
                 "arrival_ticks": arrival,
                 "start_ticks": start,
                 "finish_ticks": finish,
                 "wait_ticks": start - arrival,
+                "blocked_ticks": released - finish,
             },
         }
 
@@ -200,9 +200,9 @@ def _queues(service: NDArray) -> Iterator[Event]:
                 }
 
 
-def _arrows(service: NDArray, network: Network, mapping: Mapping, most: int) -> Iterator[Event]:
+def _arrows(service: NDArray, most: int) -> Iterator[Event]:
     """Flow events from a message's serialiser to its delivery, earliest first."""
-    pairs = matched_messages(service, network, mapping)[:most]
+    pairs = matched_messages(service)[:most]
     for number, (sent, served) in enumerate(pairs.tolist(), 1):
         for phase, row, unit in (("s", service[sent], 1), ("f", service[served], 2)):
             core = int(row["core"])
@@ -218,52 +218,27 @@ def _arrows(service: NDArray, network: Network, mapping: Mapping, most: int) -> 
             yield arrow if phase == "s" else {**arrow, "bp": "e"}
 
 
-def matched_messages(service: NDArray, network: Network, mapping: Mapping) -> NDArray[np.int64]:
+def matched_messages(service: NDArray) -> NDArray[np.int64]:
     """Which delivery served which serialised message.
-
-    Without jitter a message's way takes a known time, so its arrival tells when it left; the
-    serialiser ends one message at a time, so that tick and the neuron name the message.
 
     Returns
     -------
     int64 array, shape (pairs, 2)
-        Rows of ``service``, (serialiser, delivery), by the serialiser's start. Messages that more
-        than one row could be are left out.
+        Rows of ``service``, (serialiser, delivery), by the serialiser's start.
     """
-    timing = Timing.of(mapping.architecture)
-    jitter = np.unique(timing.transit_jitter)
-    nothing = np.zeros((0, 2), dtype=np.int64)
-    if len(jitter) > 1:
-        return nothing
-    extra = int(jitter[0]) if len(jitter) else 0
-    population_on = {part.core: name for name, parts in mapping.parts.items() for part in parts}
-
-    sent_at: dict[tuple[int, int, int], list[int]] = defaultdict(list)
-    for i in np.flatnonzero(service["kind"] == SERIALISER).tolist():
-        _, _, rank, neuron, _, _, finish = service[i].item()
-        sent_at[rank, neuron, finish].append(i)
-
-    ways: dict[tuple[int, int, int], set[int]] = {}
-    matches: dict[int, list[int]] = defaultdict(list)
-    for i in np.flatnonzero(service["kind"] == DELIVERY).tolist():
-        _, core, rank, neuron, arrival, _, _ = service[i].item()
-        source = network.order[rank]
-        candidates: set[tuple[int, int]] = set()
-        for part in mapping.parts[source]:
-            key = (rank, part.core, core)
-            if key not in ways:
-                x, y = mapping.architecture.hops(part.core, core)
-                way = x * timing.hop_x + y * timing.hop_y + extra
-                ways[key] = {
-                    way + p.delay for p in network.incoming(population_on[core]) if p.source == source
-                }
-            for way in ways[key]:
-                rows = sent_at.get((rank, neuron, arrival - way), [])
-                candidates.update((row, len(rows)) for row in rows if service["core"][row] == part.core)
-        if len(candidates) == 1:
-            row, rivals = candidates.pop()
-            if rivals == 1:
-                matches[row].append(i)
-    pairs = [(row, served[0]) for row, served in matches.items() if len(served) == 1]
+    found: list[NDArray[np.int64]] = []
+    for kind in (SERIALISER, DELIVERY):
+        rows = np.flatnonzero(service["kind"] == kind)
+        names = np.stack(
+            [service[name][rows] for name in ("rank", "neuron", "ordinal", "destination")], axis=1
+        )
+        found += [rows, names]
+    sent, sent_names, served, served_names = found
+    place = dict(zip(map(tuple, sent_names.tolist()), sent.tolist(), strict=True))
+    pairs = [
+        (place[name], row)
+        for name, row in zip(map(tuple, served_names.tolist()), served.tolist(), strict=True)
+        if name in place
+    ]
     pairs.sort(key=lambda pair: (int(service["start"][pair[0]]), pair))
     return np.array(pairs, dtype=np.int64).reshape(-1, 2)

@@ -29,6 +29,11 @@ HARDWARE_COUNTERS: dict[str, str] = {
     "hops_x": "east-west hops of those messages",
     "hops_y": "north-south hops of those messages",
     "messages_received": "messages served by the destination core, by the target population",
+    "messages_dropped": "messages lost at a full input FIFO, by the target population",
+    "bus_transfers": "messages over the bus, by the emitting population",
+    "neuron_accesses": "neurons visited in timesteps, whether anything happened to them or not",
+    "active_updates": "those of them that held charge when the step began, or were delivered to in it",
+    "steps": "timesteps of the accelerator (input population)",
 }
 
 COUNTERS: tuple[str, ...] = (*MODEL_COUNTERS, *HARDWARE_COUNTERS)

@@ -20,7 +20,7 @@ import numpy as np
 
 from eventsnn.errors import InvalidFile, InvalidRequest
 from eventsnn.output import HDF5, replaced_whole, require_replaceable
-from eventsnn.results.counters import COUNTERS
+from eventsnn.results.counters import COUNTERS, HARDWARE_COUNTERS
 from eventsnn.results.table import (
     HISTORY_FIELDS,
     SCALAR_FIELDS,
@@ -254,9 +254,16 @@ def read_results(path: str | os.PathLike[str]) -> ResultTable:
         ) from error
 
 
+def _counter(file: Any, name: str) -> Any:
+    """A counter's table; a hardware counter that came later than the file is zero."""
+    if name in HARDWARE_COUNTERS and f"populations/{name}" not in file:
+        return np.zeros_like(file[f"populations/{COUNTERS[0]}"][...])
+    return file[f"populations/{name}"][...]
+
+
 def _read_table(file: Any) -> ResultTable:
     scalars = {name: file[f"samples/{name}"][...] for name in SCALAR_FIELDS}
-    counters = np.stack([file[f"populations/{name}"][...] for name in COUNTERS], axis=-1)
+    counters = np.stack([_counter(file, name) for name in COUNTERS], axis=-1)
     trace = _read_rows(file, "trace", TRACE_FIELDS)
     history = _read_rows(file, "history", HISTORY_FIELDS) if "history" in file else None
     digests = file["samples/digest"][...]

@@ -15,7 +15,7 @@ from eventsnn.engine import Engine, SampleRun, Stimulus, make_engine
 from eventsnn.engine.contract import output_scale
 from eventsnn.errors import InvalidRequest
 from eventsnn.events import ImageSet, Recording, RecordingSet, Sample
-from eventsnn.hardware import Architecture, Mapping, Timing, map_network
+from eventsnn.hardware import Architecture, Chip, Mapping, map_network
 from eventsnn.hardware.energy import energy_joules
 from eventsnn.network import Network, load_network
 from eventsnn.report.results import Results
@@ -54,13 +54,13 @@ class Job:
 
     def run(self, engine: Engine, position: int) -> SampleRecord:
         """Read and simulate the sample at a position."""
-        item, architecture = self.samples[position], self.settings.architecture
-        timing = None if architecture is None else Timing.of(architecture)
-        return record(engine.run(self.stimulus(item), item.index), item.label, timing)
+        item = self.samples[position]
+        return record(engine.run(self.stimulus(item), item.index), item.label, engine)
 
 
-def record(run: SampleRun, label: int | None, timing: Timing | None) -> SampleRecord:
+def record(run: SampleRun, label: int | None, engine: Engine) -> SampleRecord:
     """A sample's run as a row of results."""
+    chip = None if engine.mapping is None else Chip(engine.mapping)
     counters = run.counters
     total = counters.sum(axis=0)
     elapsed_s = (run.decision_time - run.first_event) * 1e-12
@@ -74,7 +74,11 @@ def record(run: SampleRun, label: int | None, timing: Timing | None) -> SampleRe
         input_events=int(total[COLUMN["input_events"]]),
         synaptic_operations=int(total[COLUMN["synaptic_operations"]]),
         spikes=int(total[COLUMN["spikes_positive"]] + total[COLUMN["spikes_negative"]]),
-        energy_j=float("nan") if timing is None else energy_joules(counters, timing, elapsed_s),
+        energy_j=float("nan")
+        if chip is None
+        else energy_joules(
+            counters, chip.energy(engine.network.order, engine.step > 0), chip.static_watts, elapsed_s
+        ),
         counters=counters,
         trace={
             "time_ps": run.trace.time,
@@ -182,7 +186,8 @@ def configuration(job: Job) -> dict[str, Any]:
     settings = job.settings
     options = settings.options(job.network)
     architecture = settings.architecture
-    timing = None if architecture is None else Timing.of(architecture)
+    mapping = job.mapping()
+    chip = None if mapping is None else Chip(mapping)
     return {
         "version": eventsnn.__version__,
         "network": job.network.checksum,
@@ -193,11 +198,10 @@ def configuration(job: Job) -> dict[str, Any]:
         "duration_ps": settings.duration_ps,
         "max_rate_hz": settings.max_rate_hz,
         "hardware": None if architecture is None else architecture.name,
-        "architecture": None
-        if architecture is None
-        else architecture.model_dump(mode="json", by_alias=True, exclude_none=True),
-        "static_watts": 0.0 if timing is None else timing.static_watts,
-        "decision_latency_ps": 0 if timing is None else timing.decision,
+        "architecture": None if architecture is None else architecture.document(),
+        "mapping": None if mapping is None else mapping.description(),
+        "static_watts": 0.0 if chip is None else chip.static_watts,
+        "decision_latency_ps": 0 if chip is None else chip.decision,
         "exit": "none" if settings.rule is None else str(settings.rule),
         "schedule": settings.schedule,
         "step_ps": settings.timestep_ps(job.network),

@@ -51,23 +51,23 @@ def count_current_updates(population, rank, counters, now, end):
 
 
 @inner
-def fill_totals(plan_energy, timing, population, rank, counters, trace, scalar, before, end):
+def fill_totals(plan_energy, chip, population, rank, counters, trace, scalar, before, end):
     """Write the totals of the checks whose decision is out before the tick ``before``."""
     while scalar[FILLED] < scalar[CHECKS]:
         n = scalar[FILLED]
-        out = trace[n, 0] + timing[T_DECISION]
+        out = trace[n, 0] + chip[T_DECISION]
         if out >= before:
             return
         operations = spikes = energy = np.int64(0)
         for r in range(len(counters)):
             operations += counters[r, SYNAPTIC_OPERATIONS]
             spikes += counters[r, SPIKES_POSITIVE] + counters[r, SPIKES_NEGATIVE]
-        if timing[ON_HARDWARE]:
+        if chip[ON_HARDWARE]:
             count_current_updates(population, rank, counters, out, end)
             for r in range(len(counters)):
-                for k in range(len(plan_energy)):
+                for k in range(plan_energy.shape[1]):
                     if k != DECISION_OPERATIONS:
-                        energy += counters[r, k] * plan_energy[k]
+                        energy += counters[r, k] * plan_energy[r, k]
         trace[n, 1] = operations
         trace[n, 2] = spikes
         trace[n, 3] = energy
@@ -114,8 +114,8 @@ def check(plan, st, settings, now, end):
         return
     if confidence(readout, settings.output_scale, settings.rule) >= settings.rule_threshold:
         st.scalar[PREDICTION] = chosen
-        st.scalar[DECISION_TIME] = now + plan.timing[T_DECISION]
-        st.scalar[STOP_AT] = now + plan.timing[T_DECISION]
+        st.scalar[DECISION_TIME] = now + plan.chip[T_DECISION]
+        st.scalar[STOP_AT] = now + plan.chip[T_DECISION]
         st.scalar[EARLY] = 1
 
 
@@ -153,6 +153,6 @@ def finish(plan, st, settings, end):
         record_check(plan, st, settings, s[DECISION_TIME], end)
         s[PREDICTION] = winner(st.trace_readout[s[CHECKS] - 1])
     fill_totals(
-        plan.energy, plan.timing, plan.population, st.rank, st.counters, st.trace, s, np.int64(NEVER), end
+        plan.energy, plan.chip, plan.population, st.rank, st.counters, st.trace, s, np.int64(NEVER), end
     )
     count_current_updates(plan.population, st.rank, st.counters, s[DECISION_TIME], end)

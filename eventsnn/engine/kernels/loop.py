@@ -231,7 +231,7 @@ def _next_copy(plan, st, settings, rank, now):
         word, key = st.pending[at, P_WORD], st.pending[at, P_ORDINAL_DESTINATION]
         order = st.pending[at, P_RANK_ORDER] & ((np.int64(1) << NEURON_BITS) - 1)
         d = (key >> 1) & ((np.int64(1) << DESTINATION_BITS) - 1)
-        if plan.timing[ON_HARDWARE]:
+        if plan.chip[ON_HARDWARE]:
             if key & 1 == 0:
                 ordinal = key >> (DESTINATION_BITS + 1)
                 landing = accept(plan, st, settings, rank, word >> 32, ordinal, d, now)
@@ -299,7 +299,7 @@ def _test_others(plan, st, settings, rank, row, live, kind, now, end):
     """Class 0 of the populations that are neither input nor signed."""
     if kind == KIND_EXACT_GATE:
         if live[TEST_DUE] == now:
-            if plan.timing[ON_HARDWARE]:
+            if plan.chip[ON_HARDWARE]:
                 occupy_cores(plan, st, settings, rank, now)
             test_gates(
                 row, live, plan.edges, st.estimates, st.emitted, st.touched, st.lists, st.counters[rank],
@@ -351,7 +351,7 @@ def _run_tick(plan, st, settings, full, stimulus_time, stimulus_word, now):
             _enter_input(st, rank, live, stimulus_time, stimulus_word, now)
         elif kind == KIND_SIGNED:
             if live[TEST_DUE] == now:
-                if plan.timing[ON_HARDWARE]:
+                if plan.chip[ON_HARDWARE]:
                     occupy_cores(plan, st, settings, rank, now)
                 st.counters[rank, NEURON_UPDATES] += test_signed(
                     rank, row, live, st.charge, st.emitted, st.touched, st.lists, st.scalar,
@@ -484,7 +484,7 @@ def _make_advance(sources):
             if now == NEVER and settles:
                 # The settle pass shares the last tick; a decision that was out by then comes before it.
                 fill_totals(
-                    plan.energy, plan.timing, plan.population, st.rank, st.counters, st.trace, s,
+                    plan.energy, plan.chip, plan.population, st.rank, st.counters, st.trace, s,
                     s[LAST_TICK] + 1, end,
                 )  # fmt: skip
                 s[SETTLED] = 1
@@ -518,7 +518,7 @@ def _make_advance(sources):
                 return
             if s[FILLED] < s[CHECKS]:
                 fill_totals(
-                    plan.energy, plan.timing, plan.population, st.rank, st.counters, st.trace, s, now, end
+                    plan.energy, plan.chip, plan.population, st.rank, st.counters, st.trace, s, now, end
                 )
             before = s[LAST_TICK]
             real = _is_real(st, settings, stimulus_time, now)

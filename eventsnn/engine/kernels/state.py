@@ -58,5 +58,5 @@ class State(NamedTuple):
     part: NDArray[np.int64]  # (parts, PART_COLUMNS)
     estimates: NDArray[np.int64]  # (copies to max gates x source neurons,)
     decays: NDArray[np.int64]  # likewise, factors applied so far
-    service: NDArray[np.int64]  # (capacity, 7)
+    service: NDArray[np.int64]  # (capacity, contract.SERVICE_COLUMNS)
     scalar: NDArray[np.int64]  # (SCALARS,)

@@ -14,7 +14,7 @@ from eventsnn.engine.reference.event import EventSample
 from eventsnn.engine.reference.state import make_destinations, whole_populations
 from eventsnn.engine.reference.step import StepSample
 from eventsnn.engine.request import FEATURES
-from eventsnn.hardware import Mapping, Timing
+from eventsnn.hardware import Chip, Mapping
 from eventsnn.network import Network
 
 
@@ -27,7 +27,8 @@ class ReferenceEngine(Engine):
         self, network: Network, mapping: Mapping | None = None, options: RunOptions | None = None
     ) -> None:
         super().__init__(network, mapping, options)
-        self.timing = None if mapping is None else Timing.of(mapping.architecture)
+        self.chip = None if mapping is None else Chip(mapping)
+        self.energy = None if self.chip is None else self.chip.energy(network.order)
         self.parts = whole_populations(network) if mapping is None else mapping.parts
         self.destinations = make_destinations(network, mapping)
         self.analog = AnalogInput(network, self.step)

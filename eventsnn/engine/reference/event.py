@@ -15,9 +15,16 @@ from eventsnn.engine.reference import softmax
 from eventsnn.engine.reference.gates import Gates
 from eventsnn.engine.reference.sample import Sample
 from eventsnn.engine.reference.state import Destination, Neurons, lies_in, unit_payloads
-from eventsnn.engine.seeds import PURPOSE_SERVICE, PURPOSE_TRANSIT, draw
+from eventsnn.engine.seeds import (
+    PURPOSE_DECODE,
+    PURPOSE_HOP_X,
+    PURPOSE_HOP_Y,
+    PURPOSE_SERIALISE,
+    PURPOSE_SYNAPSE,
+    draw,
+)
 from eventsnn.engine.softmax_tables import next_event
-from eventsnn.network import Input, Rate, Signed, Softmax
+from eventsnn.network import Rate, Signed, Softmax
 
 if TYPE_CHECKING:
     from eventsnn.engine.reference import ReferenceEngine
@@ -149,9 +156,8 @@ class EventSample(Sample):
             raise event_limit(self.options.max_events, self.index)
         if spikes:
             neurons.free_at[j] = self.now + neurons.model.refractory
-        fire = 0 if self.timing is None else self.timing.fire
         for _ in range(spikes):
-            self._emit(rank, j, 1, self.now + fire)
+            self._emit(rank, j, 1, self.now + self._fire_time(rank, j))
 
     def _schedule_clock(self, rank: int, event: int) -> None:
         tick = next_event(self.neurons[rank].model, self.key, rank, event, self.now)
@@ -172,7 +178,7 @@ class EventSample(Sample):
 
     def _occupy_cores(self, rank: int, touched: list[int]) -> dict[int, int]:
         """When each tested neuron's spikes may leave: the scan of its core takes its turn in the queue."""
-        if self.timing is None:
+        if self.chip is None:
             return dict.fromkeys(touched, self.now)
         ready = {}
         population = self.neurons[rank].population
@@ -181,11 +187,11 @@ class EventSample(Sample):
             if not mine:
                 continue
             start = max(self.now, self.core_busy.get(part.core, 0))
-            cycles = -(-len(mine) // self.timing.processing_elements)
-            finish = start + cycles * self.timing.update
+            costs = self.chip.core(part.core)
+            finish = start + -(-len(mine) // costs.processing_elements) * costs.update
             self.core_busy[part.core] = finish
-            self.service.append((2, part.core, rank, len(mine), self.now, start, finish))
-            ready.update(dict.fromkeys(mine, finish + self.timing.fire))
+            self.service.append((2, part.core, rank, len(mine), 0, -1, self.now, start, finish, finish))
+            ready.update(dict.fromkeys(mine, finish + costs.fire))
         return ready
 
     def _place(self, rank: int, number: int) -> int:
@@ -194,26 +200,56 @@ class EventSample(Sample):
 
     def _send(self, rank: int, j: int, ordinal: int, ready: int, to: Destination, place: int) -> int:
         """Through the serialiser and over the mesh; returns the tick of arrival."""
-        if self.timing is None:
+        if self.chip is None:
             return ready + to.projection.delay
-        population = self.neurons[rank].population
-        core = next(p.core for p in self.engine.parts[population.name] if lies_in(population, j, p))
-        is_input = isinstance(population.neuron, Input)
+        core = self._core_of(rank, j)
+        message = (rank, j, ordinal, place)
         start = max(ready, self.serialiser_busy.get(core, 0))
-        sent = start + (self.timing.input if is_input else self.timing.serialise)
+        sent = start + self._drawn(self.chip.core(core).serialise, PURPOSE_SERIALISE, *message)
         self.serialiser_busy[core] = sent
-        self.service.append((0, core, rank, j, ready, start, sent))
+        self.service.append((0, core, *message, ready, start, sent, sent))
         assert self.engine.mapping is not None
         hops_x, hops_y = self.engine.mapping.architecture.hops(core, to.part.core)
         self._count(rank, "messages_sent", 1)
         self._count(rank, "hops_x", hops_x)
         self._count(rank, "hops_y", hops_y)
-        table = self.timing.transit_jitter
-        extra = self._jitter(table, PURPOSE_TRANSIT, rank, j, ordinal, place)
-        return sent + hops_x * self.timing.hop_x + hops_y * self.timing.hop_y + extra + to.projection.delay
+        transit = sum(self._drawn(self.chip.hop_x, PURPOSE_HOP_X, *message, hop) for hop in range(hops_x))
+        transit += sum(self._drawn(self.chip.hop_y, PURPOSE_HOP_Y, *message, hop) for hop in range(hops_y))
+        return sent + transit + to.projection.delay
 
-    def _jitter(self, table: NDArray[np.int64], *words: int) -> int:
-        return int(table[draw(self.key, *words) % len(table)])
+    def _core_of(self, rank: int, j: int) -> int:
+        population = self.neurons[rank].population
+        return next(p.core for p in self.engine.parts[population.name] if lies_in(population, j, p))
+
+    def _fire_time(self, rank: int, j: int) -> int:
+        """From a rate neuron's test to its spike."""
+        return 0 if self.chip is None else self.chip.core(self._core_of(rank, j)).fire
+
+    def _drawn(
+        self,
+        table: NDArray[np.int64],
+        purpose: int,
+        rank: int,
+        j: int,
+        ordinal: int,
+        place: int,
+        hop: int = 0,
+    ) -> int:
+        """The time of one action of a message."""
+        return int(table[draw(self.key, purpose, rank, j, ordinal, place, hop) % len(table)])
+
+    def _service_time(self, rank: int, j: int, ordinal: int, to: Destination, place: int) -> int:
+        """How long a core is busy with a message."""
+        assert self.chip is not None
+        core, target = to.part.core, self.neurons[to.target]
+        costs = self.chip.core(core)
+        cycle = self._drawn(
+            self.chip.synapse(to.part.population, core), PURPOSE_SYNAPSE, rank, j, ordinal, place
+        )
+        if answers_at_once(target):
+            cycle += costs.update
+        cycles = -(-len(to.edges[j]) // costs.processing_elements)
+        return self._drawn(costs.decode, PURPOSE_DECODE, rank, j, ordinal, place) + cycles * cycle
 
     # -- spikes and their copies (class 1) -----------------------------------------------------------
 
@@ -229,18 +265,13 @@ class EventSample(Sample):
     def _on_arrival(self, key: EventKey, payload: int) -> None:
         """A message reaches its core and is served after those before it."""
         to = self.engine.destinations[key.rank][key.destination]
-        if self.timing is not None:
-            cycles = -(-len(to.edges[key.neuron]) // self.timing.processing_elements)
-            per_cycle = self.timing.synapse
-            if answers_at_once(self.neurons[to.target]):
-                per_cycle += self.timing.update
+        if self.chip is not None:
             place = self._place(key.rank, key.destination)
-            words = (PURPOSE_SERVICE, key.rank, key.neuron, key.ordinal, place)
             start = max(self.now, self.core_busy.get(to.part.core, 0))
-            finish = start + self.timing.decode + cycles * per_cycle
-            finish += self._jitter(self.timing.service_jitter, *words)
+            finish = start + self._service_time(key.rank, key.neuron, key.ordinal, to, place)
             self.core_busy[to.part.core] = finish
-            self.service.append((1, to.part.core, key.rank, key.neuron, self.now, start, finish))
+            message = (key.rank, key.neuron, key.ordinal, place)
+            self.service.append((1, to.part.core, *message, self.now, start, finish, finish))
             if finish > self.now:
                 self._schedule(finish, *key[1:], ("delivery", payload))
                 return
@@ -251,7 +282,7 @@ class EventSample(Sample):
         to = self.engine.destinations[key.rank][key.destination]
         neurons, edges = self.neurons[to.target], to.edges[key.neuron]
         self._note_delivery(to, key.neuron, payload)
-        if self.timing is not None:
+        if self.chip is not None:
             self._count(to.target, "messages_received", 1)
         if isinstance(neurons, Gates):
             self._pass_gates(to.target, neurons, [j for j, _ in edges], key.neuron, payload)
@@ -283,12 +314,11 @@ class EventSample(Sample):
             gates.touched.update(reached)
             self._schedule_test(rank, self.now + gates.model.settle_time)
             return
-        fire = 0 if self.timing is None else self.timing.fire
         self._count(rank, "compares", sum(gates.compares(j) for j in reached))
         for j in reached:
             if gates.winner(j) == source:
                 gates.count[j] += payload
-                self._emit(rank, j, payload, self.now + fire)
+                self._emit(rank, j, payload, self.now + self._fire_time(rank, j))
 
 
 def answers_at_once(neurons: Neurons) -> bool:

@@ -22,6 +22,7 @@ from eventsnn.engine.reference.gates import Gates
 from eventsnn.engine.reference.state import CAUSES, Destination, Neurons, start_charge
 from eventsnn.engine.request import takes_current
 from eventsnn.engine.seeds import sample_key
+from eventsnn.hardware.energy import dynamic_energy_aj
 from eventsnn.network import Input, MaxGate, Population, Readout, Signed
 from eventsnn.network.neurons import CHARGE_LIMIT
 from eventsnn.results.counters import COLUMN, COUNTERS, MODEL_COUNTERS
@@ -40,7 +41,7 @@ class Sample:
     def __init__(self, engine: ReferenceEngine, stimulus: Stimulus, index: int, end: int) -> None:
         self.engine, self.network, self.options = engine, engine.network, engine.options
         self.stimulus, self.index = stimulus, index
-        self.timing = engine.timing
+        self.chip = engine.chip
         self.key = sample_key(self.options.seed, index)
         self.end = end
         self.input = self.network.order.index(self.network.input)
@@ -167,7 +168,7 @@ class Sample:
             return
         if rule.confidence(readout, self.scale) >= rule.threshold:
             self.prediction = decision(readout)
-            self.stop_at = self.now + (0 if self.timing is None else self.timing.decision)
+            self.stop_at = self.now + (0 if self.chip is None else self.chip.decision)
 
     def _before_tick(self, upcoming: int) -> None:
         """What is due before the first event of a tick: totals of decisions, rows of the history."""
@@ -176,7 +177,7 @@ class Sample:
 
     def _fill_totals(self, before: int | None) -> None:
         """Note the totals of the checks whose decision is out before a tick."""
-        latency = 0 if self.timing is None else self.timing.decision
+        latency = 0 if self.chip is None else self.chip.decision
         while len(self.totals) < len(self.checks):
             out = self.checks[len(self.totals)][0] + latency
             if before is not None and out >= before:
@@ -185,7 +186,7 @@ class Sample:
             charged = self.counters.copy()
             charged[:, COLUMN["decision_operations"]] = 0
             total = charged.sum(axis=0)
-            energy = 0 if self.timing is None else int(total @ self.timing.energy)
+            energy = 0 if self.engine.energy is None else dynamic_energy_aj(charged, self.engine.energy)
             spikes = total[COLUMN["spikes_positive"]] + total[COLUMN["spikes_negative"]]
             self.totals.append((int(total[COLUMN["synaptic_operations"]]), int(spikes), energy))
 
@@ -255,7 +256,7 @@ class Sample:
         )
 
     def _logs_service(self) -> bool:
-        return self.options.record_service and self.timing is not None
+        return self.options.record_service and self.chip is not None
 
     def _history(self, final: list[int]) -> History | None:
         """The rows, the last one being what there was at the decision."""
