@@ -135,6 +135,12 @@ def summary_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
             f"{si(values['p95'], unit)} p95"
         )
 
+    between = summary.get("energy_interval_j")
+    interval = (
+        []
+        if between is None
+        else [("mean energy within the bands", " to ".join(si(v, "J") for v in between["mean"]))]
+    )
     return [
         ("samples", str(summary["samples"])),
         ("accuracy", percent(summary["accuracy"])),
@@ -143,5 +149,6 @@ def summary_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("input events", spread("input_events")),
         ("time to decision", spread("latency_s", "s")),
         ("energy", spread("energy_j", "J")),
+        *interval,
         ("decided early", percent(summary["decided_early"])),
     ]

@@ -19,7 +19,7 @@ from pydantic import Field, ValidationError, model_validator
 from eventsnn.errors import InvalidHardware
 from eventsnn.hardware.actions import Action, Actions, CoreActions, Strict, refuse_jitter
 from eventsnn.hardware.network_on_chip import Depth, NetworkOnChip
-from eventsnn.hardware.quantities import Bound, Quantity
+from eventsnn.hardware.quantities import ENDS, Bound, End, Quantity
 
 PRESETS = "eventsnn.hardware.presets"
 SCHEMA = 2
@@ -173,7 +173,8 @@ class Architecture(Strict):
                 f"tiles: there are {len(tiles)}, the mesh of {noc.width} x {noc.height} has room for "
                 f"{noc.width * noc.height}"
             )
-        self.static_watts  # noqa: B018 - converts the units
+        for end in ENDS:
+            self.static_watts_at(end)
         self.barrier_ticks(1)
         for name in Actions.model_fields:
             self._convert(f"actions.{name}", getattr(self.actions, name))
@@ -189,7 +190,8 @@ class Architecture(Strict):
             if action.time is not None:
                 action.time.ticks(self.clock.hertz())
             if action.energy is not None:
-                action.energy.attojoules()
+                for end in ENDS:
+                    action.energy.end(end).attojoules()
             for value in (*action.jitter.values, action.jitter.deviation) if action.jitter else ():
                 if value is not None:
                     value.ticks(self.clock.hertz())
@@ -287,10 +289,10 @@ class Architecture(Strict):
         found: Action = getattr(self.actions, name)
         return found
 
-    def energy_attojoules(self, action: Action) -> int:
-        """The energy of an action, attojoules."""
-        nominal = 0 if action.energy is None else action.energy.attojoules()
-        return round(nominal * self._factors.energy)
+    def energy_attojoules(self, action: Action, end: End = "nominal") -> int:
+        """The energy of an action, attojoules; at an end of its band if one is named."""
+        energy = 0 if action.energy is None else action.energy.end(end).attojoules()
+        return round(energy * self._factors.energy)
 
     def barrier_ticks(self, tiles: int) -> int:
         """Time of the barrier with so many tiles in use, ticks."""
@@ -306,11 +308,15 @@ class Architecture(Strict):
     @property
     def static_watts(self) -> float:
         """Power that is there without any action: static, of all cores, and of the clock."""
-        watts = self.static_power.watts()
+        return self.static_watts_at("nominal")
+
+    def static_watts_at(self, end: End) -> float:
+        """Static power with all powers and the idle energy at an end of their bands, the clock as it is."""
+        watts = self.static_power.end(end).watts()
         if self.core_power is not None:
-            watts += self.core_power.watts() * self.number_of_cores
+            watts += self.core_power.end(end).watts() * self.number_of_cores
         if self.idle_energy is not None:
-            watts += self.idle_energy.joules() * self.clock.hertz()
+            watts += self.idle_energy.end(end).joules() * self.clock.hertz()
         return watts * self._factors.static_power
 
 

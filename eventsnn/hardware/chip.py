@@ -19,6 +19,7 @@ from eventsnn.hardware.actions import ACTION_OF_COUNTER, NOT_IN_STEPS, Action
 from eventsnn.hardware.architecture import Architecture
 from eventsnn.hardware.distributions import time_table
 from eventsnn.hardware.mapping import INPUT_PORT, Mapping
+from eventsnn.hardware.quantities import End
 from eventsnn.results.counters import COLUMN, COUNTERS
 
 Table = NDArray[np.int64]
@@ -144,8 +145,12 @@ class Chip:
         """Static power, watts."""
         return self.architecture.static_watts
 
-    def energy(self, populations: tuple[str, ...], steps: bool = False) -> NDArray[np.int64]:
+    def energy(
+        self, populations: tuple[str, ...], steps: bool = False, end: End = "nominal"
+    ) -> NDArray[np.int64]:
         """Attojoules per count, shape (populations, counters); ``steps`` for the step schedule.
+
+        ``end`` takes every energy at the low or high end of its band.
 
         A population's parts lie on cores of one kind, and one synapse unit serves all its synapses. Events
         that enter elsewhere than at the port cost nothing but their messages.
@@ -158,5 +163,5 @@ class Chip:
                     continue
                 unit = self.mapping.synapse_units.get(name) if action_name == "synapse" else None
                 action = self.architecture.action(action_name, core, unit)
-                table[row, COLUMN[counter]] = self.architecture.energy_attojoules(action)
+                table[row, COLUMN[counter]] = self.architecture.energy_attojoules(action, end)
         return table

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.hardware.actions import ACTION_OF_COUNTER
-from eventsnn.hardware.quantities import ATTOJOULES_PER_JOULE
+from eventsnn.hardware.chip import Chip
+from eventsnn.hardware.quantities import ATTOJOULES_PER_JOULE, End
 from eventsnn.results.counters import COLUMN
 
 Counters = NDArray[np.int64]
@@ -23,6 +26,39 @@ def dynamic_energy_aj(counters: Counters, table: Counters) -> int:
 def energy_joules(counters: Counters, table: Counters, static_watts: float, elapsed_s: float) -> float:
     """Joules of a sample: dynamic plus static over the time from its first event to its decision."""
     return dynamic_energy_aj(counters, table) / ATTOJOULES_PER_JOULE + static_watts * elapsed_s
+
+
+@dataclass(frozen=True)
+class EnergyModel:
+    """What a network's counts and time cost on a chip, nominally and at the ends of the bands.
+
+    At an end every energy and every power has that end of its band at once, so the two enclose what any
+    choice within the bands gives. Times stay nominal: other times are another run
+    (``eventsnn.run.sweep``).
+
+    Attributes
+    ----------
+    tables : dict of int64 arrays, shape (populations, counters)
+        Attojoules per count by end: ``low``, ``nominal``, ``high``.
+    static_watts : dict of float
+        Static power by end.
+    """
+
+    tables: dict[End, Counters]
+    static_watts: dict[End, float]
+
+    @classmethod
+    def of(cls, chip: Chip, populations: tuple[str, ...], steps: bool) -> EnergyModel:
+        """Of a chip, the counters' rows being those populations; ``steps`` for the step schedule."""
+        ends: tuple[End, ...] = ("low", "nominal", "high")
+        return cls(
+            {end: chip.energy(populations, steps, end) for end in ends},
+            {end: chip.architecture.static_watts_at(end) for end in ends},
+        )
+
+    def joules(self, counters: Counters, elapsed_s: float, end: End = "nominal") -> float:
+        """Joules of a sample, see ``energy_joules``."""
+        return energy_joules(counters, self.tables[end], self.static_watts[end], elapsed_s)
 
 
 def energy_by_action(counters: Counters, table: Counters) -> dict[str, NDArray[np.float64]]:

@@ -18,14 +18,18 @@ _POWER = {"W": 1.0, "mW": 1e-3, "uW": 1e-6, "nW": 1e-9}
 _FREQUENCY = {"Hz": 1.0, "kHz": 1e3, "MHz": 1e6, "GHz": 1e9}
 
 Bound = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+# A value as it stands, or an end of its band.
+End = Literal["low", "nominal", "high"]
+ENDS: tuple[End, End] = ("low", "high")
 
 
 class Quantity(BaseModel):
     """A non-negative number, its unit, how it is known, and where from.
 
     ``kind`` is ``published`` (the number stands in the source), ``measured`` (by who wrote the file),
-    ``derived`` (computed from published ones), ``estimated`` or ``assumed``; ``basis`` what the source looked at. ``band`` is the lowest and the
-    highest value it may have, in the same unit; without one the value stands alone.
+    ``derived`` (computed from published ones), ``estimated`` or ``assumed``; ``basis`` what the source
+    looked at. ``band`` is the lowest and the highest value it may have, in the same unit; without one the
+    value stands alone.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -42,6 +46,12 @@ class Quantity(BaseModel):
         if self.band is not None and not self.band[0] <= self.value <= self.band[1]:
             raise ValueError(f"value {self.value:g} {self.unit} lies outside its band {list(self.band)}")
         return self
+
+    def end(self, end: End) -> Quantity:
+        """The quantity at an end of its band; itself if it has none."""
+        if end == "nominal" or self.band is None:
+            return self
+        return self.at(self.band[ENDS.index(end)])
 
     def at(self, value: float) -> Quantity:
         """The same quantity with another value, and no band."""

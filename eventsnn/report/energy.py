@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from eventsnn.hardware import Chip, Mapping
 from eventsnn.hardware.architecture import Architecture, parse_architecture
-from eventsnn.hardware.energy import energy_by_action
+from eventsnn.hardware.energy import EnergyModel, energy_by_action
+from eventsnn.hardware.quantities import ATTOJOULES_PER_JOULE, ENDS
 from eventsnn.report.results import Results
 from eventsnn.report.si import NO_VALUE, SPACE, percent, si
 from eventsnn.report.tables import Cell, Table
@@ -22,18 +23,27 @@ class Energy:
     """Mean energy per sample of one run, joules.
 
     ``joules`` has shape (layers, actions), actions that cost nothing left out; ``static`` is static
-    power times latency.
+    power times latency. ``layer_ends`` (layers, 2) and ``static_ends`` are the layers' sums and the static
+    share with every energy and power at the low and the high end of its band.
     """
 
     layers: list[str]
     actions: list[str]
     joules: NDArray[np.float64]
     static: float
+    layer_ends: NDArray[np.float64]
+    static_ends: tuple[float, float]
 
     @property
     def total(self) -> float:
         """Dynamic and static."""
         return float(self.joules.sum()) + self.static
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The total at either end."""
+        low, high = self.layer_ends.sum(axis=0)
+        return float(low) + self.static_ends[0], float(high) + self.static_ends[1]
 
 
 def architecture_of(run: Results) -> Architecture | None:
@@ -55,12 +65,20 @@ def energy_of(run: Results) -> Energy | None:
     chip = chip_of(run)
     if chip is None:
         return None
-    costs = chip.energy(run.table.order, run.configuration["schedule"] == "step")
+    model = EnergyModel.of(chip, run.table.order, run.configuration["schedule"] == "step")
+    costs, latency = model.tables["nominal"], float(run.latency_s.mean())
     counters = np.sum([sample.counters for sample in run.table.samples], axis=0)
     table = {k: v / len(run) for k, v in energy_by_action(counters, costs).items() if v.any()}
     joules = np.array(list(table.values())).reshape(len(table), len(run.table.order)).T
-    static = chip.static_watts * float(run.latency_s.mean())
-    return Energy(list(run.table.order), list(table), joules, static)
+    by_layer = [(counters * model.tables[end]).sum(axis=1) for end in ENDS]
+    return Energy(
+        list(run.table.order),
+        list(table),
+        joules,
+        model.static_watts["nominal"] * latency,
+        np.stack(by_layer, axis=1) / (ATTOJOULES_PER_JOULE * len(run)),
+        (model.static_watts["low"] * latency, model.static_watts["high"] * latency),
+    )
 
 
 def shares(found: Energy) -> str:
@@ -69,23 +87,40 @@ def shares(found: Energy) -> str:
     of = f" ({percent(found.static / found.total)})" if found.total else ""
     return (
         f"Mean per sample {si(found.total, 'J')}: {si(found.static, 'J')} static{of}, which no layer "
-        f"causes and the plot leaves out, and {si(dynamic, 'J')} dynamic."
+        f"causes and the plot leaves out, and {si(dynamic, 'J')} dynamic. {_interval_sentence(found)}"
     )
+
+
+def _interval_sentence(found: Energy) -> str:
+    between = between_text(*found.ends)
+    if not between:
+        return "No value that was needed states a band, so there is no interval."
+    return f"With every energy and power at either end of its band: {between}."
+
+
+def between_text(low: float, high: float) -> str:
+    """An interval; nothing if it has no width."""
+    return "" if low == high else f"{si(low, 'J')} to {si(high, 'J')}"
 
 
 def energy_table(found: Energy) -> Table:
     """Layers by actions, with the static share apart."""
 
-    def row(name: str, values: Sequence[float], total: float) -> list[Cell]:
+    def row(name: str, values: Sequence[float], total: float, ends: Sequence[float]) -> list[Cell]:
         share = percent(total / found.total) if found.total else NO_VALUE
-        return [Cell(name), Cell(si(total, "J")), Cell(share), *(Cell(si(v, "J")) for v in values)]
+        sum_ = Cell(si(total, "J"), between_text(*ends))
+        return [Cell(name), sum_, Cell(share), *(Cell(si(v, "J")) for v in values)]
 
     none = [float("nan")] * len(found.actions)
-    rows = [row(name, v.tolist(), float(v.sum())) for name, v in zip(found.layers, found.joules, strict=True)]
+    dynamic, all_ends = found.joules.sum(axis=0), found.layer_ends.sum(axis=0)
+    rows = [
+        row(name, values.tolist(), float(values.sum()), ends.tolist())
+        for name, values, ends in zip(found.layers, found.joules, found.layer_ends, strict=True)
+    ]
     rows += [
-        row("dynamic, all layers", found.joules.sum(axis=0).tolist(), float(found.joules.sum())),
-        row("static power × latency", none, found.static),
-        row("total", none, found.total),
+        row("dynamic, all layers", dynamic.tolist(), float(dynamic.sum()), all_ends.tolist()),
+        row("static power × latency", none, found.static, found.static_ends),
+        row("total", none, found.total, found.ends),
     ]
     header = [name.replace("_", " ") for name in found.actions]
     return Table(["Layer", "Sum", "Share", *header], rows, totals=3)
@@ -98,7 +133,9 @@ def accelerator_table(architecture: Architecture) -> Table:
     def walk(value: Any, place: str) -> None:
         if isinstance(value, dict) and {"value", "unit", "kind", "source"} <= value.keys():
             amount = f"{value['value']:g}{SPACE}{value['unit']}"
-            rows.append([Cell(place), Cell(amount), Cell(value["kind"]), Cell(value["source"])])
+            band = value.get("band")
+            within = "" if band is None else f"{band[0]:g} to {band[1]:g}{SPACE}{value['unit']}"
+            rows.append([Cell(place), Cell(amount, within), Cell(value["kind"]), Cell(value["source"])])
         elif isinstance(value, dict):
             for key, inner in value.items():
                 walk(inner, f"{place} {key}".strip().replace("_", " "))

@@ -26,6 +26,14 @@ def distribution(values: NDArray) -> dict[str, float] | None:
     }
 
 
+def interval(low: NDArray, high: NDArray) -> dict[str, list[float]] | None:
+    """``distribution`` of two ends, each value as [low, high]; None where they are unknown or one."""
+    below, above = distribution(low), distribution(high)
+    if below is None or above is None or below == above:
+        return None
+    return {name: [below[name], above[name]] for name in below}
+
+
 class Results:
     """The outcome of a run.
 
@@ -81,6 +89,15 @@ class Results:
         """Decision time minus the first event, seconds, shape (samples,)."""
         return np.array([sample.latency_s for sample in self.table.samples])
 
+    @property
+    def energy_interval_j(self) -> dict[str, list[float]] | None:
+        """Mean, median, 95th percentile and maximum of the energy, each as [low, high].
+
+        The ends have every energy and power of the accelerator at that end of its band, all at once; None
+        without an accelerator, or if none of those that were needed states a band.
+        """
+        return interval(self.table.column("energy_low_j"), self.table.column("energy_high_j"))
+
     def class_names(self) -> list[str]:
         """Names of the classes, as the data set gave them."""
         return list(self.configuration.get("class_names", []))
@@ -122,6 +139,7 @@ class Results:
             "input_events": distribution(table.column("input_events")),
             "latency_s": distribution(self.latency_s),
             "energy_j": distribution(table.column("energy_j")),
+            "energy_interval_j": self.energy_interval_j,
             "decided_early": float(table.column("decided_early").mean()),
         }
 

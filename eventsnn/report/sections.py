@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.report.energy import architecture_of
+from eventsnn.report.energy import architecture_of, between_text
 from eventsnn.report.results import Results, distribution
 from eventsnn.report.si import NO_VALUE, SPACE, percent, si
 from eventsnn.report.tables import Cell, Table
@@ -115,6 +115,9 @@ def _spread(run: Results, full: Results | None, name: str, unit: str) -> Cell:
     whole = None if full is None else distribution(_values(full, name))
     if whole is not None and whole["mean"] > 0:
         detail += f"; {found['mean'] / whole['mean']:.2f}{SPACE}× the full run"
+    around = run.energy_interval_j if name == "energy_j" else None
+    if around is not None:
+        detail += f"; the mean lies in {between_text(*around['mean'])} by the values' bands"
     return Cell(f"mean {si(found['mean'], unit)}", detail)
 
 

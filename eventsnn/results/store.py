@@ -23,6 +23,7 @@ from eventsnn.output import HDF5, replaced_whole, require_replaceable
 from eventsnn.results.counters import COUNTERS, HARDWARE_COUNTERS
 from eventsnn.results.table import (
     HISTORY_FIELDS,
+    LATER_FIELDS,
     SCALAR_FIELDS,
     TRACE_FIELDS,
     CounterHistory,
@@ -165,7 +166,11 @@ def _read_sample(path: Path) -> SampleRecord | None:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
             return SampleRecord(
-                **{name: data[name].item() for name in SCALAR_FIELDS},
+                **{
+                    name: data[name].item()
+                    for name in SCALAR_FIELDS
+                    if name in data or name not in LATER_FIELDS
+                },
                 counters=data["counters"],
                 trace={name: data[f"trace_{name}"] for name in TRACE_FIELDS},
                 digest=str(data["digest"]),
@@ -262,7 +267,8 @@ def _counter(file: Any, name: str) -> Any:
 
 
 def _read_table(file: Any) -> ResultTable:
-    scalars = {name: file[f"samples/{name}"][...] for name in SCALAR_FIELDS}
+    there = [name for name in SCALAR_FIELDS if f"samples/{name}" in file or name not in LATER_FIELDS]
+    scalars = {name: file[f"samples/{name}"][...] for name in there}
     counters = np.stack([_counter(file, name) for name in COUNTERS], axis=-1)
     trace = _read_rows(file, "trace", TRACE_FIELDS)
     history = _read_rows(file, "history", HISTORY_FIELDS) if "history" in file else None

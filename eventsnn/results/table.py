@@ -53,6 +53,8 @@ class SampleRecord:
         Totals; ``spikes`` are those of all populations but the input.
     energy_j : float
         Joules up to the decision, NaN without an accelerator.
+    energy_low_j, energy_high_j : float
+        The same with every energy and power of the accelerator at that end of its band.
     counters : int64 array, shape (populations, counters)
         Columns as ``results.counters.COUNTERS``.
     trace : dict of int64 arrays
@@ -77,6 +79,8 @@ class SampleRecord:
     trace: dict[str, NDArray[np.int64]] = field(repr=False)
     digest: str = ""
     history: CounterHistory | None = field(default=None, repr=False)
+    energy_low_j: float = float("nan")
+    energy_high_j: float = float("nan")
 
     @property
     def latency_s(self) -> float:
@@ -95,7 +99,11 @@ SCALAR_FIELDS: dict[str, str] = {
     "synaptic_operations": "i8",
     "spikes": "i8",
     "energy_j": "f8",
+    "energy_low_j": "f8",
+    "energy_high_j": "f8",
 }
+# Not known of runs that were made before these were.
+LATER_FIELDS = ("energy_low_j", "energy_high_j")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import eventsnn
@@ -16,7 +17,8 @@ from eventsnn.engine.contract import output_scale
 from eventsnn.errors import InvalidRequest
 from eventsnn.events import ImageSet, Recording, RecordingSet, Sample
 from eventsnn.hardware import Architecture, Chip, Mapping, map_network
-from eventsnn.hardware.energy import energy_joules
+from eventsnn.hardware.energy import EnergyModel
+from eventsnn.hardware.quantities import End
 from eventsnn.network import Network, load_network
 from eventsnn.report.results import Results
 from eventsnn.results import COLUMN, CounterHistory, Journal, ResultTable, SampleRecord
@@ -41,6 +43,14 @@ class Job:
         architecture = self.settings.architecture
         return None if architecture is None else map_network(self.network, architecture)
 
+    @cached_property
+    def energy(self) -> EnergyModel | None:
+        """What counts and time cost on the accelerator, if there is one."""
+        mapping = self.mapping()
+        if mapping is None:
+            return None
+        return EnergyModel.of(Chip(mapping), self.network.order, self.settings.schedule == "step")
+
     def make_engine(self) -> Engine:
         """A fresh engine."""
         options = replace(self.settings.options(self.network), record_service=self.record_service)
@@ -55,15 +65,18 @@ class Job:
     def run(self, engine: Engine, position: int) -> SampleRecord:
         """Read and simulate the sample at a position."""
         item = self.samples[position]
-        return record(engine.run(self.stimulus(item), item.index), item.label, engine)
+        return record(engine.run(self.stimulus(item), item.index), item.label, self.energy)
 
 
-def record(run: SampleRun, label: int | None, engine: Engine) -> SampleRecord:
+def record(run: SampleRun, label: int | None, energy: EnergyModel | None) -> SampleRecord:
     """A sample's run as a row of results."""
-    chip = None if engine.mapping is None else Chip(engine.mapping)
     counters = run.counters
     total = counters.sum(axis=0)
     elapsed_s = (run.decision_time - run.first_event) * 1e-12
+    ends: tuple[End, ...] = ("low", "nominal", "high")
+    joules = {
+        end: float("nan") if energy is None else energy.joules(counters, elapsed_s, end) for end in ends
+    }
     return SampleRecord(
         index=run.index,
         label=-1 if label is None else label,
@@ -74,11 +87,9 @@ def record(run: SampleRun, label: int | None, engine: Engine) -> SampleRecord:
         input_events=int(total[COLUMN["input_events"]]),
         synaptic_operations=int(total[COLUMN["synaptic_operations"]]),
         spikes=int(total[COLUMN["spikes_positive"]] + total[COLUMN["spikes_negative"]]),
-        energy_j=float("nan")
-        if chip is None
-        else energy_joules(
-            counters, chip.energy(engine.network.order, engine.step > 0), chip.static_watts, elapsed_s
-        ),
+        energy_j=joules["nominal"],
+        energy_low_j=joules["low"],
+        energy_high_j=joules["high"],
         counters=counters,
         trace={
             "time_ps": run.trace.time,

@@ -1,0 +1,179 @@
+"""Energy: its interval from the values' bands, and that every way to add it up gives the same."""
+
+import numpy as np
+import pytest
+from recordings import random_events, small_network, write_recordings
+
+from eventsnn.errors import InvalidHardware
+from eventsnn.hardware import Chip, load_architecture, map_network
+from eventsnn.hardware.architecture import parse_architecture
+from eventsnn.hardware.energy import EnergyModel
+from eventsnn.report import energy, sections
+from eventsnn.report.results import Results
+from eventsnn.results import COLUMN
+from eventsnn.run.simulate import simulate
+
+PICOJOULE = 10**6  # in attojoules
+
+
+def banded(**bands):
+    """The small preset with bands: ``synapse=(10, 20)`` picojoules, ``static=(0.4, 2.0)`` milliwatts."""
+    data = load_architecture("event-conv-small").document()
+    for name, band in bands.items():
+        value = data["static_power"] if name == "static" else data["actions"][name]["energy"]
+        value["band"] = list(band)
+    return data
+
+
+def run_on(document, n=3, **settings):
+    rng = np.random.default_rng(5)
+    samples = [(random_events(rng), index % 10) for index in range(n)]
+    hardware = parse_architecture(document, "here")
+    return simulate(small_network(), samples, hardware=hardware, engine="reference", **settings)
+
+
+@pytest.fixture(scope="module")
+def run():
+    return run_on(banded(synapse=(10, 20), static=(0.4, 2.0)))
+
+
+def test_a_chip_has_its_energies_at_either_end():
+    mapping = map_network(small_network(), parse_architecture(banded(synapse=(10, 20)), "here"))
+    chip = Chip(mapping)
+    order = small_network().order
+    low, nominal, high = (chip.energy(order, end=end) for end in ("low", "nominal", "high"))
+    column = COLUMN["synaptic_operations"]
+    for table, picojoules in ((low, 10), (nominal, 12.6), (high, 20)):
+        assert (table[:, column] == picojoules * PICOJOULE).all()
+    rest = [i for i in range(nominal.shape[1]) if i != column]
+    assert (low[:, rest] == nominal[:, rest]).all()
+    assert (high[:, rest] == nominal[:, rest]).all()
+
+
+def test_a_sample_at_an_end_differs_by_the_banded_counts_alone(run):
+    for sample in run.table.samples:
+        operations = sample.counters[:, COLUMN["synaptic_operations"]].sum()
+        down = 2.6e-12 * operations + 0.4e-3 * sample.latency_s
+        up = 7.4e-12 * operations + 1.2e-3 * sample.latency_s
+        assert sample.energy_low_j == pytest.approx(sample.energy_j - down, rel=1e-12)
+        assert sample.energy_high_j == pytest.approx(sample.energy_j + up, rel=1e-12)
+
+
+def test_the_interval_holds_every_choice_within_the_bands(run):
+    """Any architecture whose values lie inside the bands gives an energy inside the interval."""
+    rng = np.random.default_rng(1)
+    model = EnergyModel.of(run_chip(run), run.table.order, False)
+    for _ in range(20):
+        document = banded()
+        document["actions"]["synapse"]["energy"]["value"] = float(rng.uniform(10, 20))
+        document["static_power"]["value"] = float(rng.uniform(0.4, 2.0))
+        chip = Chip(map_network(small_network(), parse_architecture(document, "here")))
+        other = EnergyModel.of(chip, run.table.order, False)
+        for sample in run.table.samples:
+            low, high = (model.joules(sample.counters, sample.latency_s, end) for end in ("low", "high"))
+            assert low <= other.joules(sample.counters, sample.latency_s) <= high
+
+
+def run_chip(run):
+    found = energy.chip_of(run)
+    assert found is not None
+    return found
+
+
+def test_summary_and_report_state_the_interval(run):
+    found = run.summary()
+    for name in ("mean", "p50", "p95", "max"):
+        low, high = found["energy_interval_j"][name]
+        assert low < found["energy_j"][name] < high
+    assert found["energy_interval_j"]["mean"] == [
+        run.table.column("energy_low_j").mean(),
+        run.table.column("energy_high_j").mean(),
+    ]
+    table = energy.energy_of(run)
+    assert table.ends == pytest.approx(tuple(found["energy_interval_j"]["mean"]), rel=1e-12)
+    assert table.total == pytest.approx(found["energy_j"]["mean"], rel=1e-12)
+    between = energy.between_text(*table.ends)
+    assert between in energy.shares(table)
+    assert energy.energy_table(table).rows[-1][1].detail == between
+    headline = {row[0].main: row[1].detail for row in sections.headline([run], ["run"]).rows}
+    assert between in headline["Energy per sample"]
+    amounts = {
+        row[0].main: row[1].detail for row in energy.accelerator_table(run_chip(run).architecture).rows
+    }
+    assert amounts["synapse energy"].replace("\u00a0", " ") == "10 to 20 pJ"
+
+
+def test_without_bands_there_is_no_interval():
+    run = run_on(banded(), 1)
+    assert run.summary()["energy_interval_j"] is None
+    assert run.table.column("energy_low_j") == run.table.column("energy_j")
+    assert "no interval" in energy.shares(energy.energy_of(run))
+    ideal = simulate(small_network(), [(random_events(np.random.default_rng(0)), 0)], engine="reference")
+    assert ideal.summary()["energy_interval_j"] is None
+
+
+def test_a_band_of_an_action_that_did_not_happen_changes_nothing():
+    run = run_on(banded(multiply=(0.1, 0.3)), 1)
+    assert run.table.counter(COLUMN["multiplications"]).sum() == 0
+    assert run.summary()["energy_interval_j"] is None
+
+
+def test_results_files_keep_the_ends_and_older_ones_open(run, tmp_path):
+    import h5py
+
+    run.save(tmp_path / "r.h5")
+    again = Results.load(tmp_path / "r.h5")
+    assert again.summary() == run.summary()
+    with h5py.File(tmp_path / "r.h5", "r+") as file:
+        del file["samples/energy_low_j"], file["samples/energy_high_j"]
+    older = Results.load(tmp_path / "r.h5")
+    assert older.summary() == run.summary() | {"energy_interval_j": None}
+
+
+def test_a_stopped_run_resumes_with_its_ends(tmp_path):
+    """Samples kept beside the results file carry both ends."""
+    write_recordings(tmp_path / "set", 1, 2)
+    hardware = parse_architecture(banded(synapse=(10, 20)), "here")
+    asked = {"hardware": hardware, "engine": "reference"}
+
+    def interrupt(done, total):
+        if done == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        simulate(
+            small_network(),
+            f"nmnist:{tmp_path}/set",
+            output=tmp_path / "r.h5",
+            progress=interrupt,
+            **asked,
+        )
+    resumed = simulate(small_network(), f"nmnist:{tmp_path}/set", output=tmp_path / "r.h5", **asked)
+    whole = simulate(small_network(), f"nmnist:{tmp_path}/set", **asked)
+    assert resumed.summary() == whole.summary()
+
+
+def test_a_corner_scales_both_ends():
+    document = banded(synapse=(10, 20), static=(0.4, 2.0))
+    document["corners"] = {"hot": {"energy": 2, "static_power": 3, "source": "a test"}}
+    document["corner"] = "hot"
+    architecture = parse_architecture(document, "here")
+    synapse = architecture.action("synapse")
+    assert architecture.energy_attojoules(synapse, "low") == 20 * PICOJOULE
+    assert architecture.energy_attojoules(synapse, "high") == 40 * PICOJOULE
+    assert architecture.static_watts_at("high") == pytest.approx(6e-3)
+
+
+@pytest.mark.parametrize(
+    ("bands", "message"),
+    [
+        ({"synapse": (13, 20)}, "lies outside its band"),
+        ({"synapse": (20, 10)}, "lies outside its band"),
+        ({"synapse": (-1, 20)}, r"actions.synapse.energy.band.0"),
+        ({"synapse": (1, float("inf"))}, r"actions.synapse.energy.band.1"),
+        ({"synapse": (1, 1e20)}, "more than an action may cost"),
+    ],
+)
+def test_a_wrong_band_names_its_place(bands, message):
+    with pytest.raises(InvalidHardware, match=message):
+        parse_architecture(banded(**bands), "here")
