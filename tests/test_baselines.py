@@ -426,6 +426,35 @@ def test_without_the_network_only_measurements_are_compared():
     found = baselines.section(a_run(network))
     assert {row[0].main for row in found.ratios.rows} == {"yao2024-rtx-3090"}
     assert any("network was not given" in sentence for sentence in found.sentences)
+    assert not any("digital accelerator" in sentence for sentence in found.sentences)
+
+
+def test_results_know_the_dense_work_of_their_network():
+    network = small_network()
+    run = a_run(network, dense_work=json.loads(json.dumps(work_of(network).description())))
+    assert baselines.compare(run).work == work_of(network)
+    assert baselines.compare(run, passes=3).to_dict() == baselines.compare(run, network, passes=3).to_dict()
+
+
+@pytest.mark.parametrize(
+    ("joules", "static_watts", "said"),
+    [
+        (2.0, None, "the run loses, it spends 2.00 times as much."),
+        (0.25, None, "the run wins, that is 4.00 times as much."),
+        (1.0, None, "the run wins, that is 1.00 times as much."),
+        (0.0, None, "the run wins."),
+        (2.0, 1.5, "the run loses, it spends 2.00 times as much; without the run's static power, which that "
+         "baseline leaves out, the run wins, that is 2.00 times as much."),
+    ],
+)  # fmt: skip
+def test_a_digital_accelerator_wins_or_loses_openly(joules, static_watts, said):
+    """Energies in units of what int8-45nm needs; a sample lasts 1 ms."""
+    network = small_network()
+    unit = load_baseline("int8-45nm").energy(work_of(network)).total
+    more = {} if static_watts is None else {"static_watts": static_watts * unit / 1e-3}
+    found = baselines.section(a_run(network, (joules * unit,), **more), network, ["int8-45nm"])
+    (sentence,) = [s for s in found.sentences if s.startswith("int8-45nm")]
+    assert sentence.endswith(said)
 
 
 def test_a_measurement_of_the_network_that_ran_says_so():
@@ -467,7 +496,7 @@ def test_a_simulated_run_has_ratios():
     network = small_network()
     events = random_events(np.random.default_rng(1))
     run = simulate(network, [(events, 0)], hardware="event-conv-small", engine="reference")
-    found = baselines.compare(run, network, passes=2)
+    found = baselines.compare(run, None, passes=2)
     assert found.joules == run.table.column("energy_j").mean() > 0
     assert found.work.macs == 2 * network.dense_macs()
     assert all(row.ratio > 0 for row in found.ratios)

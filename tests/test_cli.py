@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from recordings import small_network, write_recordings
 
+from eventsnn.run.simulate import simulate
+
 
 def eventsnn(*arguments, cwd=None):
     command = [sys.executable, "-m", "eventsnn", *map(str, arguments)]
@@ -23,6 +25,9 @@ def files(tmp_path_factory):
     np.savez(folder / "images.npz", x=images, y=np.arange(4))
     np.savez(folder / "narrow.npz", x=images[..., :1])
     np.savez(folder / "nan.npz", x=np.full((1, 34, 34, 2), np.nan))
+    simulate(small_network(), f"nmnist:{folder / 'set'}", engine="reference", samples=1).save(
+        folder / "ideal.h5"
+    )
     return folder
 
 
@@ -61,6 +66,10 @@ def test_run_curve_report_timeline_and_inspect(files, tmp_path):
     assert "threshold" in eventsnn("curve", output).stdout
     assert eventsnn("report", output, "-o", tmp_path / "page.html").returncode == 0
     assert "<html" in (tmp_path / "page.html").read_text().lower()
+    ratios = eventsnn("hardware", "baseline", output, "--baseline", "int8-45nm", "--json")
+    names = [row["baseline"] for row in json.loads(ratios.stdout)["ratios"]]
+    assert names == ["int8-45nm", "int8-45nm", "proxy"]
+    assert "times as much" in eventsnn("hardware", "baseline", output).stdout
     timeline = eventsnn(
         *("timeline", files / "net.h5", "--data", data, "--hardware", "event-conv-small"),
         *("--sample", 1, "-o", tmp_path / "timeline.json"),
@@ -169,10 +178,14 @@ def test_hardware_and_data_commands(files):
             "99",
         ),
         (("hardware", "check", "{set}/0/00000.bin"), "YAML"),
+        (("hardware", "baseline", "{net}"), "a results file has"),
+        (("hardware", "baseline", "{ideal}"), "run with --hardware"),
+        (("hardware", "baseline", "{ideal}", "--baseline", "abacus"), "run with --hardware"),
     ],
 )
 def test_a_mistake_is_one_message_and_exit_code_2(files, tmp_path, arguments, message):
     names = {"net": "net.h5", "set": "set", "images": "images.npz", "narrow": "narrow.npz", "nan": "nan.npz"}
+    names["ideal"] = "ideal.h5"
     filled = [a.format(**{key: files / name for key, name in names.items()}) for a in arguments]
     done = eventsnn(*filled, cwd=tmp_path)
     assert done.returncode == 2

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from networks import random_network
 
-from eventsnn.errors import InvalidRequest, MissingExtra
+from eventsnn.errors import InvalidHardware, InvalidRequest, MissingExtra
 from eventsnn.events import Recording
 from eventsnn.report import energy, sections
+from eventsnn.report import page as page_module
 from eventsnn.report.page import write_report
 from eventsnn.report.results import Results
 from eventsnn.report.si import percent, si
@@ -266,3 +267,22 @@ def test_nothing_is_left_behind_on_failure(full, tmp_path, monkeypatch):
             with pytest.raises(MissingExtra, match=r"install eventsnn\[report\]"):
                 write_report(full, tmp_path / "report.html")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_page_compares_with_the_baselines_asked_for(full, tmp_path):
+    page = Page(page_of(full, tmp_path, baselines=["int8-45nm"]))
+    text = page.text.replace("\u00a0", " ")
+    assert "int8-45nm, a digital accelerator" in text
+    assert "rtx-3090-ti" not in text
+    assert page.open == []
+    assert "rtx-3090-ti" in Page(page_of(full, tmp_path)).text
+    with pytest.raises(InvalidHardware, match="no baseline 'abacus'"):
+        page_of(full, tmp_path, baselines=["abacus"])
+
+
+def test_actions_have_colours_of_their_own(full):
+    found = energy.energy_of(full)
+    (plot,) = page_module._energy_plots([found])
+    colours = {f"var(--series-{i})" for i in range(len(found.actions))}
+    assert 1 < len(found.actions) <= 10
+    assert colours <= set(re.findall(r"var\(--series-\d\)", plot))

@@ -7,6 +7,14 @@ from typing import Annotated
 
 import typer
 
+Baselines = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--baseline",
+        help="What energy is compared with: a preset's name or a YAML file; repeatable. Else every preset.",
+    ),
+]
+
 app = typer.Typer(help="Accelerators: presets, their values and sources, checks.", no_args_is_help=True)
 
 
@@ -58,3 +66,46 @@ def check(
             core = "input port" if part.core < 0 else str(part.core)
             made.add_row(part.population, core, f"{part.y0}-{part.y1 - 1}", f"{part.c0}-{part.c1 - 1}")
     show.print_table(made, f"{network} on {architecture.name}")
+
+
+@app.command("baseline")
+def baseline(
+    results: Annotated[Path, typer.Argument(help="Results of a run on an accelerator (.h5).")],
+    baseline: Baselines = None,
+    passes: Annotated[
+        int, typer.Option("--passes", help="Times a baseline computes the dense network for a sample.")
+    ] = 1,
+    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
+) -> None:
+    """Compare a run's energy with GPUs and a digital accelerator, under every definition."""
+    from eventsnn.cli import show
+    from eventsnn.errors import InvalidRequest
+    from eventsnn.report.baselines import compare, ratio_text, sentences
+    from eventsnn.report.results import Results
+
+    found = compare(Results.load(results), None, baseline, passes)
+    if found is None:
+        raise InvalidRequest(
+            f"{results} is of a run without an accelerator, so it has no energy; run with --hardware"
+        )
+    if json_:
+        show.print_json(found.to_dict())
+        return
+    made = show.table(
+        *("baseline", "energy", "batch", "per sample", "run / baseline", "4.43 to 7.88 %", "is", "computes"),
+        optional=("4.43 to 7.88 %", "is", "computes"),
+    )
+    for row in found.ratios:
+        batch = "-" if row.energy.batch is None else str(row.energy.batch)
+        made.add_row(
+            row.baseline,
+            row.energy.definition,
+            batch,
+            show.si(row.energy.joules, "J"),
+            ratio_text(row.ratio),
+            "yes" if row.in_band else "no",
+            row.basis,
+            row.workload,
+        )
+    show.print_table(made, f"{results}: energy per sample against baselines")
+    typer.echo("\n".join(sentences(found)))

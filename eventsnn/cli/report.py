@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from eventsnn.cli.hardware import Baselines
 from eventsnn.cli.run import Data, Duration, Input, Json, MaxRate, Seed, Split
 
 
@@ -51,13 +52,14 @@ def curve(
 def report(
     results: Annotated[list[Path], typer.Argument(help="One or more results files.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="HTML file to write.")] = Path("report.html"),
+    baseline: Baselines = None,
 ) -> None:
     """Write a self-contained page: curves, histograms, tables."""
     from eventsnn.cli import show
     from eventsnn.report.page import write_report
     from eventsnn.report.results import Results
 
-    write_report([Results.load(path) for path in results], output)
+    write_report([Results.load(path) for path in results], output, baselines=baseline)
     show.note(f"wrote {output}")
 
 

@@ -14,6 +14,7 @@ from eventsnn.errors import InvalidRequest
 from eventsnn.hardware.baselines import (
     Baseline,
     BaselineEnergy,
+    DigitalBaseline,
     GpuBaseline,
     Work,
     baseline_names,
@@ -69,7 +70,7 @@ class Comparison:
     """A run's mean energy per sample, joules, with its ratios.
 
     ``dynamic_joules`` leaves out static power; None where the results do not state that. ``work`` is None
-    without a network. ``proxy_joules`` is the proxy of the run itself.
+    where neither the results nor a network tell it. ``proxy_joules`` is the proxy of the run itself.
     """
 
     joules: float
@@ -125,8 +126,8 @@ def compare(
     run : Results
         A run on a modelled accelerator.
     network : Network, optional
-        The network that was run: results do not keep its dense work. Without it only what was measured can
-        be compared.
+        The network that was run, for results that do not keep its dense work (those of earlier versions).
+        Without either only what was measured can be compared.
     baselines : sequence of str, path, GpuBaseline or DigitalBaseline, optional
         Presets' names or files; None is every preset.
     passes : int
@@ -149,7 +150,11 @@ def compare(
             f"the network's checksum is {network.checksum[:8]}, the results are of {str(ran)[:8]}; give the "
             "network that was run"
         )
-    work = None if network is None else work_of(network).repeated(passes)
+    kept = run.configuration.get("dense_work")
+    if network is not None:
+        work: Work | None = work_of(network).repeated(passes)
+    else:
+        work = None if kept is None else Work.from_description(kept).repeated(passes)
     chosen = [load_baseline(item) for item in (baseline_names() if baselines is None else baselines)]
     rows = [
         Ratio(baseline.name, _basis(baseline), _workload(baseline, ran), energy, _over(joules, energy.joules))
@@ -229,11 +234,13 @@ def sentences(found: Comparison) -> list[str]:
     ]
     if found.work is None:
         said.append(
-            "The network was not given, so only measured baselines are compared: modelled ones need its "
-            "dense work."
+            "The dense network's work is not known, so only measured baselines are compared: these results "
+            "do not keep it, and the network was not given."
         )
     else:
-        said += [_work_sentence(found.work), _proxy_sentence(found, found.work)]
+        said.append(_work_sentence(found.work))
+        said += [_digital_sentence(found, b) for b in found.baselines if isinstance(b, DigitalBaseline)]
+        said.append(_proxy_sentence(found, found.work))
     of_gpu = [row for row in found.ratios if row.energy.watts is not None and row.energy.joules > 0]
     if of_gpu:
         joules = [row.energy.joules for row in of_gpu]
@@ -255,6 +262,27 @@ def _work_sentence(work: Work) -> str:
         f"multiply-accumulates, {si(work.additions)} other additions and comparisons, {si(work.weights)} "
         f"weights, {si(work.activations)} activations read or written, {work.launches} layers started."
     )
+
+
+def _digital_sentence(found: Comparison, baseline: DigitalBaseline) -> str:
+    """Who wins, the run or the dense network on a digital accelerator, and by what factor."""
+    whole = [row for row in found.ratios if row.baseline == baseline.name][-1]
+    said = (
+        f"{baseline.name}, a digital accelerator that computes that dense network, needs "
+        f"{si(whole.energy.joules, 'J')} a sample with its memories: {_who_wins(whole.ratio)}"
+    )
+    if found.dynamic_joules is None:
+        return f"{said}."
+    without = _who_wins(_over(found.dynamic_joules, whole.energy.joules))
+    return f"{said}; without the run's static power, which that baseline leaves out, {without}."
+
+
+def _who_wins(ratio: float | None) -> str:
+    if ratio is None:
+        return "there is no ratio to nothing"
+    if ratio > 1:
+        return f"the run loses, it spends {three_digits(ratio)} times as much"
+    return f"the run wins, that is {three_digits(1 / ratio)} times as much" if ratio else "the run wins"
 
 
 def _proxy_sentence(found: Comparison, work: Work) -> str:

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from eventsnn.decide import RULES
 from eventsnn.errors import InvalidRequest, MissingExtra
 from eventsnn.hardware.actions import ACTION_OF_COUNTER
+from eventsnn.hardware.baselines import Baseline, baseline_names, load_baseline
 from eventsnn.output import HTML, replaced_whole
 from eventsnn.report import energy, plots, sections
+from eventsnn.report.baselines import section, values_table
 from eventsnn.report.curves import trade_off
 from eventsnn.report.results import Results, distribution
 
@@ -41,8 +43,9 @@ def write_report(
     results: Results | Sequence[Results],
     path: str | os.PathLike[str],
     title: str = "Event-driven simulation report",
+    baselines: Sequence[str | os.PathLike[str] | Baseline] | None = None,
 ) -> None:
-    """Write the page: numbers, curves, distributions, energy, accelerator, configuration.
+    """Write the page: numbers, curves, distributions, energy, baselines, accelerator, configuration.
 
     The file needs nothing from elsewhere, and the same results give the same bytes.
 
@@ -54,6 +57,8 @@ def write_report(
         The HTML file; replaced once the new one is whole.
     title : str
         Its heading.
+    baselines : sequence of str, path or baseline, optional
+        What energy is compared with, presets' names or files; None is every preset.
 
     Raises
     ------
@@ -61,16 +66,22 @@ def write_report(
         jinja2 or matplotlib is not installed.
     InvalidRequest
         No results, or ``path`` cannot be written.
+    InvalidHardware
+        A baseline is not valid.
     """
     runs = [results] if isinstance(results, Results) else list(results)
     if not runs:
         raise InvalidRequest("a report of zero runs is empty; give at least one results file")
-    page = render(runs, title)
+    page = render(runs, title, baselines)
     with replaced_whole(path, HTML) as aside, aside.open("w", encoding="utf-8", newline="\n") as file:
         file.write(page)
 
 
-def render(runs: Sequence[Results], title: str) -> str:
+def render(
+    runs: Sequence[Results],
+    title: str,
+    baselines: Sequence[str | os.PathLike[str] | Baseline] | None = None,
+) -> str:
     """The page as text; see ``write_report``."""
     try:
         import jinja2
@@ -84,13 +95,19 @@ def render(runs: Sequence[Results], title: str) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     source = resources.files("eventsnn.report").joinpath("template.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(source).render(title=title, **_contents(runs))
+    return environment.from_string(source).render(title=title, **_contents(runs, baselines))
 
 
-def _contents(runs: Sequence[Results]) -> dict[str, Any]:
+def _contents(
+    runs: Sequence[Results], baselines: Sequence[str | os.PathLike[str] | Baseline] | None
+) -> dict[str, Any]:
     labels = sections.run_labels(runs)
     curves = _curves(runs, labels)
-    energies = [(label, energy.energy_of(run)) for run, label in zip(runs, labels, strict=True)]
+    found_energies = [(label, energy.energy_of(run)) for run, label in zip(runs, labels, strict=True)]
+    energies = [(label, found) for label, found in found_energies if found is not None]
+    energy_plots = _energy_plots([found for _, found in energies])
+    chosen = [load_baseline(item) for item in (baseline_names() if baselines is None else baselines)]
+    compared = [(label, section(run, None, chosen)) for run, label in zip(runs, labels, strict=True)]
     return {
         "version": runs[0].configuration.get("version"),
         "notes": sections.notes(runs, labels),
@@ -102,10 +119,11 @@ def _contents(runs: Sequence[Results]) -> dict[str, Any]:
         "history_plots": _history_plots(runs, labels),
         "per_class": [(label, sections.per_class(run)) for run, label in zip(runs, labels, strict=True)],
         "energy": [
-            (label, energy.shares(found), energy.energy_table(found), _energy_plot(found, f"energy-{i}"))
-            for i, (label, found) in enumerate(energies)
-            if found is not None
+            (label, energy.shares(found), energy.energy_table(found), plot)
+            for (label, found), plot in zip(energies, energy_plots, strict=True)
         ],
+        "baselines": [(label, found) for label, found in compared if found is not None],
+        "baseline_values": [(item.name, item.description, values_table(item)) for item in chosen],
         "layer_plots": _layer_plots(runs, labels),
         "layers": [(label, sections.layers(run)) for run, label in zip(runs, labels, strict=True)],
         "accelerators": _accelerators(runs),
@@ -168,11 +186,16 @@ def _history_plots(runs: Sequence[Results], labels: Sequence[str]) -> list[str]:
     return found
 
 
-def _energy_plot(found: energy.Energy, prefix: str) -> str:
-    # An action has the same colour for every run.
-    actions = list(dict.fromkeys(ACTION_OF_COUNTER.values()))
-    colours = [actions.index(action) for action in found.actions]
-    return plots.energy_bars(found.joules, found.layers, found.actions, colours, prefix)
+def _energy_plots(runs: Sequence[energy.Energy]) -> list[str]:
+    """Energy by layer and action, a plot for each run; an action has the same colour in all."""
+    used = {action for run in runs for action in run.actions}
+    actions = [action for action in dict.fromkeys(ACTION_OF_COUNTER.values()) if action in used]
+    return [
+        plots.energy_bars(
+            run.joules, run.layers, run.actions, [actions.index(a) for a in run.actions], f"energy-{i}"
+        )
+        for i, run in enumerate(runs)
+    ]
 
 
 def _layer_plots(runs: Sequence[Results], labels: Sequence[str]) -> list[str]:

@@ -231,8 +231,9 @@ def curve_table(curve: NDArray) -> Table:
 
 
 def configuration(runs: Sequence[Results], labels: Sequence[str]) -> Table:
-    """What was run, a column for each run; the accelerator's description stands elsewhere."""
-    keys = dict.fromkeys(key for run in runs for key in run.configuration if key != "architecture")
+    """What was run, a column for each run; the accelerator and the dense work stand elsewhere."""
+    elsewhere = ("architecture", "dense_work")
+    keys = dict.fromkeys(key for run in runs for key in run.configuration if key not in elsewhere)
     rows = [[Cell(k), *(Cell(_plain(run.configuration.get(k))) for run in runs)] for k in keys]
     rows.append([Cell("digest"), *(Cell(run.digest) for run in runs)])
     return Table(["", *labels], rows, totals=1)

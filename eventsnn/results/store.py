@@ -33,8 +33,8 @@ from eventsnn.results.table import (
 
 FORMAT = "eventsnn-results"
 SCHEMA = 1
-# Where the data lie says nothing about what was run.
-NOT_IDENTITY = ("data_path", "network_path")
+# Where the data lie says nothing about what was run; the dense work follows from the network.
+NOT_IDENTITY = ("data_path", "network_path", "dense_work")
 
 
 def identity(configuration: dict[str, Any]) -> dict[str, Any]:

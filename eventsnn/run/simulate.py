@@ -17,6 +17,7 @@ from eventsnn.engine.contract import output_scale
 from eventsnn.errors import InvalidRequest
 from eventsnn.events import ImageSet, Recording, RecordingSet, Sample
 from eventsnn.hardware import Architecture, Chip, Mapping, map_network
+from eventsnn.hardware.baselines import work_of
 from eventsnn.hardware.energy import EnergyModel
 from eventsnn.hardware.quantities import End
 from eventsnn.network import Network, load_network
@@ -202,6 +203,7 @@ def configuration(job: Job) -> dict[str, Any]:
     return {
         "version": eventsnn.__version__,
         "network": job.network.checksum,
+        "dense_work": work_of(job.network).description(),
         "data": describe(job.samples),
         "data_path": None if job.samples.path is None else str(job.samples.path),
         "class_names": list(job.samples.class_names),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from math import prod
+from typing import Any
 
 from eventsnn.errors import InvalidHardware
 from eventsnn.network import Network, Projection
@@ -74,6 +75,15 @@ class Work:
     def launches(self) -> int:
         """Layers started, one kernel each."""
         return self.passes * len(self.layers)
+
+    def description(self) -> list[dict[str, Any]]:
+        """The layers as JSON values."""
+        return [asdict(layer) for layer in self.layers]
+
+    @classmethod
+    def from_description(cls, layers: list[dict[str, Any]]) -> Work:
+        """What ``description`` gave, computed once."""
+        return cls(tuple(LayerWork(**layer) for layer in layers))
 
     def repeated(self, passes: int) -> Work:
         """The same layers computed a number of times for a sample."""
