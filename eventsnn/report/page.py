@@ -83,19 +83,41 @@ def render(
     baselines: Sequence[str | os.PathLike[str] | Baseline] | None = None,
 ) -> str:
     """The page as text; see ``write_report``."""
+    require_extra()
+    return rendered("template.html.j2", title=title, **_contents(runs, baselines))
+
+
+def require_extra() -> None:
+    """Refuse to make a page without what it takes.
+
+    Raises
+    ------
+    MissingExtra
+        jinja2 or matplotlib is not installed.
+    """
     try:
-        import jinja2
+        import jinja2  # noqa: F401
         import matplotlib  # noqa: F401
     except ImportError as error:
         raise MissingExtra(
             f"the report page needs jinja2 and matplotlib ({error}); install eventsnn[report]: "
             "pip install 'eventsnn[report]'"
         ) from error
+
+
+def rendered(template: str, **contents: Any) -> str:
+    """A template of this folder, filled."""
+    import jinja2
+
+    folder = resources.files("eventsnn.report")
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FunctionLoader(lambda name: folder.joinpath(name).read_text(encoding="utf-8")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    source = resources.files("eventsnn.report").joinpath("template.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(source).render(title=title, **_contents(runs, baselines))
+    return environment.get_template(template).render(**contents)
 
 
 def _contents(
