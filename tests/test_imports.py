@@ -15,13 +15,13 @@ LEVELS = [
     {"errors", "compilation", "output"},
     {"network", "events", "results"},
     {"convert", "hardware", "decide"},
-    {"engine", "report"},
+    {"engine", "insight", "report"},
     {"run"},
     {"cli"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 # Rooms of one level that may know another of their level, one way.
-BESIDE = {("report", "engine")}
+BESIDE = {("insight", "engine"), ("report", "engine"), ("report", "insight")}
 
 
 def imported_rooms(path):

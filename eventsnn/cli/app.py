@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from eventsnn.cli import convert, data, demo, hardware, inspect, report, run
+from eventsnn.cli import convert, data, demo, hardware, inspect, profile, report, run
 
 app = typer.Typer(
     name="eventsnn",
@@ -46,6 +46,7 @@ app.command("run")(run.run)
 app.command("curve")(report.curve)
 app.command("report")(report.report)
 app.command("timeline")(report.timeline)
+app.command("profile")(profile.profile)
 app.command("inspect")(inspect.inspect)
 app.add_typer(hardware.app, name="hardware")
 app.add_typer(data.app, name="data")

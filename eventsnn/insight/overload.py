@@ -1,0 +1,99 @@
+"""Which servers were asked for more than they can do: load, queues that still grow, what is left over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventsnn.insight.occupancy import Occupancy
+from eventsnn.insight.service import Server, jobs_by_server
+
+GROWTH = 1.1
+
+
+@dataclass(frozen=True)
+class Load:
+    """One server while the input lasted, and after it.
+
+    Attributes
+    ----------
+    offered : float
+        Service time of the jobs that arrived while the input lasted over that time. Above 1 a server falls
+        behind, however deep its queue; NaN where the input takes no time.
+    third_quarter, last_quarter : float
+        Jobs that waited on average over the third and the last quarter of the input.
+    backlog, backlog_ticks : int
+        Jobs at the server at the decision, and the service they still need.
+    drained : int
+        Ticks after the end of the input when it had done its last job; 0 if earlier.
+    """
+
+    offered: float
+    third_quarter: float
+    last_quarter: float
+    backlog: int
+    backlog_ticks: int
+    drained: int
+
+    @property
+    def grows(self) -> bool:
+        """Whether the queue still grew at the end of the input: one job more at least, and a tenth."""
+        return self.last_quarter >= max(self.third_quarter + 1, GROWTH * self.third_quarter)
+
+    @property
+    def overloaded(self) -> bool:
+        """Asked for more than it can do, or its queue still grew."""
+        return self.offered > 1 or self.grows
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values; times in ticks of 1 ps."""
+        return {
+            "offered_load": self.offered,
+            "mean_waiting_third_quarter": self.third_quarter,
+            "mean_waiting_last_quarter": self.last_quarter,
+            "grows": self.grows,
+            "overloaded": self.overloaded,
+            "backlog": self.backlog,
+            "backlog_ps": self.backlog_ticks,
+            "drained_ps": self.drained,
+        }
+
+
+def loads(service: NDArray, steps: bool, begin: int, input_end: int, decision: int) -> dict[Server, Load]:
+    """The load of each server in a log.
+
+    Parameters
+    ----------
+    service : structured array
+    steps : bool
+        Whether the log is of the step schedule.
+    begin, input_end, decision : int
+        Ticks of the first event, the end of the input and the decision. An input that the decision cuts
+        short ends there.
+    """
+    input_end = min(input_end, decision)
+    span = input_end - begin
+    quarters = np.array([begin + span // 2, begin + span * 3 // 4, input_end], dtype=np.int64)
+    found = {}
+    for server, rows in jobs_by_server(service, steps).items():
+        jobs = service[rows]
+        jobs = jobs[jobs["arrival"] <= decision]
+        if len(jobs) == 0:
+            continue
+        length = jobs["finish"] - jobs["start"]
+        asked = length[(jobs["arrival"] >= begin) & (jobs["arrival"] < input_end)]
+        third, last = Occupancy.of(jobs["arrival"], jobs["start"]).means(quarters)
+        left = jobs["finish"] > decision
+        still = np.minimum(length, jobs["finish"] - decision)[left]
+        found[server] = Load(
+            offered=int(asked.sum()) / span if span > 0 else float("nan"),
+            third_quarter=float(third),
+            last_quarter=float(last),
+            backlog=int(left.sum()),
+            backlog_ticks=int(still.sum()),
+            drained=max(0, int(jobs["released"].max()) - input_end),
+        )
+    return found

@@ -1,0 +1,126 @@
+"""How busy every server was until the decision: jobs, waits, services, blocked time, queues."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventsnn.insight.occupancy import Occupancy
+from eventsnn.insight.service import DROPPED, Server, jobs_by_server
+
+Int64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Use:
+    """What one server did from the first event to the decision, or in several samples together.
+
+    Attributes
+    ----------
+    unit, number : str, int
+        Which server; see ``insight.service``.
+    window : int
+        Ticks from the first event to the decision.
+    serving, blocked, waiting : int
+        Ticks in that window: serving jobs, holding a job that had no place to go, and the sum of the time
+        that jobs waited in front of it.
+    most_waiting : int
+        The largest number that waited at a time.
+    unserved, dropped : int
+        Jobs that still waited at the decision, and messages lost at its full queue.
+    waits : int64 array, shape (jobs,)
+        Ticks that each job begun before the decision had waited.
+    """
+
+    unit: str
+    number: int
+    window: int
+    serving: int
+    blocked: int
+    waiting: int
+    most_waiting: int
+    unserved: int
+    dropped: int
+    waits: Int64 = field(repr=False)
+
+    @property
+    def utilisation(self) -> float:
+        """Share of the time it served."""
+        return self.serving / self.window if self.window else float("nan")
+
+    @property
+    def mean_waiting(self) -> float:
+        """Jobs that waited, on average over time; by Little's law the waits over the time."""
+        return self.waiting / self.window if self.window else float("nan")
+
+    def __add__(self, other: Use) -> Use:
+        """The same server in further samples."""
+        return Use(
+            self.unit,
+            self.number,
+            self.window + other.window,
+            self.serving + other.serving,
+            self.blocked + other.blocked,
+            self.waiting + other.waiting,
+            max(self.most_waiting, other.most_waiting),
+            self.unserved + other.unserved,
+            self.dropped + other.dropped,
+            np.concatenate([self.waits, other.waits]),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values; times in ticks of 1 ps."""
+        jobs = len(self.waits)
+        return {
+            "unit": self.unit,
+            "number": self.number,
+            "jobs": jobs,
+            "utilisation": self.utilisation,
+            "window_ps": self.window,
+            "service_ps": self.serving,
+            "blocked_ps": self.blocked,
+            "wait_ps": self.waiting,
+            "mean_wait_ps": float(self.waits.mean()) if jobs else None,
+            "p95_wait_ps": float(np.percentile(self.waits, 95)) if jobs else None,
+            "mean_waiting": self.mean_waiting,
+            "most_waiting": self.most_waiting,
+            "unserved": self.unserved,
+            "dropped": self.dropped,
+        }
+
+
+def uses(service: NDArray, steps: bool, begin: int, end: int) -> dict[Server, Use]:
+    """What each server in a log did between two ticks, the first event's and the decision's.
+
+    Jobs that arrived after ``end`` are left out; times are cut at both.
+    """
+    found = {}
+    lost = service[(service["kind"] == DROPPED) & (service["arrival"] <= end)]
+    for (unit, number), rows in jobs_by_server(service, steps).items():
+        jobs = service[rows]
+        jobs = jobs[jobs["arrival"] <= end]
+        arrival, start, finish, released = (
+            np.clip(jobs[name], begin, end) for name in ("arrival", "start", "finish", "released")
+        )
+        begun = jobs[jobs["start"] <= end]
+        found[unit, number] = Use(
+            unit=unit,
+            number=number,
+            window=end - begin,
+            serving=int((finish - start).sum()),
+            blocked=int((released - finish).sum()),
+            waiting=int((start - arrival).sum()),
+            most_waiting=Occupancy.of(jobs["arrival"], jobs["start"]).most(begin, end),
+            unserved=len(jobs) - len(begun),
+            dropped=int((lost["core"] == number).sum()) if takes_messages(unit) else 0,
+            waits=(begun["start"] - begun["arrival"]).astype(np.int64),
+        )
+    return found
+
+
+def takes_messages(unit: str) -> bool:
+    """Whether messages end at a server of this unit."""
+    return unit in ("core", "receiving unit")
