@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from eventsnn.cli import convert, data, demo, hardware, inspect, profile, report, run
+from eventsnn.cli import convert, data, demo, hardware, inspect, profile, report, run, sweep
 
 app = typer.Typer(
     name="eventsnn",
@@ -43,6 +43,7 @@ def _options(
 app.command("demo")(demo.demo)
 app.command("convert")(convert.convert)
 app.command("run")(run.run)
+app.command("sweep")(sweep.sweep)
 app.command("curve")(report.curve)
 app.command("report")(report.report)
 app.command("timeline")(report.timeline)

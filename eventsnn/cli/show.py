@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from eventsnn.report.si import percent, si
+from eventsnn.report.tables import Table
 
 
 @dataclass
@@ -48,6 +49,14 @@ def table(*columns: str, optional: tuple[str, ...] = ()) -> Listing:
     return Listing(columns, optional)
 
 
+def listing(found: Table) -> Listing:
+    """A report's table for the terminal, details in brackets."""
+    made = Listing(tuple(found.header))
+    for row in found.rows:
+        made.add_row(*(f"{cell.main} ({cell.detail})" if cell.detail else cell.main for cell in row))
+    return made
+
+
 def print_table(made: Listing, title: str = "") -> None:
     """A table under its title on standard output; no cell is ever cut to make it fit."""
     from rich.box import SIMPLE_HEAD
@@ -70,7 +79,12 @@ def print_table(made: Listing, title: str = "") -> None:
 
 def print_json(value: Any) -> None:
     """One JSON object on standard output; NaN becomes null."""
-    sys.stdout.write(json.dumps(_plain(value), allow_nan=False) + "\n")
+    sys.stdout.write(json_text(value) + "\n")
+
+
+def json_text(value: Any) -> str:
+    """A JSON object as text; NaN becomes null."""
+    return json.dumps(_plain(value), allow_nan=False)
 
 
 def _plain(value: Any) -> Any:

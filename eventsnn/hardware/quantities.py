@@ -12,10 +12,10 @@ LONGEST_S = 1000.0
 LARGEST_J = 1e-3
 ATTOJOULES_PER_JOULE = 10**18
 
-_TIME = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "ps": 1e-12}
-_ENERGY = {"J": 1.0, "mJ": 1e-3, "uJ": 1e-6, "nJ": 1e-9, "pJ": 1e-12, "fJ": 1e-15, "aJ": 1e-18}
-_POWER = {"W": 1.0, "mW": 1e-3, "uW": 1e-6, "nW": 1e-9}
-_FREQUENCY = {"Hz": 1.0, "kHz": 1e3, "MHz": 1e6, "GHz": 1e9}
+TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "ps": 1e-12}
+ENERGY_UNITS = {"J": 1.0, "mJ": 1e-3, "uJ": 1e-6, "nJ": 1e-9, "pJ": 1e-12, "fJ": 1e-15, "aJ": 1e-18}
+POWER_UNITS = {"W": 1.0, "mW": 1e-3, "uW": 1e-6, "nW": 1e-9}
+FREQUENCY_UNITS = {"Hz": 1.0, "kHz": 1e3, "MHz": 1e6, "GHz": 1e9}
 
 Bound = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 # A value as it stands, or an end of its band.
@@ -67,14 +67,14 @@ class Quantity(BaseModel):
         if self.unit == "cycles":
             seconds = self.value / clock_hz
         else:
-            seconds = self._scaled(_TIME, "time (or 'cycles')")
+            seconds = self._scaled(TIME_UNITS, "time (or 'cycles')")
         if seconds > LONGEST_S:
             raise ValueError(f"{self.value:g} {self.unit} is longer than an action may take, {LONGEST_S} s")
         return round(seconds * TICKS_PER_SECOND)
 
     def joules(self) -> float:
         """An energy in joules."""
-        return self._scaled(_ENERGY, "energy")
+        return self._scaled(ENERGY_UNITS, "energy")
 
     def attojoules(self) -> int:
         """An energy in whole attojoules: integers, so that sums are exact and order-free."""
@@ -85,11 +85,11 @@ class Quantity(BaseModel):
 
     def watts(self) -> float:
         """A power in watts."""
-        return self._scaled(_POWER, "power")
+        return self._scaled(POWER_UNITS, "power")
 
     def hertz(self) -> float:
         """A frequency in hertz."""
-        return self._scaled(_FREQUENCY, "frequency")
+        return self._scaled(FREQUENCY_UNITS, "frequency")
 
     def count(self) -> int:
         """A plain count; the unit is a word for the reader."""

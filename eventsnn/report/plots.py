@@ -294,8 +294,28 @@ def energy_bars(
         return _svg(figure, prefix, "dynamic energy by layer and action")
 
 
-def _layer_axis(axes: Any, names: Sequence[str]) -> None:
-    axes.set_yticks(range(len(names)), [plain(name, 20) for name in names])
+def tornado(
+    rows: Sequence[tuple[str, float, float]], nominal: float, quantity: str, unit: str, prefix: str
+) -> str:
+    """Bars from the lowest to the highest value, (name, lowest, highest), about a line; first row on top."""
+    most = max(nominal, *(high for _, _, high in rows))
+    ends, shown_unit = _scaled([(low, high) for _, low, high in rows], unit, most)
+    middle = float(_scaled(nominal, unit, most)[0])
+    with _figure(1.1 + 0.3 * len(rows)) as (figure, axes):
+        places = np.arange(len(rows))
+        axes.barh(places, ends[:, 0] - middle, 0.6, middle, color=_colour(0))
+        axes.barh(places, ends[:, 1] - middle, 0.6, middle, color=_colour(1))
+        axes.axvline(middle, color=_INK, linewidth=1)
+        _layer_axis(axes, [name for name, _, _ in rows], 32)
+        axes.tick_params(labelsize=8)
+        spare = 0.05 * float(ends.max() - ends.min())
+        axes.set_xlim(float(ends.min()) - spare, float(ends.max()) + spare)
+        axes.set_xlabel(_axis(quantity, shown_unit))
+        return _svg(figure, prefix, f"{quantity} by value")
+
+
+def _layer_axis(axes: Any, names: Sequence[str], most: int = 20) -> None:
+    axes.set_yticks(range(len(names)), [plain(name, most) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlim(left=0)
     axes.grid(axis="y", visible=False)

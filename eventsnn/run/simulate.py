@@ -320,7 +320,16 @@ def simulate(
         max_rate_hz=max_rate_hz,
         max_events=max_events,
     )
-    job = make_job(network, data, settings, split, samples)
+    return run_job(make_job(network, data, settings, split, samples), workers, output, progress)
+
+
+def run_job(
+    job: Job,
+    workers: int = 1,
+    output: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Results:
+    """Run the samples of a job that are not done yet; the arguments are those of ``simulate``."""
     table = ResultTable(configuration(job), job.network.order, output_scale(job.network), ())
     journal = None if output is None else Journal(output, table)
     done = {} if journal is None else journal.done

@@ -1,0 +1,157 @@
+"""``eventsnn sweep``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from eventsnn.cli.run import Data, Duration, Input, Json, MaxRate, Seed, Split
+
+
+def sweep(
+    network: Annotated[Path, typer.Argument(help="Network file (.h5).")],
+    data: Data,
+    hardware: Annotated[str, typer.Option("--hardware", help="Accelerator: a preset's name or a YAML file.")],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="PATH=V1,V2",
+            help="Values for one place of the architecture, as actions.synapse.time=5 ns,x2; repeatable.",
+        ),
+    ] = None,
+    bands: Annotated[
+        bool, typer.Option("--bands", help="Take every value that states a band at both of its ends.")
+    ] = False,
+    relative: Annotated[
+        str | None,
+        typer.Option(
+            "--relative", metavar="F1,F2", help="Take every time, energy and power times these factors."
+        ),
+    ] = None,
+    seeds: Annotated[int, typer.Option("--seeds", help="Runs of each value, with seeds from --seed on.")] = 1,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Page (.html) or JSON file (.json) to write.")
+    ] = None,
+    split: Split = None,
+    exit: Annotated[str, typer.Option("--exit", help="margin:0.3, max-probability:0.9, or none.")] = "none",
+    schedule: Annotated[str, typer.Option("--schedule", help="event or step.")] = "event",
+    step_us: Annotated[
+        float | None, typer.Option("--step-us", help="Timestep, microseconds; else the network's period.")
+    ] = None,
+    input: Input = None,
+    duration_us: Duration = None,
+    max_rate_hz: MaxRate = None,
+    engine: Annotated[str, typer.Option("--engine", help="compiled or reference.")] = "compiled",
+    samples: Annotated[
+        int | None, typer.Option("--samples", help="Take N samples evenly over the sorted list.")
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", help="Processes.")] = 1,
+    seed: Seed = 0,
+    fraction: Annotated[
+        float, typer.Option("--fraction", help="Replay only the first share of each recording's events.")
+    ] = 1.0,
+    downsample: Annotated[
+        int, typer.Option("--downsample", help="Divide event addresses by this (128 to 32 pixels: 4).")
+    ] = 1,
+    json_: Json = False,
+) -> None:
+    """Vary one value of an accelerator at a time: what accuracy, latency and energy depend on."""
+    from eventsnn.cli import show
+    from eventsnn.cli.run import model_figures, open_data
+    from eventsnn.report.sweep import UNITS, WORDS, outcome_table, sentences, tornado_table
+    from eventsnn.run import sweep as running
+
+    values, factors = parse_values(set_ or []), parse_factors(relative)
+    if output is not None:
+        check_output(output)
+    with show.progress_bar("simulating") as progress:
+        found = running.sweep(
+            network,
+            open_data(data, split, fraction, downsample),
+            hardware,
+            values,
+            bands=bands,
+            relative=factors,
+            seeds=seeds,
+            seed=seed,
+            workers=workers,
+            samples=samples,
+            progress=progress,
+            exit=exit,
+            schedule=schedule,
+            step_us=step_us,
+            input=input,
+            duration_us=duration_us,
+            max_rate_hz=max_rate_hz,
+            engine=engine,
+        )
+    if output is not None:
+        write(found, output)
+    if json_:
+        show.print_json(found.to_dict())
+        return
+    show.print_table(show.listing(outcome_table(found)), f"{network} on {data}, split {split or 'all'}")
+    for quantity in UNITS:
+        show.print_table(
+            show.listing(tornado_table(found, quantity)), f"what the {WORDS[quantity]} depends on"
+        )
+    for sentence in sentences(found):
+        typer.echo(sentence)
+    if output is not None:
+        show.note(f"wrote {output}")
+    show.note(model_figures(hardware))
+
+
+def parse_values(settings: list[str]) -> dict[str, list[str]]:
+    """``["a.b=1,2"]`` as ``{"a.b": ["1", "2"]}``; a path named again gets more values."""
+    from eventsnn.errors import InvalidRequest
+
+    found: dict[str, list[str]] = {}
+    for setting in settings:
+        path, separator, values = setting.partition("=")
+        if not separator or not path.strip():
+            raise InvalidRequest(
+                f"--set {setting!r} is not PATH=V1,V2, as in --set 'actions.synapse.time=5 ns,10 ns'"
+            )
+        found.setdefault(path.strip(), []).extend(values.split(","))
+    return found
+
+
+def parse_factors(text: str | None) -> list[float] | None:
+    """``"0.8,1.25"`` as numbers."""
+    from eventsnn.errors import InvalidRequest
+
+    if text is None:
+        return None
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise InvalidRequest(f"--relative {text!r} is not a list of factors such as 0.8,1.25") from error
+
+
+def check_output(path: Path) -> None:
+    """Refuse a file that cannot be written before anything is simulated."""
+    from eventsnn.errors import InvalidRequest
+    from eventsnn.output import HTML, JSON, require_replaceable
+
+    if path.suffix not in (".html", ".json"):
+        raise InvalidRequest(
+            f"{path} ends in {path.suffix or 'nothing'}; a sweep is written as .html or .json"
+        )
+    require_replaceable(path, HTML if path.suffix == ".html" else JSON)
+
+
+def write(found: Any, path: Path) -> None:
+    """Write a sweep as a page or as JSON."""
+    from eventsnn.cli import show
+    from eventsnn.output import JSON, replaced_whole
+    from eventsnn.report.sweep import write_sweep
+
+    if path.suffix == ".html":
+        write_sweep(found, path)
+        return
+    with replaced_whole(path, JSON) as aside:
+        aside.write_text(show.json_text(found.to_dict()) + "\n", encoding="utf-8")
