@@ -212,9 +212,7 @@ class Engine(ABC):
         self.network = network
         self.mapping = mapping
         self.options = options or RunOptions()
-        self.step = check_request(
-            network, self.options.schedule, self.options.step, hardware=mapping is not None
-        )
+        self.step = check_request(network, self.options.schedule, self.options.step, mapping)
         options = self.options
         needed = needed_features(network, options.schedule, options.ties, options.history_period)
         self._refuse_unsupported(needed)

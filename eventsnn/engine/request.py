@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from eventsnn.engine.stimulus import Stimulus
 from eventsnn.errors import InvalidRequest
+from eventsnn.hardware import INPUT_PORT, Mapping
 from eventsnn.network import MaxGate, Network, Population, Rate, Readout, Signed, Softmax
 
 FEATURES: dict[str, str] = {
@@ -66,7 +67,7 @@ def stimulus_features(stimulus: Stimulus) -> set[str]:
     return {name for name, needed in found.items() if needed}
 
 
-def check_request(network: Network, schedule: str, step: int, hardware: bool) -> int:
+def check_request(network: Network, schedule: str, step: int, mapping: Mapping | None) -> int:
     """The length of a step in ticks, 0 in the event schedule, for a network that can follow the schedule.
 
     Raises
@@ -74,17 +75,45 @@ def check_request(network: Network, schedule: str, step: int, hardware: bool) ->
     InvalidRequest
     """
     length = step_length(network, step) if schedule == "step" else 0
-    if length and hardware:
-        raise InvalidRequest(
-            "the step schedule computes every layer once per step and has no accelerator in this version; "
-            "use schedule='event' with hardware"
-        )
+    if mapping is not None:
+        _check_accelerator(mapping, schedule)
     if length:
         _check_whole_steps(network, length)
     for population in network:
         if takes_current(population):
             check_currents(population, network.bias(population.name), length)
     return length
+
+
+def _check_accelerator(mapping: Mapping, schedule: str) -> None:
+    """Refuse an accelerator that does not follow the schedule, or not without changing what happens in it."""
+    architecture = mapping.architecture
+    name, kind = architecture.name, architecture.synchronisation.kind
+    if schedule == "event" and kind != "none":
+        raise InvalidRequest(
+            f"accelerator {name!r} runs step by step (synchronisation {kind!r}); use schedule='step', or one "
+            "whose synchronisation is 'none'"
+        )
+    if schedule == "event":
+        return
+    if kind == "none":
+        raise InvalidRequest(
+            f"accelerator {name!r} has no timesteps (synchronisation 'none'); use schedule='event', or one "
+            "whose synchronisation is 'barrier' or 'dependency'"
+        )
+    used = {part.core for parts in mapping.parts.values() for part in parts} - {INPUT_PORT}
+    fifos = [architecture.kind(core).input_fifo for core in sorted(used)]
+    bounded = [fifo for fifo in fifos if fifo.depth != "unbounded"]
+    if any(fifo.policy != "block" for fifo in bounded):
+        raise InvalidRequest(
+            f"accelerator {name!r} loses messages at full input FIFOs; steps would then not be those of the "
+            "network. Use policy 'block', or depth 'unbounded'"
+        )
+    if kind == "dependency" and (bounded or architecture.network_on_chip.link_depth is not None):
+        raise InvalidRequest(
+            f"accelerator {name!r} has bounded FIFOs or links and the synchronisation 'dependency'; use the "
+            "synchronisation 'barrier', or depth 'unbounded'"
+        )
 
 
 def step_length(network: Network, step: int = 0) -> int:

@@ -115,8 +115,10 @@ ACTION_OF_COUNTER: dict[str, str] = {
     "hops_y": "hop_y",
     "bus_transfers": "bus",
     "messages_received": "decode",
+    "synapses_served": "synapse",
     "neuron_accesses": "access",
     "active_updates": "update",
     "steps": "step",
 }
-NOT_IN_STEPS = ("neuron_updates", "current_updates")  # there neurons are accessed and updated
+# In steps neurons are accessed and updated, and synapses are paid for in the step of their messages.
+NOT_IN_STEPS = ("neuron_updates", "current_updates", "synaptic_operations")

@@ -31,6 +31,8 @@ HARDWARE_COUNTERS: dict[str, str] = {
     "messages_received": "messages served by the destination core, by the target population",
     "messages_dropped": "messages lost at a full input FIFO, by the target population",
     "bus_transfers": "messages over the bus, by the emitting population",
+    "synapses_served": "synapses served by the messages of each timestep, by the target population (their "
+    "charge may be used steps later)",
     "neuron_accesses": "neurons visited in timesteps, whether anything happened to them or not",
     "active_updates": "those of them that held charge when the step began, or were delivered to in it",
     "steps": "timesteps of the accelerator (input population)",

@@ -28,9 +28,10 @@ class ReferenceEngine(Engine):
     ) -> None:
         super().__init__(network, mapping, options)
         self.chip = None if mapping is None else Chip(mapping)
-        self.energy = None if self.chip is None else self.chip.energy(network.order)
+        self.energy = None if self.chip is None else self.chip.energy(network.order, self.step > 0)
         self.parts = whole_populations(network) if mapping is None else mapping.parts
-        self.destinations = make_destinations(network, mapping)
+        # In steps what happens is the same on an accelerator and without one.
+        self.destinations = make_destinations(network, None if self.step else mapping)
         self.analog = AnalogInput(network, self.step)
 
     def run(self, stimulus: Stimulus, index: int = 0) -> SampleRun:

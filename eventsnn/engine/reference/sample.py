@@ -60,6 +60,7 @@ class Sample:
         self.output_changed = False
         self.prediction = -1
         self.stop_at: int | None = None
+        self.latency = 0 if self.chip is None else self.chip.decision
 
     def _fresh_neurons(self) -> list[Neurons]:
         analog = self.engine.analog.quanta(self.stimulus)
@@ -168,7 +169,7 @@ class Sample:
             return
         if rule.confidence(readout, self.scale) >= rule.threshold:
             self.prediction = decision(readout)
-            self.stop_at = self.now + (0 if self.chip is None else self.chip.decision)
+            self.stop_at = self.now + self.latency
 
     def _before_tick(self, upcoming: int) -> None:
         """What is due before the first event of a tick: totals of decisions, rows of the history."""
@@ -177,9 +178,8 @@ class Sample:
 
     def _fill_totals(self, before: int | None) -> None:
         """Note the totals of the checks whose decision is out before a tick."""
-        latency = 0 if self.chip is None else self.chip.decision
         while len(self.totals) < len(self.checks):
-            out = self.checks[len(self.totals)][0] + latency
+            out = self.checks[len(self.totals)][0] + self.latency
             if before is not None and out >= before:
                 return
             self._set_current_updates(self.counters, out)
@@ -201,6 +201,11 @@ class Sample:
             counters = self.counters.copy()
             self._set_current_updates(counters, row * period)
             self.history.append((counters, self._readout(row * period)))
+
+    def _moment(self, tick: int, decided: bool = False) -> int:
+        """The time at a tick of the schedule; ``decided``: when a decision is out that was asked for then."""
+        del decided  # in the event schedule the two are one
+        return tick
 
     # -- results ---------------------------------------------------------------------------------------------
 
@@ -225,6 +230,7 @@ class Sample:
         digest.add_spikes(*columns)
         totals = np.array(self.totals, dtype=np.int64).reshape(-1, 3)
         names = [neurons.population.name for neurons in self.neurons]
+        moment = self._moment(decision_time, early)
         charges = [
             [self._charge_at(n, j, decision_time) for j in range(n.population.size)] for n in self.neurons
         ]
@@ -235,13 +241,13 @@ class Sample:
         return SampleRun(
             index=self.index,
             prediction=self.prediction,
-            decision_time=decision_time,
+            decision_time=moment,
             decided_early=early,
             first_event=self.stimulus.first,
             counters=self.counters,
-            digest=digest.finish(self.prediction, decision_time, self.counters[:, : len(MODEL_COUNTERS)]),
+            digest=digest.finish(self.prediction, moment, self.counters[:, : len(MODEL_COUNTERS)]),
             trace=Trace(
-                time=np.array([time for time, _ in self.checks], dtype=np.int64),
+                time=np.array([self._moment(time) for time, _ in self.checks], dtype=np.int64),
                 readout=np.array([readout for _, readout in self.checks], dtype=np.int64),
                 synaptic_operations=totals[:, 0],
                 spikes=totals[:, 1],

@@ -15,22 +15,29 @@ current of a readout. The last step is the one that covers the end of the input;
 are left. Only where all neurons are signed (readouts and exact gates beside them) steps go on while
 deliveries or tests are pending; then, with hysteresis, one step tests every signed neuron without it,
 and again steps go on until all is done.
+
+On an accelerator the same happens, and ``chip_steps`` says when each step is over.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from eventsnn.engine.contract import SampleRun, Stimulus
+import numpy as np
+
+from eventsnn.engine.contract import SERVICE_FIELDS, SampleRun, Stimulus
 from eventsnn.engine.failures import event_limit
 from eventsnn.engine.reference import softmax
+from eventsnn.engine.reference.chip_steps import ChipSteps
 from eventsnn.engine.reference.gates import Gates
 from eventsnn.engine.reference.sample import Sample
 from eventsnn.engine.reference.state import Destination, Neurons, unit_payloads
 from eventsnn.engine.request import number_of_steps
 from eventsnn.engine.softmax_tables import next_event
 from eventsnn.network import Input, Rate, Readout, Signed, Softmax
+from eventsnn.results.counters import COLUMN, HARDWARE_COUNTERS
 
 if TYPE_CHECKING:
     from eventsnn.engine.reference import ReferenceEngine
@@ -46,6 +53,12 @@ class StepSample(Sample):
         self.length = engine.step
         super().__init__(engine, stimulus, index, self.steps * engine.step)
         self.step = 0
+        self.latency = 0  # of the decision: nothing begins while it is made
+        self.on_chip: ChipSteps | None = None
+        if self.chip is not None:
+            self.on_chip = ChipSteps(self.network, self.chip.mapping, self.chip, self.length, self.key)
+        self.emitted: list[dict[int, list[int]]] = [defaultdict(list) for _ in self.neurons]
+        self.active: list[set[int]] = [set() for _ in self.neurons]
         self.frames: dict[int, list[tuple[int, int]]] = defaultdict(list)
         self.arrivals: dict[tuple[int, int], list[Arrival]] = defaultdict(list)  # by step and rank
         self.clocks = {
@@ -68,6 +81,7 @@ class StepSample(Sample):
             self.now = (self.step + 1) * self.length
             for rank in range(len(self.neurons)):
                 self._visit(rank)
+            self._play_on_chip()
             self._end_of_tick()
             self.step += 1
             if self.stop_at is not None or not self._goes_on():
@@ -98,6 +112,33 @@ class StepSample(Sample):
         neurons.touched.update(range(neurons.population.size))
         neurons.test_due = step
 
+    def _play_on_chip(self) -> None:
+        """Play the step on the accelerator, and book what it did there."""
+        if self.on_chip is not None:
+            self.on_chip.play(self.emitted, self.active)
+            ranks = [walker.rank for walker in self.on_chip.walkers]
+            hardware = np.zeros_like(self.counters)
+            np.add.at(hardware, ranks, self.on_chip.counters)
+            columns = [COLUMN[name] for name in HARDWARE_COUNTERS]
+            self.counters[:, columns] = hardware[:, columns]
+        for emitted, active in zip(self.emitted, self.active, strict=True):
+            emitted.clear()
+            active.clear()
+
+    def _moment(self, tick: int, decided: bool = False) -> int:
+        """When the step that closes at a tick was over on the accelerator, or decided on."""
+        if self.on_chip is None or self.chip is None:
+            return tick
+        return self.on_chip.over[tick // self.length - 1] + (self.chip.decision if decided else 0)
+
+    def _result(self) -> SampleRun:
+        run = super()._result()
+        if self.on_chip is None:
+            return run
+        paced = self.on_chip.synchronisation.pace == "input"
+        service = np.array(self.on_chip.service, dtype=SERVICE_FIELDS) if self._logs_service() else None
+        return replace(run, first_event=run.first_event if paced else 0, service=service)
+
     def _charge_at(self, neurons: Neurons, j: int, time: int) -> int:
         del time  # between steps nothing changes, currents included
         return neurons.charge[j]
@@ -111,6 +152,10 @@ class StepSample(Sample):
                 self._emit(rank, j, payload)
             return
         arrivals = self.arrivals.pop((self.step, rank), [])
+        if isinstance(neurons.model, (Rate, Softmax)):
+            self.active[rank] |= {j for j, charge in enumerate(neurons.charge) if charge}
+        if not _is_tested(neurons):
+            self.active[rank] |= {j for to, source, _ in arrivals for j, _ in to.edges[source]}
         for to, source, payload in arrivals:
             self._note_delivery(to, source, payload)
         if isinstance(neurons, Gates):
@@ -166,6 +211,7 @@ class StepSample(Sample):
         if neurons.test_due != self.step:
             return
         touched, neurons.touched, neurons.test_due = sorted(neurons.touched), set(), None
+        self.active[rank] |= set(touched)
         if isinstance(neurons, Gates):
             self._count(rank, "compares", sum(neurons.compares(j) for j in touched))
         else:
@@ -214,8 +260,13 @@ class StepSample(Sample):
 
     def _emit(self, rank: int, j: int, payload: int) -> None:
         """A spike of this step reaches later ranks in it, or d steps later over a delay of d steps."""
-        self._note_spike(rank, j, payload)
+        self.emitted[rank][j].append(self._note_spike(rank, j, payload))
         for to in self.engine.destinations[rank]:
             if j in to.edges:
                 step = self.step + to.projection.delay // self.length
                 self.arrivals[step, to.target].append((to, j, payload))
+
+
+def _is_tested(neurons: Neurons) -> bool:
+    """Whether what was delivered to is tested once it is due, not in every step."""
+    return isinstance(neurons.model, Signed) or (isinstance(neurons, Gates) and neurons.exact)
