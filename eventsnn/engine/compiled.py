@@ -52,7 +52,7 @@ WINDOW_QUANTA = 2**28
 class CompiledEngine(Engine):
     """Spike by spike in Numba kernels; a first run in a fresh environment compiles for some seconds."""
 
-    supports: ClassVar[frozenset[str]] = frozenset(FEATURES)
+    supports: ClassVar[frozenset[str]] = frozenset(FEATURES) - {"chip_steps"}
 
     def __init__(
         self, network: Network, mapping: Mapping | None = None, options: RunOptions | None = None

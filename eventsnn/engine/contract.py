@@ -215,6 +215,8 @@ class Engine(ABC):
         self.step = check_request(network, self.options.schedule, self.options.step, mapping)
         options = self.options
         needed = needed_features(network, options.schedule, options.ties, options.history_period)
+        if self.step and mapping is not None:
+            needed.add("chip_steps")
         self._refuse_unsupported(needed)
 
     def _refuse_unsupported(self, needed: set[str]) -> None:

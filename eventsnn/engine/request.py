@@ -34,6 +34,7 @@ FEATURES: dict[str, str] = {
     "payload": "input payloads",
     "analog": "analog input",
     "duration": "an input that outlasts its last event",
+    "chip_steps": "the step schedule on an accelerator",
 }
 
 
