@@ -138,10 +138,10 @@ def test_a_cost_per_step(engine, kind):
 @pytest.mark.parametrize(
     ("schedule", "synchronisation", "core", "message"),
     [
-        ("step", {"kind": "none"}, {}, "has no timesteps .synchronisation 'none'.; use schedule='event'"),
-        ("event", {"kind": "barrier"}, {}, "runs step by step .synchronisation 'barrier'.; use schedule='step'"),
+        ("step", {"kind": "none"}, {}, "has no timesteps .synchronisation .none.."),
+        ("event", {"kind": "barrier"}, {}, "runs step by step .synchronisation .barrier.."),
         ("event", {"kind": "dependency"}, {}, "use schedule='step'"),
-        ("step", {"kind": "barrier"}, {"depth": 3, "policy": "drop-old"}, "loses messages at full input FIFOs"),
+        ("step", {"kind": "barrier"}, {"depth": 3, "policy": "drop-old"}, "loses messages at full input"),
         ("step", {"kind": "dependency"}, {"depth": 3}, "bounded FIFOs or links"),
     ],
 )  # fmt: skip
