@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from eventsnn.cli import exchange
+from eventsnn.cli.run import Json
 
 Baselines = Annotated[
     list[str] | None,
@@ -16,33 +19,81 @@ Baselines = Annotated[
 ]
 
 app = typer.Typer(help="Accelerators: presets, their values and sources, checks.", no_args_is_help=True)
+app.command("import-sanafe")(exchange.import_sanafe)
+app.command("accelergy")(exchange.accelergy)
 
 
 @app.command("list")
-def list_() -> None:
-    """List the shipped accelerators."""
+def list_(json_: Json = False) -> None:
+    """List the shipped accelerators: their size, and how their values are known."""
     from eventsnn.cli import show
     from eventsnn.hardware import load_architecture, preset_names
+    from eventsnn.hardware.values import stated_values
 
-    made = show.table("name", "tiles", "cores", "lanes a core", "clock")
+    found: dict[str, dict[str, Any]] = {}
     for name in preset_names():
-        found = load_architecture(name)
-        clock = f"{found.clock.value:g} {found.clock.unit}"
-        lanes = ", ".join(str(core.processing_elements.count()) for core in found.cores.values())
-        made.add_row(name, str(found.number_of_tiles), str(found.number_of_cores), lanes, clock)
+        architecture = load_architecture(name)
+        kinds = [value.kind for _, value in stated_values(architecture)]
+        found[name] = {
+            "synchronisation": architecture.synchronisation.kind,
+            "tiles": architecture.number_of_tiles,
+            "cores": architecture.number_of_cores,
+            **{kind: kinds.count(kind) for kind in ("published", "derived", "estimated", "assumed")},
+            "corners": sorted(architecture.corners),
+        }
+    if json_:
+        show.print_json(found)
+        return
+    columns = ("synchronisation", "tiles", "cores", "published", "derived", "estimated", "assumed")
+    made = show.table("name", *columns, "corners", optional=("corners", "estimated", "derived"))
+    for name, row in found.items():
+        made.add_row(name, *(str(row[column]) for column in columns), ", ".join(row["corners"]) or "-")
     show.print_table(made)
     show.note("'eventsnn hardware show NAME' prints one with the source of every value")
 
 
 @app.command("show")
-def show_(name: Annotated[str, typer.Argument(help="A preset's name or a YAML file.")]) -> None:
-    """Print an accelerator as YAML, every value with its unit, kind and source."""
+def show_(
+    name: Annotated[str, typer.Argument(help="A preset's name or a YAML file; NAME@CORNER for a corner.")],
+    as_yaml: Annotated[bool, typer.Option("--yaml", help="As a file to start from.")] = False,
+    json_: Json = False,
+) -> None:
+    """Print an accelerator: every value with its unit, band, kind and source."""
     import yaml
 
+    from eventsnn.cli import show
     from eventsnn.hardware import load_architecture
+    from eventsnn.hardware.values import stated_values
 
-    found = load_architecture(name).document()
-    typer.echo(yaml.safe_dump(found, sort_keys=False, width=110).rstrip())
+    found = load_architecture(name)
+    if json_:
+        show.print_json(found.document())
+        return
+    if as_yaml:
+        typer.echo(yaml.safe_dump(found.document(), sort_keys=False, width=110).rstrip())
+        return
+    noc, synchronisation = found.network_on_chip, found.synchronisation
+    size = f" of {noc.width} x {noc.height}" if noc.topology == "mesh" else ""
+    typer.echo(
+        f"{found.name}: {found.number_of_tiles} tiles, {found.number_of_cores} cores, {noc.topology}{size}, "
+        f"synchronisation {synchronisation.kind}, timing {synchronisation.timing}, "
+        f"pace {synchronisation.pace}\n{found.description}\n"
+    )
+    for corner, factors in found.corners.items():
+        chosen = " (chosen)" if corner == found.corner else ""
+        typer.echo(
+            f"corner {corner}{chosen}: times x {factors.time:g}, energies x {factors.energy:g}, "
+            f"static power x {factors.static_power:g}; {factors.source}"
+        )
+    rows = []
+    for place, value in stated_values(found):
+        band = "" if value.band is None else f"{value.band[0]:g} to {value.band[1]:g}"
+        known = value.kind if value.basis is None else f"{value.kind}, {value.basis}"
+        rows.append(((place, f"{value.value:g} {value.unit}", band, known), value.source))
+    widths = [max(len(cells[i]) for cells, _ in rows) for i in range(3)]
+    for cells, source in rows:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(cells, [*widths, 0], strict=True))
+        typer.echo(f"{line}\n    {source}")
 
 
 @app.command("check")

@@ -122,3 +122,12 @@ ACTION_OF_COUNTER: dict[str, str] = {
 }
 # In steps neurons are accessed and updated, and synapses are paid for in the step of their messages.
 NOT_IN_STEPS = ("neuron_updates", "current_updates", "synaptic_operations")
+
+
+def charged(steps: bool) -> dict[str, str]:
+    """The counters that cost energy and the action each is charged; ``steps`` for the step schedule."""
+    return {
+        counter: action
+        for counter, action in ACTION_OF_COUNTER.items()
+        if not (steps and counter in NOT_IN_STEPS)
+    }

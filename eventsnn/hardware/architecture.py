@@ -129,14 +129,15 @@ class Architecture(Strict):
     ``tiles`` gives each tile its cores: ``{"tile[0..7]": {"core[0..3]": "standard"}}`` are 32 cores of the
     kind ``standard`` in ``cores``. ``synapse_units`` are other ways to serve synapses than
     ``actions.synapse``; a mapping says which population is served by which. ``static_power`` is the whole
-    chip's, ``core_power`` one core's, for every core there is; ``idle_energy`` is spent per clock cycle.
+    chip's, ``core_power`` one core's, for every core there is; ``idle_energy`` is spent per clock cycle. A
+    chip without a clock has no times in cycles.
     """
 
     format: Literal["eventsnn-architecture"]
     schema_: Literal[2] = Field(alias="schema")
     name: str = Field(min_length=1)
     description: str = Field(min_length=1)
-    clock: Quantity
+    clock: Quantity | None = None
     network_on_chip: NetworkOnChip
     tiles: dict[str, dict[str, str]]
     cores: dict[str, Core]
@@ -162,8 +163,10 @@ class Architecture(Strict):
     @model_validator(mode="after")
     def _consistent(self) -> Architecture:
         """Number the cores and convert everything once, so that what is wrong is found on reading."""
-        if self.clock.hertz() <= 0:
+        if self.clock is not None and self.clock.hertz() <= 0:
             raise ValueError("clock: must be above 0")
+        if self.clock is None and self.idle_energy is not None:
+            raise ValueError("idle_energy is spent per cycle of the clock, and there is none; give 'clock'")
         if self.corner is not None and self.corner not in self.corners:
             raise ValueError(f"corner {self.corner!r} is not one of corners: {_listed(self.corners)}")
         tiles = self.core_kinds
@@ -188,13 +191,13 @@ class Architecture(Strict):
     def _convert(self, where: str, action: Action) -> None:
         try:
             if action.time is not None:
-                action.time.ticks(self.clock.hertz())
+                action.time.ticks(self.clock_hz)
             if action.energy is not None:
                 for end in ENDS:
                     action.energy.end(end).attojoules()
             for value in (*action.jitter.values, action.jitter.deviation) if action.jitter else ():
                 if value is not None:
-                    value.ticks(self.clock.hertz())
+                    value.ticks(self.clock_hz)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
 
@@ -240,6 +243,11 @@ class Architecture(Strict):
     def document(self) -> dict[str, Any]:
         """The document, as JSON values; what it leaves at its default is left out."""
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+    @property
+    def clock_hz(self) -> float:
+        """Frequency of the clock, hertz; 0 without one."""
+        return 0.0 if self.clock is None else self.clock.hertz()
 
     @property
     def number_of_cores(self) -> int:
@@ -297,7 +305,7 @@ class Architecture(Strict):
     def barrier_ticks(self, tiles: int) -> int:
         """Time of the barrier with so many tiles in use, ticks."""
         entries = [entry for entry in self.synchronisation.latency if entry.tiles <= tiles]
-        hertz = self.clock.hertz()
+        hertz = self.clock_hz
         for entry in self.synchronisation.latency:
             entry.time.ticks(hertz)
         if not entries:
@@ -316,7 +324,7 @@ class Architecture(Strict):
         if self.core_power is not None:
             watts += self.core_power.end(end).watts() * self.number_of_cores
         if self.idle_energy is not None:
-            watts += self.idle_energy.end(end).joules() * self.clock.hertz()
+            watts += self.idle_energy.end(end).joules() * self.clock_hz
         return watts * self._factors.static_power
 
 
@@ -359,7 +367,7 @@ def parse_architecture(data: Any, where: str) -> Architecture:
         raise InvalidHardware(
             f"{where} is not a valid architecture:\n"
             + "\n".join(lines)
-            + "\ncompare it with a preset: 'eventsnn hardware show NAME'"
+            + "\ncompare it with a preset: 'eventsnn hardware show NAME --yaml'"
         ) from error
 
 

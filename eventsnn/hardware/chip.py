@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.hardware.actions import ACTION_OF_COUNTER, NOT_IN_STEPS, Action
+from eventsnn.hardware.actions import Action, charged
 from eventsnn.hardware.architecture import Architecture
 from eventsnn.hardware.distributions import time_table
 from eventsnn.hardware.mapping import INPUT_PORT, Mapping
@@ -65,7 +65,7 @@ class Chip:
     def __init__(self, mapping: Mapping) -> None:
         self.mapping = mapping
         self.architecture: Architecture = mapping.architecture
-        self._clock = self.architecture.clock.hertz()
+        self._clock = self.architecture.clock_hz
         self._core_costs: dict[str, CoreCosts] = {}
 
     # -- times -------------------------------------------------------------------------------------
@@ -158,8 +158,8 @@ class Chip:
         table = np.zeros((len(populations), len(COUNTERS)), dtype=np.int64)
         for row, name in enumerate(populations):
             core = self.mapping.parts[name][0].core
-            for counter, action_name in ACTION_OF_COUNTER.items():
-                if (steps and counter in NOT_IN_STEPS) or (action_name == "input" and core != INPUT_PORT):
+            for counter, action_name in charged(steps).items():
+                if action_name == "input" and core != INPUT_PORT:
                     continue
                 unit = self.mapping.synapse_units.get(name) if action_name == "synapse" else None
                 action = self.architecture.action(action_name, core, unit)

@@ -63,8 +63,10 @@ class Quantity(BaseModel):
         return self.value * units[self.unit]
 
     def ticks(self, clock_hz: float) -> int:
-        """A time in whole ticks of 1 ps; ``cycles`` are cycles of the clock."""
+        """A time in whole ticks of 1 ps; ``cycles`` are cycles of the clock, 0 Hz if there is none."""
         if self.unit == "cycles":
+            if clock_hz == 0:
+                raise ValueError("a time in cycles needs a 'clock'; give one, or the time in seconds")
             seconds = self.value / clock_hz
         else:
             seconds = self._scaled(TIME_UNITS, "time (or 'cycles')")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from eventsnn.hardware import Chip, Mapping
 from eventsnn.hardware.architecture import Architecture, parse_architecture
 from eventsnn.hardware.energy import EnergyModel, energy_by_action
 from eventsnn.hardware.quantities import ATTOJOULES_PER_JOULE, ENDS
+from eventsnn.hardware.values import stated_values
 from eventsnn.report.results import Results
 from eventsnn.report.si import NO_VALUE, SPACE, percent, si
 from eventsnn.report.tables import Cell, Table
@@ -128,20 +128,11 @@ def energy_table(found: Energy) -> Table:
 
 def accelerator_table(architecture: Architecture) -> Table:
     """Every value of an accelerator with how it is known and where from."""
-    rows: list[list[Cell]] = []
-
-    def walk(value: Any, place: str) -> None:
-        if isinstance(value, dict) and {"value", "unit", "kind", "source"} <= value.keys():
-            amount = f"{value['value']:g}{SPACE}{value['unit']}"
-            band = value.get("band")
-            within = "" if band is None else f"{band[0]:g} to {band[1]:g}{SPACE}{value['unit']}"
-            rows.append([Cell(place), Cell(amount, within), Cell(value["kind"]), Cell(value["source"])])
-        elif isinstance(value, dict):
-            for key, inner in value.items():
-                walk(inner, f"{place} {key}".strip().replace("_", " "))
-
-    description = architecture.document()
-    actions = description.pop("actions")
-    walk(description, "")
-    walk(actions, "")
+    rows = []
+    for place, value in stated_values(architecture):
+        amount = f"{value.value:g}{SPACE}{value.unit}"
+        band = value.band
+        within = "" if band is None else f"{band[0]:g} to {band[1]:g}{SPACE}{value.unit}"
+        words = place.removeprefix("actions.").replace(".", " ").replace("_", " ")
+        rows.append([Cell(words), Cell(amount, within), Cell(value.kind), Cell(value.source)])
     return Table(["Value of", "Amount", "Kind", "Source"], rows)
