@@ -85,7 +85,7 @@ def behaviour(architecture: Architecture) -> str:
     document = _document(architecture)
     for name in NOT_VALUES:
         document.pop(name, None)
-    return json.dumps(_noticed(document, architecture.clock.hertz()), sort_keys=True)
+    return json.dumps(_noticed(document, architecture.clock_hz), sort_keys=True)
 
 
 def _noticed(value: Any, clock: float) -> Any:
