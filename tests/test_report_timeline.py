@@ -12,7 +12,8 @@ from networks import random_network, random_stimulus
 from eventsnn.engine import RunOptions, make_engine
 from eventsnn.errors import InvalidRequest
 from eventsnn.hardware import load_architecture, map_network
-from eventsnn.report.timeline import matched_messages, process_of, thread_of, write_timeline
+from eventsnn.insight.service import end_to_end
+from eventsnn.report.timeline import LINK_PROCESS, process_of, thread_of, write_timeline
 
 ARCHITECTURE = load_architecture("event-conv-small")
 
@@ -71,7 +72,7 @@ def test_every_event_is_of_a_kind_that_viewers_know(seed, kind, tmp_path):
     named = {(e["pid"], e["tid"]) for e in events if e["name"] == "thread_name"}
     processes = {e["pid"] for e in events if e["name"] == "process_name"}
     for event in events:
-        assert event["ph"] in "MXCisf"
+        assert event["ph"] in "MXCistf"
         assert event["pid"] in processes
         if event["ph"] == "M":
             continue
@@ -119,11 +120,13 @@ def test_waiting_counters_are_the_queues(tmp_path):
 @pytest.mark.parametrize("seed", range(6))
 def test_messages_are_matched(seed, delays):
     run, _, _ = run_of(seed, "mixed", delays=delays)
-    pairs = matched_messages(run.service)
+    pairs = end_to_end(run.service)
     assert len(np.unique(pairs[:, 0])) == len(np.unique(pairs[:, 1])) == len(pairs)
     sent, served = run.service[pairs[:, 0]], run.service[pairs[:, 1]]
     assert (sent["rank"] == served["rank"]).all()
     assert (sent["neuron"] == served["neuron"]).all()
+    assert (sent["kind"] == 0).all()
+    assert (served["kind"] == 1).all()
     assert (sent["finish"] <= served["arrival"]).all()
     assert len(pairs) == (run.service["kind"] == 1).sum() > 0
 
@@ -142,7 +145,65 @@ def test_arrows_join_slices_and_are_capped(tmp_path):
 
 def test_messages_are_matched_under_jitter(tmp_path):
     run, _, _ = run_of(1, architecture=with_jitter(ARCHITECTURE))
-    assert len(matched_messages(run.service)) == (run.service["kind"] == 1).sum() > 0
+    assert len(end_to_end(run.service)) == (run.service["kind"] == 1).sum() > 0
+
+
+def with_links(service):
+    """A log in which each message passes two links and some are dropped or held."""
+    rows = []
+    for row in service.tolist():
+        kind, core, *message, arrival, start, finish, _ = row
+        rows.append(row)
+        if kind == 0:
+            rows[-1] = (kind, core, *message, arrival, start, finish, finish + 3)
+            rows.append((3, 0, *message, finish + 3, finish + 4, finish + 5, finish + 5))
+            rows.append((3, 7, *message, finish + 5, finish + 5, finish + 6, finish + 6))
+        elif kind == 1 and message[2] == 1:
+            rows[-1] = (4, core, *message, arrival, arrival + 9, arrival + 9, arrival + 9)
+    return np.array(rows, dtype=service.dtype)
+
+
+def test_links_drops_and_held_messages_are_shown(tmp_path):
+    run, network, mapping = run_of(1)
+    network_on_chip = {"topology": "mesh", "width": 1, "height": 4, "links": {"depth": 2}}
+    description = ARCHITECTURE.document() | {"network_on_chip": network_on_chip}
+    description["tiles"] = {"tile[0..3]": dict(next(iter(description["tiles"].values())))}
+    mapping = replace(mapping, architecture=type(ARCHITECTURE).model_validate(description))
+    run = replace(run, service=with_links(run.service))
+    events = timeline_of(run, network, mapping, tmp_path / "timeline.json", most_arrows=10**9)
+    log, kinds = run.service, run.service["kind"]
+    assert min((kinds == kind).sum() for kind in (0, 1, 3, 4)) > 0
+
+    threads = {e["tid"]: e["args"]["name"] for e in events if e["name"] == "thread_name"}
+    links = [e for e in events if e.get("cat") == "link"]
+    assert {e["pid"] for e in links} == {LINK_PROCESS}
+    assert {threads[e["tid"]] for e in links} == {"link of tile 0 to the east", "link of tile 1 to the south"}
+    assert len(links) == (kinds == 3).sum()
+    held = [e for e in events if e.get("cat") == "blocked"]
+    assert len(held) == (kinds == 0).sum()
+    assert all(e["args"]["finish_ticks"] - e["args"]["start_ticks"] == 3 for e in held)
+    lost = [e for e in events if e.get("cat") == "dropped"]
+    assert len(lost) == (kinds == 4).sum()
+    assert {e["ph"] for e in lost} == {"i"}
+    assert all(e["args"]["wait_ticks"] == 9 for e in lost)
+
+    ways = defaultdict(list)
+    for event in events:
+        if event.get("cat") == "message":
+            ways[event["id"]].append(event)
+    assert len(ways) == (kinds == 0).sum()
+    first = {tuple(row.tolist()[2:6]): row["start"] for row in log if row["kind"] == 0}
+    delivered = {tuple(row.tolist()[2:6]): row["start"] for row in log if row["kind"] == 1}
+    for way in ways.values():
+        name = tuple(way[0]["args"].values())
+        assert round(way[0]["ts"] * 1e6) == first[name]
+        if name in delivered:
+            assert [e["ph"] for e in way] == ["s", "t", "t", "f"]
+            assert round(way[-1]["ts"] * 1e6) == delivered[name]
+        else:  # a dropped message's arrow ends at its last link
+            assert [e["ph"] for e in way] == ["s", "t", "f"]
+    waiting = sum(e["args"]["waiting"] > 0 for e in events if e["ph"] == "C" and e["pid"] == LINK_PROCESS)
+    assert waiting > 0
 
 
 def test_decision(tmp_path):
@@ -180,15 +241,15 @@ def test_an_empty_log_is_still_a_timeline(tmp_path):
 
 
 def test_threads_are_apart():
-    threads = {thread_of(core, unit) for core in range(-1, 50) for unit in (1, 2)}
-    assert len(threads) == 51 * 2
+    threads = {thread_of(core, unit) for core in range(-1, 50) for unit in (1, 2, 3)}
+    assert len(threads) == 51 * 3
 
 
 def test_an_earlier_file_survives_a_failure(tmp_path, monkeypatch):
     run, network, mapping = run_of(1)
     path = tmp_path / "timeline.json"
     path.write_text('{"earlier": 1}')
-    monkeypatch.setattr("eventsnn.report.timeline._queues", lambda service: 1 / 0)
+    monkeypatch.setattr("eventsnn.report.timeline._queues", lambda *arguments: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write_timeline(run, network, mapping, path)
     assert path.read_text() == '{"earlier": 1}'

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.hardware import Mapping
+
 Int64 = NDArray[np.int64]
 
 # Kinds of rows.
@@ -17,8 +19,10 @@ SERIALISED, DELIVERED, TESTED, LINKED, DROPPED = range(5)
 SERIALISER, CORE, LINK, NEURON_UNIT, RECEIVING_UNIT = (
     "serialiser", "core", "link", "neuron unit", "receiving unit",
 )  # fmt: skip
-_UNITS_OF_EVENTS = {SERIALISED: SERIALISER, DELIVERED: CORE, TESTED: CORE, LINKED: LINK}
-_UNITS_OF_STEPS = _UNITS_OF_EVENTS | {DELIVERED: RECEIVING_UNIT, TESTED: NEURON_UNIT}
+_UNITS_OF_EVENTS = {SERIALISED: SERIALISER, DELIVERED: CORE, TESTED: CORE, LINKED: LINK, DROPPED: CORE}
+_UNITS_OF_STEPS = _UNITS_OF_EVENTS | {
+    DELIVERED: RECEIVING_UNIT, TESTED: NEURON_UNIT, DROPPED: RECEIVING_UNIT,
+}  # fmt: skip
 
 # The rows of one message in the order of its way: serialiser, links, then its service or its loss.
 _STAGE = np.array([0, 2, -1, 1, 2])
@@ -27,15 +31,21 @@ MESSAGE = ("rank", "neuron", "ordinal", "destination")
 Server = tuple[str, int]
 
 
+def in_steps(mapping: Mapping) -> bool:
+    """Whether an accelerator runs the step schedule: those that synchronise do."""
+    return mapping.architecture.synchronisation.kind != "none"
+
+
 def units(steps: bool) -> dict[int, str]:
-    """The unit that does jobs of a kind, by kind; dropped messages had none."""
+    """The unit that does jobs of a kind, by kind; dropped messages waited for it in vain."""
     return _UNITS_OF_STEPS if steps else _UNITS_OF_EVENTS
 
 
 def jobs_by_server(service: NDArray, steps: bool) -> dict[Server, Int64]:
     """Rows of a log by the server that did them, (unit, number), in the order it did them.
 
-    The number is a core's, -1 for the input port, or a link's.
+    The number is a core's, -1 for the input port, or a link's. Dropped messages are among the rows: they
+    waited, and took no time of the server.
     """
     found: dict[Server, list[Int64]] = {}
     for kind, unit in units(steps).items():

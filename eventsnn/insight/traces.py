@@ -13,7 +13,7 @@ from eventsnn.engine.seeds import PURPOSE_DECODE, draw, sample_key
 from eventsnn.errors import InvalidRequest
 from eventsnn.hardware import Chip, Mapping, Part
 from eventsnn.insight.reach import sources_of
-from eventsnn.insight.service import DELIVERED, TESTED, Server, jobs_by_server, units, ways
+from eventsnn.insight.service import DELIVERED, DROPPED, TESTED, Server, in_steps, jobs_by_server, units, ways
 from eventsnn.network import MaxGate, Network, Projection, Rate
 
 Int64 = NDArray[np.int64]
@@ -47,7 +47,7 @@ class Traces:
         self.service: NDArray = run.service
         self.spikes: SpikeList = run.spikes
         self.chip = Chip(mapping)
-        self.steps = mapping.architecture.synchronisation.kind != "none"
+        self.steps = in_steps(mapping)
         self.key = sample_key(seed, run.index)
         self.order = network.order
         self.rank_of = {name: rank for rank, name in enumerate(network.order)}
@@ -184,7 +184,8 @@ class Traces:
 
     @cached_property
     def _jobs(self) -> dict[Server, Int64]:
-        return jobs_by_server(self.service, self.steps)
+        found = jobs_by_server(self.service, self.steps)
+        return {server: rows[self.service["kind"][rows] != DROPPED] for server, rows in found.items()}
 
     def meanwhile(self, row: int) -> dict[str, int]:
         """What a job's server did while the job waited: ticks by population served, blocked, idle."""

@@ -26,7 +26,7 @@ class Use:
         Ticks from the first event to the decision.
     serving, blocked, waiting : int
         Ticks in that window: serving jobs, holding a job that had no place to go, and the sum of the time
-        that jobs waited in front of it.
+        that jobs waited in front of it, messages that were dropped in the end included.
     most_waiting : int
         The largest number that waited at a time.
     unserved, dropped : int
@@ -98,14 +98,14 @@ def uses(service: NDArray, steps: bool, begin: int, end: int) -> dict[Server, Us
     Jobs that arrived after ``end`` are left out; times are cut at both.
     """
     found = {}
-    lost = service[(service["kind"] == DROPPED) & (service["arrival"] <= end)]
     for (unit, number), rows in jobs_by_server(service, steps).items():
         jobs = service[rows]
         jobs = jobs[jobs["arrival"] <= end]
         arrival, start, finish, released = (
             np.clip(jobs[name], begin, end) for name in ("arrival", "start", "finish", "released")
         )
-        begun = jobs[jobs["start"] <= end]
+        lost = jobs["kind"] == DROPPED
+        begun = jobs[(jobs["start"] <= end) & ~lost]
         found[unit, number] = Use(
             unit=unit,
             number=number,
@@ -114,13 +114,8 @@ def uses(service: NDArray, steps: bool, begin: int, end: int) -> dict[Server, Us
             blocked=int((released - finish).sum()),
             waiting=int((start - arrival).sum()),
             most_waiting=Occupancy.of(jobs["arrival"], jobs["start"]).most(begin, end),
-            unserved=len(jobs) - len(begun),
-            dropped=int((lost["core"] == number).sum()) if takes_messages(unit) else 0,
+            unserved=int((jobs["start"] > end).sum()),
+            dropped=int((jobs["start"] <= end)[lost].sum()),
             waits=(begun["start"] - begun["arrival"]).astype(np.int64),
         )
     return found
-
-
-def takes_messages(unit: str) -> bool:
-    """Whether messages end at a server of this unit."""
-    return unit in ("core", "receiving unit")

@@ -1,8 +1,10 @@
 """One sample on its accelerator as a Chrome trace: opens in ui.perfetto.dev and chrome://tracing.
 
-A process is a core, its threads are the serialiser and the synapse pipeline; the sensor's input port
-and the sample itself are processes of their own. ``ts`` and ``dur`` are microseconds, as the format
-asks; exact ticks of 1 ps stand in the arguments.
+A process is a core, its threads are the serialiser and the synapse pipeline (in the step schedule the
+receiving unit, and the neuron unit beside it); the sensor's input port, the links, a thread each, and the
+sample itself are processes of their own. ``ts`` and ``dur`` are microseconds, as the format asks; exact
+ticks of 1 ps stand in the arguments. Events are written as they are made: the file may be far larger than
+memory, which holds the log and a few integers a row.
 """
 
 from __future__ import annotations
@@ -18,30 +20,50 @@ from numpy.typing import NDArray
 from eventsnn.errors import InvalidRequest
 from eventsnn.hardware import Mapping
 from eventsnn.hardware.mapping import INPUT_PORT
+from eventsnn.insight.occupancy import Occupancy
+from eventsnn.insight.service import (
+    DROPPED,
+    LINKED,
+    MESSAGE,
+    SERIALISED,
+    TESTED,
+    Server,
+    in_steps,
+    jobs_by_server,
+    units,
+    ways,
+)
 from eventsnn.network import Network
 from eventsnn.output import JSON, replaced_whole
 
 if TYPE_CHECKING:
     from eventsnn.engine import SampleRun
 
-SERIALISER, DELIVERY, TEST = range(3)  # the kinds of a service log
-CATEGORIES = ("serialiser", "delivery", "threshold test")
-UNITS = {1: "serialiser", 2: "synapse pipeline"}
-SAMPLE_PROCESS = 1
+CATEGORIES = ("serialiser", "delivery", "threshold test", "link", "dropped")
+# What the threads of a core are called, by the unit of ``insight.service`` that they show.
+THREADS = {
+    "serialiser": (1, "serialiser"),
+    "core": (2, "synapse pipeline"),
+    "receiving unit": (2, "receiving unit"),
+    "neuron unit": (3, "neuron unit"),
+}
+SAMPLE_PROCESS, LINK_PROCESS = 1, 2
+FIRST_LINK_THREAD = 1 << 24  # above those of 2^20 cores
 TICKS_PER_MICROSECOND = 10**6
 MOST_ARROWS = 20_000
+BLOCK = 1 << 16
 
 Event = dict[str, Any]
 
 
 def process_of(core: int) -> int:
     """The process identifier of a core; the input port is core -1."""
-    return core + 3
+    return core + 4
 
 
-def thread_of(core: int, unit: int) -> int:
-    """The thread identifier of a core's unit, different on every core."""
-    return 4 * process_of(core) + unit
+def thread_of(core: int, thread: int) -> int:
+    """The identifier of a core's thread, different on every core."""
+    return 4 * process_of(core) + thread
 
 
 def write_timeline(
@@ -51,7 +73,7 @@ def write_timeline(
     path: str | os.PathLike[str],
     most_arrows: int = MOST_ARROWS,
 ) -> None:
-    """Write what every core did when, as a Chrome trace.
+    """Write what every core and link did when, as a Chrome trace.
 
     Parameters
     ----------
@@ -62,8 +84,8 @@ def write_timeline(
     path : path
         The JSON file; replaced once the new one is whole.
     most_arrows : int
-        Arrows from a serialiser to the delivery of its message are drawn for the first that many
-        messages: viewers grow slow with more.
+        Arrows along the way of a message, from its serialiser over the links to its delivery, are drawn for
+        the first that many messages: viewers grow slow with more.
 
     Raises
     ------
@@ -95,41 +117,48 @@ def _microseconds(ticks: int) -> float:
 def _events(
     run: SampleRun, service: NDArray, network: Network, mapping: Mapping, most_arrows: int
 ) -> Iterator[Event]:
-    yield from _names(network, mapping)
+    steps = in_steps(mapping)
+    yield from _names(service, network, mapping, steps)
     yield from _decision(run)
-    yield from _services(service, network)
-    yield from _queues(service)
-    yield from _arrows(service, most_arrows)
+    yield from _services(service, network, mapping, steps)
+    yield from _queues(service, mapping, steps)
+    yield from _arrows(service, steps, most_arrows)
 
 
-def _names(network: Network, mapping: Mapping) -> Iterator[Event]:
-    """Metadata: what each process and thread is called, in the order of the cores."""
+def _names(service: NDArray, network: Network, mapping: Mapping, steps: bool) -> Iterator[Event]:
+    """Metadata: what each process and thread is called, in the order of the cores and links."""
 
     def name(kind: str, process: int, thread: int, **values: Any) -> Event:
         return {"name": kind, "ph": "M", "pid": process, "tid": thread, "args": values}
 
-    yield name("process_name", SAMPLE_PROCESS, 0, name="sample")
-    yield name("process_sort_index", SAMPLE_PROCESS, 0, sort_index=SAMPLE_PROCESS)
+    def process(number: int, title: str) -> Iterator[Event]:
+        yield name("process_name", number, 0, name=title)
+        yield name("process_sort_index", number, 0, sort_index=number)
+
+    yield from process(SAMPLE_PROCESS, "sample")
     yield name("thread_name", SAMPLE_PROCESS, 1, name="decision")
-    architecture = mapping.architecture
+    links = np.unique(service["core"][service["kind"] == LINKED]).tolist()
+    if links:
+        yield from process(LINK_PROCESS, "links")
+    for link in links:
+        title = mapping.architecture.network_on_chip.link_name(link)
+        yield name("thread_name", LINK_PROCESS, FIRST_LINK_THREAD + link, name=title)
+        yield name("thread_sort_index", LINK_PROCESS, FIRST_LINK_THREAD + link, sort_index=link)
+    on_core: dict[int, list[str]] = {}
     for population in network.order:
         for part in mapping.parts[population]:
-            process = process_of(part.core)
-            if part.core == INPUT_PORT:
-                title = f"input port: {population}"
-            else:
-                title = (
-                    f"core {part.core} (tile {architecture.tile(part.core)}): {population} "
-                    f"rows {part.y0}-{part.y1 - 1} channels {part.c0}-{part.c1 - 1}"
-                )
-            yield name("process_name", process, 0, name=title)
-            yield name("process_sort_index", process, 0, sort_index=process)
-            for unit, what in UNITS.items():
-                if part.core == INPUT_PORT and what != "serialiser":
-                    continue
-                thread = thread_of(part.core, unit)
-                yield name("thread_name", process, thread, name=what)
-                yield name("thread_sort_index", process, thread, sort_index=unit)
+            share = f"{population} rows {part.y0}-{part.y1 - 1} channels {part.c0}-{part.c1 - 1}"
+            on_core.setdefault(part.core, []).append(population if part.core == INPUT_PORT else share)
+    used = {unit for kind, unit in units(steps).items() if kind != LINKED}
+    for core, shares in on_core.items():
+        where = (
+            "input port" if core == INPUT_PORT else f"core {core} (tile {mapping.architecture.tile(core)})"
+        )
+        yield from process(process_of(core), f"{where}: {', '.join(shares)}")
+        for unit, (number, what) in THREADS.items():
+            if unit in used and (core != INPUT_PORT or unit == "serialiser"):
+                yield name("thread_name", process_of(core), thread_of(core, number), name=what)
+                yield name("thread_sort_index", process_of(core), thread_of(core, number), sort_index=number)
 
 
 def _decision(run: SampleRun) -> Iterator[Event]:
@@ -149,96 +178,91 @@ def _decision(run: SampleRun) -> Iterator[Event]:
     yield {"name": f"decision: {what}", "ph": "i", "s": "g", "ts": ts, **where, "args": outcome}
 
 
-def _services(service: NDArray, network: Network) -> Iterator[Event]:
-    """A complete event for each message serialised, each delivery served and each scan."""
-    for row in service:
-        kind, core, rank, neuron, ordinal, _, arrival, start, finish, released = row.item()
-        population = network.order[rank]
-        yield {
-            "name": f"test {population}" if kind == TEST else population,
-            "cat": CATEGORIES[kind],
-            "ph": "X",
-            "ts": _microseconds(start),
-            "dur": _microseconds(finish - start),
-            "pid": process_of(core),
-            "tid": thread_of(core, 1 if kind == SERIALISER else 2),
-            "args": {
-                "tested_neurons" if kind == TEST else "neuron": neuron,
+def _place(server: Server) -> dict[str, int]:
+    """The process and thread that show a server."""
+    unit, number = server
+    if unit == "link":
+        return {"pid": LINK_PROCESS, "tid": FIRST_LINK_THREAD + number}
+    return {"pid": process_of(number), "tid": thread_of(number, THREADS[unit][0])}
+
+
+def _services(service: NDArray, network: Network, mapping: Mapping, steps: bool) -> Iterator[Event]:
+    """A slice for each job: a message serialised, on a link or served, a scan or a walk; dropped messages.
+
+    A server that has to hold its job for want of room shows that as a slice of its own.
+    """
+    unit_of = units(steps)
+    for first in range(0, len(service), BLOCK):
+        for row in service[first : first + BLOCK].tolist():
+            kind, core, rank, neuron, ordinal, destination, arrival, start, finish, released = row
+            population = network.order[rank]
+            tested = kind == TESTED
+            what: Event = {"cat": CATEGORIES[kind], **_place((unit_of[kind], core))}
+            ticks = {
+                ("walked_neurons" if steps else "tested_neurons") if tested else "neuron": neuron,
                 "ordinal": ordinal,
+                "destination": destination,
                 "arrival_ticks": arrival,
                 "start_ticks": start,
                 "finish_ticks": finish,
                 "wait_ticks": start - arrival,
                 "blocked_ticks": released - finish,
-            },
-        }
-
-
-def _queues(service: NDArray) -> Iterator[Event]:
-    """Counters: messages and scans that wait in front of each unit, whenever the number changes."""
-    at_serialiser = service["kind"] == SERIALISER
-    for core in np.unique(service["core"]):
-        for unit, chosen in ((1, at_serialiser), (2, ~at_serialiser)):
-            rows = service[chosen & (service["core"] == core)]
-            if len(rows) == 0:
+            }
+            ts = _microseconds(start)
+            if kind == DROPPED:
+                yield {"name": f"dropped {population}", "ph": "i", "s": "t", "ts": ts, **what, "args": ticks}
                 continue
-            times = np.concatenate([rows["arrival"], rows["start"]])
-            steps = np.repeat([1, -1], len(rows))
-            ticks, place = np.unique(times, return_inverse=True)
-            change = np.zeros(len(ticks), dtype=np.int64)
-            np.add.at(change, place, steps)
-            depth = np.cumsum(change)
-            shown = change != 0
-            shown[0] = True
-            for tick, waiting in zip(ticks[shown].tolist(), depth[shown].tolist(), strict=True):
+            name = f"{'walk' if steps else 'test'} {population}" if tested else population
+            length = _microseconds(finish - start)
+            yield {"name": name, "ph": "X", "ts": ts, "dur": length, **what, "args": ticks}
+            if released > finish:
+                what["cat"] = "blocked"
+                held = {"start_ticks": finish, "finish_ticks": released}
+                ts, length = _microseconds(finish), _microseconds(released - finish)
+                yield {"name": "blocked", "ph": "X", "ts": ts, "dur": length, **what, "args": held}
+
+
+def _queues(service: NDArray, mapping: Mapping, steps: bool) -> Iterator[Event]:
+    """Counters: jobs that wait in front of each server, whenever their number changes."""
+    for server, rows in jobs_by_server(service, steps).items():
+        unit, number = server
+        what = THREADS[unit][1] if unit in THREADS else mapping.architecture.network_on_chip.link_name(number)
+        waiting = Occupancy.of(service["arrival"][rows], service["start"][rows])
+        for first in range(0, len(waiting.ticks), BLOCK):
+            block = slice(first, first + BLOCK)
+            for tick, depth in zip(
+                waiting.ticks[block].tolist(), waiting.number[block].tolist(), strict=True
+            ):
                 yield {
-                    "name": f"waiting for the {UNITS[unit]}",
+                    "name": f"waiting for the {what.removeprefix('the ')}",
                     "ph": "C",
                     "ts": _microseconds(tick),
-                    "pid": process_of(int(core)),
-                    "args": {"waiting": waiting},
+                    "pid": _place(server)["pid"],
+                    "args": {"waiting": depth},
                 }
 
 
-def _arrows(service: NDArray, most: int) -> Iterator[Event]:
-    """Flow events from a message's serialiser to its delivery, earliest first."""
-    pairs = matched_messages(service)[:most]
-    for number, (sent, served) in enumerate(pairs.tolist(), 1):
-        for phase, row, unit in (("s", service[sent], 1), ("f", service[served], 2)):
-            core = int(row["core"])
+def _arrows(service: NDArray, steps: bool, most: int) -> Iterator[Event]:
+    """Flow events along each message's way, from its serialiser over the links to its delivery."""
+    rows, starts = ways(service)
+    unit_of = units(steps)
+    lengths = np.diff(starts)
+    heads = rows[starts[:-1]]
+    whole = (lengths > 1) & (service["kind"][heads] == SERIALISED)
+    messages = np.flatnonzero(whole)
+    messages = messages[np.lexsort((heads[messages], service["start"][heads[messages]]))][:most]
+    for number, message in enumerate(messages.tolist(), 1):
+        way = [row for row in rows[starts[message] : starts[message + 1]] if service["kind"][row] != DROPPED]
+        for place, row in enumerate(way if len(way) > 1 else []):
+            job = service[row]
             arrow: Event = {
                 "name": "message",
                 "cat": "message",
-                "ph": phase,
+                "ph": "s" if place == 0 else "f" if place == len(way) - 1 else "t",
                 "id": number,
-                "ts": _microseconds(int(row["start"])),
-                "pid": process_of(core),
-                "tid": thread_of(core, unit),
+                "ts": _microseconds(int(job["start"])),
+                **_place((unit_of[int(job["kind"])], int(job["core"]))),
             }
-            yield arrow if phase == "s" else {**arrow, "bp": "e"}
-
-
-def matched_messages(service: NDArray) -> NDArray[np.int64]:
-    """Which delivery served which serialised message.
-
-    Returns
-    -------
-    int64 array, shape (pairs, 2)
-        Rows of ``service``, (serialiser, delivery), by the serialiser's start.
-    """
-    found: list[NDArray[np.int64]] = []
-    for kind in (SERIALISER, DELIVERY):
-        rows = np.flatnonzero(service["kind"] == kind)
-        names = np.stack(
-            [service[name][rows] for name in ("rank", "neuron", "ordinal", "destination")], axis=1
-        )
-        found += [rows, names]
-    sent, sent_names, served, served_names = found
-    place = dict(zip(map(tuple, sent_names.tolist()), sent.tolist(), strict=True))
-    pairs = [
-        (place[name], row)
-        for name, row in zip(map(tuple, served_names.tolist()), served.tolist(), strict=True)
-        if name in place
-    ]
-    pairs.sort(key=lambda pair: (int(service["start"][pair[0]]), pair))
-    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+            if place == 0:
+                arrow["args"] = {field: int(job[field]) for field in MESSAGE}
+            yield {**arrow, "bp": "e"} if place == len(way) - 1 else arrow
