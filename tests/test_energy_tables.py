@@ -1,16 +1,20 @@
 """Energy: its interval from the values' bands, and that every way to add it up gives the same."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from recordings import random_events, small_network, write_recordings
 
 from eventsnn.errors import InvalidHardware
 from eventsnn.hardware import Chip, load_architecture, map_network
 from eventsnn.hardware.architecture import parse_architecture
-from eventsnn.hardware.energy import EnergyModel
-from eventsnn.report import energy, sections
+from eventsnn.hardware.energy import EnergyModel, dynamic_energy_aj
+from eventsnn.report import cores, energy, sections
 from eventsnn.report.results import Results
-from eventsnn.results import COLUMN
+from eventsnn.results import COLUMN, COUNTERS, ResultTable
 from eventsnn.run.simulate import simulate
 
 PICOJOULE = 10**6  # in attojoules
@@ -177,3 +181,73 @@ def test_a_corner_scales_both_ends():
 def test_a_wrong_band_names_its_place(bands, message):
     with pytest.raises(InvalidHardware, match=message):
         parse_architecture(banded(**bands), "here")
+
+
+# -- by core ---------------------------------------------------------------------------------------
+
+
+def on_small_cores():
+    """Cores of 36 neurons: each channel of ``conv`` has one, the input port and ``out`` one each."""
+    document = banded()
+    document["cores"]["convolution"]["neurons"]["value"] = 36
+    return document
+
+
+def parts_of(counters, order, mapping, rng, told_apart):
+    """Some split of each population's counters over its parts; columns not told apart are left out."""
+    rows = []
+    for rank, name in enumerate(order):
+        share = rng.multinomial(
+            counters[rank], np.full(len(mapping.parts[name]), 1 / len(mapping.parts[name]))
+        )
+        rows += list(share.T * told_apart)
+    return np.array(rows, dtype=np.int64)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_energy_by_core_adds_up_to_the_attojoule(seed):
+    rng = np.random.default_rng(seed)
+    network = small_network()
+    chip = Chip(map_network(network, parse_architecture(on_small_cores(), "here")))
+    assert len(chip.mapping.parts["conv"]) == 3
+    counters = rng.integers(0, 10**6, (len(network.order), len(COUNTERS)))
+    parts = parts_of(counters, network.order, chip.mapping, rng, rng.integers(0, 2, len(COUNTERS)))
+    found = cores.locate(counters, parts, network.order, chip.mapping)
+    assert (found.counters >= 0).all()
+    for rank in range(len(network.order)):
+        assert (found.counters[found.ranks == rank].sum(axis=0) == counters[rank]).all()
+    table = chip.energy(network.order)
+    assert int(cores.place_energies_aj(found, table).sum()) == dynamic_energy_aj(counters, table)
+
+
+def with_parts(run, seed=3):
+    """The run as if its engine had counted parts, all but threshold tests told apart."""
+    rng = np.random.default_rng(seed)
+    mapping = run_chip(run).mapping
+    told = np.ones(len(COUNTERS), dtype=np.int64)
+    told[COLUMN["neuron_updates"]] = 0
+    samples = tuple(
+        replace(s, parts=parts_of(s.counters, run.table.order, mapping, rng, told)) for s in run.table.samples
+    )
+    table = run.table
+    return Results(ResultTable(table.configuration, table.order, table.readout_scale, samples))
+
+
+def test_the_table_of_cores_has_the_sums_of_the_table_of_layers(tmp_path):
+    run = run_on(on_small_cores())
+    if run.table.samples[0].parts is None:
+        assert cores.core_table(run) is None
+    run = with_parts(run)
+    table = cores.core_table(run)
+    names = [row[0].main for row in table.rows]
+    assert names == ["input port", "core 0", "core 1", "core 2", "core 3", "shared", "dynamic, all cores"]
+    assert table.rows[2][0].detail == "conv y 0–5, c 1–1"
+    assert table.rows[5][0].detail == "conv, cores not told apart"
+    layers = energy.energy_table(energy.energy_of(run))
+    assert [c.main for c in table.rows[-1]][3:] == [c.main for c in layers.rows[-3]][3:]
+    assert table.rows[-1][1].main == layers.rows[-3][1].main
+    assert table.header[3:] == layers.header[3:]
+    run.save(tmp_path / "r.h5")
+    again = Results.load(tmp_path / "r.h5")
+    assert (again.table.samples[1].parts == run.table.samples[1].parts).all()
+    assert cores.core_table(again) == table

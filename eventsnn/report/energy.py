@@ -70,7 +70,8 @@ def energy_of(run: Results) -> Energy | None:
     counters = np.sum([sample.counters for sample in run.table.samples], axis=0)
     table = {k: v / len(run) for k, v in energy_by_action(counters, costs).items() if v.any()}
     joules = np.array(list(table.values())).reshape(len(table), len(run.table.order)).T
-    by_layer = [(counters * model.tables[end]).sum(axis=1) for end in ENDS]
+    # In floating point: all samples' attojoules together may leave 64 bits.
+    by_layer = [(counters * model.tables[end].astype(np.float64)).sum(axis=1) for end in ENDS]
     return Energy(
         list(run.table.order),
         list(table),

@@ -18,6 +18,7 @@ from eventsnn.hardware.baselines import Baseline, baseline_names, load_baseline
 from eventsnn.output import HTML, replaced_whole
 from eventsnn.report import energy, plots, sections
 from eventsnn.report.baselines import section, values_table
+from eventsnn.report.cores import core_table
 from eventsnn.report.curves import trade_off
 from eventsnn.report.results import Results, distribution
 
@@ -127,6 +128,7 @@ def _contents(
     curves = _curves(runs, labels)
     found_energies = [(label, energy.energy_of(run)) for run, label in zip(runs, labels, strict=True)]
     energies = [(label, found) for label, found in found_energies if found is not None]
+    by_core = {label: core_table(run) for run, label in zip(runs, labels, strict=True)}
     energy_plots = _energy_plots([found for _, found in energies])
     chosen = [load_baseline(item) for item in (baseline_names() if baselines is None else baselines)]
     compared = [(label, section(run, None, chosen)) for run, label in zip(runs, labels, strict=True)]
@@ -141,7 +143,7 @@ def _contents(
         "history_plots": _history_plots(runs, labels),
         "per_class": [(label, sections.per_class(run)) for run, label in zip(runs, labels, strict=True)],
         "energy": [
-            (label, energy.shares(found), energy.energy_table(found), plot)
+            (label, energy.shares(found), energy.energy_table(found), plot, by_core[label])
             for (label, found), plot in zip(energies, energy_plots, strict=True)
         ],
         "baselines": [(label, found) for label, found in compared if found is not None],

@@ -147,6 +147,8 @@ def _write_sample(path: Path, record: SampleRecord) -> None:
     arrays |= {f"trace_{name}": record.trace[name] for name in TRACE_FIELDS}
     if record.history is not None:
         arrays |= {f"history_{name}": getattr(record.history, name) for name in HISTORY_FIELDS}
+    if record.parts is not None:
+        arrays["parts"] = record.parts
     with path.open("wb") as file:
         np.savez(file, digest=np.array(record.digest), counters=record.counters, **arrays)
 
@@ -177,6 +179,7 @@ def _read_sample(path: Path) -> SampleRecord | None:
                 history=CounterHistory(**{name: data[f"history_{name}"] for name in HISTORY_FIELDS})
                 if "history_time_ps" in data
                 else None,
+                parts=data.get("parts"),
             )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
@@ -203,6 +206,10 @@ def _write_hdf5(path: Path, table: ResultTable) -> None:
         file["samples/digest"] = np.array([s.digest for s in table.samples], dtype="S32")
         for index, name in enumerate(COUNTERS):
             file[f"populations/{name}"] = table.counter(index)
+        parts = [s.parts for s in table.samples if s.parts is not None]
+        if parts and len(parts) == len(table.samples):
+            for index, name in enumerate(COUNTERS):
+                file[f"parts/{name}"] = np.stack([rows[:, index] for rows in parts])
         traces = [s.trace for s in table.samples]
         _write_rows(file, "trace", {name: [trace[name] for trace in traces] for name in TRACE_FIELDS})
         histories = [s.history for s in table.samples if s.history is not None]
@@ -259,17 +266,20 @@ def read_results(path: str | os.PathLike[str]) -> ResultTable:
         ) from error
 
 
-def _counter(file: Any, name: str) -> Any:
+def _counter(file: Any, group: str, name: str) -> Any:
     """A counter's table; a hardware counter that came later than the file is zero."""
-    if name in HARDWARE_COUNTERS and f"populations/{name}" not in file:
-        return np.zeros_like(file[f"populations/{COUNTERS[0]}"][...])
-    return file[f"populations/{name}"][...]
+    if name in HARDWARE_COUNTERS and f"{group}/{name}" not in file:
+        return np.zeros_like(file[f"{group}/{COUNTERS[0]}"][...])
+    return file[f"{group}/{name}"][...]
 
 
 def _read_table(file: Any) -> ResultTable:
     there = [name for name in SCALAR_FIELDS if f"samples/{name}" in file or name not in LATER_FIELDS]
     scalars = {name: file[f"samples/{name}"][...] for name in there}
-    counters = np.stack([_counter(file, name) for name in COUNTERS], axis=-1)
+    counters = np.stack([_counter(file, "populations", name) for name in COUNTERS], axis=-1)
+    parts = None
+    if "parts" in file:
+        parts = np.stack([_counter(file, "parts", name) for name in COUNTERS], axis=-1)
     trace = _read_rows(file, "trace", TRACE_FIELDS)
     history = _read_rows(file, "history", HISTORY_FIELDS) if "history" in file else None
     digests = file["samples/digest"][...]
@@ -280,6 +290,7 @@ def _read_table(file: Any) -> ResultTable:
             trace=trace[i],
             digest=digests[i].decode(),
             history=None if history is None else CounterHistory(**history[i]),
+            parts=None if parts is None else parts[i],
         )
         for i in range(len(digests))
     )

@@ -63,6 +63,9 @@ class SampleRecord:
         32 hex digits.
     history : CounterHistory or None
         Counters over time, if the run kept them.
+    parts : int64 array, shape (parts, counters), or None
+        What was counted by part of a population on the accelerator, parts in the order of the populations
+        and of the mapping; what is not told apart by part is 0 there. None without an accelerator.
     """
 
     index: int
@@ -81,6 +84,7 @@ class SampleRecord:
     history: CounterHistory | None = field(default=None, repr=False)
     energy_low_j: float = float("nan")
     energy_high_j: float = float("nan")
+    parts: NDArray[np.int64] | None = field(default=None, repr=False)
 
     @property
     def latency_s(self) -> float:
