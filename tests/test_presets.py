@@ -7,15 +7,17 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import yaml
+from chip_case import comparison
 from networks import random_network
 
-from eventsnn.engine import Stimulus, make_engine
+from eventsnn.engine import RunOptions, Stimulus, make_engine
 from eventsnn.errors import InvalidHardware
 from eventsnn.hardware import Chip, load_architecture, map_network, preset_names
 from eventsnn.hardware.architecture import parse_architecture
 from eventsnn.hardware.energy import EnergyModel, dynamic_energy_aj, energy_joules
 from eventsnn.hardware.mapping import Mapping, Part
 from eventsnn.hardware.values import stated_values
+from eventsnn.hardware.variations import banded, vary
 from eventsnn.network import Dense, Input, Network, Population, Projection, Rate, Readout
 from eventsnn.results import COLUMN
 
@@ -127,6 +129,19 @@ def test_loihi_has_its_synapse_units_and_barriers():
     assert [davies.barrier_ticks(tiles) // 1000 for tiles in (1, 32)] == [113, 465]
 
 
+def test_the_fit_gives_the_accepted_comparison_with_sanafe():
+    """Joules, and the time by the simple rule, of the chip whose costs the preset states with sources."""
+    document = load_architecture("loihi-sanafe-fit").document()
+    document["synchronisation"]["timing"] = "totals"
+    architecture = parse_architecture(document, "totals")
+    network, mapping, stimulus = comparison()
+    mapping = Mapping(architecture, mapping.parts, {"conv1": "conv", "conv2": "dense"})
+    run = make_engine("reference", network, mapping, RunOptions(schedule="step")).run(stimulus)
+    energy = Chip(mapping).energy(network.order, steps=True)
+    assert dynamic_energy_aj(run.counters, energy) * 1e-18 == pytest.approx(8.741662e-7, rel=1e-6)
+    assert run.decision_time * 1e-12 == pytest.approx(5.9666e-5, rel=1e-6)
+
+
 def test_speck_takes_its_published_time_through_nine_layers():
     names = ["in", *(f"layer{i}" for i in range(1, 9)), "out"]
     populations = [Population("in", (1, 1, 1), Input())]
@@ -164,6 +179,21 @@ def test_energies_lie_between_the_ends_of_the_bands(name, steps):
     assert low <= nominal <= high
     banded = [place for place, value in stated_values(architecture) if value.band is not None]
     assert (low < high) == any("time" not in place for place in banded)
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_values_stand_where_a_sweep_finds_them(name):
+    architecture = load_architecture(name)
+    for place, value in stated_values(architecture):
+        (found,) = vary(architecture, place, ["x1"])
+        assert dict(stated_values(found.architecture))[place].value == value.value
+    ends = [(variation.path, variation.architecture) for variation in banded(architecture)]
+    assert [path for path, _ in ends[::2]] == [
+        p for p, v in stated_values(architecture) if v.band is not None
+    ]
+    for end, (path, changed) in enumerate(ends):
+        value = dict(stated_values(architecture))[path]
+        assert dict(stated_values(changed))[path].value == value.band[end % 2]
 
 
 def test_a_network_fits_the_chips_with_room_for_it():

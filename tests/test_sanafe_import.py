@@ -89,7 +89,7 @@ def test_every_cost_arrives_in_its_place(imported):
         "actions.fire.energy": "70 pJ", "actions.fire.time": "7 ns",
         "synapse_units.wide.energy": "20 pJ", "synapse_units.wide.time": "3 ns",
         "synapse_units.narrow.energy": "8 pJ", "synapse_units.narrow.time": "2 ns",
-        "synchronisation.latency[1].time": "100 ns", "synchronisation.latency[3].time": "250 ns",
+        "synchronisation.latency.0.time": "100 ns", "synchronisation.latency.1.time": "250 ns",
         "cores.node.neurons": "64 neurons", "cores.node.processing_elements": "1 lanes",
         "cores.node.weights": "2.14748e+09 weights",
     }  # fmt: skip

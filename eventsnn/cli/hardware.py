@@ -79,6 +79,8 @@ def show_(
         f"synchronisation {synchronisation.kind}, timing {synchronisation.timing}, "
         f"pace {synchronisation.pace}\n{found.description}\n"
     )
+    for entry in synchronisation.latency:
+        typer.echo(f"barrier from {entry.tiles} tiles in use on: {entry.time.value:g} {entry.time.unit}")
     for corner, factors in found.corners.items():
         chosen = " (chosen)" if corner == found.corner else ""
         typer.echo(

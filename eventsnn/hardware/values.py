@@ -1,33 +1,35 @@
-"""Every value that an architecture states."""
+"""Every value that an architecture states, with its place in the document."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import BaseModel
-
 from eventsnn.hardware.architecture import Architecture
 from eventsnn.hardware.quantities import Quantity
 
+Place = tuple[str | int, ...]
+
+
+def is_quantity(value: Any) -> bool:
+    """Whether a part of a document is a quantity."""
+    return isinstance(value, dict) and {"value", "unit", "kind", "source"} <= value.keys()
+
+
+def quantities(value: Any, place: Place = ()) -> Iterator[tuple[Place, dict[str, Any]]]:
+    """The quantities in a document, in its order, with the keys on the way to them."""
+    if is_quantity(value):
+        yield place, value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from quantities(inner, (*place, key))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from quantities(inner, (*place, number))
+
 
 def stated_values(architecture: Architecture) -> list[tuple[str, Quantity]]:
-    """All quantities with their places in the file, in its order: ``actions.synapse.energy``.
-
-    The barrier's times are at ``synchronisation.latency[TILES].time``.
-    """
-    return list(_walk(architecture, ""))
-
-
-def _walk(value: Any, place: str) -> Iterator[tuple[str, Quantity]]:
-    if isinstance(value, Quantity):
-        yield place, value
-    elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from _walk(getattr(value, name), f"{place}.{name}".lstrip("."))
-    elif isinstance(value, dict):
-        for name, inner in value.items():
-            yield from _walk(inner, f"{place}.{name}")
-    elif isinstance(value, tuple):
-        for number, inner in enumerate(value):
-            yield from _walk(inner, f"{place}[{getattr(inner, 'tiles', number)}]")
+    """All quantities with their paths, as ``eventsnn sweep --set`` takes them: ``actions.synapse.energy``."""
+    return [
+        (".".join(map(str, place)), Quantity(**value)) for place, value in quantities(architecture.document())
+    ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ import yaml
 from eventsnn.errors import InvalidHardware
 from eventsnn.hardware.architecture import Architecture, parse_architecture
 from eventsnn.hardware.quantities import ENERGY_UNITS, FREQUENCY_UNITS, POWER_UNITS, TIME_UNITS, Quantity
+from eventsnn.hardware.values import Place, is_quantity, quantities
 
 # What a document says about itself is no value of the accelerator.
 NOT_VALUES = ("format", "schema", "name", "description", "source")
@@ -24,7 +25,6 @@ NOT_VALUES = ("format", "schema", "name", "description", "source")
 ENERGY_ALONE = ("energy", "static_power", "core_power", "idle_energy")
 COST_UNITS = (*TIME_UNITS, "cycles", *ENERGY_UNITS, *POWER_UNITS, *FREQUENCY_UNITS)
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-Place = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def vary(architecture: Architecture, path: str, values: Sequence[str]) -> list[V
 def banded(architecture: Architecture) -> list[Variation]:
     """Every value that states a band, at either end of it."""
     found = []
-    for place, value in _quantities(_document(architecture)):
+    for place, value in quantities(_document(architecture)):
         if value["band"] is not None:
             found += [_changed(architecture, place, f"{end!r} {value['unit']}") for end in value["band"]]
     return found
@@ -71,7 +71,7 @@ def banded(architecture: Architecture) -> list[Variation]:
 def scaled(architecture: Architecture, factors: Sequence[float]) -> list[Variation]:
     """Every time, energy, power and frequency that is not 0, times each of some factors."""
     found = []
-    for place, value in _quantities(_document(architecture)):
+    for place, value in quantities(_document(architecture)):
         if value["unit"] in COST_UNITS and value["value"] > 0:
             found += [_changed(architecture, place, f"x{factor!r}") for factor in factors]
     return found
@@ -89,7 +89,7 @@ def behaviour(architecture: Architecture) -> str:
 
 
 def _noticed(value: Any, clock: float) -> Any:
-    if _is_quantity(value):
+    if is_quantity(value):
         if value["unit"] == "cycles" or value["unit"] in TIME_UNITS:
             return ["ticks", Quantity(**value).ticks(clock)]
         return [value["value"], value["unit"]]
@@ -104,21 +104,6 @@ def _document(architecture: Architecture) -> dict[str, Any]:
     return found
 
 
-def _is_quantity(value: Any) -> bool:
-    return isinstance(value, dict) and {"value", "unit", "kind", "source"} <= value.keys()
-
-
-def _quantities(value: Any, place: Place = ()) -> Iterator[tuple[Place, dict[str, Any]]]:
-    if _is_quantity(value):
-        yield place, value
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _quantities(inner, (*place, key))
-    elif isinstance(value, list):
-        for number, inner in enumerate(value):
-            yield from _quantities(inner, (*place, number))
-
-
 def _find(document: dict[str, Any], path: str) -> Place:
     """The keys on the way to a value; names of tiles and of kinds of cores may hold dots themselves."""
     place: Place = ()
@@ -126,7 +111,7 @@ def _find(document: dict[str, Any], path: str) -> Place:
     rest = path.strip()
     while rest:
         here = ".".join(map(str, place))
-        if _is_quantity(value):
+        if is_quantity(value):
             raise InvalidHardware(f"{path} goes into the value {here}; vary {here} itself")
         keys = _keys(value)
         fitting = [key for key in keys if rest == key or rest.startswith(f"{key}.")]
@@ -137,7 +122,7 @@ def _find(document: dict[str, Any], path: str) -> Place:
         place = (*place, int(key) if isinstance(value, list) else key)
         value = value[place[-1]]
         rest = rest[len(key) + 1 :]
-    if isinstance(value, (dict, list)) and not _is_quantity(value):
+    if isinstance(value, (dict, list)) and not is_quantity(value):
         raise InvalidHardware(
             f"{path or 'an empty path'} is no value but a group of {', '.join(_keys(value)) or 'nothing'}; "
             "give the path of one value"
@@ -158,7 +143,7 @@ def _changed(architecture: Architecture, place: Place, text: str) -> Variation:
         parent = parent[key]
     new = _new_value(parent[place[-1]], path, text)
     parent[place[-1]] = new
-    shown = _shown(new["value"], new["unit"]) if _is_quantity(new) else text
+    shown = _shown(new["value"], new["unit"]) if is_quantity(new) else text
     return Variation(path, shown, parse_architecture(document, f"{architecture.name} with {path} = {shown}"))
 
 
@@ -169,7 +154,7 @@ def _shown(value: float, unit: str) -> str:
 def _new_value(old: Any, path: str, text: str) -> Any:
     """What stands at a place once ``text`` is put there."""
     quantity = re.fullmatch(rf"(x?)({_NUMBER})\s*([^\d\s].*)?", text)
-    if not _is_quantity(old):
+    if not is_quantity(old):
         if old is None and quantity and quantity[3] and not quantity[1]:
             source = "set in a sweep; not there nominally"
             return {"value": float(quantity[2]), "unit": quantity[3], "kind": "assumed", "source": source}
