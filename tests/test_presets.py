@@ -3,6 +3,7 @@
 import json
 import re
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from networks import random_network
 from eventsnn.engine import RunOptions, Stimulus, make_engine
 from eventsnn.errors import InvalidHardware
 from eventsnn.hardware import Chip, load_architecture, map_network, preset_names
+from eventsnn.hardware.actions import Actions
 from eventsnn.hardware.architecture import parse_architecture
 from eventsnn.hardware.energy import EnergyModel, dynamic_energy_aj, energy_joules
 from eventsnn.hardware.mapping import Mapping, Part
@@ -252,3 +254,17 @@ def test_list_and_show_print_what_is_known_and_how(capsys):
     assert parse_architecture(document, "shown") == load_architecture("truenorth-affine@0.775V")
     show_("odin", as_yaml=True)
     assert parse_architecture(yaml.safe_load(capsys.readouterr().out), "shown") == load_architecture("odin")
+
+
+def test_the_example_of_the_documentation_is_valid_and_its_actions_are_all():
+    text = (Path(__file__).parents[1] / "docs" / "hardware.md").read_text()
+    example = yaml.safe_load(re.search(r"```yaml\n(.*?)```", text, re.S).group(1))
+    architecture = parse_architecture(example, "the example")
+    assert architecture.kind_of_core == ("large", "small", "small", "small")
+    assert architecture.static_watts == pytest.approx(0.4e-3 + 4 * 50e-6 + 2e-12 * 100e6)
+    listed = re.search(r"\| action \|.*?\n\n", text, re.S).group(0)
+    assert set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\|([^|]*)\|", listed, re.M)))) == set(
+        Actions.model_fields
+    )
+    for name in preset_names():
+        assert f"`{name}`" in text
