@@ -29,6 +29,10 @@ class InvalidHardware(EventsnnError, ValueError):
     """An architecture description that is incomplete or contradictory."""
 
 
+class InvalidMapping(EventsnnError, ValueError):
+    """A placement that names what is not there, or does not place every neuron exactly once."""
+
+
 class DoesNotFit(EventsnnError, ValueError):
     """A network that exceeds a limit of the accelerator it is mapped to."""
 

@@ -6,7 +6,8 @@ from naive import quantised_network
 from networks import random_network, with_gates, without_currents
 
 from eventsnn.convert.quantised import quantised_activations, received
-from eventsnn.hardware.mapping import stored_weights
+from eventsnn.hardware import Part
+from eventsnn.hardware.limits import Demand
 from eventsnn.network import (
     Axis,
     Conv2d,
@@ -55,4 +56,4 @@ def test_kinds_side_by_side(source, kinds, weights):
         for i, j, weight in zip(*network.edges(projection), strict=True):
             expected[:, j] += counts[:, i] * int(weight)
         np.testing.assert_array_equal(received(network, projection, counts), expected)
-    assert stored_weights(network, network.populations["out"], channels) == weights
+    assert Demand(network).weights(Part("out", 0, 0, target[0], 0, channels)) == weights

@@ -16,10 +16,10 @@ from eventsnn.engine.plan import destinations, fan_out_in_part
 from eventsnn.engine.reference import ReferenceEngine
 from eventsnn.engine.twin import TwinEngine, TwinSample, priority
 from eventsnn.errors import DoesNotFit, EventLimitReached
-from eventsnn.hardware import map_network
+from eventsnn.hardware import Part, map_network
 from eventsnn.hardware.actions import RANDOM, Actions
 from eventsnn.hardware.architecture import parse_architecture
-from eventsnn.hardware.mapping import stored_weights
+from eventsnn.hardware.limits import Demand
 from eventsnn.network import Input, Network, Population, Projection, Rate, Readout, Signed
 from eventsnn.results.counters import COLUMN
 
@@ -67,11 +67,17 @@ def architecture(mesh, neurons, weights, lanes, times, energies, jitter):
     return parse_architecture(document, "test")
 
 
+def max_weights_of_a_channel(network, population):
+    name, (height, _, channels) = population.name, population.shape
+    demand = Demand(network)
+    return max(demand.weights(Part(name, 0, 0, height, c, c + 1)) for c in range(channels))
+
+
 def random_limits(rng, network):
     """Core limits under which most populations are split, by channels and often by rows."""
     layers = [p for p in network if not isinstance(p.neuron, Input)]
     row = max(p.shape[1] for p in layers)
-    channel = max(stored_weights(network, p, 1) for p in layers)
+    channel = max(max_weights_of_a_channel(network, p) for p in layers)
     largest = max(p.size for p in layers)
     neurons = int(rng.integers(row, max(row + 1, min(largest, 8 * row))))
     weights = channel * int(rng.integers(1, 30))

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from eventsnn.cli import exchange
-from eventsnn.cli.run import Json
+from eventsnn.cli.run import Json, MappingOption
 
 Baselines = Annotated[
     list[str] | None,
@@ -102,23 +102,20 @@ def show_(
 def check(
     name: Annotated[str, typer.Argument(help="A preset's name or a YAML file.")],
     network: Annotated[Path | None, typer.Option("--network", help="Also place this network on it.")] = None,
+    mapping: MappingOption = None,
 ) -> None:
     """Check an architecture file, and whether a network fits it."""
-    from eventsnn.cli import show
-    from eventsnn.hardware import load_architecture, map_network
-    from eventsnn.network import load_network
+    from eventsnn.cli.placement import print_use
+    from eventsnn.errors import InvalidRequest
+    from eventsnn.hardware import load_architecture
 
     architecture = load_architecture(name)
     typer.echo(f"{architecture.name}: valid, {architecture.number_of_cores} cores")
     if network is None:
+        if mapping is not None:
+            raise InvalidRequest("--mapping places a network; give it with --network")
         return
-    mapping = map_network(load_network(network), architecture)
-    made = show.table("population", "core", "rows", "channels")
-    for parts in mapping.parts.values():
-        for part in parts:
-            core = "input port" if part.core < 0 else str(part.core)
-            made.add_row(part.population, core, f"{part.y0}-{part.y1 - 1}", f"{part.c0}-{part.c1 - 1}")
-    show.print_table(made, f"{network} on {architecture.name}")
+    print_use(network, architecture, mapping)
 
 
 @app.command("baseline")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from eventsnn.cli.hardware import Baselines
-from eventsnn.cli.run import Data, Duration, Input, Json, MaxRate, Seed, Split
+from eventsnn.cli.run import Data, Duration, Input, Json, MappingOption, MaxRate, Seed, Split
 
 
 def curve(
@@ -67,6 +67,7 @@ def timeline(
     network: Annotated[Path, typer.Argument(help="Network file (.h5).")],
     data: Data,
     hardware: Annotated[str, typer.Option("--hardware", help="Accelerator: a preset's name or a YAML file.")],
+    mapping: MappingOption = None,
     sample: Annotated[int, typer.Option("--sample", help="Position in the data set.")] = 0,
     output: Annotated[Path, typer.Option("-o", "--output", help="JSON file to write.")] = Path(
         "timeline.json"
@@ -89,6 +90,7 @@ def timeline(
         sample,
         output,
         split=split,
+        mapping=mapping,
         exit=exit,
         input=input,
         duration_us=duration_us,

@@ -14,6 +14,10 @@ Split = Annotated[str | None, typer.Option("--split", help="train, test, or all 
 Hardware = Annotated[
     str | None, typer.Option("--hardware", help="Accelerator: a preset's name or a YAML file.")
 ]
+MappingOption = Annotated[
+    str | None,
+    typer.Option("--mapping", help="Populations to cores: layer (default), channel, area, pack, or a file."),
+]
 Input = Annotated[
     str | None,
     typer.Option("--input", help="How images become input: analog, poisson, bernoulli or charge."),
@@ -54,6 +58,7 @@ def run(
     ] = None,
     split: Split = None,
     hardware: Hardware = None,
+    mapping: MappingOption = None,
     exit: Annotated[str, typer.Option("--exit", help="margin:0.3, max-probability:0.9, or none.")] = "none",
     schedule: Annotated[str, typer.Option("--schedule", help="event or step.")] = "event",
     step_us: Annotated[
@@ -96,6 +101,7 @@ def run(
             network,
             open_data(data, split, fraction, downsample),
             hardware=hardware,
+            mapping=mapping,
             exit=exit,
             schedule=schedule,
             engine=engine,

@@ -2,7 +2,9 @@
 
 from eventsnn.hardware.architecture import Architecture, load_architecture, preset_names
 from eventsnn.hardware.chip import Chip, CoreCosts
-from eventsnn.hardware.mapping import INPUT_PORT, Mapping, Part, map_network
+from eventsnn.hardware.mapping import INPUT_PORT, Mapping, Part
+from eventsnn.hardware.placement import map_network
+from eventsnn.hardware.user_mapping import MappingFile, load_mapping
 
 __all__ = [
     "INPUT_PORT",
@@ -10,8 +12,10 @@ __all__ = [
     "Chip",
     "CoreCosts",
     "Mapping",
+    "MappingFile",
     "Part",
     "load_architecture",
+    "load_mapping",
     "map_network",
     "preset_names",
 ]

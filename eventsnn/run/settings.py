@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from typing import Any
 
 from eventsnn.decide import ExitRule, parse_rule
 from eventsnn.engine import COMPARISON_ENGINES, ENGINES, RunOptions
@@ -11,7 +12,7 @@ from eventsnn.engine.request import step_length
 from eventsnn.errors import InvalidRequest
 from eventsnn.events import Encoding
 from eventsnn.events.inputs import picoseconds
-from eventsnn.hardware import Architecture, load_architecture
+from eventsnn.hardware import Architecture, MappingFile, load_architecture, load_mapping
 from eventsnn.network import Network
 
 SCHEDULES = ("event", "step")
@@ -40,9 +41,11 @@ class Settings:
     duration_us: float | None = None
     max_rate_hz: float | None = None
     max_events: int = 10**9
+    mapping: str | os.PathLike[str] | dict[str, Any] | MappingFile | None = None
     architecture: Architecture | None = field(init=False)
     rule: ExitRule | None = field(init=False)
     encoding: Encoding | None = field(init=False)
+    placement: MappingFile | None = field(init=False)
 
     def __post_init__(self) -> None:
         for name, allowed in (
@@ -76,6 +79,14 @@ class Settings:
         object.__setattr__(self, "rule", parse_rule(self.exit))
         found = None if self.hardware is None else load_architecture(self.hardware)
         object.__setattr__(self, "architecture", found)
+        if self.mapping is not None and found is None:
+            raise InvalidRequest(
+                "mapping (--mapping) places a network on an accelerator; give hardware (--hardware), or "
+                "leave it out"
+            )
+        # Read once: workers place the network as this process did, whatever becomes of the file.
+        placement = None if self.mapping is None else load_mapping(self.mapping)
+        object.__setattr__(self, "placement", placement)
 
     @property
     def duration_ps(self) -> int | None:

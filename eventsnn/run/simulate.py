@@ -16,7 +16,7 @@ from eventsnn.engine import Engine, SampleRun, Stimulus, make_engine
 from eventsnn.engine.contract import output_scale
 from eventsnn.errors import InvalidRequest
 from eventsnn.events import ImageSet, Recording, RecordingSet, Sample
-from eventsnn.hardware import Architecture, Chip, Mapping, map_network
+from eventsnn.hardware import Architecture, Chip, Mapping, MappingFile, map_network
 from eventsnn.hardware.baselines import work_of
 from eventsnn.hardware.energy import EnergyModel
 from eventsnn.hardware.quantities import End
@@ -39,10 +39,16 @@ class Job:
     samples: Samples
     record_service: bool = False
 
+    @cached_property
+    def _mapping(self) -> Mapping | None:
+        architecture = self.settings.architecture
+        if architecture is None:
+            return None
+        return map_network(self.network, architecture, self.settings.placement)
+
     def mapping(self) -> Mapping | None:
         """The network placed on the accelerator, if there is one."""
-        architecture = self.settings.architecture
-        return None if architecture is None else map_network(self.network, architecture)
+        return self._mapping
 
     @cached_property
     def energy(self) -> EnergyModel | None:
@@ -237,6 +243,7 @@ def simulate(
     seed: int = 0,
     workers: int = 1,
     *,
+    mapping: str | os.PathLike[str] | dict[str, Any] | MappingFile | None = None,
     ties: str = "ordered",
     step_us: float | None = None,
     history_us: float | None = None,
@@ -261,6 +268,9 @@ def simulate(
         label, ``Recording`` objects.
     hardware : str, path or Architecture, optional
         A preset's name or an architecture file; without it spikes take no time.
+    mapping : str, path or dict, optional
+        Where the populations lie: ``layer`` (default), ``channel``, ``area``, ``pack``, or a mapping file
+        (``eventsnn.hardware.user_mapping``).
     exit : str or ExitRule, optional
         ``margin:0.3``, ``max-probability:0.9`` or ``none``.
     schedule : str
@@ -320,6 +330,7 @@ def simulate(
         duration_us=duration_us,
         max_rate_hz=max_rate_hz,
         max_events=max_events,
+        mapping=mapping,
     )
     return run_job(make_job(network, data, settings, split, samples), workers, output, progress)
 
