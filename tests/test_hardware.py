@@ -7,7 +7,7 @@ from networks import random_network, random_stimulus
 from recordings import small_network
 
 from eventsnn.engine import make_engine
-from eventsnn.errors import DoesNotFit, InvalidHardware
+from eventsnn.errors import InvalidHardware
 from eventsnn.hardware import Chip, load_architecture, map_network, preset_names
 from eventsnn.hardware.architecture import parse_architecture
 from eventsnn.hardware.energy import dynamic_energy_aj, energy_by_action, energy_joules
@@ -97,17 +97,6 @@ def test_every_neuron_lies_on_exactly_one_core_within_its_limits(neurons):
     assert len(cores) == len(set(cores))
     for part in mapping.parts["conv"]:
         assert (part.y1 - part.y0) * 6 * (part.c1 - part.c0) <= neurons
-
-
-def test_what_does_not_fit_says_layer_limit_and_need():
-    network = small_network()
-    with pytest.raises(DoesNotFit, match=r"'conv' does not fit: one row of one channel has 6 neurons, .* 5"):
-        map_network(network, parse_architecture(preset(cores__convolution__neurons__value=5), "here"))
-    with pytest.raises(DoesNotFit, match="'conv' does not fit: one channel needs 50 weights"):
-        map_network(network, parse_architecture(preset(cores__convolution__weights__value=49), "here"))
-    tight = with_tiles(2, cores__convolution__neurons__value=36)
-    with pytest.raises(DoesNotFit, match=r"needs 4 cores \(conv 3, out 1\), .* has 2"):
-        map_network(network, parse_architecture(tight, "here"))
 
 
 def test_energy_is_counts_times_actions_plus_static_power():

@@ -67,7 +67,7 @@ def _learns(demand: Demand, parts: Parts) -> bool:
     Cutting a population makes those before it send more copies, and these may have to be cut, too. What is
     expected never falls, so this ends.
     """
-    before = demand.copies or demand.copies_with({})
+    before = demand.copies_with({}) | demand.copies
     found = demand.copies_with(parts)
     demand.copies = {name: found[name].clip(min=before[name]) for name in found}
     return any((found[name] > before[name]).any() for name in found)
@@ -104,17 +104,18 @@ def _cores_by_kind(architecture: Architecture) -> dict[str, list[int]]:
 
 
 def _hardest_first(demand: Demand, architecture: Architecture, rest: list[Population]) -> list[Population]:
-    """By the share of a core's neurons or weights that a population needs, on the kind that suits it best."""
+    """By how few kinds of cores hold a population whole, then by the share of one that it needs."""
+    kinds = [limits_of(core) for core in architecture.cores.values()]
 
-    def share(population: Population) -> float:
+    def ease(population: Population) -> tuple[int, float]:
         need = Need(demand, cut(population, (1, 1))[0])
-        kinds = [limits_of(core) for core in architecture.cores.values()]
-        return min(
+        shares = [
             max(getattr(need, name) / max(kind[name] or 1, 1) for name in ("neurons", "weights"))
             for kind in kinds
-        )
+        ]
+        return sum(share <= 1 for share in shares), -min(shares)
 
-    return sorted(rest, key=share, reverse=True)
+    return sorted(rest, key=ease)
 
 
 # -- a core each -----------------------------------------------------------------------------------------
