@@ -212,6 +212,11 @@ def test_what_cannot_be_imported_is_refused_with_its_place(imported, data, messa
         imported(deepcopy(data))
 
 
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no file .*chip.yaml; give an architecture"):
+        from_sanafe(tmp_path / "chip.yaml")
+
+
 def test_the_command_writes_a_file_that_loads_and_says_what_was_left_out(tmp_path, capsys):
     from eventsnn.cli.exchange import import_sanafe
 

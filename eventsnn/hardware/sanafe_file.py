@@ -35,12 +35,16 @@ class SanafeFile:
     ------
     InvalidHardware
         Not YAML, or without the root.
+    FileNotFoundError
+        No such file.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.left_out: list[str] = []
         self.models: set[str] = set()
+        if not path.is_file():
+            raise FileNotFoundError(f"no file {path}; give an architecture (YAML) written for SANA-FE")
         try:
             data = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
