@@ -36,7 +36,7 @@ def picojoules(documents, part):
 @pytest.mark.parametrize("name", ["event-conv-large", "loihi-sanafe-fit", "truenorth-affine@0.775V"])
 def test_counts_times_energies_are_the_dynamic_energy_exactly(name, steps):
     network = random_network(1, "rate")
-    parts = map_network(network, load_architecture("loihi-sanafe-fit")).parts
+    parts = map_network(network, load_architecture("event-conv-large")).parts
     chip = Chip(Mapping(load_architecture(name), parts))
     counters = np.random.default_rng(2).integers(0, 10**7, (len(network.order), len(COLUMN)))
     documents = to_accelergy(counters, chip, network.order, steps)
