@@ -57,5 +57,9 @@ class EventLimitReached(EventsnnError, RuntimeError):
     """A sample that exceeded ``max_events`` deliveries."""
 
 
+class Deadlock(EventsnnError, RuntimeError):
+    """Cores of an accelerator that wait for room at one another for ever."""
+
+
 class MissingExtra(EventsnnError, ImportError):
     """An optional dependency that is needed for what was asked and is not installed."""

@@ -52,7 +52,7 @@ WINDOW_QUANTA = 2**28
 class CompiledEngine(Engine):
     """Spike by spike in Numba kernels; a first run in a fresh environment compiles for some seconds."""
 
-    supports: ClassVar[frozenset[str]] = frozenset(FEATURES) - {"chip_steps"}
+    supports: ClassVar[frozenset[str]] = frozenset(FEATURES) - {"chip_steps", "links", "bounded"}
 
     def __init__(
         self, network: Network, mapping: Mapping | None = None, options: RunOptions | None = None
@@ -366,6 +366,7 @@ class CompiledEngine(Engine):
         if self.options.record_service and self.mapping is not None:
             rows = np.ascontiguousarray(state.service[: scalar[k.SERVICES]])
             service = rows.view(SERVICE_FIELDS).reshape(-1)
+            service = service[service["start"] <= decision_time]  # planned for after it
         slices = {
             name: slice(row[k.OFFSET], row[k.OFFSET] + row[k.SIZE])
             for name, row in zip(self.network.order, self._plan.population, strict=True)

@@ -148,7 +148,7 @@ SERVICE_FIELDS = np.dtype(
         ("finish", "<i8"),
         ("released", "<i8"),  # when the server was free again: later than finish if it was blocked
     ]
-)
+)  # services that began at or before the decision; what blocks then is released at the decision
 SERVICE_COLUMNS = len(SERVICE_FIELDS.names or ())
 
 
@@ -160,7 +160,9 @@ class SampleRun:
     ``prediction`` is -1 when undecided; times are ticks since the sample's start. ``counts`` are the
     emitted spikes of each neuron by population (signed neurons, max gates: initial count and summed
     payloads), ``charge`` what was left, ``lost`` what was removed by cause (hard_reset, clamp, leak,
-    refractory), all int64 of shape (neurons,).
+    refractory), all int64 of shape (neurons,). ``parts`` has shape (parts, counters), the parts in the order
+    of ``network.order`` and of ``mapping.parts``; None without an accelerator and in steps. It holds what is
+    counted at a core or on the way from it (``PART_COUNTERS``, which add up to the population's), 0 elsewhere.
     """
 
     index: int
@@ -177,6 +179,7 @@ class SampleRun:
     spikes: SpikeList | None = field(default=None, repr=False)
     service: NDArray | None = field(default=None, repr=False)
     history: History | None = field(default=None, repr=False)
+    parts: Int64 | None = field(default=None, repr=False)
 
 
 def output_scale(network: Network) -> float:
@@ -214,9 +217,7 @@ class Engine(ABC):
         self.options = options or RunOptions()
         self.step = check_request(network, self.options.schedule, self.options.step, mapping)
         options = self.options
-        needed = needed_features(network, options.schedule, options.ties, options.history_period)
-        if self.step and mapping is not None:
-            needed.add("chip_steps")
+        needed = needed_features(network, mapping, options.schedule, options.ties, options.history_period)
         self._refuse_unsupported(needed)
 
     def _refuse_unsupported(self, needed: set[str]) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.errors import ChargeOverflow, EventLimitReached, InvalidRequest
+from eventsnn.engine.stimulus import TICKS_PER_MICROSECOND
+from eventsnn.errors import ChargeOverflow, Deadlock, EventLimitReached, InvalidRequest
 from eventsnn.network import Network
 from eventsnn.network.neurons import CHARGE_LIMIT
 
@@ -45,4 +48,29 @@ def history_limit(period: int, before: int) -> InvalidRequest:
     return InvalidRequest(
         f"a history every {period} ticks has more than {HISTORY_ROWS} rows by tick {int(before)}; take a "
         "longer history_period"
+    )
+
+
+def deadlock(waits: Mapping[int, tuple[int, int]], sample: int) -> Deadlock:
+    """The error for a sample in which nothing can move any more.
+
+    Parameters
+    ----------
+    waits : mapping
+        For every core whose serialiser is blocked: the core whose room its message waits for, links on the
+        way followed through, and the tick since when. Every awaited core is itself among them.
+    sample : int
+    """
+    core, seen = min(waits), []
+    while core not in seen:
+        seen.append(core)
+        core = waits[core][0]
+    cycle = seen[seen.index(core) :]
+    first = cycle.index(min(cycle))
+    cycle = cycle[first:] + cycle[:first]
+    since = max(waits[core][1] for core in cycle)
+    named = ", ".join(f"core {core} waits for room at core {waits[core][0]}" for core in cycle)
+    return Deadlock(
+        f"sample {sample}: deadlock at {since / TICKS_PER_MICROSECOND:.12g} us: {named}; nothing else is "
+        "pending. Take deeper FIFOs, a FIFO that drops (policy drop-new or drop-old), or another mapping"
     )

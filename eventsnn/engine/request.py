@@ -35,11 +35,17 @@ FEATURES: dict[str, str] = {
     "analog": "analog input",
     "duration": "an input that outlasts its last event",
     "chip_steps": "the step schedule on an accelerator",
+    "links": "queues in front of links or a bus",
+    "bounded": "bounded FIFOs",
 }
 
 
-def needed_features(network: Network, schedule: str, ties: str, history_period: int) -> set[str]:
+def needed_features(
+    network: Network, mapping: Mapping | None, schedule: str, ties: str, history_period: int
+) -> set[str]:
     """What a run needs beyond the basics; keys of ``FEATURES``."""
+    used = {part.core for parts in mapping.parts.values() for part in parts} if mapping else set()
+    kinds = [mapping.architecture.kind(core) for core in used if core != INPUT_PORT] if mapping else []
     neurons = [population.neuron for population in network]
     rates = [neuron for neuron in neurons if isinstance(neuron, Rate)]
     found = {
@@ -53,6 +59,9 @@ def needed_features(network: Network, schedule: str, ties: str, history_period: 
         "output": bool(network.outgoing(network.output)),
         "seeded": ties == "seeded",
         "history": history_period > 0,
+        "chip_steps": schedule == "step" and mapping is not None,
+        "links": mapping is not None and mapping.architecture.network_on_chip.has_links,
+        "bounded": any({k.input_fifo.depth, k.output_fifo.depth} != {"unbounded"} for k in kinds),
     }
     return {name for name, needed in found.items() if needed}
 

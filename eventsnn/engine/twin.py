@@ -1,24 +1,20 @@
 """The SimPy twin: the accelerator once more, as processes with queues in front of them.
 
-A second opinion on the hardware path, for tests only. The other engines compute when a message is
-served; here each core and each serialiser is a process that takes jobs from a store and holds them for
-their service time, each message a process that hops, and waiting is what SimPy makes of it. Neuron
-arithmetic and counting are the reference engine's; time, order and queues are not.
+A second opinion on the hardware path, for tests only. The other engines say what happens to a message at
+each event; here each serialiser, link and core is a process that takes jobs from a store, holds them for
+their service time, and waits for what it needs. A slot of a bounded FIFO is a unit of a SimPy resource, which
+a message requests from its last sender and gives back when its service begins. Neuron arithmetic and
+counting are the reference engine's; time, order and queues are not.
 
 The order of law 2 is SimPy's own: its heap sorts by (time, priority, push), and the priority of a model
 event is the rest of its ``EventKey`` as one integer. All lie above SimPy's priorities 0 and 1, so the
-bookkeeping of processes and stores at a tick is over before the tick's next model event.
-
-The runs of all engines are equal if every service of a core takes at least one tick, if the
-accelerator takes no time at all, and without one. A mix of services of zero and more ticks is left
-open: a job of zero ticks that waited for another to end at the same tick lands after it here (first
-come, first served), and by its place in law 2 in the other engines.
+bookkeeping of processes, stores and resources at a tick is over before the tick's next model event.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
 
@@ -27,24 +23,25 @@ from simpy.core import EventPriority
 from simpy.events import NORMAL, ProcessGenerator
 
 from eventsnn.engine.contract import SampleRun, Stimulus
-from eventsnn.engine.order import DELIVERY, EventKey
+from eventsnn.engine.failures import deadlock
+from eventsnn.engine.order import ARRIVAL, DELIVERY, JOIN, LANDING, LINKED, SENT, TEST, EventKey
 from eventsnn.engine.reference import ReferenceEngine
 from eventsnn.engine.reference.event import EventSample
-from eventsnn.engine.reference.state import lies_in
+from eventsnn.engine.reference.state import Destination
 from eventsnn.engine.seeds import (
+    PURPOSE_BUS,
     PURPOSE_DECODE,
     PURPOSE_HOP_X,
     PURPOSE_HOP_Y,
     PURPOSE_SERIALISE,
     PURPOSE_SYNAPSE,
 )
-from eventsnn.hardware import Chip, Part
-from eventsnn.network import Input, Rate, Signed
+from eventsnn.hardware import Chip
 
-SERIALISER, SERVED, TESTED = range(3)  # contract.SERVICE_FIELDS, kind
+SERIALISER, SERVED, TESTED, LINK, DROPPED = range(5)  # contract.SERVICE_FIELDS, kind
 
 # Bits of an EventKey's fields after the time in a priority; a neuron is stored plus one.
-_BITS = EventKey(time=0, rank=32, kind=1, neuron=32, ordinal=64, destination=32)
+_BITS = EventKey(time=0, rank=32, kind=1, neuron=32, ordinal=64, destination=32, stage=16)
 _END_OF_TICK = EventPriority(1 << (sum(_BITS) + 1))
 _AFTER_TICK = EventPriority(_END_OF_TICK + 1)
 
@@ -69,30 +66,50 @@ class _Planned(simpy.Event):
         env.schedule(self, place, delay)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Copy:
-    """One copy of a spike; ``key`` holds its tick of emission."""
+    """One copy of a spike; ``key`` holds its tick of emission, ``slot`` its claim on a bounded FIFO."""
 
     key: EventKey
     payload: int
+    to: Destination
+    core: int
+    message: tuple[int, int, int, int]  # rank, neuron, ordinal, place of the destination
+    slot: simpy.Event | None = None
 
 
 @dataclass
-class _Job:
-    """What a core or a serialiser is asked to do; ``message`` as in ``SERVICE_FIELDS``."""
+class _Scan:
+    """Threshold tests of part of a population, and the copies that leave when they are over."""
+
+    key: EventKey
+    tested: int
+    copies: list[_Copy] = field(default_factory=list)
+
+
+@dataclass
+class _Station:
+    """A serialiser, a link or the inlet of a core: what waits, slots if few may, what is being served.
+
+    ``waits_for`` is the station that its message waits for, ``row`` what the log will say of the job held.
+    """
 
     kind: int
-    message: tuple[int, int, int, int]  # rank, neuron, ordinal, place of the destination
-    arrival: int
-    service: int
-    finish: Callable[[], None]
-    place: EventPriority = NORMAL
+    number: int
+    queue: simpy.Store
+    slots: simpy.PriorityResource | None = None
+    unsent: int = 0  # of a core: messages that its serialiser has not taken
+    stirred: simpy.Event | None = None  # of a core: something came, or was taken
+    waits_for: _Station | None = None
+    row: tuple[int, ...] | None = None
 
 
 class TwinEngine(ReferenceEngine):
     """The reference engine's neurons on an accelerator built from SimPy processes."""
 
-    supports: ClassVar[frozenset[str]] = frozenset({"refractory", "leak", "source", "payload"})
+    supports: ClassVar[frozenset[str]] = frozenset(
+        {"refractory", "leak", "source", "payload", "max_gate", "cycle", "output", "links", "bounded"}
+    )
 
     def run(self, stimulus: Stimulus, index: int = 0) -> SampleRun:
         """Simulate one sample; see ``Engine.run``."""
@@ -103,22 +120,25 @@ class TwinEngine(ReferenceEngine):
 class TwinSample(EventSample):
     """One sample's simulation.
 
-    ``in_flight`` counts the copies emitted that have not landed, ``planned`` the model events to come.
-    ``self.now`` is the tick of the last model event; SimPy's clock may be ahead of it while a core
-    ends a scan that no spike came of.
+    ``in_flight`` counts the messages emitted that have neither landed nor been dropped, ``planned`` the model
+    events to come that are no step of a message. ``self.now`` is the tick of the last model event; SimPy's
+    clock may be ahead of it while a core ends a scan that no spike came of.
     """
 
     def __init__(self, engine: ReferenceEngine, stimulus: Stimulus, index: int) -> None:
         super().__init__(engine, stimulus, index)
         self.env = simpy.Environment(initial_time=0)
         self.over = self.env.event()
-        self.closed = self.tick_open = False
+        self.tick_open = False
         self.planned = self.in_flight = 0
-        parts = [] if self.chip is None else [p for parts in engine.parts.values() for p in parts]
-        cores = sorted({part.core for part in parts})
-        self.serialisers = {core: self._server(core) for core in cores}
-        self.cores = {core: self._server(core) for core in cores}
-        self.scanned: dict[int, list[_Copy]] = {}  # copies that leave when their core's scan ends
+        self.crossings: set[tuple[int, int]] = set()  # neurons whose next crossing is planned
+        cores = sorted({part.core for part in self.parts}) if self.chip else []
+        self.serialisers = {core: self._station(SERIALISER, core, None) for core in cores}
+        self.cores = {core: self._inlet(core) for core in cores}
+        self.links: dict[int, _Station] = {}
+        for core in cores:
+            self.env.process(self._serialise(self.serialisers[core]))
+            self.env.process(self._work(self.cores[core]))
 
     @property
     def clock(self) -> int:
@@ -136,10 +156,17 @@ class TwinSample(EventSample):
     def run(self) -> SampleRun:
         """Let SimPy run until the model is at rest or decided."""
         self._schedule_start()
-        self.env.run(until=self.over)
-        # Cores and serialisers end what they hold, for the service log; nothing lands any more.
-        self.closed = True
-        self.env.run()
+        self._finish_at_rest()
+        while not self.over.triggered:
+            if self.env.peek() == float("inf"):
+                raise self._deadlock()
+            self.env.step()
+        decision_time = self.now if self.stop_at is None else self.stop_at
+        for station in (*self.serialisers.values(), *self.links.values(), *self.cores.values()):
+            if station.row is not None:
+                held = station.kind in (SERIALISER, LINK)
+                finish = station.row[-1]
+                self.service.append((*station.row, max(finish, decision_time) if held else finish))
         return self._result()
 
     def _schedule(
@@ -147,14 +174,28 @@ class TwinSample(EventSample):
     ) -> None:
         key = EventKey(time, rank, kind, neuron, ordinal, destination)
         self.planned += 1
-        _Planned(self.env, time - self.clock, priority(key), partial(self._occur, key, event))
+        if event[0] == "crossing":
+            self.crossings.add((rank, neuron))
+        self._plan(key, partial(self._occur, key, event))
+
+    def _schedule_crossing(self, rank: int, j: int) -> None:
+        """Schedule the next crossing of a neuron; the one before, if it is still to come, is void."""
+        if (rank, j) in self.crossings:
+            self.crossings.remove((rank, j))
+            self.planned -= 1
+        super()._schedule_crossing(rank, j)
+
+    def _plan(self, key: EventKey, then: Callable[..., None]) -> _Planned:
+        return _Planned(self.env, key.time - self.clock, priority(key), then)
 
     def _occur(self, key: EventKey, event: tuple, _: simpy.Event) -> None:
         """A model event's turn has come."""
-        if self.closed:
+        if self._is_superseded(key, event):
             return
-        self._open_tick()
         self.planned -= 1
+        if event[0] == "crossing":
+            self.crossings.remove((key.rank, key.neuron))
+        self._open_tick()
         getattr(self, f"_on_{event[0]}")(key, *event[1:])
 
     def _open_tick(self) -> None:
@@ -171,129 +212,235 @@ class TwinSample(EventSample):
         self._end_of_tick()
         if undecided and self.stop_at is not None:
             _Planned(self.env, self.stop_at - self.now, _AFTER_TICK, self._finish)
-        if self.planned == 0 and self.in_flight == 0 and not self._settle():
+        self._finish_at_rest()
+
+    def _finish_at_rest(self) -> None:
+        if self.planned == 0 and self.in_flight == 0 and not self._settle() and self.stop_at is None:
             self._finish()
 
     def _finish(self, _: simpy.Event | None = None) -> None:
         if not self.over.triggered:
             self.over.succeed()
 
-    # -- servers: one process each for a serialiser and a core -----------------------------------------
+    def _deadlock(self) -> Exception:
+        """SimPy has nothing left to do: follow each serialiser to the core it waits for in the end."""
+        waits = {}
+        for core, station in self.serialisers.items():
+            since, awaited = 0, station
+            while awaited.waits_for is not None:
+                assert awaited.row is not None
+                since, awaited = max(since, awaited.row[-1]), awaited.waits_for
+            if awaited is not station:
+                waits[core] = (awaited.number, since)
+        return deadlock(waits, self.index)
 
-    def _server(self, core: int) -> simpy.Store:
-        queue = simpy.Store(self.env)
-        self.env.process(self._serve(core, queue))
-        return queue
+    # -- stations ----------------------------------------------------------------------------------------
 
-    def _serve(self, core: int, queue: simpy.Store) -> ProcessGenerator:
+    def _station(self, kind: int, number: int, depth: int | None) -> _Station:
+        slots = None if depth is None else simpy.PriorityResource(self.env, depth)
+        return _Station(kind, number, simpy.Store(self.env), slots)
+
+    def _inlet(self, core: int) -> _Station:
+        costs = self.costs.core(core)
+        return self._station(SERVED, core, costs.input_depth if costs.policy == "block" else None)
+
+    def _link(self, number: int) -> _Station:
+        if number not in self.links:
+            depth = self.costs.architecture.network_on_chip.link_depth
+            self.links[number] = self._station(LINK, number, depth)
+            self.env.process(self._transmit(self.links[number]))
+        return self.links[number]
+
+    def _hold(self, station: _Station, copy: _Copy, arrival: int, ticks: int, stage: int) -> _Planned:
+        """Serve a copy; over at its turn in the order of law 2."""
+        end = self.clock + ticks
+        station.row = (station.kind, station.number, *copy.message, arrival, self.clock, end)
+        return self._plan(copy.key._replace(time=end, stage=stage), self._model_event)
+
+    def _model_event(self, _: simpy.Event) -> None:
+        """An event of a copy: the tick is one of the model's."""
+        self._open_tick()
+
+    def _claim(self, station: _Station, place: _Station, copy: _Copy) -> ProcessGenerator:
+        """Hold a copy until there is room for it in a place; longest blocked first, ties by law 2."""
+        if place.slots is not None:
+            station.waits_for = place
+            turn: Any = (self.clock, priority(copy.key))
+            copy.slot = place.slots.request(priority=turn)
+            yield copy.slot
+            station.waits_for = None
+        assert station.row is not None
+        self.service.append((*station.row, self.clock))
+        station.row = None
+
+    def _give_back(self, place: _Station, slot: Any) -> None:
+        if slot is not None and place.slots is not None:
+            place.slots.release(slot)
+
+    def _serialise(self, station: _Station) -> ProcessGenerator:
+        """Messages of a core leave one by one."""
+        core = station.number
         while True:
-            job: _Job = yield queue.get()
-            start = self.clock
-            yield _Planned(self.env, job.service, job.place)
-            self.service.append((job.kind, core, *job.message, job.arrival, start, self.clock, self.clock))
-            job.finish()
+            arrival, copy = yield station.queue.get()
+            self.cores[core].unsent -= 1
+            self._stir(self.cores[core])
+            ticks = self.drawn(self.costs.core(core).serialise, PURPOSE_SERIALISE, *copy.message)
+            yield self._hold(station, copy, arrival, ticks, SENT)
+            yield from self._pass_on(station, copy, 0)
 
-    # -- a spike's way -----------------------------------------------------------------------------------
+    def _transmit(self, station: _Station) -> ProcessGenerator:
+        """Messages cross a link one by one."""
+        while True:
+            arrival, copy, number = yield station.queue.get()
+            self._give_back(station, copy.slot)
+            copy.slot = None
+            ticks = self._crossing_time(copy, number)
+            yield self._hold(station, copy, arrival, ticks, LINKED + number)
+            yield from self._pass_on(station, copy, number + 1)
 
-    def _emit(self, rank: int, j: int, payload: int, ready: int) -> None:
-        """A spike leaves its neuron at this tick."""
-        del ready  # here a scan ends when its core says so
-        neurons = self.neurons[rank]
-        is_input = isinstance(neurons.model, Input)
-        ordinal = self._note_spike(rank, j, payload)
-        copies = [
-            _Copy(EventKey(self.now, rank, DELIVERY, j, ordinal, number), payload)
-            for number, destination in enumerate(self.engine.destinations[rank])
-            if j in destination.edges
-        ]
-        self.in_flight += len(copies)
-        if self.chip is None:
-            for copy in copies:
-                self._arrive_in(0, copy)
+    def _pass_on(self, station: _Station, copy: _Copy, number: int) -> ProcessGenerator:
+        """To link ``number`` of the copy's way, or to its core."""
+        architecture = self.costs.architecture
+        route = architecture.route(copy.core, copy.to.part.core)
+        if number < len(route):
+            link = self._link(route[number])
+            yield from self._claim(station, link, copy)
+            link.queue.put((self.clock, copy, number))
             return
-        core = next(
-            part.core for part in self._parts(rank) if lies_in(self.neurons[rank].population, j, part)
-        )
-        for copy in copies:  # a message is booked with its spike, wherever it will have to wait
-            for counter, amount in zip(("hops_x", "hops_y"), self._hops(core, copy), strict=True):
-                self._count(rank, counter, amount)
-        self._count(rank, "messages_sent", len(copies))
-        if isinstance(neurons.model, Signed):
-            self.scanned[core].extend(copies)
-        else:
-            self._begin(self._leave, core, 0 if is_input else self.costs.core(core).fire, copies)
+        yield from self._claim(station, self.cores[copy.to.part.core], copy)
+        arrival = self.clock + copy.to.projection.delay
+        if not route:
+            for purpose, table, hops in self._hops(copy):
+                arrival += sum(self.drawn(table, purpose, *copy.message, hop) for hop in range(hops))
+        self._plan(copy.key._replace(time=arrival, stage=ARRIVAL), partial(self._arrive, copy))
 
-    def _parts(self, rank: int) -> tuple[Part, ...]:
-        return self.engine.parts[self.network.order[rank]]
+    def _hops(self, copy: _Copy) -> list[tuple[int, Any, int]]:
+        """Purpose, times and number of the hops of a copy, first along x, then along y."""
+        hops_x, hops_y = self.costs.architecture.hops(copy.core, copy.to.part.core)
+        return [(PURPOSE_HOP_X, self.costs.hop_x, hops_x), (PURPOSE_HOP_Y, self.costs.hop_y, hops_y)]
 
-    def _hops(self, core: int, copy: _Copy) -> tuple[int, int]:
-        assert self.engine.mapping is not None
-        to = self.engine.destinations[copy.key.rank][copy.key.destination]
-        return self.engine.mapping.architecture.hops(core, to.part.core)
+    def _crossing_time(self, copy: _Copy, number: int) -> int:
+        if self.costs.architecture.network_on_chip.topology == "bus":
+            return self.drawn(self.costs.bus, PURPOSE_BUS, *copy.message)
+        ways = [(purpose, table, hop) for purpose, table, n in self._hops(copy) for hop in range(n)]
+        purpose, table, hop = ways[number]
+        return self.drawn(table, purpose, *copy.message, hop)
 
-    def _begin(self, process: Callable[..., ProcessGenerator], *arguments: Any) -> None:
-        self.env.process(process(*arguments))
+    # -- cores -------------------------------------------------------------------------------------------
 
-    def _leave(self, core: int, latency: int, copies: list[_Copy]) -> ProcessGenerator:
-        """Copies enter the serialiser once their spikes are formed."""
-        yield self.env.timeout(latency)
-        for copy in copies:
-            message = self._message(copy.key)
-            service = self._drawn(self.costs.core(core).serialise, PURPOSE_SERIALISE, *message)
-            depart = partial(self._begin, self._travel, core, copy)
-            self.serialisers[core].put(_Job(SERIALISER, message, self.clock, service, depart))
+    def _stir(self, core: _Station) -> None:
+        """Something came to a core, or its serialiser took a message: it may have something to begin."""
+        if core.stirred is not None and not core.stirred.triggered:
+            core.stirred.succeed()
 
-    def _travel(self, core: int, copy: _Copy) -> ProcessGenerator:
-        """First along x, then along y, then what jitter adds to the way."""
-        hops_x, hops_y = self._hops(core, copy)
-        message = self._message(copy.key)
-        for hop in range(hops_x):
-            yield self.env.timeout(self._drawn(self.costs.hop_x, PURPOSE_HOP_X, *message, hop))
-        for hop in range(hops_y):
-            yield self.env.timeout(self._drawn(self.costs.hop_y, PURPOSE_HOP_Y, *message, hop))
-        self._arrive_in(0, copy)
+    def _may_begin(self, core: _Station) -> bool:
+        depth = self.costs.core(core.number).output_depth
+        return bool(core.queue.items) and (depth is None or core.unsent <= depth)
 
-    def _message(self, key: EventKey) -> tuple[int, int, int, int]:
-        """What a copy's random times are keyed by."""
-        return key.rank, key.neuron, key.ordinal, self._place(key.rank, key.destination)
-
-    def _arrive_in(self, ticks: int, copy: _Copy) -> None:
-        to = self.engine.destinations[copy.key.rank][copy.key.destination]
-        at = self.clock + ticks + to.projection.delay
-        self._schedule(at, *copy.key[1:], ("arrival", copy.payload))
-
-    def _on_arrival(self, key: EventKey, payload: int) -> None:
-        """A copy lands, or joins the queue of its core."""
-        land = partial(self._land, key, payload)
-        if self.chip is None:
-            land()
-            return
-        to = self.engine.destinations[key.rank][key.destination]
-        costs, message = self.costs.core(to.part.core), self._message(key)
-        cycle = self._drawn(self.costs.synapse(to.part.population, to.part.core), PURPOSE_SYNAPSE, *message)
-        if isinstance(self.neurons[to.target].model, Rate):
-            cycle += costs.update
-        cycles = -(-len(to.edges[key.neuron]) // costs.processing_elements)
-        service = self._drawn(costs.decode, PURPOSE_DECODE, *message) + cycles * cycle
-        job = _Job(SERVED, message, self.clock, service, land, priority(key))
-        self.cores[to.part.core].put(job)
-
-    def _land(self, key: EventKey, payload: int) -> None:
-        if not self.closed:
-            self._open_tick()
+    def _work(self, core: _Station) -> ProcessGenerator:
+        """Messages are served and scans are made, first come first served."""
+        while True:
+            while not self._may_begin(core):
+                core.stirred = self.env.event()
+                yield core.stirred
+            arrival, job = yield core.queue.get()
+            if isinstance(job, _Scan):
+                yield from self._scan(core, arrival, job)
+                continue
+            self._give_back(core, job.slot)
+            yield self._hold(core, job, arrival, self._service_time(job), LANDING)
+            assert core.row is not None
+            self.service.append((*core.row, self.clock))
+            core.row = None
             self.in_flight -= 1
-            self._on_delivery(key, payload)
+            self.count_at(job.to.part, "messages_received", 1)
+            self.deliver(job.to, job.key.neuron, job.payload)
 
-    # -- threshold tests of signed neurons -----------------------------------------------------------------
+    def _service_time(self, copy: _Copy) -> int:
+        part, to = copy.to.part, copy.to
+        costs = self.costs.core(part.core)
+        cycle = self.drawn(self.costs.synapse(part.population, part.core), PURPOSE_SYNAPSE, *copy.message)
+        if self.answers_at_once(to.target):
+            cycle += costs.update
+        cycles = -(-len(to.edges[copy.key.neuron]) // costs.processing_elements)
+        return self.drawn(costs.decode, PURPOSE_DECODE, *copy.message) + cycles * cycle
 
-    def _occupy_cores(self, rank: int, touched: list[int]) -> dict[int, int]:
-        """Queue the scans; a spike of theirs leaves when its scan ends, so the ticks returned are void."""
-        for part in () if self.chip is None else self._parts(rank):
-            tested = sum(lies_in(self.neurons[rank].population, j, part) for j in touched)
-            if tested:
-                self.scanned[part.core] = []
-                costs = self.costs.core(part.core)
-                end = partial(self._begin, self._leave, part.core, costs.fire, self.scanned[part.core])
-                service = -(-tested // costs.processing_elements) * costs.update
-                self.cores[part.core].put(_Job(TESTED, (rank, tested, 0, -1), self.clock, service, end))
-        return dict.fromkeys(touched, self.now)
+    def _scan(self, core: _Station, arrival: int, scan: _Scan) -> ProcessGenerator:
+        costs = self.costs.core(core.number)
+        end = self.clock + -(-scan.tested // costs.processing_elements) * costs.update
+        core.row = (TESTED, core.number, scan.key.rank, scan.tested, 0, -1, arrival, self.clock, end)
+        yield _Planned(self.env, end - self.clock, priority(scan.key))
+        self.service.append((*core.row, self.clock))
+        core.row = None
+        core.unsent += len(scan.copies)
+        for copy in scan.copies:
+            self._join_at(self.clock + costs.fire, copy)
+
+    def _arrive(self, copy: _Copy, _: simpy.Event) -> None:
+        """A copy reaches its core, and waits or is dropped, or another one for it."""
+        self._open_tick()
+        core = self.cores[copy.to.part.core]
+        costs, items = self.costs.core(core.number), core.queue.items
+        waiting = [job for job in items if isinstance(job[1], _Copy)]
+        full = costs.input_depth is not None and len(waiting) >= costs.input_depth
+        if full and costs.policy == "drop-new":
+            self._drop(core, self.clock, copy)
+            return
+        if full and costs.policy == "drop-old":
+            items.remove(waiting[0])
+            self._drop(core, *waiting[0])
+        core.queue.put((self.clock, copy))
+        self._stir(core)
+
+    def _drop(self, core: _Station, arrival: int, copy: _Copy) -> None:
+        self.in_flight -= 1
+        self.count_at(copy.to.part, "messages_dropped", 1)
+        times = (arrival, self.clock, self.clock, self.clock)
+        self.service.append((DROPPED, core.number, *copy.message, *times))
+
+    # -- spikes and scans come in --------------------------------------------------------------------------
+
+    def _emit(self, rank: int, j: int, payload: int, ready: int, scan: _Scan | None = None) -> None:
+        """A spike leaves its neuron at this tick."""
+        ordinal = self._note_spike(rank, j, payload)
+        core = self.engine.part_of[rank][j].core
+        for number, to in enumerate(self.engine.destinations[rank]):
+            if j not in to.edges:
+                continue
+            key = EventKey(self.now, rank, DELIVERY, j, ordinal, number)
+            if self.chip is None:
+                arrival = self.now + to.projection.delay
+                self._schedule(arrival, *key[1:6], ("delivery", payload))
+                continue
+            self._route(rank, j, to)
+            place = self._place(rank, number)
+            copy = _Copy(key, payload, to, core, (rank, j, ordinal, place))
+            self.in_flight += 1
+            if scan is not None:
+                scan.copies.append(copy)
+                continue
+            self.cores[core].unsent += 1
+            self._join_at(ready, copy)
+
+    def _join_at(self, ready: int, copy: _Copy) -> None:
+        """A copy enters the serialiser's queue once its spike is formed."""
+        queue = self.serialisers[copy.core].queue
+
+        def join(_: simpy.Event) -> None:
+            self._open_tick()
+            queue.put((self.clock, copy))
+
+        self._plan(copy.key._replace(time=ready, stage=JOIN), join)
+
+    def _request_scans(self, rank: int, touched: list[int]) -> dict[int, Any]:
+        """Queue the scans; a spike of theirs leaves when its scan ends."""
+        scans: dict[int, _Scan] = {}
+        parts = () if self.chip is None else self.engine.parts[self.network.order[rank]]
+        for number, part in enumerate(parts):
+            mine = [j for j in touched if self.engine.part_of[rank][j] == part]
+            if mine:
+                scan = _Scan(EventKey(self.now, rank, TEST, -1, 0, number, SENT), len(mine))
+                self.cores[part.core].queue.put((self.clock, scan))
+                self._stir(self.cores[part.core])
+                scans.update(dict.fromkeys(mine, scan))
+        return scans

@@ -14,8 +14,9 @@ def time_table(action: Action, clock_hz: float, factor: float = 1.0) -> NDArray[
     """Equally likely times of an action in ticks, ascending; one if its time is constant.
 
     A draw is a uniform index into the table. Negative values of a distribution are cut to zero and the table
-    is shifted back to its mean, as far as that keeps it non-negative. ``factor`` scales all times (a process
-    corner's).
+    is shifted back to its mean, as far as that keeps it positive: an action that takes time takes at least a
+    tick each time, so that services of none and of some time do not mix. ``factor`` scales all times (a
+    process corner's).
     """
     if action.time is None:
         return np.zeros(1, dtype=np.int64)
@@ -29,10 +30,10 @@ def time_table(action: Action, clock_hz: float, factor: float = 1.0) -> NDArray[
         if len(np.unique(observed)) == 1 or mean == 0:
             return np.array([mean], dtype=np.int64)
         values = np.quantile(observed, quantile) * (mean / observed.mean())
-        return np.rint(values).astype(np.int64)
+        return np.maximum(np.rint(values), 1).astype(np.int64)
     assert jitter.deviation is not None
     deviation = round(jitter.deviation.ticks(clock_hz) * factor)
-    if deviation == 0:
+    if deviation == 0 or mean == 0:
         return np.array([mean], dtype=np.int64)
     from scipy import stats
 
@@ -42,10 +43,10 @@ def time_table(action: Action, clock_hz: float, factor: float = 1.0) -> NDArray[
     elif jitter.distribution == "normal":
         values = stats.norm(mean, deviation).ppf(quantile)
     elif jitter.distribution == "lognormal":
-        variance = np.log1p((deviation / max(mean, 1)) ** 2)
-        values = stats.lognorm(np.sqrt(variance), scale=max(mean, 1) * np.exp(-variance / 2)).ppf(quantile)
+        variance = np.log1p((deviation / mean) ** 2)
+        values = stats.lognorm(np.sqrt(variance), scale=mean * np.exp(-variance / 2)).ppf(quantile)
     else:
-        shape = (max(mean, 1) / deviation) ** 2
-        values = stats.gamma(shape, scale=deviation**2 / max(mean, 1)).ppf(quantile)
+        shape = (mean / deviation) ** 2
+        values = stats.gamma(shape, scale=deviation**2 / mean).ppf(quantile)
     values = np.maximum(values, 0.0)
-    return np.maximum(np.rint(values + (mean - values.mean())), 0).astype(np.int64)
+    return np.maximum(np.rint(values + (mean - values.mean())), 1).astype(np.int64)

@@ -40,3 +40,20 @@ HARDWARE_COUNTERS: dict[str, str] = {
 
 COUNTERS: tuple[str, ...] = (*MODEL_COUNTERS, *HARDWARE_COUNTERS)
 COLUMN: dict[str, int] = {name: index for index, name in enumerate(COUNTERS)}
+
+# Counted at a core or on the way from it, so that they can be told apart by the parts of a population.
+PART_COUNTERS: tuple[str, ...] = (
+    "input_events",
+    "spikes_positive",
+    "spikes_negative",
+    "synaptic_operations",
+    "effective_synaptic_operations",
+    "multiplications",
+    "neuron_updates",
+    "messages_sent",
+    "hops_x",
+    "hops_y",
+    "bus_transfers",
+    "messages_received",
+    "messages_dropped",
+)

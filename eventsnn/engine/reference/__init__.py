@@ -11,7 +11,7 @@ from typing import ClassVar
 from eventsnn.engine.analog import AnalogInput
 from eventsnn.engine.contract import Engine, RunOptions, SampleRun, Stimulus
 from eventsnn.engine.reference.event import EventSample
-from eventsnn.engine.reference.state import make_destinations, whole_populations
+from eventsnn.engine.reference.state import make_destinations, parts_of_neurons, whole_populations
 from eventsnn.engine.reference.step import StepSample
 from eventsnn.engine.request import FEATURES
 from eventsnn.hardware import Chip, Mapping
@@ -29,9 +29,11 @@ class ReferenceEngine(Engine):
         super().__init__(network, mapping, options)
         self.chip = None if mapping is None else Chip(mapping)
         self.energy = None if self.chip is None else self.chip.energy(network.order, self.step > 0)
-        self.parts = whole_populations(network) if mapping is None else mapping.parts
         # In steps what happens is the same on an accelerator and without one.
-        self.destinations = make_destinations(network, None if self.step else mapping)
+        placed = None if self.step else mapping
+        self.parts = whole_populations(network) if placed is None else placed.parts
+        self.part_of = parts_of_neurons(network, self.parts)
+        self.destinations = make_destinations(network, placed)
         self.analog = AnalogInput(network, self.step)
 
     def run(self, stimulus: Stimulus, index: int = 0) -> SampleRun:

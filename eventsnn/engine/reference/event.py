@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,15 +15,9 @@ from eventsnn.engine.order import DELIVERY, TEST, EventKey, seeded_place
 from eventsnn.engine.reference import softmax
 from eventsnn.engine.reference.gates import Gates
 from eventsnn.engine.reference.sample import Sample
-from eventsnn.engine.reference.state import Destination, Neurons, lies_in, unit_payloads
-from eventsnn.engine.seeds import (
-    PURPOSE_DECODE,
-    PURPOSE_HOP_X,
-    PURPOSE_HOP_Y,
-    PURPOSE_SERIALISE,
-    PURPOSE_SYNAPSE,
-    draw,
-)
+from eventsnn.engine.reference.state import Destination, unit_payloads
+from eventsnn.engine.reference.transport import Message, Scan, Transport
+from eventsnn.engine.seeds import draw
 from eventsnn.engine.softmax_tables import next_event
 from eventsnn.network import Rate, Signed, Softmax
 
@@ -38,10 +33,12 @@ class EventSample(Sample):
     def __init__(self, engine: ReferenceEngine, stimulus: Stimulus, index: int) -> None:
         super().__init__(engine, stimulus, index, stimulus.end)
         seeded = self.options.ties == "seeded"
-        place: Any = seeded_place(self.key) if seeded else (lambda key: key)
-        self.pending: Any = SortedKeyList(key=lambda event: place(event[0]))
-        self.serialiser_busy: dict[int, int] = {}
-        self.core_busy: dict[int, int] = {}
+        self.place: Any = seeded_place(self.key) if seeded else (lambda key: key)
+        self.pending: Any = SortedKeyList(key=lambda event: self.place(event[0]))
+        # The end of a scan is no event of the model: a run may be over before its cores have finished.
+        self.scan_ends: Any = SortedKeyList(key=lambda event: self.place(event[0]))
+        self.last_event = 0  # tick
+        self.transport = None if self.chip is None else Transport(self)
 
     # -- the loop ----------------------------------------------------------------------------------
 
@@ -49,23 +46,50 @@ class EventSample(Sample):
         """Process pending events until there are none or the decision is out."""
         self._schedule_start()
         while True:
-            while self.pending and self._is_superseded(*self.pending[0]):
-                self.pending.pop(0)
-            upcoming = self.pending[0][0].time if self.pending else None
+            queue = self._next_queue()
+            upcoming = None if queue is None else queue[0][0].time
             if upcoming != self.now:
                 self._end_of_tick()
-                if upcoming is None and self.stop_at is None and self.now < self.end:
+                at_rest = not self.pending and not self._in_flight()
+                input_over = self.last_event >= self.end or self.stop_at is not None
+                if at_rest and input_over:
+                    self.now = self.last_event
+                    if self._settle():
+                        continue
+                if upcoming is None or upcoming > self._last_tick(at_rest):
+                    if self._in_flight() and self.stop_at is None:
+                        assert self.transport is not None
+                        raise self.transport.deadlock()
+                    if input_over:
+                        break
                     self._before_tick(self.end)
-                    self.now = self.end  # the end of the input, last in its tick
-                if upcoming is None and self._settle():
+                    self.now = self.last_event = self.end  # the end of the input, last in its tick
                     continue
-                if upcoming is None or (self.stop_at is not None and upcoming > self.stop_at):
-                    break
                 self._before_tick(upcoming)
                 self.now = upcoming
-            key, event = self.pending.pop(0)
+            key, event = queue.pop(0)
+            if queue is self.pending:
+                self.last_event = self.now
             getattr(self, f"_on_{event[0]}")(key, *event[1:])
+        if self.transport is not None:
+            self.transport.log_unfinished(self.now if self.stop_at is None else self.stop_at)
         return self._result()
+
+    def _next_queue(self) -> Any:
+        """The queue that holds the next event, or None."""
+        while self.pending and self._is_superseded(*self.pending[0]):
+            self.pending.pop(0)
+        queues = [queue for queue in (self.pending, self.scan_ends) if queue]
+        return min(queues, key=lambda queue: self.place(queue[0][0]), default=None)
+
+    def _in_flight(self) -> int:
+        return 0 if self.transport is None else self.transport.in_flight
+
+    def _last_tick(self, at_rest: bool) -> float:
+        """The tick after which nothing matters any more, as far as it is known."""
+        if self.stop_at is not None:
+            return self.stop_at
+        return max(self.last_event, self.end) if at_rest else float("inf")
 
     def _schedule_start(self) -> None:
         """The input's spikes, the tests of charges at time 0, the first crossings, the softmax clock."""
@@ -117,14 +141,14 @@ class EventSample(Sample):
         """Test the touched neurons of a signed population, or touched exact gates (law 9)."""
         neurons = self.neurons[key.rank]
         touched, neurons.touched, neurons.test_due = sorted(neurons.touched), set(), None
-        ready = self._occupy_cores(key.rank, touched)
+        scans = self._request_scans(key.rank, touched)
         if isinstance(neurons, Gates):
             self._count(key.rank, "compares", sum(neurons.compares(j) for j in touched))
         else:
-            self._count(key.rank, "neuron_updates", len(touched))
+            self._count_neurons(key.rank, "neuron_updates", touched)
         for j in touched:
             for payload in unit_payloads(neurons.payload_asked(j, self.settled), neurons.model.graded):
-                self._emit(key.rank, j, payload, ready[j])
+                self._emit(key.rank, j, payload, self.now, scans.get(j))
 
     def _is_superseded(self, key: EventKey, event: tuple) -> bool:
         """Whether the charge has changed since a crossing was scheduled; another one was scheduled then."""
@@ -133,7 +157,7 @@ class EventSample(Sample):
     def _on_crossing(self, key: EventKey, version: int) -> None:
         if version != self.neurons[key.rank].version[key.neuron]:
             return  # superseded at this very tick
-        self._count(key.rank, "neuron_updates", 1)
+        self._count_neurons(key.rank, "neuron_updates", [key.neuron])
         self._fire_rate(key.rank, key.neuron)
         self._schedule_crossing(key.rank, key.neuron)
 
@@ -168,64 +192,53 @@ class EventSample(Sample):
         """An event of the softmax clock, or of its grid."""
         neurons = self.neurons[key.rank]
         charges = [neurons.charge_at(j, self.now) for j in range(neurons.population.size)]
-        self._count(key.rank, "neuron_updates", len(charges))
+        self._count_neurons(key.rank, "neuron_updates", range(len(charges)))
         for j in softmax.spikes(charges, neurons.model, self.key, key.rank, event):
             neurons.count[j] += 1
             self._emit(key.rank, j, 1, self.now)
         self._schedule_clock(key.rank, event + 1)
 
-    # -- the accelerator -----------------------------------------------------------------------------------
+    # -- what the accelerator asks for -------------------------------------------------------------------
 
-    def _occupy_cores(self, rank: int, touched: list[int]) -> dict[int, int]:
-        """When each tested neuron's spikes may leave: the scan of its core takes its turn in the queue."""
-        if self.chip is None:
-            return dict.fromkeys(touched, self.now)
-        ready = {}
-        population = self.neurons[rank].population
-        for part in self.engine.parts[population.name]:
-            mine = [j for j in touched if lies_in(population, j, part)]
-            if not mine:
-                continue
-            start = max(self.now, self.core_busy.get(part.core, 0))
-            costs = self.chip.core(part.core)
-            finish = start + -(-len(mine) // costs.processing_elements) * costs.update
-            self.core_busy[part.core] = finish
-            self.service.append((2, part.core, rank, len(mine), 0, -1, self.now, start, finish, finish))
-            ready.update(dict.fromkeys(mine, finish + costs.fire))
-        return ready
+    def _on_move(self, key: EventKey, step: Callable[..., None], *arguments: Any) -> None:
+        """A message or a scan gets a step further on the accelerator."""
+        del key
+        step(*arguments)
+
+    def _request_scans(self, rank: int, touched: list[int]) -> dict[int, Any]:
+        """The scan that tests each neuron, part by part; none without an accelerator."""
+        scans: dict[int, Any] = {}
+        if self.transport is None:
+            return scans
+        parts = self.engine.parts[self.network.order[rank]]
+        for number, part in enumerate(parts):
+            mine = [j for j in touched if self.engine.part_of[rank][j] == part]
+            if mine:
+                scan = Scan(rank, number, part, len(mine))
+                scans.update(dict.fromkeys(mine, scan))
+                self.transport.request(scan)
+        return scans
+
+    def _fire_time(self, rank: int, j: int) -> int:
+        """From a rate neuron's test to its spike."""
+        return 0 if self.chip is None else self.chip.core(self.engine.part_of[rank][j].core).fire
 
     def _place(self, rank: int, number: int) -> int:
         """The place of a destination among those of all ranks, which jitter draws are keyed by."""
         return sum(len(copies) for copies in self.engine.destinations[:rank]) + number
 
-    def _send(self, rank: int, j: int, ordinal: int, ready: int, to: Destination, place: int) -> int:
-        """Through the serialiser and over the mesh; returns the tick of arrival."""
-        if self.chip is None:
-            return ready + to.projection.delay
-        core = self._core_of(rank, j)
-        message = (rank, j, ordinal, place)
-        start = max(ready, self.serialiser_busy.get(core, 0))
-        sent = start + self._drawn(self.chip.core(core).serialise, PURPOSE_SERIALISE, *message)
-        self.serialiser_busy[core] = sent
-        self.service.append((0, core, *message, ready, start, sent, sent))
-        assert self.engine.mapping is not None
-        hops_x, hops_y = self.engine.mapping.architecture.hops(core, to.part.core)
-        self._count(rank, "messages_sent", 1)
-        self._count(rank, "hops_x", hops_x)
-        self._count(rank, "hops_y", hops_y)
-        transit = sum(self._drawn(self.chip.hop_x, PURPOSE_HOP_X, *message, hop) for hop in range(hops_x))
-        transit += sum(self._drawn(self.chip.hop_y, PURPOSE_HOP_Y, *message, hop) for hop in range(hops_y))
-        return sent + transit + to.projection.delay
+    def _route(self, rank: int, j: int, to: Destination) -> tuple[int, ...]:
+        """Links on the way of a copy; the copy is booked."""
+        assert self.chip is not None
+        source, architecture = self.engine.part_of[rank][j], self.chip.architecture
+        hops_x, hops_y = architecture.hops(source.core, to.part.core)
+        self.count_at(source, "messages_sent", 1)
+        self.count_at(source, "hops_x", hops_x)
+        self.count_at(source, "hops_y", hops_y)
+        self.count_at(source, "bus_transfers", int(architecture.network_on_chip.topology == "bus"))
+        return architecture.route(source.core, to.part.core)
 
-    def _core_of(self, rank: int, j: int) -> int:
-        population = self.neurons[rank].population
-        return next(p.core for p in self.engine.parts[population.name] if lies_in(population, j, p))
-
-    def _fire_time(self, rank: int, j: int) -> int:
-        """From a rate neuron's test to its spike."""
-        return 0 if self.chip is None else self.chip.core(self._core_of(rank, j)).fire
-
-    def _drawn(
+    def drawn(
         self,
         table: NDArray[np.int64],
         purpose: int,
@@ -238,54 +251,40 @@ class EventSample(Sample):
         """The time of one action of a message."""
         return int(table[draw(self.key, purpose, rank, j, ordinal, place, hop) % len(table)])
 
-    def _service_time(self, rank: int, j: int, ordinal: int, to: Destination, place: int) -> int:
-        """How long a core is busy with a message."""
-        assert self.chip is not None
-        core, target = to.part.core, self.neurons[to.target]
-        costs = self.chip.core(core)
-        cycle = self._drawn(
-            self.chip.synapse(to.part.population, core), PURPOSE_SYNAPSE, rank, j, ordinal, place
-        )
-        if answers_at_once(target):
-            cycle += costs.update
-        cycles = -(-len(to.edges[j]) // costs.processing_elements)
-        return self._drawn(costs.decode, PURPOSE_DECODE, rank, j, ordinal, place) + cycles * cycle
+    def answers_at_once(self, rank: int) -> bool:
+        """Whether deliveries are tested as they land, in the same pass of their core."""
+        neurons = self.neurons[rank]
+        return isinstance(neurons.model, Rate) or (isinstance(neurons, Gates) and not neurons.exact)
 
     # -- spikes and their copies (class 1) -----------------------------------------------------------
 
-    def _emit(self, rank: int, j: int, payload: int, ready: int) -> None:
-        """A spike leaves its neuron at this tick; its copies may enter the serialiser at ``ready``."""
+    def _emit(self, rank: int, j: int, payload: int, ready: int, scan: Any = None) -> None:
+        """A spike leaves its neuron at this tick; its copies go on at ``ready``, or when a scan is over."""
         ordinal = self._note_spike(rank, j, payload)
-        for number, destination in enumerate(self.engine.destinations[rank]):
-            if j in destination.edges:
-                arrival = self._send(rank, j, ordinal, ready, destination, self._place(rank, number))
-                event = ("arrival", payload)
-                self._schedule(arrival, rank, DELIVERY, j, ordinal, number, event)
-
-    def _on_arrival(self, key: EventKey, payload: int) -> None:
-        """A message reaches its core and is served after those before it."""
-        to = self.engine.destinations[key.rank][key.destination]
-        if self.chip is not None:
-            place = self._place(key.rank, key.destination)
-            start = max(self.now, self.core_busy.get(to.part.core, 0))
-            finish = start + self._service_time(key.rank, key.neuron, key.ordinal, to, place)
-            self.core_busy[to.part.core] = finish
-            message = (key.rank, key.neuron, key.ordinal, place)
-            self.service.append((1, to.part.core, *message, self.now, start, finish, finish))
-            if finish > self.now:
-                self._schedule(finish, *key[1:], ("delivery", payload))
-                return
-        self._on_delivery(key, payload)
+        for number, to in enumerate(self.engine.destinations[rank]):
+            if j not in to.edges:
+                continue
+            key = EventKey(self.now, rank, DELIVERY, j, ordinal, number)
+            if self.transport is None:
+                arrival = key._replace(time=ready + to.projection.delay)
+                self.pending.add((arrival, ("delivery", payload)))
+                continue
+            core, route = self.engine.part_of[rank][j].core, self._route(rank, j, to)
+            message = Message(key, payload, self._place(rank, number), core, to, route)
+            if scan is None:
+                self.transport.emit(message, ready)
+            else:
+                self.transport.emit_with(scan, message)
 
     def _on_delivery(self, key: EventKey, payload: int) -> None:
+        self.deliver(self.engine.destinations[key.rank][key.destination], key.neuron, payload)
+
+    def deliver(self, to: Destination, source: int, payload: int) -> None:
         """A spike's charge lands: every target in ascending order, atomically."""
-        to = self.engine.destinations[key.rank][key.destination]
-        neurons, edges = self.neurons[to.target], to.edges[key.neuron]
-        self._note_delivery(to, key.neuron, payload)
-        if self.chip is not None:
-            self._count(to.target, "messages_received", 1)
+        neurons, edges = self.neurons[to.target], to.edges[source]
+        self._note_delivery(to, source, payload)
         if isinstance(neurons, Gates):
-            self._pass_gates(to.target, neurons, [j for j, _ in edges], key.neuron, payload)
+            self._pass_gates(to.target, neurons, [j for j, _ in edges], source, payload)
             return
         for j, weight in edges:
             neurons.leak_until(j, self.now)
@@ -295,7 +294,7 @@ class EventSample(Sample):
             neurons.charge[j] += payload * weight
             self._guard(to.target, j, neurons.charge_at(j, self.now))
         if isinstance(neurons.model, Rate):
-            self._count(to.target, "neuron_updates", len(edges))
+            self.count_at(to.part, "neuron_updates", len(edges))
             for j, _ in edges:
                 neurons.clamp(j, neurons.charge_at(j, self.now))
                 self._fire_rate(to.target, j)
@@ -319,8 +318,3 @@ class EventSample(Sample):
             if gates.winner(j) == source:
                 gates.count[j] += payload
                 self._emit(rank, j, payload, self.now + self._fire_time(rank, j))
-
-
-def answers_at_once(neurons: Neurons) -> bool:
-    """Whether deliveries are tested as they land, in the same pass of their core."""
-    return isinstance(neurons.model, Rate) or (isinstance(neurons, Gates) and not neurons.exact)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,7 @@ from eventsnn.engine.reference.gates import Gates
 from eventsnn.engine.reference.state import CAUSES, Destination, Neurons, start_charge
 from eventsnn.engine.request import takes_current
 from eventsnn.engine.seeds import sample_key
+from eventsnn.hardware import Part
 from eventsnn.hardware.energy import dynamic_energy_aj
 from eventsnn.network import Input, MaxGate, Population, Readout, Signed
 from eventsnn.network.neurons import CHARGE_LIMIT
@@ -48,6 +50,11 @@ class Sample:
         self.output = self.network.order.index(self.network.output)
         self.scale = output_scale(self.network)
         self.counters = np.zeros((len(self.network.order), len(COUNTERS)), dtype=np.int64)
+        self.parts = {
+            part: np.zeros(len(COUNTERS), dtype=np.int64)
+            for name in self.network.order
+            for part in engine.parts[name]
+        }
         self.neurons = self._fresh_neurons()
         self.spikes: list[tuple[int, int, int, int]] = []
         self.service: list[tuple[int, ...]] = []
@@ -81,8 +88,8 @@ class Sample:
                 self._guard(rank, j, value)
             populations.append(neurons)
         if analog:
-            for name, synapses in self.engine.analog.multiplications.items():
-                self._count(self.network.order.index(name), "multiplications", synapses)
+            for to in self.engine.destinations[self.input]:
+                self.count_at(to.part, "multiplications", sum(map(len, to.edges.values())))
         return populations
 
     def _must_start_tested(self, population: Population) -> bool:
@@ -111,14 +118,23 @@ class Sample:
     def _count(self, rank: int, counter: str, amount: int) -> None:
         self.counters[rank, COLUMN[counter]] += amount
 
+    def count_at(self, part: Part, counter: str, amount: int) -> None:
+        """Count what a core, or the way from it, does for a part of a population."""
+        self.parts[part][COLUMN[counter]] += amount
+        self._count(self.network.order.index(part.population), counter, amount)
+
+    def _count_neurons(self, rank: int, counter: str, neurons: Iterable[int]) -> None:
+        for j in neurons:
+            self.count_at(self.engine.part_of[rank][j], counter, 1)
+
     def _note_spike(self, rank: int, j: int, payload: int) -> int:
         """List and count a spike of this tick; returns its emission ordinal."""
         neurons = self.neurons[rank]
         self.spikes.append((self.now, rank, j, payload))
         if isinstance(neurons.model, Input):
-            self._count(rank, "input_events", 1)
+            self._count_neurons(rank, "input_events", [j])
         else:
-            self._count(rank, "spikes_positive" if payload > 0 else "spikes_negative", 1)
+            self._count_neurons(rank, "spikes_positive" if payload > 0 else "spikes_negative", [j])
         self.output_changed |= rank == self.output
         neurons.ordinal[j] += 1
         return neurons.ordinal[j] - 1
@@ -129,10 +145,10 @@ class Sample:
         if self.deliveries > self.options.max_events:
             raise event_limit(self.options.max_events, self.index)
         synapses = len(to.edges[j])
-        self._count(to.target, "synaptic_operations", synapses)
-        self._count(to.target, "effective_synaptic_operations", to.effective[j])
+        self.count_at(to.part, "synaptic_operations", synapses)
+        self.count_at(to.part, "effective_synaptic_operations", to.effective[j])
         if abs(payload) != 1:
-            self._count(to.target, "multiplications", synapses)
+            self.count_at(to.part, "multiplications", synapses)
 
     def _set_current_updates(self, counters: NDArray[np.int64], time: int) -> None:
         for rank, neurons in enumerate(self.neurons):
@@ -259,6 +275,7 @@ class Sample:
             spikes=SpikeList(*columns) if self.options.record_spikes else None,
             service=np.array(self.service, dtype=SERVICE_FIELDS) if self._logs_service() else None,
             history=self._history(final),
+            parts=None if self.chip is None or self.engine.step else np.stack(list(self.parts.values())),
         )
 
     def _logs_service(self) -> bool:

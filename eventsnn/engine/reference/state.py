@@ -52,6 +52,17 @@ def lies_in(population: Population, neuron: int, part: Part) -> bool:
     return part.y0 <= y < part.y1 and part.c0 <= channel < part.c1
 
 
+def parts_of_neurons(network: Network, parts: dict[str, tuple[Part, ...]]) -> list[list[Part]]:
+    """Per rank, the part in which each neuron lies."""
+    found = []
+    for population in network:
+        places = np.zeros(population.shape, dtype=np.int64)
+        for number, part in enumerate(parts[population.name]):
+            places[part.y0 : part.y1, :, part.c0 : part.c1] = number
+        found.append([parts[population.name][number] for number in places.ravel()])
+    return found
+
+
 def _destination(network: Network, projection: Projection, part: Part, target_rank: int) -> Destination:
     population = network.populations[projection.target]
     edges: dict[int, list[tuple[int, int]]] = {}
