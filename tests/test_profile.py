@@ -320,7 +320,8 @@ def test_messages_are_sent_landed_or_in_flight(seed, kind, delays):
     landed = sum(len(latency.ticks) for latency in found.values())
     assert landed == run.counters[:, COLUMN["messages_received"]].sum()
     rows, starts = ways(run.service)
-    assert len(starts) - 1 == run.counters[:, COLUMN["messages_sent"]].sum()
+    sent = run.counters[:, COLUMN["messages_sent"]].sum()  # some may not have joined a queue yet
+    assert len(starts) - 1 == sent if not run.decided_early else len(starts) - 1 <= sent
     assert len(rows) == (run.service["kind"] != 2).sum()
 
 

@@ -366,7 +366,9 @@ class CompiledEngine(Engine):
         if self.options.record_service and self.mapping is not None:
             rows = np.ascontiguousarray(state.service[: scalar[k.SERVICES]])
             service = rows.view(SERVICE_FIELDS).reshape(-1)
-            service = service[service["start"] <= decision_time]  # planned for after it
+            service = service[service["arrival"] <= decision_time]
+            for name in ("finish", "released", "start"):  # planned for after the decision
+                service[name][service["start"] > decision_time] = decision_time + 1
         slices = {
             name: slice(row[k.OFFSET], row[k.OFFSET] + row[k.SIZE])
             for name, row in zip(self.network.order, self._plan.population, strict=True)

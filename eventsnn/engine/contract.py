@@ -135,6 +135,9 @@ class History:
     readout: Int64
 
 
+# Every job that came into a queue at or before the decision. What still waits then starts, finishes and is
+# released one tick after it; what a serialiser or link holds then is released at its finish or the decision,
+# whichever is later.
 SERVICE_FIELDS = np.dtype(
     [
         ("kind", "<i8"),  # 0 serialiser, 1 delivery, 2 threshold tests, 3 link, 4 dropped at a full FIFO
@@ -148,7 +151,7 @@ SERVICE_FIELDS = np.dtype(
         ("finish", "<i8"),
         ("released", "<i8"),  # when the server was free again: later than finish if it was blocked
     ]
-)  # services that began at or before the decision; what blocks then is released at the decision
+)
 SERVICE_COLUMNS = len(SERVICE_FIELDS.names or ())
 
 
@@ -161,8 +164,8 @@ class SampleRun:
     emitted spikes of each neuron by population (signed neurons, max gates: initial count and summed
     payloads), ``charge`` what was left, ``lost`` what was removed by cause (hard_reset, clamp, leak,
     refractory), all int64 of shape (neurons,). ``parts`` has shape (parts, counters), the parts in the order
-    of ``network.order`` and of ``mapping.parts``; None without an accelerator and in steps. It holds what is
-    counted at a core or on the way from it (``PART_COUNTERS``, which add up to the population's), 0 elsewhere.
+    of ``network.order`` and of ``mapping.parts``; None without an accelerator and in steps. It holds what
+    is counted at a core or on the way from it: ``PART_COUNTERS``, which add up to the population's.
     """
 
     index: int

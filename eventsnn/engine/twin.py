@@ -86,6 +86,11 @@ class _Scan:
     tested: int
     copies: list[_Copy] = field(default_factory=list)
 
+    @property
+    def message(self) -> tuple[int, int, int, int]:
+        """What the log names it by."""
+        return self.key.rank, self.tested, 0, -1
+
 
 @dataclass
 class _Station:
@@ -161,13 +166,20 @@ class TwinSample(EventSample):
             if self.env.peek() == float("inf"):
                 raise self._deadlock()
             self.env.step()
-        decision_time = self.now if self.stop_at is None else self.stop_at
+        self._log_unfinished(self.now if self.stop_at is None else self.stop_at)
+        return self._result()
+
+    def _log_unfinished(self, decision_time: int) -> None:
+        """Log what is still being served or held, or waits."""
         for station in (*self.serialisers.values(), *self.links.values(), *self.cores.values()):
             if station.row is not None:
                 held = station.kind in (SERIALISER, LINK)
                 finish = station.row[-1]
                 self.service.append((*station.row, max(finish, decision_time) if held else finish))
-        return self._result()
+            for arrival, job, *_ in station.queue.items:
+                kind = TESTED if isinstance(job, _Scan) else station.kind
+                times = (arrival, *(decision_time + 1,) * 3)
+                self.service.append((kind, station.number, *job.message, *times))
 
     def _schedule(
         self, time: int, rank: int, kind: int, neuron: int, ordinal: int, destination: int, event: tuple
@@ -368,7 +380,7 @@ class TwinSample(EventSample):
     def _scan(self, core: _Station, arrival: int, scan: _Scan) -> ProcessGenerator:
         costs = self.costs.core(core.number)
         end = self.clock + -(-scan.tested // costs.processing_elements) * costs.update
-        core.row = (TESTED, core.number, scan.key.rank, scan.tested, 0, -1, arrival, self.clock, end)
+        core.row = (TESTED, core.number, *scan.message, arrival, self.clock, end)
         yield _Planned(self.env, end - self.clock, priority(scan.key))
         self.service.append((*core.row, self.clock))
         core.row = None

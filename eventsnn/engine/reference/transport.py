@@ -60,6 +60,11 @@ class Scan:
     tested: int
     spikes: list[Message] = field(default_factory=list)
 
+    @property
+    def words(self) -> tuple[int, int, int, int]:
+        """What the log names it by."""
+        return self.rank, self.tested, 0, -1
+
 
 @dataclass
 class Sender:
@@ -292,10 +297,8 @@ class Transport:
 
     def _finish(self, core: Core, released: int) -> None:
         job, times = core.job, (core.arrival, core.start, core.finish, released)
-        if isinstance(job, Scan):
-            self._log(TESTED, core.number, (job.rank, job.tested, 0, -1), *times)
-        elif job is not None:
-            self._log(DELIVERED, core.number, job.words, *times)
+        if job is not None:
+            self._log(TESTED if isinstance(job, Scan) else DELIVERED, core.number, job.words, *times)
         core.job = None
 
     def _land(self, core: Core, message: Message) -> None:
@@ -315,14 +318,20 @@ class Transport:
     # -- the end -----------------------------------------------------------------------------------------
 
     def log_unfinished(self, decision_time: int) -> None:
-        """Log what is still being served or held when the run is over."""
+        """Log what is still being served or held, or waits, when the run is over."""
+        never = (decision_time + 1,) * 3
         for server in (*self.serialisers.values(), *self.links.values()):
+            for arrival, message in server.waiting:
+                self._log(server.kind, server.number, message.words, arrival, *never)
             if server.message is not None:
                 released = max(server.finish, decision_time)
                 times = (server.arrival, server.start, server.finish, released)
                 self._log(server.kind, server.number, server.message.words, *times)
         for core in self.cores.values():
             self._finish(core, core.finish)
+            for arrival, job in core.jobs:
+                kind = TESTED if isinstance(job, Scan) else DELIVERED
+                self._log(kind, core.number, job.words, arrival, *never)
 
     def deadlock(self) -> Deadlock:
         """The error when nothing is pending and messages are still in flight."""
