@@ -23,6 +23,7 @@ PICOJOULE = 10**6  # in attojoules
 def banded(**bands):
     """The small preset with bands: ``synapse=(10, 20)`` picojoules, ``static=(0.4, 2.0)`` milliwatts."""
     data = load_architecture("event-conv-small").document()
+    del data["static_power"]["band"]
     for name, band in bands.items():
         value = data["static_power"] if name == "static" else data["actions"][name]["energy"]
         value["band"] = list(band)

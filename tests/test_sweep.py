@@ -13,6 +13,7 @@ from eventsnn.errors import DoesNotFit, InvalidHardware, InvalidRequest
 from eventsnn.events import SpikeTrain
 from eventsnn.hardware import load_architecture
 from eventsnn.hardware.architecture import parse_architecture
+from eventsnn.hardware.values import stated_values
 from eventsnn.hardware.variations import banded, behaviour, scaled, vary
 from eventsnn.network import Dense, Input, Network, Population, Projection, Readout
 from eventsnn.report import sweep as shown
@@ -20,7 +21,7 @@ from eventsnn.run import simulate as simulating
 from eventsnn.run.simulate import simulate
 from eventsnn.run.sweep import sweep
 
-SMALL = load_architecture("event-conv-small")
+SMALL = vary(load_architecture("event-conv-small"), "static_power", ["0.8"])[0].architecture  # no bands
 TIME, ENERGY, LANES = (
     "actions.synapse.time",
     "actions.synapse.energy",
@@ -228,6 +229,21 @@ def test_a_value_that_does_not_work_is_an_outcome(tmp_path):
     (nothing,) = vary(SMALL, "cores.convolution.neurons", ["5"])
     with pytest.raises(DoesNotFit):
         sweep(small_network(), events(1), nothing.architecture, {TIME: ["2"]}, engine="reference")
+
+
+@pytest.mark.parametrize("name", ["loihi-sanafe-fit", "event-conv-small"])
+def test_every_value_that_is_listed_can_be_set(name):
+    """Paths are those that 'eventsnn hardware show' prints; set to itself a value changes no run."""
+    architecture = load_architecture(name)
+    stated = stated_values(architecture)
+    assert any("latency.0" in path for path, _ in stated) == (name == "loihi-sanafe-fit")
+    for path, quantity in stated:
+        (variation,) = vary(architecture, path, [repr(quantity.value)])
+        assert variation.path == path
+        assert behaviour(variation.architecture) == behaviour(architecture)
+        changed = dict(stated_values(variation.architecture))
+        assert changed.pop(path).value == quantity.value
+        assert changed == {other: value for other, value in stated if other != path}
 
 
 def test_an_architecture_without_a_cost_can_be_given_one():
