@@ -21,7 +21,17 @@ from measure import arguments, show_verdicts
 FOLDER = Path(__file__).resolve().parent
 RESULTS = FOLDER / "results.json"
 MARK, END_MARK = "<!-- results -->", "<!-- end of results -->"
-SCRIPTS = ("start_up", "engine_speed", "rivals", "edge_list", "sanafe_peer", "scaling", "workers", "large")
+SCRIPTS = (
+    "start_up",
+    "engine_speed",
+    "rivals",
+    "edge_list",
+    "sanafe_peer",
+    "scaling",
+    "workers",
+    "large",
+    "accelerators",
+)
 
 
 def run(script: str, quick: bool) -> dict[str, Any]:

@@ -20,7 +20,9 @@ def test_every_script_has_its_line_in_the_readme() -> None:
     assert [name for name in SCRIPTS if f"`{name}`" not in text] == []
 
 
-@pytest.mark.parametrize("script", ["engine_speed", "rivals", "edge_list", "scaling", "workers"])
+@pytest.mark.parametrize(
+    "script", ["engine_speed", "rivals", "edge_list", "scaling", "workers", "accelerators"]
+)
 def test_without_data_a_script_says_why_it_measured_nothing(script: str) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "EVENTSNN_DATA"}
     command = [sys.executable, str(FOLDER / f"{script}.py"), "--json", "--quick"]

@@ -1,14 +1,17 @@
 """Sweeps: exact small cases, equality with separate runs, common random numbers, wrong input."""
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 from recordings import random_events, small_network, write_recordings
 
+from eventsnn.cli.sweep import parse_values
 from eventsnn.errors import DoesNotFit, InvalidHardware, InvalidRequest
 from eventsnn.events import SpikeTrain
 from eventsnn.hardware import load_architecture
@@ -304,6 +307,15 @@ def test_a_wrong_request_says_what_is_allowed(asked, message):
     network, data = one_message()
     with pytest.raises(InvalidRequest, match=message):
         sweep(network, data, **{"hardware": SMALL, **asked})
+
+
+def test_the_paths_that_the_documentation_names_exist():
+    text = (Path(__file__).parents[1] / "docs" / "sensitivity.md").read_text(encoding="utf-8")
+    settings = re.findall(r'--set "?([a-z_.]+=[^"\s]+(?: ns,20 ns)?)"?', text)
+    settings += re.findall(r"`([\w.]+=[\d,]+unbounded)`", text)
+    assert len(settings) == 4
+    for path, values in parse_values(settings).items():
+        assert len(vary(load_architecture("event-conv-small"), path, values)) == len(values)
 
 
 # -- what a user sees ------------------------------------------------------------------------------
