@@ -156,6 +156,9 @@ def test_a_stopped_run_resumes_with_its_ends(tmp_path):
     resumed = simulate(small_network(), f"nmnist:{tmp_path}/set", output=tmp_path / "r.h5", **asked)
     whole = simulate(small_network(), f"nmnist:{tmp_path}/set", **asked)
     assert resumed.summary() == whole.summary()
+    assert [s.parts.tolist() for s in resumed.table.samples] == [
+        s.parts.tolist() for s in whole.table.samples
+    ]
 
 
 def test_a_corner_scales_both_ends():
@@ -221,6 +224,30 @@ def test_energy_by_core_adds_up_to_the_attojoule(seed):
     assert int(cores.place_energies_aj(found, table).sum()) == dynamic_energy_aj(counters, table)
 
 
+@pytest.mark.parametrize("exit_rule", [None, "margin:0.3"])
+def test_what_an_engine_counts_by_core_adds_up_to_the_attojoule(exit_rule):
+    run = run_on(on_small_cores(), exit=exit_rule)
+    chip, order = run_chip(run), run.table.order
+    table = chip.energy(order)
+    for sample in run.table.samples:
+        found = cores.locate(sample.counters, sample.parts, order, chip.mapping)
+        energies = cores.place_energies_aj(found, table)
+        assert int(energies.sum()) == dynamic_energy_aj(sample.counters, table) > 0
+        assert (found.counters >= 0).all()
+        # Everything this run pays for happens on one core or another.
+        assert None not in found.parts
+    assert "shared" not in [row[0].main for row in cores.core_table(run).rows]
+
+
+def test_without_counts_by_part_there_is_no_table_of_cores(run):
+    table = run.table
+    samples = tuple(replace(sample, parts=None) for sample in table.samples)
+    without = Results(ResultTable(table.configuration, table.order, table.readout_scale, samples))
+    assert cores.core_table(without) is None
+    ideal = simulate(small_network(), [(random_events(np.random.default_rng(0)), 0)], engine="reference")
+    assert cores.core_table(ideal) is None
+
+
 def with_parts(run, seed=3):
     """The run as if its engine had counted parts, all but threshold tests told apart."""
     rng = np.random.default_rng(seed)
@@ -235,10 +262,7 @@ def with_parts(run, seed=3):
 
 
 def test_the_table_of_cores_has_the_sums_of_the_table_of_layers(tmp_path):
-    run = run_on(on_small_cores())
-    if run.table.samples[0].parts is None:
-        assert cores.core_table(run) is None
-    run = with_parts(run)
+    run = with_parts(run_on(on_small_cores()))
     table = cores.core_table(run)
     names = [row[0].main for row in table.rows]
     assert names == ["input port", "core 0", "core 1", "core 2", "core 3", "shared", "dynamic, all cores"]

@@ -355,7 +355,7 @@ def test_the_command_prints_tables_or_one_json_object(files, tmp_path):
     assert {bar["path"] for bar in found["tornado"]["energy_j"]} == {TIME, ENERGY}
     pytest.importorskip("jinja2")
     pytest.importorskip("matplotlib")
-    done = run(files, *asked, "-o", tmp_path / "s.html")
+    done = run(files, *asked, "--mapping", "pack", "-o", tmp_path / "s.html")
     assert done.returncode == 0, done.stderr
     assert "what the energy depends on" in done.stdout
     assert "counts reused" in done.stdout

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from eventsnn.cli.run import Data, Duration, Input, Json, MaxRate, Seed, Split
+from eventsnn.cli.run import Data, Duration, Input, Json, MappingOption, MaxRate, Seed, Split
 
 
 def sweep(
@@ -35,6 +35,7 @@ def sweep(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Page (.html) or JSON file (.json) to write.")
     ] = None,
+    mapping: MappingOption = None,
     split: Split = None,
     exit: Annotated[str, typer.Option("--exit", help="margin:0.3, max-probability:0.9, or none.")] = "none",
     schedule: Annotated[str, typer.Option("--schedule", help="event or step.")] = "event",
@@ -80,6 +81,7 @@ def sweep(
             workers=workers,
             samples=samples,
             progress=progress,
+            mapping=mapping,
             exit=exit,
             schedule=schedule,
             step_us=step_us,

@@ -106,7 +106,7 @@ def record(run: SampleRun, label: int | None, energy: EnergyModel | None) -> Sam
             "energy_aj": run.trace.energy,
         },
         digest=run.digest,
-        parts=getattr(run, "parts", None),
+        parts=run.parts,
         history=None
         if run.history is None
         else CounterHistory(run.history.time, run.history.counters, run.history.readout),
