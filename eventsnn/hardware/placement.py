@@ -19,7 +19,7 @@ from eventsnn.hardware.architecture import Architecture
 from eventsnn.hardware.limits import Demand, Need, Room, limits_of
 from eventsnn.hardware.mapping import INPUT_PORT, Mapping, Part
 from eventsnn.hardware.placement_checks import check_limits, check_units
-from eventsnn.hardware.splits import Split, cut, each_fits, shortage_of_smallest, smallest_split
+from eventsnn.hardware.splits import Split, each_fits, may_fit, pieces, shortage_of_smallest, smallest_split
 from eventsnn.hardware.user_mapping import MappingFile, load_mapping, parse_strategy
 from eventsnn.hardware.user_places import places
 from eventsnn.network import Network, Population
@@ -108,7 +108,7 @@ def _hardest_first(demand: Demand, architecture: Architecture, rest: list[Popula
     kinds = [limits_of(core) for core in architecture.cores.values()]
 
     def ease(population: Population) -> tuple[int, float]:
-        need = Need(demand, cut(population, (1, 1))[0])
+        need = Need(demand, next(pieces(population, (1, 1))))
         shares = [
             max(getattr(need, name) / max(kind[name] or 1, 1) for name in ("neurons", "weights"))
             for kind in kinds
@@ -171,7 +171,7 @@ def _in_order(
             return None
         number, kind = min(possible, key=lambda item: item[0])  # of equals the first kind
         left[kind] -= number
-        boxes = cut(population, splits[population.name][kind] or (1, 1))
+        boxes = pieces(population, splits[population.name][kind] or (1, 1))
         parts[population.name] = tuple(replace(box, core=next(cores[kind])) for box in boxes)
     return parts
 
@@ -187,7 +187,7 @@ def _too_large(demand: Demand, architecture: Architecture, population: Populatio
             )
     return (
         f"population {population.name!r} does not fit {architecture.name!r}: {'; '.join(reasons)}. No split "
-        "by channel or by area fits; take larger cores or a smaller layer"
+        "by channel or by rows fits; take larger cores or a smaller layer"
     )
 
 
@@ -249,11 +249,17 @@ def _shared(
     demand: Demand, architecture: Architecture, rooms: list[Room], population: Population, fullest: bool
 ) -> tuple[Part, ...] | None:
     """The fewest pieces that find room, each on another core; the cores of the first kind that has it."""
-    kinds = _cores_by_kind(architecture)
+    kinds = {
+        kind: cores
+        for kind, cores in _cores_by_kind(architecture).items()
+        if may_fit(demand, population, limits_of(architecture.cores[kind]))
+    }
+    if not kinds:
+        return None
     largest = max(core.neurons.count() for core in architecture.cores.values())
     fewest, most = -(-population.size // largest), max(map(len, kinds.values()))
     for split in _splits_by_number(population, fewest, most):
-        boxes = cut(population, split)
+        boxes = list(pieces(population, split))
         for kind, cores in kinds.items():
             if len(boxes) <= len(cores):
                 capacity = limits_of(architecture.cores[kind])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 from eventsnn.hardware.limits import Demand, Need, Room, Shortage
@@ -21,14 +21,13 @@ def _ranges(length: int, pieces: int) -> list[tuple[int, int]]:
     return list(pairwise(edges))
 
 
-def cut(population: Population, split: Split, core: int = 0) -> list[Part]:
-    """The pieces of a population, channels first, all on one core for now."""
+def pieces(population: Population, split: Split) -> Iterator[Part]:
+    """The pieces of a population, by channel and then by rows, all on core 0 for now."""
     height, _, channels = population.shape
-    return [
-        Part(population.name, core, y0, y1, c0, c1)
-        for c0, c1 in _ranges(channels, split[0])
-        for y0, y1 in _ranges(height, split[1])
-    ]
+    rows = _ranges(height, split[1])
+    for c0, c1 in _ranges(channels, split[0]):
+        for y0, y1 in rows:
+            yield Part(population.name, 0, y0, y1, c0, c1)
 
 
 def smallest_split(
@@ -55,6 +54,12 @@ def smallest_split(
     return None
 
 
+def may_fit(demand: Demand, population: Population, limits: dict[str, int | None]) -> bool:
+    """Whether one row of one channel, the middle one, fits: if not, there is no split to look for."""
+    row = population.shape[0] // 2
+    return Room(limits).shortage(Need(demand, Part(population.name, 0, row, row + 1, 0, 1))) is None
+
+
 def each_fits(
     demand: Demand, population: Population, limits: dict[str, int | None]
 ) -> Callable[[Split], bool]:
@@ -62,12 +67,13 @@ def each_fits(
     height, width, channels = population.shape
     neurons = limits["neurons"]
     empty = Room(limits)
+    possible = may_fit(demand, population, limits)
 
     def fits(split: Split) -> bool:
         largest = -(-channels // split[0]) * -(-height // split[1]) * width
-        if neurons is not None and largest > neurons:
+        if not possible or (neurons is not None and largest > neurons):
             return False
-        return all(empty.shortage(Need(demand, part)) is None for part in cut(population, split))
+        return all(empty.shortage(Need(demand, part)) is None for part in pieces(population, split))
 
     return fits
 
@@ -78,8 +84,8 @@ def shortage_of_smallest(
     """Why not even single rows of single channels fit an empty core."""
     height, _, channels = population.shape
     empty = Room(limits)
-    pieces = cut(population, (channels, height))
-    return next(filter(None, (empty.shortage(Need(demand, part)) for part in pieces)), None)
+    smallest = pieces(population, (channels, height))
+    return next(filter(None, (empty.shortage(Need(demand, part)) for part in smallest)), None)
 
 
 def proposal(demand: Demand, population: Population, limits: dict[str, int | None]) -> str:
@@ -89,11 +95,11 @@ def proposal(demand: Demand, population: Population, limits: dict[str, int | Non
         return "alone on such a core it fits whole"
     found = [split for split in (smallest_split(population, axis, fits) for axis in AXES) if split]
     if not found:
-        return "no split by channel or by area fits such cores"
-    return f"it fits in {' or '.join(dict.fromkeys(map(pieces, found)))}, on a core each"
+        return "no split by channel or by rows fits such cores"
+    return f"it fits in {' or '.join(dict.fromkeys(map(split_words, found)))}, on a core each"
 
 
-def pieces(split: Split) -> str:
+def split_words(split: Split) -> str:
     """A split in words."""
     by_channel, by_row = split
     if by_row == 1:

@@ -9,7 +9,7 @@ from eventsnn.hardware.architecture import Architecture
 from eventsnn.hardware.limits import Demand, limits_of
 from eventsnn.hardware.mapping import Part
 from eventsnn.hardware.placement_checks import check_parts, check_population
-from eventsnn.hardware.splits import cut, each_fits, proposal, smallest_split
+from eventsnn.hardware.splits import each_fits, pieces, proposal, smallest_split
 from eventsnn.hardware.user_mapping import MappingFile, Place, Range, Spread
 from eventsnn.network import Input, Population
 
@@ -75,7 +75,7 @@ def _cut(population: Population, axis: str, number: int) -> list[Part]:
             f"population {population.name!r} has {most} {what} and cannot be cut into {number} pieces by "
             f"{axis}"
         )
-    return cut(population, (number, 1) if axis == "channel" else (1, number))
+    return list(pieces(population, (number, 1) if axis == "channel" else (1, number)))
 
 
 def _on_free_cores(
@@ -104,7 +104,7 @@ def _on_free_cores(
             refused.append(f"kind {kind!r}: {proposal(demand, population, limits)}")
             continue
         else:
-            boxes = cut(population, split)
+            boxes = list(pieces(population, split))
         if len(boxes) <= len(cores):
             return tuple(replace(box, core=core) for box, core in zip(boxes, cores, strict=False))
         refused.append(f"kind {kind!r}: {len(boxes)} cores needed, {len(cores)} free")
