@@ -1,12 +1,16 @@
 """Placing populations on cores: strategies, what a user writes, and every limit."""
 
+import json
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from deep_networks import resnet18, vgg11
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import random_network
-from recordings import small_network
+from recordings import random_events, small_network, write_recordings
 from test_hardware import preset
 
 from eventsnn.errors import DoesNotFit, InvalidMapping, InvalidRequest
@@ -25,8 +29,10 @@ from eventsnn.network import (
     Projection,
     Readout,
     Sparse,
+    save_network,
 )
 from eventsnn.run.settings import Settings
+from eventsnn.run.simulate import simulate
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -395,3 +401,60 @@ def test_dense_and_identity_sources_are_heard():
     )
     (core,) = use_of_cores(dense, map_network(dense, chip, "pack"))
     assert core.together == {"neurons": (4, 99), "weights": (24, 99), "axons_in": (6, 99)}
+
+
+def test_a_run_takes_a_mapping(tmp_path):
+    """Signed neurons keep their counts wherever they lie; the results say where they lay."""
+    rng = np.random.default_rng(6)
+    data = [(random_events(rng), label) for label in (3, 8)]
+    network, whole = small_network(), {"conv": [[0, 0, 6, 0, 3]], "out": [[1, 0, 1, 0, 10]]}
+    path = tmp_path / "mine.yaml"
+    path.write_text("{format: eventsnn-mapping, schema: 1, others: 'area:2'}")
+    found = {}
+    for mapping in (None, "layer", path):
+        found[mapping] = simulate(network, data, "event-conv-small", mapping=mapping)
+        assert found[mapping].table.configuration["mapping"]["parts"]["conv"] == (
+            [[0, 0, 3, 0, 3], [1, 3, 6, 0, 3]] if mapping == path else whole["conv"]
+        )
+    assert found[None].digest == found["layer"].digest
+    assert found[None].digest != found[path].digest
+    one, two = ([sample.trace["readout"][-1] for sample in found[m].table.samples] for m in (None, path))
+    np.testing.assert_array_equal(one, two)
+
+
+def eventsnn(*arguments):
+    command = [sys.executable, "-m", "eventsnn", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_commands(tmp_path):
+    save_network(small_network(), tmp_path / "net.h5")
+    data = f"nmnist:{write_recordings(tmp_path / 'set', per_class=1, classes=2)}"
+    path = tmp_path / "mine.yaml"
+    path.write_text("{format: eventsnn-mapping, schema: 1, populations: {conv: {core: 3}, out: {core: 3}}}")
+    done = eventsnn(
+        "hardware", "check", "event-conv-small", "--network", tmp_path / "net.h5", "--mapping", path
+    )
+    assert done.returncode == 0
+    rows = {tuple(line.split()) for line in done.stdout.splitlines()}
+    assert ("conv", "3", "0-5", "0-2", "0.7", "%", "0.2", "%", "-", "-") in rows  # 108 of 16384, 150 of 65536
+    assert ("out", "3", "0-0", "0-9", "0.1", "%", "1.6", "%", "-", "-") in rows
+    assert ("all", "on", "this", "core", "3", "0.7", "%", "1.9", "%", "-", "-") in rows
+    asked = ("--network", tmp_path / "net.h5", "--data", data, "--mapping", path)
+    done = eventsnn("hardware", "load", "event-conv-small", *asked)
+    assert done.returncode == 0
+    assert "core 3" in done.stdout
+    found = json.loads(eventsnn("hardware", "load", "event-conv-small", *asked, "--json").stdout)
+    assert {server["server"] for server in found["servers"]} >= {"core 3", "input port"}
+    run = ("run", tmp_path / "net.h5", "--data", data, "--hardware", "event-conv-small", "--json")
+    shown = json.loads(eventsnn(*run, "--mapping", path).stdout)
+    assert shown["configuration"]["mapping"]["parts"]["out"] == [[3, 0, 1, 0, 10]]
+    for wrong, message in (
+        ("nowhere.yaml", "it is not a file"),
+        (tmp_path / "net.h5", "not readable as YAML"),
+    ):
+        done = eventsnn(*run, "--mapping", wrong)
+        assert (done.returncode, message in done.stderr, "Traceback" in done.stderr) == (2, True, False)
+    timeline = ("timeline", tmp_path / "net.h5", "--data", data, "--hardware", "event-conv-small")
+    assert eventsnn(*timeline, "--mapping", path, "-o", tmp_path / "t.json").returncode == 0
+    assert "core 3" in (tmp_path / "t.json").read_text()

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from eventsnn.cli import exchange
+from eventsnn.cli import exchange, placement
 from eventsnn.cli.run import Json, MappingOption
 
 Baselines = Annotated[
@@ -21,6 +21,7 @@ Baselines = Annotated[
 app = typer.Typer(help="Accelerators: presets, their values and sources, checks.", no_args_is_help=True)
 app.command("import-sanafe")(exchange.import_sanafe)
 app.command("accelergy")(exchange.accelergy)
+app.command("load")(placement.load)
 
 
 @app.command("list")
@@ -105,7 +106,6 @@ def check(
     mapping: MappingOption = None,
 ) -> None:
     """Check an architecture file, and whether a network fits it."""
-    from eventsnn.cli.placement import print_use
     from eventsnn.errors import InvalidRequest
     from eventsnn.hardware import load_architecture
 
@@ -115,7 +115,7 @@ def check(
         if mapping is not None:
             raise InvalidRequest("--mapping places a network; give it with --network")
         return
-    print_use(network, architecture, mapping)
+    placement.print_use(network, architecture, mapping)
 
 
 @app.command("baseline")

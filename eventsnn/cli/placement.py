@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from eventsnn.cli import show
+from eventsnn.cli.run import (
+    Data,
+    Downsample,
+    Duration,
+    Fraction,
+    Input,
+    Json,
+    MappingOption,
+    MaxRate,
+    Seed,
+    Split,
+    open_data,
+)
 
 if TYPE_CHECKING:
     from eventsnn.hardware import Architecture, Part
+
+NO_RATE = (
+    "no load: the input comes at once, or timesteps follow each other as fast as they are done, so that no "
+    "work is offered per second; 'busy' is the work of a sample"
+)
 
 
 def print_use(network: Path, architecture: Architecture, mapping: str | None) -> None:
@@ -43,3 +63,71 @@ def _shares(use: dict[str, tuple[int, int]]) -> list[str]:
     from eventsnn.hardware.limits import LIMITS
 
     return [f"{100 * use[name][0] / max(use[name][1], 1):.1f} %" if name in use else "-" for name in LIMITS]
+
+
+def load(
+    name: Annotated[str, typer.Argument(help="A preset's name or a YAML file.")],
+    network: Annotated[Path, typer.Option("--network", help="Network file (.h5).")],
+    data: Data,
+    mapping: MappingOption = None,
+    split: Split = None,
+    samples: Annotated[
+        int | None,
+        typer.Option("--samples", help="Run N samples, evenly over the sorted list; 5 if not said."),
+    ] = None,
+    step_us: Annotated[
+        float | None, typer.Option("--step-us", help="Timestep, microseconds; else the network's period.")
+    ] = None,
+    input: Input = None,
+    duration_us: Duration = None,
+    max_rate_hz: MaxRate = None,
+    seed: Seed = 0,
+    fraction: Fraction = 1.0,
+    downsample: Downsample = 1,
+    json_: Json = False,
+) -> None:
+    """Estimate how busy a network keeps each core, serialiser and link, from a few ideal runs."""
+    from eventsnn.run.load import estimate_load
+
+    with show.progress_bar("running without the accelerator") as progress:
+        found = estimate_load(
+            network,
+            open_data(data, split, fraction, downsample),
+            name,
+            mapping,
+            samples=samples,
+            step_us=step_us,
+            input=input,
+            duration_us=duration_us,
+            max_rate_hz=max_rate_hz,
+            seed=seed,
+            progress=progress,
+        )
+    if json_:
+        show.print_json(found.to_dict())
+        return
+    made = show.table(
+        *("server", "load", "worst sample", "busy", "messages", "synaptic operations", "populations"),
+        optional=("populations", "synaptic operations", "messages"),
+    )
+    for server in found.servers:
+        made.add_row(
+            server.server,
+            _load(server.load),
+            _load(server.worst),
+            show.si(server.busy_s, "s"),
+            show.si(server.messages),
+            show.si(server.synaptic_operations),
+            ", ".join(server.populations),
+        )
+    show.print_table(
+        made, f"{network} on {found.architecture}: estimate per sample, from {found.samples} ideal runs"
+    )
+    if found.servers and found.servers[0].load is None:
+        typer.echo(NO_RATE)
+    for warning in found.warnings:
+        typer.echo(f"warning: {warning}")
+
+
+def _load(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"

@@ -32,6 +32,12 @@ MaxRate = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Of random draws.")]
+Fraction = Annotated[
+    float, typer.Option("--fraction", help="Replay only the first share of each recording's events.")
+]
+Downsample = Annotated[
+    int, typer.Option("--downsample", help="Divide event addresses by this (128 to 32 pixels: 4).")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
 
@@ -81,12 +87,8 @@ def run(
     ] = None,
     workers: Annotated[int, typer.Option("--workers", help="Processes.")] = 1,
     seed: Seed = 0,
-    fraction: Annotated[
-        float, typer.Option("--fraction", help="Replay only the first share of each recording's events.")
-    ] = 1.0,
-    downsample: Annotated[
-        int, typer.Option("--downsample", help="Divide event addresses by this (128 to 32 pixels: 4).")
-    ] = 1,
+    fraction: Fraction = 1.0,
+    downsample: Downsample = 1,
     max_events: Annotated[
         int, typer.Option("--max-events", help="Deliveries after which a sample ends with an error.")
     ] = 10**9,
