@@ -93,8 +93,12 @@ def row(name: str, neurons: str, found: Gathered, ideal: Gathered) -> dict[str, 
         "synaptic_operations": float(np.mean([one.synaptic_operations for one in found.records])),
         "latency_s": distribution(np.array([one.latency_s for one in found.records])),
         "energy_j": energy,
-        "energy_low_j": float(np.mean([one.energy_low_j for one in found.records])),
-        "energy_high_j": float(np.mean([one.energy_high_j for one in found.records])),
+        "energy_low_j": None
+        if energy is None
+        else float(np.mean([one.energy_low_j for one in found.records])),
+        "energy_high_j": None
+        if energy is None
+        else float(np.mean([one.energy_high_j for one in found.records])),
     }
 
 

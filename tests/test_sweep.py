@@ -112,13 +112,12 @@ def test_the_tornado_has_the_widest_swing_first():
     assert energy[0].swing == pytest.approx(20 * 12.6e-12)
     assert energy[1].swing == pytest.approx(0.8e-3 * 40e-9)
     rows = shown.tornado_table(found, "latency_s").rows
-    assert [cell.main.replace("\u00a0", " ") for cell in rows[0]] == [
-        LANES,
-        "40.0 ns",
-        "80.0 ns",
-        "40.0 ns",
-        "66.7 %",
+    texts = [[f"{c.main} {c.detail}".replace("\u00a0", " ").strip() for c in row] for row in rows]
+    assert texts == [
+        [LANES, "-20.0 ns at 20 lanes", "+20.0 ns at 4 lanes", "40.0 ns", "66.7 %"],
+        [TIME, "–", "+30.0 ns at 2 cycles", "30.0 ns", "50.0 %"],
     ]
+    assert f"The mean latency does not depend on: {ENERGY}." in shown.sentences(found)
 
 
 @pytest.mark.parametrize(

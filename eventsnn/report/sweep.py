@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from eventsnn.output import HTML, replaced_whole
-from eventsnn.report.si import NO_VALUE, SPACE, percent, si
+from eventsnn.report.si import NO_VALUE, SPACE, percent, si, three_digits
 from eventsnn.report.tables import Cell, Table
 
 Quantity = Literal["energy_j", "latency_s"]
 UNITS: dict[Quantity, str] = {"energy_j": "J", "latency_s": "s"}
 WORDS: dict[Quantity, str] = {"energy_j": "energy", "latency_s": "latency"}
-MOST_BARS = 20
+# A plot has no more bars, and none shorter than this share of the longest.
+MOST_BARS, SHORTEST_BAR = 20, 0.002
 
 
 @dataclass(frozen=True)
@@ -155,6 +155,10 @@ def sentences(found: Sweep) -> list[str]:
             f"{reused} of {len(found.outcomes)} values leave every event at its time: for these the nominal "
             "run's counts and times were used again, nothing was simulated."
         )
+    for quantity, word in WORDS.items():
+        idle = [bar.path for bar in found.tornado(quantity) if bar.swing == 0]
+        if idle:
+            said.append(f"The mean {word} does not depend on: {', '.join(idle)}.")
     said += [f"{o.path} = {o.value} does not run: {o.failed}" for o in found.outcomes if o.failed]
     return said
 
@@ -213,18 +217,21 @@ def _change(change: Change | None, nominal: float) -> str:
 
 
 def tornado_table(found: Sweep, quantity: Quantity) -> Table:
-    """What the mean energy or latency depends on, the widest swing first."""
+    """What the mean energy or latency depends on, the widest swing first; what it does not, left out."""
     nominal, unit = getattr(found.nominal, quantity)["mean"], UNITS[quantity]
+
+    def end(mean: float, value: str) -> Cell:
+        sign = "+" if mean > nominal else ""
+        return Cell(f"{sign}{si(mean - nominal, unit)}", f"at {value}") if mean != nominal else Cell(NO_VALUE)
+
     rows = []
     for bar in found.tornado(quantity):
-        share = f"{100 * bar.swing / nominal:.3g}{SPACE}%" if nominal else NO_VALUE
-        ends = [
-            Cell(si(bar.low, unit), f"at {bar.low_value}"),
-            Cell(si(bar.high, unit), f"at {bar.high_value}"),
-        ]
+        if bar.swing == 0:
+            continue
+        share = f"{three_digits(100 * bar.swing / nominal)}{SPACE}%" if nominal else NO_VALUE
+        ends = [end(bar.low, bar.low_value), end(bar.high, bar.high_value)]
         rows.append([Cell(bar.path), *ends, Cell(si(bar.swing, unit)), Cell(share)])
-    word = WORDS[quantity]
-    return Table(["Value", f"Lowest mean {word}", f"Highest mean {word}", "Swing", "of nominal"], rows)
+    return Table(["Value", "Down to", "Up to", "Swing", f"of {si(nominal, unit)}"], rows)
 
 
 def write_sweep(found: Sweep, path: str | os.PathLike[str], title: str = "Sensitivity") -> None:
@@ -243,9 +250,9 @@ def write_sweep(found: Sweep, path: str | os.PathLike[str], title: str = "Sensit
     require_extra()
     tornados = []
     for quantity, unit in UNITS.items():
-        shown: Sequence[Bar] = [bar for bar in found.tornado(quantity) if bar.swing > 0][:MOST_BARS]
-        nominal = getattr(found.nominal, quantity)["mean"]
-        rows = [(bar.path, bar.low, bar.high) for bar in shown]
+        bars, nominal = found.tornado(quantity), getattr(found.nominal, quantity)["mean"]
+        least = max((bar.swing for bar in bars), default=0.0) * SHORTEST_BAR
+        rows = [(bar.path, bar.low, bar.high) for bar in bars if bar.swing > least][:MOST_BARS]
         plot = tornado(rows, nominal, f"mean {WORDS[quantity]}", unit, quantity) if rows else ""
         tornados.append((WORDS[quantity], tornado_table(found, quantity), plot))
     page = rendered(
