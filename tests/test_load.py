@@ -124,19 +124,20 @@ def line(target, fan_out=20):
 
 def one_neuron(times, ticks=0, steps=0, updates=0):
     """Its spikes as an ideal run gives them; the targets are silent."""
-    time, none = np.array(times), np.zeros(0, dtype=np.int64)
+    time, none = np.array(times, dtype=np.int64), np.zeros(0, dtype=np.int64)
     neurons = {"in": np.zeros(len(times), dtype=np.int64), "out": none}
     return IdealSpikes({"in": time, "out": none}, neurons, ticks, steps, {"in": 0, "out": updates})
 
 
 def test_a_settle_time_gathers_the_tests_of_a_window():
-    """Decode 2 + ceil(20/8) cycles a message; a scan of 20 neurons, 3 cycles, a window: two of three."""
+    """Decode 2 + ceil(20/8) cycles a message; a scan of 20 neurons, 3 cycles, for the first two of three."""
     network = line(Signed(10, 2, settle_time=1000))
     mapping = map_network(network, load_architecture("event-conv-small"))
-    found = estimate(network, mapping, [one_neuron([0, 900, 1500], 3000)])
+    found = estimate(network, mapping, [one_neuron([300, 1300, 1500], 3000, updates=40)])
     assert found.servers[0].server == "core 0"
     assert found.servers[0].busy_s == pytest.approx((3 * 5 + 2 * 3) * 10e-9)
     assert found.servers[0].synaptic_operations == 60
+    assert estimate(network, mapping, [one_neuron([], 3000)]).servers == ()
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from recordings import random_events, small_network, write_recordings
 from test_hardware import preset
 
 from eventsnn.errors import DoesNotFit, InvalidMapping, InvalidRequest
-from eventsnn.hardware import INPUT_PORT, Mapping, load_mapping, map_network
+from eventsnn.hardware import INPUT_PORT, Mapping, load_architecture, load_mapping, map_network
 from eventsnn.hardware.architecture import parse_architecture
 from eventsnn.hardware.limits import LIMITS, Demand
 from eventsnn.hardware.placement_checks import use_of_cores
@@ -225,6 +225,8 @@ def test_deep_networks_share_a_few_large_cores(network):
     mapping = map_network(network, chip, "pack")
     assert {p.core for parts in mapping.parts.values() for p in parts} == {-1, 0, 1, 2, 3}
     assert all(len(parts) == 1 for parts in mapping.parts.values())
+    few = map_network(network, load_architecture("atsnn-style"), "pack")
+    assert {p.core for parts in few.parts.values() for p in parts} == set(range(-1, 8))
     many = accelerator((1024, {"neurons": 1024, "weights": 2**17}))
     assert len(map_network(network, many).parts["01_conv2d"]) == 64
 

@@ -39,7 +39,7 @@ class IdealSpikes:
     steps: int = 0
     """Timesteps of the step schedule."""
     updates: Named[str, int] = field(default_factory=dict)
-    """Neurons updated in those steps, by population."""
+    """Neurons tested, by population."""
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,7 @@ def estimate(network: Network, mapping: Mapping, samples: list[IdealSpikes]) -> 
         if chip.architecture.synchronisation.kind != "none":
             _add_walks(offered, chip, population, counts[population.name], samples)
         elif _scanned(population):
-            for part in mapping.parts[population.name]:
-                _add_scans(offered, network, chip, part, samples)
+            _add_scans(offered, network, chip, population, samples)
     return _summary(chip, offered, samples)
 
 
@@ -209,26 +208,49 @@ def _link_time(chip: Chip, link: int) -> Int64:
 
 
 def _add_scans(
-    offered: _Offered, network: Network, chip: Chip, part: Part, samples: list[IdealSpikes]
+    offered: _Offered, network: Network, chip: Chip, population: Population, samples: list[IdealSpikes]
 ) -> None:
-    """Threshold tests of a part: one scan a delivery, or one a settle time with deliveries in it."""
-    settle = getattr(network.populations[part.population].neuron, "settle_time", 0)
-    size = (part.y1 - part.y0) * network.populations[part.population].shape[1] * (part.c1 - part.c0)
-    costs = chip.core(part.core)
-    cycles = np.zeros(len(samples))
-    touched = {p.name: _fan_out(network, p, part) for p in network.incoming(part.population)}
+    """Threshold tests: a scan of its fan-out after each delivery, or one each settle time with deliveries.
+
+    How many neurons those scans test between them is what the ideal run counted; a window's share goes by
+    its deliveries.
+    """
+    settle = getattr(population.neuron, "settle_time", 0)
+    parts = chip.mapping.parts[population.name]
+    incoming = network.incoming(population.name)
+    fan_out = [[_fan_out(network, projection, part) for projection in incoming] for part in parts]
+    cycles = np.zeros((len(parts), len(samples)))
     for number, sample in enumerate(samples):
-        window, tested = [], []
-        for projection in network.incoming(part.population):
-            reached = touched[projection.name][sample.neuron[projection.source]]
-            window.append(sample.time[projection.source][reached > 0] // max(settle, 1))
-            tested.append(reached[reached > 0])
-        found = np.concatenate(tested)
-        if settle:
-            _, which = np.unique(np.concatenate(window), return_inverse=True)
-            found = np.minimum(np.bincount(which, found), size).astype(np.int64)
-        cycles[number] = -(-found // costs.processing_elements).sum()
-    offered.add((CORE, part.core), part.population, cycles * costs.update)
+        time = np.concatenate([sample.time[projection.source] for projection in incoming])
+        order = np.argsort(time, kind="stable")
+        tested = []
+        for part, reached in zip(parts, fan_out, strict=True):
+            heard = [
+                by_neuron[sample.neuron[p.source]] for by_neuron, p in zip(reached, incoming, strict=True)
+            ]
+            delivered = np.concatenate(heard)[order]
+            when, delivered = time[order][delivered > 0], delivered[delivered > 0]
+            if settle and len(when):
+                size = (part.y1 - part.y0) * population.shape[1] * (part.c1 - part.c0)
+                delivered = np.minimum(np.add.reduceat(delivered, _windows(when, settle)), size)
+            tested.append(delivered)
+        total = sum(int(found.sum()) for found in tested)
+        share = min(1.0, sample.updates[population.name] / max(total, 1)) if settle else 1.0
+        for place, found in enumerate(tested):
+            cycles[place, number] = np.ceil(
+                found * share / chip.core(parts[place].core).processing_elements
+            ).sum()
+    for place, part in enumerate(parts):
+        offered.add((CORE, part.core), part.population, cycles[place] * chip.core(part.core).update)
+
+
+def _windows(time: Int64, length: int) -> list[int]:
+    """Where the deliveries of each settle time begin: the first after a test asks for the next."""
+    found, at = [], 0
+    while at < len(time):
+        found.append(at)
+        at = int(np.searchsorted(time, time[at] + length, side="right"))
+    return found
 
 
 def _add_walks(

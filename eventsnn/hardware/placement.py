@@ -16,15 +16,14 @@ from typing import Any
 
 from eventsnn.errors import DoesNotFit
 from eventsnn.hardware.architecture import Architecture
-from eventsnn.hardware.limits import Demand, Need, Room, limits_of
+from eventsnn.hardware.limits import Demand, limits_of
 from eventsnn.hardware.mapping import INPUT_PORT, Mapping, Part
+from eventsnn.hardware.packing import Parts, cores_by_kind, hardest_first, packed, too_large
 from eventsnn.hardware.placement_checks import check_limits, check_units
-from eventsnn.hardware.splits import Split, each_fits, may_fit, pieces, shortage_of_smallest, smallest_split
+from eventsnn.hardware.splits import Split, each_fits, pieces, smallest_split
 from eventsnn.hardware.user_mapping import MappingFile, load_mapping, parse_strategy
 from eventsnn.hardware.user_places import places
 from eventsnn.network import Network, Population
-
-Parts = dict[str, tuple[Part, ...]]
 
 
 def map_network(
@@ -85,7 +84,7 @@ def _placed(demand: Demand, architecture: Architecture, asked: MappingFile) -> P
         return _by_rank(network, parts)
     given = [part for found in parts.values() for part in found if part.core != INPUT_PORT]
     if name == "pack":
-        parts |= _packed(demand, architecture, rest, given)
+        parts |= packed(demand, architecture, rest, given)
     else:
         axis = "area" if name == "area" else "channel"
         parts |= _apart(demand, architecture, rest, given, axis, at_least)
@@ -94,28 +93,6 @@ def _placed(demand: Demand, architecture: Architecture, asked: MappingFile) -> P
 
 def _by_rank(network: Network, parts: Parts) -> Parts:
     return {name: parts[name] for name in network.order}
-
-
-def _cores_by_kind(architecture: Architecture) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
-    for core, kind in enumerate(architecture.kind_of_core):
-        found.setdefault(kind, []).append(core)
-    return found
-
-
-def _hardest_first(demand: Demand, architecture: Architecture, rest: list[Population]) -> list[Population]:
-    """By how few kinds of cores hold a population whole, then by the share of one that it needs."""
-    kinds = [limits_of(core) for core in architecture.cores.values()]
-
-    def ease(population: Population) -> tuple[int, float]:
-        need = Need(demand, next(pieces(population, (1, 1))))
-        shares = [
-            max(getattr(need, name) / max(kind[name] or 1, 1) for name in ("neurons", "weights"))
-            for kind in kinds
-        ]
-        return sum(share <= 1 for share in shares), -min(shares)
-
-    return sorted(rest, key=ease)
 
 
 # -- a core each -----------------------------------------------------------------------------------------
@@ -130,7 +107,7 @@ def _apart(
     at_least: int,
 ) -> Parts:
     used = {part.core for part in given}
-    free = {kind: [c for c in cores if c not in used] for kind, cores in _cores_by_kind(architecture).items()}
+    free = {kind: [c for c in cores if c not in used] for kind, cores in cores_by_kind(architecture).items()}
     splits = {
         population.name: {
             kind: smallest_split(
@@ -145,8 +122,8 @@ def _apart(
     }
     for population in rest:
         if not any(splits[population.name].values()):
-            raise DoesNotFit(_too_large(demand, architecture, population))
-    for order in (rest, _hardest_first(demand, architecture, rest)):
+            raise DoesNotFit(too_large(demand, architecture, population))
+    for order in (rest, hardest_first(demand, architecture, rest)):
         found = _in_order(order, splits, {kind: iter(cores) for kind, cores in free.items()}, free)
         if found is not None:
             return found
@@ -176,21 +153,6 @@ def _in_order(
     return parts
 
 
-def _too_large(demand: Demand, architecture: Architecture, population: Population) -> str:
-    reasons = []
-    for kind, core in architecture.cores.items():
-        shortage = shortage_of_smallest(demand, population, limits_of(core))
-        if shortage is not None:
-            reasons.append(
-                f"one row of one channel has {shortage.what}, a core of kind {kind!r} has room for "
-                f"{shortage.has}"
-            )
-    return (
-        f"population {population.name!r} does not fit {architecture.name!r}: {'; '.join(reasons)}. No split "
-        "by channel or by rows fits; take larger cores or a smaller layer"
-    )
-
-
 def _too_few(
     demand: Demand,
     architecture: Architecture,
@@ -206,97 +168,9 @@ def _too_few(
         total += fewest
     have = ", ".join(f"{len(cores)} of kind {kind}" for kind, cores in free.items())
     try:
-        _packed(demand, architecture, rest, given)
+        packed(demand, architecture, rest, given)
         remedy = "the mapping 'pack' (--mapping pack), by which populations share cores, fits"
     except DoesNotFit:
         remedy = f"at least {total} such cores, or larger ones, would fit; sharing cores ('pack') does not"
     listed = ", ".join(needs)
     return f"the network needs {total} cores ({listed}), {architecture.name!r} has {have} free; {remedy}"
-
-
-# -- shared cores ----------------------------------------------------------------------------------------
-
-
-def _packed(demand: Demand, architecture: Architecture, rest: list[Population], given: list[Part]) -> Parts:
-    hardest = _hardest_first(demand, architecture, rest)
-    stuck = rest[0]
-    for order, fullest in ((rest, False), (hardest, False), (hardest, True)):
-        rooms = [Room(limits_of(architecture.kind(c))) for c in range(architecture.number_of_cores)]
-        for part in given:
-            rooms[part.core].take(Need(demand, part))
-        parts: Parts = {}
-        for population in order:
-            found = _shared(demand, architecture, rooms, population, fullest)
-            if found is None:
-                stuck = population
-                break
-            parts[population.name] = found
-        else:
-            return parts
-    if not any(
-        smallest_split(stuck, "channel", each_fits(demand, stuck, limits_of(core)))
-        for core in architecture.cores.values()
-    ):
-        raise DoesNotFit(_too_large(demand, architecture, stuck))
-    raise DoesNotFit(
-        f"the network does not fit the {architecture.number_of_cores} cores of {architecture.name!r}, shared "
-        f"('pack'): no room is left for population {stuck.name!r}, whole or in pieces. Take more or larger "
-        "cores, or a smaller network"
-    )
-
-
-def _shared(
-    demand: Demand, architecture: Architecture, rooms: list[Room], population: Population, fullest: bool
-) -> tuple[Part, ...] | None:
-    """The fewest pieces that find room, each on another core; the cores of the first kind that has it."""
-    kinds = {
-        kind: cores
-        for kind, cores in _cores_by_kind(architecture).items()
-        if may_fit(demand, population, limits_of(architecture.cores[kind]))
-    }
-    if not kinds:
-        return None
-    largest = max(core.neurons.count() for core in architecture.cores.values())
-    fewest, most = -(-population.size // largest), max(map(len, kinds.values()))
-    for split in _splits_by_number(population, fewest, most):
-        boxes = list(pieces(population, split))
-        for kind, cores in kinds.items():
-            if len(boxes) <= len(cores):
-                capacity = limits_of(architecture.cores[kind])
-                found = _beside(demand, rooms, cores, boxes, capacity, fullest)
-                if found is not None:
-                    return found
-    return None
-
-
-def _splits_by_number(population: Population, fewest: int, most: int) -> Iterator[Split]:
-    height, _, channels = population.shape
-    for number in range(fewest, most + 1):
-        for by_row in range(1, min(number, height) + 1):
-            if number % by_row == 0 and number // by_row <= channels:
-                yield number // by_row, by_row
-
-
-def _beside(
-    demand: Demand,
-    rooms: list[Room],
-    cores: list[int],
-    boxes: list[Part],
-    capacity: dict[str, int | None],
-    fullest: bool,
-) -> tuple[Part, ...] | None:
-    needs = [Need(demand, box) for box in boxes]
-    if any(Room(capacity).shortage(need) for need in needs):
-        return None
-    placed: list[tuple[Need, int]] = []
-    sign = -1 if fullest else 1
-    free = sorted(cores, key=lambda core: sign * rooms[core].fullness)  # equals stay in their order
-    for need in needs:
-        core = next((core for core in free if rooms[core].shortage(need) is None), None)
-        if core is None:
-            return None
-        free.remove(core)
-        placed.append((need, core))
-    for need, core in placed:
-        rooms[core].take(need)
-    return tuple(replace(need.part, core=core) for need, core in placed)
