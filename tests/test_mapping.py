@@ -344,6 +344,8 @@ WHOLE = {"core": 0}
         ({"others": "layer", "synapse_units": {"hidden": "fast"}}, "synapse_units: there is no population"),
         ({"populations": {"conv": {"split": "area", "cores": "0..1", "pieces": 3}}}, "as many cores"),
         ({"populations": {"out": {"split": "area", "pieces": 2}}, "others": "layer"}, "1 rows and cannot"),
+        ({"populations": {"conv": {"split": "channel", "cores": [0, -1]}}, "others": "layer"},
+         "conv.cores: .*core below 0; cores are numbered from 0"),
         ({"populations": {"conv": {"split": "rows"}}, "others": "layer"}, "conv.split: .*'channel'"),
         ({"populations": {"conv": {"core": "first"}}, "others": "layer"}, "conv.core: .*integer"),
         ({"populations": {"conv": {"core": 0, "rows": "all"}}, "others": "layer"}, "'all' is not a range"),
@@ -367,7 +369,7 @@ def test_what_is_no_mapping_at_all(tmp_path):
     with pytest.raises(InvalidMapping, match=r"broken.yaml is not readable as YAML"):
         load_mapping(path)
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InvalidMapping, match=r"broken.yaml is not readable as YAML"):
+    with pytest.raises(InvalidMapping, match=r"broken.yaml is not a text file"):
         load_mapping(path)
     path.write_text("just words")
     with pytest.raises(InvalidMapping, match=r"broken.yaml is not a valid mapping"):

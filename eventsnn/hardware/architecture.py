@@ -13,11 +13,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from eventsnn.errors import InvalidHardware
 from eventsnn.hardware.actions import Action, Actions, CoreActions, Strict, refuse_jitter
+from eventsnn.hardware.documents import read_document
 from eventsnn.hardware.network_on_chip import Depth, NetworkOnChip
 from eventsnn.hardware.quantities import ENDS, Bound, End, Quantity
 
@@ -397,11 +397,7 @@ def load_architecture(source: str | os.PathLike[str] | Architecture) -> Architec
             f"no accelerator {name!r}: it is neither a file nor a preset; presets are "
             f"{', '.join(preset_names())}"
         )
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InvalidHardware(f"{name} is not readable as YAML: {error}") from error
-    found = parse_architecture(data, name)
+    found = parse_architecture(read_document(text, name, InvalidHardware), name)
     return found if corner is None else _at_corner(found, corner, name)
 
 

@@ -7,9 +7,8 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, NoReturn
 
-import yaml
-
 from eventsnn.errors import InvalidHardware
+from eventsnn.hardware.documents import read_document
 
 Node = dict[str, Any]
 Value = dict[str, Any]
@@ -46,9 +45,10 @@ class SanafeFile:
         if not path.is_file():
             raise FileNotFoundError(f"no file {path}; give an architecture (YAML) written for SANA-FE")
         try:
-            data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InvalidHardware(f"{path} is not readable as YAML: {error}") from error
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise InvalidHardware(f"{path} is not a text file; give an architecture (YAML)") from error
+        data = read_document(text, str(path), InvalidHardware)
         if not isinstance(data, dict) or not isinstance(data.get("architecture"), dict):
             self.refuse("document", "there is no 'architecture' with tiles; is it a file for SANA-FE?")
         self.architecture: Node = data["architecture"]

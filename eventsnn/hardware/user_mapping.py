@@ -24,11 +24,11 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from eventsnn.errors import InvalidMapping
 from eventsnn.hardware.actions import Strict
+from eventsnn.hardware.documents import read_document
 
 STRATEGIES = ("layer", "channel", "area", "pack")
 MOST = 2**31
@@ -51,6 +51,8 @@ def _range(value: Any) -> Any:
 def _cores(value: Any) -> Any:
     """A range, or a list of single cores."""
     if isinstance(value, (list, tuple)) and value and all(type(core) is int for core in value):
+        if min(value) < 0:
+            raise ValueError(f"{value!r} has a core below 0; cores are numbered from 0")
         return tuple(value)
     first, last = _range(value)
     if last - first >= 2**20:
@@ -189,7 +191,7 @@ def load_mapping(source: str | os.PathLike[str] | dict[str, Any] | MappingFile |
         if not Path(name).is_file():
             raise InvalidMapping(f"no mapping {name!r}: it is not a file, and {error}") from error
     try:
-        data = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InvalidMapping(f"{name} is not readable as YAML: {error}") from error
-    return parse_mapping(data, name)
+        text = Path(name).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidMapping(f"{name} is not a text file; a mapping is a YAML text") from error
+    return parse_mapping(read_document(text, name, InvalidMapping), name)

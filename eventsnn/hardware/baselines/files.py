@@ -8,12 +8,12 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from eventsnn.errors import InvalidHardware
 from eventsnn.hardware.baselines.digital import DigitalBaseline
 from eventsnn.hardware.baselines.gpu import GpuBaseline
+from eventsnn.hardware.documents import read_document
 
 Baseline = GpuBaseline | DigitalBaseline
 FORMATS: dict[str, type[GpuBaseline] | type[DigitalBaseline]] = {
@@ -85,9 +85,6 @@ def load_baseline(source: str | os.PathLike[str] | Baseline) -> Baseline:
                 f"no baseline {name!r}: it is neither a file nor a preset; presets are "
                 f"{', '.join(baseline_names())}"
             )
-        data = yaml.safe_load(text)
     except UnicodeDecodeError as error:
         raise InvalidHardware(f"{name} is not a text file; a baseline is a YAML text") from error
-    except yaml.YAMLError as error:
-        raise InvalidHardware(f"{name} is not readable as YAML: {error}") from error
-    return parse_baseline(data, name)
+    return parse_baseline(read_document(text, name, InvalidHardware), name)
