@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from eventsnn.engine.stimulus import TICKS_PER_MICROSECOND
 from eventsnn.errors import ChargeOverflow, Deadlock, EventLimitReached, InvalidRequest
+from eventsnn.hardware.network_on_chip import NetworkOnChip
 from eventsnn.network import Network
 from eventsnn.network.neurons import CHARGE_LIMIT
 
@@ -51,15 +52,20 @@ def history_limit(period: int, before: int) -> InvalidRequest:
     )
 
 
-def deadlock(waits: Mapping[int, tuple[int, int]], sample: int) -> Deadlock:
+def deadlock(
+    waits: Mapping[int, tuple[int, int, int]], sample: int, network_on_chip: NetworkOnChip
+) -> Deadlock:
     """The error for a sample in which nothing can move any more.
 
     Parameters
     ----------
     waits : mapping
-        For every core whose serialiser is blocked: the core whose room its message waits for, links on the
-        way followed through, and the tick since when. Every awaited core is itself among them.
+        For every core whose serialiser is blocked: the core whose room it waits for in the end, links in
+        between followed through; the tick since when all of these wait; and the link that the serialiser
+        itself waits for, -1 if none. Every awaited core is itself among them.
     sample : int
+    network_on_chip : NetworkOnChip
+        Names the links.
     """
     core, seen = min(waits), []
     while core not in seen:
@@ -69,7 +75,14 @@ def deadlock(waits: Mapping[int, tuple[int, int]], sample: int) -> Deadlock:
     first = cycle.index(min(cycle))
     cycle = cycle[first:] + cycle[:first]
     since = max(waits[core][1] for core in cycle)
-    named = ", ".join(f"core {core} waits for room at core {waits[core][0]}" for core in cycle)
+
+
+    def wait_of(core: int) -> str:
+        awaited, _, link = waits[core]
+        at = "" if link < 0 else f"at {network_on_chip.link_name(link)} "
+        return f"core {core} waits {at}for room at core {awaited}"
+
+    named = ", ".join(map(wait_of, cycle))
     return Deadlock(
         f"sample {sample}: deadlock at {since / TICKS_PER_MICROSECOND:.12g} us: {named}; nothing else is "
         "pending. Take deeper FIFOs, a FIFO that drops (policy drop-new or drop-old), or another mapping"

@@ -238,13 +238,13 @@ class TwinSample(EventSample):
         """SimPy has nothing left to do: follow each serialiser to the core it waits for in the end."""
         waits = {}
         for core, station in self.serialisers.items():
-            since, awaited = 0, station
-            while awaited.waits_for is not None:
-                assert awaited.row is not None
-                since, awaited = max(since, awaited.row[-1]), awaited.waits_for
-            if awaited is not station:
-                waits[core] = (awaited.number, since)
-        return deadlock(waits, self.index)
+            chain = [station]
+            while chain[-1].waits_for is not None:
+                chain.append(chain[-1].waits_for)
+            if len(chain) > 1:
+                since = max(held.row[-1] for held in chain[:-1] if held.row is not None)
+                waits[core] = (chain[-1].number, since, chain[1].number if chain[1].kind == LINK else -1)
+        return deadlock(waits, self.index, self.costs.architecture.network_on_chip)
 
     # -- stations ----------------------------------------------------------------------------------------
 

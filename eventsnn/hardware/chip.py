@@ -67,6 +67,7 @@ class Chip:
         self.architecture: Architecture = mapping.architecture
         self._clock = self.architecture.clock_hz
         self._core_costs: dict[str, CoreCosts] = {}
+        self._synapses: dict[tuple[str, int], Table] = {}
 
     # -- times -------------------------------------------------------------------------------------
 
@@ -104,8 +105,11 @@ class Chip:
 
     def synapse(self, population: str, core: int) -> Table:
         """Times of one cycle of synapses of a population on a core."""
-        unit = self.mapping.synapse_units.get(population)
-        return self._table(self.architecture.action("synapse", core, unit))
+        if (population, core) not in self._synapses:
+            unit = self.mapping.synapse_units.get(population)
+            found = self._table(self.architecture.action("synapse", core, unit))
+            self._synapses[population, core] = found
+        return self._synapses[population, core]
 
     @cached_property
     def hop_x(self) -> Table:

@@ -340,8 +340,9 @@ class Transport:
             if server.awaits is None:
                 continue
             since, place = server.finish, server.awaits
+            link = place.number if isinstance(place, Sender) else -1
             while isinstance(place, Sender):
                 assert place.awaits is not None
                 since, place = max(since, place.finish), place.awaits
-            waits[number] = (place.number, since)
-        return deadlock(waits, self.sample.index)
+            waits[number] = (place.number, since, link)
+        return deadlock(waits, self.sample.index, self.architecture.network_on_chip)
