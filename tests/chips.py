@@ -6,7 +6,6 @@ from eventsnn.hardware import Mapping
 from eventsnn.hardware.actions import RANDOM, Actions
 from eventsnn.hardware.architecture import parse_architecture
 from eventsnn.hardware.mapping import INPUT_PORT, Part
-from eventsnn.hardware.splits import cut
 from eventsnn.network import Input
 
 TIMED = tuple(name for name in Actions.model_fields if name != "multiply")
@@ -108,6 +107,20 @@ def random_kind(rng, bounded):
     return depth, policy, output
 
 
+def cut(population, channels, rows):
+    """A population in near-equal pieces by channel and by row, on no core yet."""
+
+    def ranges(length, pieces):
+        return [(length * i // pieces, length * (i + 1) // pieces) for i in range(pieces)]
+
+    height, _, depth = population.shape
+    return [
+        Part(population.name, INPUT_PORT, *y, *c)
+        for c in ranges(depth, channels)
+        for y in ranges(height, rows)
+    ]
+
+
 def random_chip(seed, network, links=True, bounded=True, zeros=False, jitter=True, shared=True, factor=1):
     """A network on a random accelerator.
 
@@ -121,7 +134,7 @@ def random_chip(seed, network, links=True, bounded=True, zeros=False, jitter=Tru
         height, _, channels = population.shape
         most = (1, 1) if isinstance(population.neuron, Input) else (min(channels, 3), min(height, 3))
         splits[population.name] = (int(rng.integers(1, most[0] + 1)), int(rng.integers(1, most[1] + 1)))
-    pieces = {p.name: cut(p, splits[p.name]) for p in network}
+    pieces = {p.name: cut(p, *splits[p.name]) for p in network}
     needed = sum(len(parts) for parts in pieces.values())
     most = max(len(parts) for parts in pieces.values())
     number = int(rng.integers(most, needed + 1)) if shared else needed
