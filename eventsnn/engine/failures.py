@@ -76,7 +76,6 @@ def deadlock(
     cycle = cycle[first:] + cycle[:first]
     since = max(waits[core][1] for core in cycle)
 
-
     def wait_of(core: int) -> str:
         awaited, _, link = waits[core]
         at = "" if link < 0 else f"at {network_on_chip.link_name(link)} "
