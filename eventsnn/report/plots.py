@@ -294,23 +294,18 @@ def energy_bars(
         return _svg(figure, prefix, "dynamic energy by layer and action")
 
 
-def tornado(
-    rows: Sequence[tuple[str, float, float]], nominal: float, quantity: str, unit: str, prefix: str
-) -> str:
-    """Bars from the lowest to the highest value, (name, lowest, highest), about a line; first row on top."""
-    most = max(nominal, *(high for _, _, high in rows))
-    ends, shown_unit = _scaled([(low, high) for _, low, high in rows], unit, most)
-    middle = float(_scaled(nominal, unit, most)[0])
+def tornado(rows: Sequence[tuple[str, float, float]], quantity: str, unit: str, prefix: str) -> str:
+    """Bars from the lowest to the highest change, (name, lowest, highest), about 0; first row on top."""
+    ends, shown_unit = _scaled([(low, high) for _, low, high in rows], unit)
     with _figure(1.1 + 0.3 * len(rows)) as (figure, axes):
-        places = np.arange(len(rows))
-        axes.barh(places, ends[:, 0] - middle, 0.6, middle, color=_colour(0))
-        axes.barh(places, ends[:, 1] - middle, 0.6, middle, color=_colour(1))
-        axes.axvline(middle, color=_INK, linewidth=1)
+        axes.barh(np.arange(len(rows)), ends[:, 0], 0.6, color=_colour(0))
+        axes.barh(np.arange(len(rows)), ends[:, 1], 0.6, color=_colour(1))
+        axes.axvline(0, color=_INK, linewidth=1)
         _layer_axis(axes, [name for name, _, _ in rows], 32)
         axes.tick_params(labelsize=8)
         spare = 0.05 * float(ends.max() - ends.min())
         axes.set_xlim(float(ends.min()) - spare, float(ends.max()) + spare)
-        axes.set_xlabel(_axis(quantity, shown_unit))
+        axes.set_xlabel(_axis(f"change of {quantity}", shown_unit))
         return _svg(figure, prefix, f"{quantity} by value")
 
 

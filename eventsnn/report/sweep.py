@@ -14,7 +14,7 @@ Quantity = Literal["energy_j", "latency_s"]
 UNITS: dict[Quantity, str] = {"energy_j": "J", "latency_s": "s"}
 WORDS: dict[Quantity, str] = {"energy_j": "energy", "latency_s": "latency"}
 # A plot has no more bars, and none shorter than this share of the longest.
-MOST_BARS, SHORTEST_BAR = 20, 0.002
+MOST_BARS, SHORTEST_BAR = 20, 0.005
 
 
 @dataclass(frozen=True)
@@ -252,8 +252,10 @@ def write_sweep(found: Sweep, path: str | os.PathLike[str], title: str = "Sensit
     for quantity, unit in UNITS.items():
         bars, nominal = found.tornado(quantity), getattr(found.nominal, quantity)["mean"]
         least = max((bar.swing for bar in bars), default=0.0) * SHORTEST_BAR
-        rows = [(bar.path, bar.low, bar.high) for bar in bars if bar.swing > least][:MOST_BARS]
-        plot = tornado(rows, nominal, f"mean {WORDS[quantity]}", unit, quantity) if rows else ""
+        rows = [(bar.path, bar.low - nominal, bar.high - nominal) for bar in bars if bar.swing > least][
+            :MOST_BARS
+        ]
+        plot = tornado(rows, f"mean {WORDS[quantity]}", unit, quantity) if rows else ""
         tornados.append((WORDS[quantity], tornado_table(found, quantity), plot))
     page = rendered(
         "sweep.html.j2",
