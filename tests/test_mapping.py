@@ -455,7 +455,7 @@ def test_the_commands(tmp_path):
     assert shown["configuration"]["mapping"]["parts"]["out"] == [[3, 0, 1, 0, 10]]
     for wrong, message in (
         ("nowhere.yaml", "it is not a file"),
-        (tmp_path / "net.h5", "not readable as YAML"),
+        (tmp_path / "net.h5", "not a text file"),
     ):
         done = eventsnn(*run, "--mapping", wrong)
         assert (done.returncode, message in done.stderr, "Traceback" in done.stderr) == (2, True, False)
