@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from networks import random_network
 from recordings import random_events, small_network, write_recordings
 
 from eventsnn.cli.sweep import parse_values
@@ -144,6 +145,28 @@ def test_an_outcome_is_that_of_a_run_of_its_own(path, value):
     assert outcome.measures.energy_j == alone["energy_j"]
     assert outcome.measures.synaptic_operations == alone["synaptic_operations"]
     assert outcome.simulated == (path in (TIME, "clock", "cores.convolution.neurons"))
+
+
+def test_steps_behind_a_barrier_are_swept_too():
+    """Energies, those paid in steps alone among them, are charged to the nominal run's counts."""
+    network = random_network(3, "rate")
+    rng = np.random.default_rng(0)
+    pixels = network.populations[network.input].size
+    time = np.sort(rng.integers(0, 20000, 60))
+    data = [(SpikeTrain(time, rng.integers(0, pixels, 60), None, 20000), 0)]
+    asked = {"schedule": "step", "step_us": 0.001956, "engine": "reference"}
+    values = {"actions.access.energy": ["x2"], "synchronisation.latency.0.time": ["x3"]}
+    found = sweep(network, data, "loihi-sanafe-fit", values, **asked)
+    assert [outcome.simulated for outcome in found.outcomes] == [False, True]
+    for outcome, (path, value) in zip(found.outcomes, values.items(), strict=True):
+        (variation,) = vary(load_architecture("loihi-sanafe-fit"), path, value)
+        alone = simulate(network, data, variation.architecture, **asked).summary()
+        assert outcome.measures.energy_j == alone["energy_j"]
+        assert outcome.measures.latency_s == alone["latency_s"]
+    assert found.outcomes[0].energy_change_j.mean > 0 == found.outcomes[1].energy_change_j.mean
+    # Twenty thousand ticks of input are eleven steps of 1.956 ns, each with its barrier of 600 ns or thrice that.
+    barriers = found.outcomes[1].latency_change_s.mean / 1200e-9
+    assert barriers == pytest.approx(11)
 
 
 def test_only_what_a_spike_can_notice_is_simulated_again(monkeypatch):
