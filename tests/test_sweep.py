@@ -164,7 +164,7 @@ def test_steps_behind_a_barrier_are_swept_too():
         assert outcome.measures.energy_j == alone["energy_j"]
         assert outcome.measures.latency_s == alone["latency_s"]
     assert found.outcomes[0].energy_change_j.mean > 0 == found.outcomes[1].energy_change_j.mean
-    # Twenty thousand ticks of input are eleven steps of 1.956 ns, each with its barrier of 600 ns or thrice that.
+    # 20,000 ticks of input are eleven steps of 1,956, each with a barrier of 600 ns or thrice that.
     barriers = found.outcomes[1].latency_change_s.mean / 1200e-9
     assert barriers == pytest.approx(11)
 
