@@ -376,10 +376,10 @@ def test_all_delays_times_k_give_all_times_times_k(seed, kind, k):
         np.testing.assert_array_equal(run.trace.energy, slow_run.trace.energy)
         np.testing.assert_array_equal(run.counters, slow_run.counters)
         assert run.decision_time * k == slow_run.decision_time
-        service = run.service.copy()
+        service, slow_service = (r.service[r.service["start"] <= r.decision_time] for r in (run, slow_run))
         for name in ("arrival", "start", "finish", "released"):
             service[name] *= k
-        np.testing.assert_array_equal(np.sort(service), np.sort(slow_run.service))
+        np.testing.assert_array_equal(np.sort(service), np.sort(slow_service))
 
 
 @few(8)
