@@ -188,6 +188,30 @@ def test_timesteps(pace, loaded):
     assert work["neuron unit of core 0"].load == expected
 
 
+@pytest.mark.parametrize("strategy", ["layer", "pack", "channel:2"])
+def test_the_work_in_timesteps(strategy):
+    """Cores and the port as they are; neuron units at most as estimated: not every neuron holds charge."""
+    rng = np.random.default_rng(5)
+    network = growing_network(rng)
+    data = preset(synchronisation={"kind": "barrier", "pace": "input"})
+    mapping = map_network(network, parse_architecture(data, "stepped"), strategy)
+    time, neuron = np.sort(rng.integers(0, 10**7, 40)), rng.integers(0, 112, 40)
+    options = RunOptions(record_service=True, schedule="step", step=10**6)
+    service = make_engine("reference", network, mapping, options).run(Stimulus(time, neuron)).service
+    sent = service[(service["kind"] != SERIALISER) | (service["core"] < 0)]  # walks hold what they send
+    done = busy_by_server(Chip(mapping), sent[sent["kind"] != TESTED])
+    walked = busy_by_server(Chip(mapping), sent[sent["kind"] == TESTED])
+    found = estimate_load(
+        network, [SpikeTrain(time, neuron)], mapping.architecture, strategy, step_us=1.0
+    ).servers
+    work = {server.server: server.busy_s for server in found}
+    assert {name: work[name] for name in done} == pytest.approx(done)
+    assert walked
+    for name, busy in walked.items():
+        assert busy <= work[f"neuron unit of {name}"] * (1 + 1e-9)
+    assert set(work) == set(done) | {f"neuron unit of {name}" for name in walked}
+
+
 def test_from_recordings_in_the_schedule_of_the_accelerator(tmp_path):
     network = small_network()
     write_recordings(tmp_path / "set", per_class=1, classes=3)

@@ -125,7 +125,8 @@ def estimate(network: Network, mapping: Mapping, samples: list[IdealSpikes]) -> 
     """What every core, serialiser and link is offered.
 
     On an accelerator with timesteps the unit that walks a core's neurons sends their messages, too; its work
-    stands under that unit. Updates are taken to be spread evenly over a population's neurons.
+    stands under that unit. Rate neurons are taken to be updated in every step, the most there can be; updates
+    are spread evenly over a population's neurons.
     """
     chip = Chip(mapping)
     offered = _Offered(len(samples))
