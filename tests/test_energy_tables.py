@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recordings import random_events, small_network, write_recordings
 
-from eventsnn.errors import InvalidHardware
+from eventsnn.errors import InvalidHardware, InvalidRequest
 from eventsnn.hardware import Chip, load_architecture, map_network
 from eventsnn.hardware.architecture import parse_architecture
 from eventsnn.hardware.energy import EnergyModel, dynamic_energy_aj
@@ -276,3 +276,10 @@ def test_the_table_of_cores_has_the_sums_of_the_table_of_layers(tmp_path):
     again = Results.load(tmp_path / "r.h5")
     assert (again.table.samples[1].parts == run.table.samples[1].parts).all()
     assert cores.core_table(again) == table
+
+
+def test_an_accelerator_of_an_earlier_version_is_named_with_a_way_out(run):
+    described = {**run.configuration["architecture"], "schema": 1}
+    table = replace(run.table, configuration={**run.configuration, "architecture": described})
+    with pytest.raises(InvalidRequest, match=r"'event-conv-small' in schema 1, not in 2.*run again.*curve"):
+        energy.energy_of(Results(table))

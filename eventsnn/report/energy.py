@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.errors import InvalidRequest
 from eventsnn.hardware import Chip, Mapping
-from eventsnn.hardware.architecture import Architecture, parse_architecture
+from eventsnn.hardware.architecture import SCHEMA, Architecture, parse_architecture
 from eventsnn.hardware.energy import EnergyModel, energy_by_action
 from eventsnn.hardware.quantities import ATTOJOULES_PER_JOULE, ENDS
 from eventsnn.hardware.values import stated_values
@@ -47,9 +48,24 @@ class Energy:
 
 
 def architecture_of(run: Results) -> Architecture | None:
-    """The accelerator a run was modelled on, read back from its configuration."""
+    """The accelerator a run was modelled on, read back from its configuration; None without one.
+
+    Raises
+    ------
+    InvalidRequest
+        An earlier version described it in another form.
+    """
     description = run.configuration.get("architecture")
-    return None if description is None else parse_architecture(description, "the architecture in the results")
+    if description is None:
+        return None
+    if description.get("schema") != SCHEMA:
+        raise InvalidRequest(
+            f"these results are of eventsnn {run.configuration.get('version')} and describe their accelerator "
+            f"{description.get('name')!r} in schema {description.get('schema')}, not in {SCHEMA}, so their "
+            "energy cannot be broken down here: run again, or use 'eventsnn curve' and 'inspect', which still "
+            "read them"
+        )
+    return parse_architecture(description, "the architecture in the results")
 
 
 def chip_of(run: Results) -> Chip | None:
