@@ -445,6 +445,18 @@ def test_the_command_prints_tables_and_one_json_object(files):  # noqa: F811
     assert {row["place"] for row in found["servers"]} >= {"input port", "core 0"}
 
 
+def test_the_command_takes_a_mapping(files, tmp_path):  # noqa: F811
+    path = tmp_path / "mapping.yaml"
+    path.write_text("format: eventsnn-mapping\nschema: 1\npopulations: {out: {core: 5}}\nothers: layer\n")
+    found = json.loads(
+        eventsnn(
+            *("profile", files / "net.h5", "--data", f"nmnist:{files / 'set'}", "--engine", "reference"),
+            *("--hardware", "event-conv-small", "--mapping", path, "--json"),
+        ).stdout
+    )
+    assert {row["place"] for row in found["servers"] if "out" in row["layers"]} == {"core 5"}
+
+
 def test_mistakes_of_a_profile_are_clear(files):  # noqa: F811
     data = f"nmnist:{files / 'set'}"
     for given_, message in (

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eventsnn.cli.run import Data, Duration, Input, Json, MaxRate, Seed, Split, model_figures, open_data
+from eventsnn.cli.run import (
+    Data,
+    Duration,
+    Input,
+    Json,
+    MappingOption,
+    MaxRate,
+    Seed,
+    Split,
+    model_figures,
+    open_data,
+)
 
 if TYPE_CHECKING:
     from eventsnn.cli.show import Listing
@@ -22,6 +33,7 @@ def profile(
     network: Annotated[Path, typer.Argument(help="Network file (.h5).")],
     data: Data,
     hardware: Annotated[str, typer.Option("--hardware", help="Accelerator: a preset's name or a YAML file.")],
+    mapping: MappingOption = None,
     sample: Annotated[int | None, typer.Option("--sample", help="Position in the data set.")] = None,
     samples: Annotated[
         int | None, typer.Option("--samples", help="Instead: N samples evenly over the sorted list.")
@@ -57,6 +69,7 @@ def profile(
             sample,
             samples,
             progress=progress,
+            mapping=mapping,
             exit=exit,
             schedule=schedule,
             step_us=step_us,
