@@ -60,10 +60,10 @@ def architecture_of(run: Results) -> Architecture | None:
         return None
     if description.get("schema") != SCHEMA:
         raise InvalidRequest(
-            f"these results are of eventsnn {run.configuration.get('version')} and describe their accelerator "
+            f"these results are of eventsnn {run.configuration.get('version')} and describe the accelerator "
             f"{description.get('name')!r} in schema {description.get('schema')}, not in {SCHEMA}, so their "
-            "energy cannot be broken down here: run again, or use 'eventsnn curve' and 'inspect', which still "
-            "read them"
+            "energy cannot be broken down here: run again, or use 'eventsnn curve' and 'inspect', which "
+            "still read them"
         )
     return parse_architecture(description, "the architecture in the results")
 
