@@ -97,14 +97,16 @@ def alternate(jobs: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, 
 class Figure:
     """One measured figure and the bar it is held to.
 
-    ``value`` is None when it could not be measured: ``skipped`` says why, and ``failed`` whether that is
-    a failure (results differ) and no mere lack (a rival is not installed).
+    ``within`` makes the bar a value to be met, to so much of it. ``value`` is None when it could not be
+    measured: ``skipped`` says why, and ``failed`` whether that is a failure (results differ) and no mere lack
+    (a rival is not installed).
     """
 
     name: str
     value: float | None
     bar: float | None
     at_most: bool = False
+    within: float | None = None
     skipped: str = ""
     failed: bool = False
 
@@ -113,11 +115,15 @@ class Figure:
         """Whether the bar holds; None when it was not measured or there is none."""
         if self.value is None or self.bar is None:
             return False if self.failed else None
+        if self.within is not None:
+            return abs(self.value - self.bar) <= self.within * abs(self.bar)
         return self.value <= self.bar if self.at_most else self.value >= self.bar
 
     @property
     def bar_text(self) -> str:
         """The bar with its direction."""
+        if self.bar is not None and self.within is not None:
+            return f"= {self.bar:.12g}" + (f" to {self.within:g} of it" if self.within else "")
         return "-" if self.bar is None else f"{'<=' if self.at_most else '>='} {self.bar:g}"
 
 
