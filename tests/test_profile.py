@@ -226,6 +226,8 @@ def check_path(run, network, stimulus, found):
         assert path.pieces == ()
     elif path.origin == "current":
         assert network.bias(path.layer).any() or stimulus.analog is not None
+    elif path.origin == "start":
+        assert path.begin == 0
     else:
         assert path.layer in network.populations
 

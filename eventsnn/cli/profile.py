@@ -115,7 +115,8 @@ def _headline(profile: Profile) -> str:
         "current": f"a current of {path.layer} neuron {path.neuron}",
         "charge at time 0": f"the charge of {path.layer} neuron {path.neuron} at time 0",
         "clock": f"the clock of {path.layer}",
-        "start": "the start",
+        "start": "the first step",
+        "step input": "a step whose input was complete",
         "nothing": "nothing: no spike reached the readout",
     }[path.origin]
     return (

@@ -8,7 +8,6 @@ from typing import Any
 
 # Pieces of time, in the order of a message's way.
 STAGES = {
-    "input": "until the step's input was there",
     "refractory": "until the neuron could fire again",
     "settle": "until the neuron was tested",
     "test wait": "the test behind other jobs of its core",
@@ -23,6 +22,7 @@ STAGES = {
     "link blocked": "held by a link for want of room",
     "hops": "over links without queues",
     "delay": "the projection's own delay",
+    "services": "what the busiest core serves in a step",
     "core wait": "in the input queue of the core",
     "decode": "decoding the message",
     "synapses": "the synapse loop",
@@ -42,7 +42,8 @@ class Piece:
     stage : str
         One of ``STAGES``.
     layer : str
-        The population it is counted for: the sender's until a message joins the queue of its target.
+        The population it is counted for: the sender's until a message joins the queue of its target; ``""``
+        for what all cores wait for.
     place : str
         Core or link, ``""`` where it is neither.
     begin, end : int
@@ -72,8 +73,8 @@ class Path:
     ----------
     origin : str
         ``input event``; ``current`` (a bias or an analog value carried the charge over the threshold);
-        ``charge at time 0``; ``clock`` (of a softmax); ``start`` (of a run in steps); ``nothing`` (no spike
-        reached the readout).
+        ``charge at time 0``; ``clock`` (of a softmax); ``nothing`` (no spike reached the readout). In the
+        step schedule ``start`` (of the run) or ``step input`` (a step waited for its input to be complete).
     layer, neuron : str, int
         Where it began; -1 where it was no neuron.
     first_event, decision : int

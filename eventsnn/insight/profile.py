@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from eventsnn.engine.contract import SampleRun
 from eventsnn.hardware import Mapping
-from eventsnn.insight.critical_path import critical_path, port_or_core
+from eventsnn.insight.backwards import port_or_core
+from eventsnn.insight.critical_path import critical_path
 from eventsnn.insight.disorder import Disorder, disorders
 from eventsnn.insight.latency import Latency, latencies
 from eventsnn.insight.overload import Load, loads
@@ -79,6 +80,7 @@ def profile(
     input_end: int,
     ideal: SampleRun | None = None,
     label: int | None = None,
+    step: int = 0,
 ) -> Profile:
     """Read one run.
 
@@ -94,13 +96,15 @@ def profile(
     ideal : SampleRun or None
         The same sample without an accelerator, with ``record_spikes``.
     label : int or None
+    step : int
+        ``Engine.step``: 0 in the event schedule.
 
     Raises
     ------
     InvalidRequest
         A run has not kept what is needed.
     """
-    traces = Traces(run, network, mapping, seed)
+    traces = Traces(run, network, mapping, seed, step)
     service, begin, end = traces.service, run.first_event, run.decision_time
     return Profile(
         index=run.index,

@@ -13,7 +13,7 @@ from eventsnn.engine.seeds import PURPOSE_DECODE, draw, sample_key
 from eventsnn.errors import InvalidRequest
 from eventsnn.hardware import Chip, Mapping, Part
 from eventsnn.insight.reach import sources_of
-from eventsnn.insight.service import DELIVERED, DROPPED, TESTED, Server, in_steps, jobs_by_server, units, ways
+from eventsnn.insight.service import DELIVERED, DROPPED, TESTED, Server, jobs_by_server, units, ways
 from eventsnn.network import MaxGate, Network, Projection, Rate
 
 Int64 = NDArray[np.int64]
@@ -30,6 +30,8 @@ class Traces:
     network, mapping : Network, Mapping
     seed : int
         Of the run.
+    step : int
+        Ticks of a timestep of the network in the step schedule (``Engine.step``), 0 in the event schedule.
 
     Raises
     ------
@@ -37,7 +39,7 @@ class Traces:
         The run has no list of spikes or no service log.
     """
 
-    def __init__(self, run: SampleRun, network: Network, mapping: Mapping, seed: int) -> None:
+    def __init__(self, run: SampleRun, network: Network, mapping: Mapping, seed: int, step: int = 0) -> None:
         if run.service is None or run.spikes is None:
             raise InvalidRequest(
                 "a run is profiled by its spikes and its service log, and this one has not kept both; use "
@@ -47,7 +49,7 @@ class Traces:
         self.service: NDArray = run.service
         self.spikes: SpikeList = run.spikes
         self.chip = Chip(mapping)
-        self.steps = in_steps(mapping)
+        self.step, self.steps = step, step > 0
         self.key = sample_key(seed, run.index)
         self.order = network.order
         self.rank_of = {name: rank for rank, name in enumerate(network.order)}
@@ -73,6 +75,12 @@ class Traces:
         senders, place = self._spikes_by_sender
         first = int(np.searchsorted(senders, self._offset[rank] + neuron))
         return int(self.spikes.time[place[first + ordinal]])
+
+    def spike_ticks(self, rank: Int64, neuron: Int64, ordinal: Int64) -> Int64:
+        """When neurons emitted their spikes of these ordinals; see ``spike_tick``."""
+        senders, place = self._spikes_by_sender
+        first = np.searchsorted(senders, self._offset[rank] + neuron)
+        return self.spikes.time[place[first + ordinal]]
 
     def spike_before(self, rank: int, neuron: int, tick: int) -> int | None:
         """A neuron's last spike before a tick."""
@@ -223,5 +231,5 @@ class Traces:
         cycles = -(-int(self._fan_out[place][message[1]]) // costs.processing_elements)
         model = self.network.populations[part.population].neuron
         at_once = isinstance(model, Rate) or (isinstance(model, MaxGate) and model.filter != "exact")
-        update = cycles * costs.update if at_once and not self.steps else 0
+        update = cycles * costs.update if at_once and not self.steps else 0  # in steps the walk does it
         return decode, int(job["finish"] - job["start"]) - decode - update, update

@@ -71,8 +71,14 @@ def profile_samples(
         stimulus = job.stimulus(item)
         run = engine.run(stimulus, item.index)
         other = None if ideal is None else ideal.run(stimulus, item.index)
-        seed = options.seed
-        found.append(profile(run, job.network, mapping, seed, stimulus.end, other, item.label))
+        found.append(
+            profile(
+                *(run, job.network, mapping, options.seed, stimulus.end),
+                ideal=other,
+                label=item.label,
+                step=engine.step,
+            )
+        )
         if progress is not None:
             progress(len(found), len(positions))
     return Summary(tuple(found), mapping)
