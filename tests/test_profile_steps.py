@@ -137,7 +137,7 @@ CHIPS = [
 
 
 @pytest.mark.parametrize("chip", CHIPS)
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=8, deadline=None, derandomize=True)
 @given(SEEDS)
 def test_pieces_of_a_path_add_up_to_the_latency(chip, seed):
     rng = np.random.default_rng(seed)

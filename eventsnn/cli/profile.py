@@ -9,7 +9,9 @@ import typer
 
 from eventsnn.cli.run import (
     Data,
+    Downsample,
     Duration,
+    Fraction,
     Input,
     Json,
     MappingOption,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 24
 MOST_PIECES = 60
+MOST_SHARES = 12
 
 
 def profile(
@@ -49,12 +52,8 @@ def profile(
     max_rate_hz: MaxRate = None,
     engine: Annotated[str, typer.Option("--engine", help="compiled or reference.")] = "compiled",
     seed: Seed = 0,
-    fraction: Annotated[
-        float, typer.Option("--fraction", help="Replay only the first share of each recording's events.")
-    ] = 1.0,
-    downsample: Annotated[
-        int, typer.Option("--downsample", help="Divide event addresses by this (128 to 32 pixels: 4).")
-    ] = 1,
+    fraction: Fraction = 1.0,
+    downsample: Downsample = 1,
     json_: Json = False,
 ) -> None:
     """What bounds latency on an accelerator: critical path, waits, load, spike order."""
@@ -129,12 +128,14 @@ def _headline(profile: Profile) -> str:
 def _path(profile: Profile) -> Listing:
     from eventsnn.cli import show
 
-    made = show.table("stage", "layer", "place", "from", "takes", "behind", optional=("behind",))
-    pieces = profile.path.pieces
-    for piece in pieces[-MOST_PIECES:]:
+    made = show.table("stage", "layer", "place", "at", "takes", "behind", optional=("behind",))
+    path = profile.path
+    for piece in path.pieces[-MOST_PIECES:]:
         behind = ", ".join(f"{name} {_time(ticks)}" for name, ticks in piece.behind.items())
-        start = _time(piece.begin - profile.first_event)
-        made.add_row(piece.stage, piece.layer, piece.place, start, _time(piece.ticks), behind)
+        at = _time(piece.begin - path.begin)
+        made.add_row(piece.stage, piece.layer, piece.place, at, _time(piece.ticks), behind)
+    if len(path.pieces) > MOST_PIECES:
+        show.note(f"the last {MOST_PIECES} of {len(path.pieces)} pieces are shown; --json has all")
     return made
 
 
@@ -164,8 +165,12 @@ def _shares(found: Summary) -> Listing:
     made = show.table("stage", "layer", "mean time", "share", "what", optional=("what",))
     shares, samples = found.shares, len(found.profiles)
     total = sum(shares.values())
-    for (stage, layer), ticks in list(shares.items())[:MOST_ROWS]:
+    shown = list(shares.items())[:MOST_SHARES]
+    for (stage, layer), ticks in shown:
         made.add_row(stage, layer, _time(ticks / samples), percent(ticks / total), STAGES[stage])
+    others = total - sum(ticks for _, ticks in shown)
+    if others:
+        made.add_row("others", "", _time(others / samples), percent(others / total), "")
     made.add_section()
     made.add_row("critical path", "", _time(total / samples), percent(1.0 if total else None), "")
     return made

@@ -74,6 +74,10 @@ def timeline(
     ),
     split: Split = None,
     exit: Annotated[str, typer.Option("--exit", help="Exit rule, or none.")] = "none",
+    schedule: Annotated[str, typer.Option("--schedule", help="event or step.")] = "event",
+    step_us: Annotated[
+        float | None, typer.Option("--step-us", help="Timestep, microseconds; else the network's period.")
+    ] = None,
     input: Input = None,
     duration_us: Duration = None,
     max_rate_hz: MaxRate = None,
@@ -92,6 +96,8 @@ def timeline(
         split=split,
         mapping=mapping,
         exit=exit,
+        schedule=schedule,
+        step_us=step_us,
         input=input,
         duration_us=duration_us,
         max_rate_hz=max_rate_hz,

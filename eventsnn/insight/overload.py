@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.insight.occupancy import Occupancy
-from eventsnn.insight.service import Server, jobs_by_server
+from eventsnn.insight.service import DROPPED, Server, jobs_by_server
 
 GROWTH = 1.1
 
@@ -21,14 +21,14 @@ class Load:
     Attributes
     ----------
     offered : float
-        Service time of the jobs that arrived while the input lasted over that time. Above 1 a server falls
-        behind, however deep its queue; NaN where the input takes no time.
+        Service time of the jobs that arrived while the input lasted over that time, dropped ones left out.
+        Above 1 a server falls behind, however deep its queue; NaN where the input takes no time.
     third_quarter, last_quarter : float
         Jobs that waited on average over the third and the last quarter of the input.
     backlog, backlog_ticks : int
-        Jobs at the server at the decision, and the service they still need.
-    drained : int
-        Ticks after the end of the input when it had done its last job; 0 if earlier.
+        Jobs at the server at the decision, and about how many ticks of service they still need.
+    drained : int or None
+        Ticks after the end of the input when it had done its last job; 0 if earlier, None with a backlog.
     """
 
     offered: float
@@ -36,7 +36,7 @@ class Load:
     last_quarter: float
     backlog: int
     backlog_ticks: int
-    drained: int
+    drained: int | None
 
     @property
     def grows(self) -> bool:
@@ -83,17 +83,21 @@ def loads(service: NDArray, steps: bool, begin: int, input_end: int, decision: i
         jobs = jobs[jobs["arrival"] <= decision]
         if len(jobs) == 0:
             continue
-        length = jobs["finish"] - jobs["start"]
-        asked = length[(jobs["arrival"] >= begin) & (jobs["arrival"] < input_end)]
+        arrived = jobs[(jobs["arrival"] >= begin) & (jobs["arrival"] < input_end)]
+        served = jobs[(jobs["start"] <= decision) & (jobs["kind"] != DROPPED)]
+        # What still waited has not been given its time: it will take about as long as the others.
+        each = float((served["finish"] - served["start"]).mean()) if len(served) else 0.0
         third, last = Occupancy.of(jobs["arrival"], jobs["start"]).means(quarters)
         left = jobs["finish"] > decision
-        still = np.minimum(length, jobs["finish"] - decision)[left]
+        waiting = jobs["start"] > decision
+        in_service = (jobs["finish"] - decision)[left & ~waiting]
+        asked = arrived["kind"] != DROPPED
         found[server] = Load(
-            offered=int(asked.sum()) / span if span > 0 else float("nan"),
+            offered=int(asked.sum()) * each / span if span > 0 else float("nan"),
             third_quarter=float(third),
             last_quarter=float(last),
             backlog=int(left.sum()),
-            backlog_ticks=int(still.sum()),
-            drained=max(0, int(jobs["released"].max()) - input_end),
+            backlog_ticks=round(int(in_service.sum()) + int(waiting.sum()) * each),
+            drained=None if left.any() else max(0, int(jobs["released"].max()) - input_end),
         )
     return found
