@@ -1,6 +1,7 @@
 """Profiles: critical paths without a gap, the laws of queues, spike order against the ideal run."""
 
 import json
+import re
 from dataclasses import replace
 from itertools import combinations, pairwise
 
@@ -25,6 +26,7 @@ from eventsnn.insight.profile import Summary, profile
 from eventsnn.insight.reach import sources_of
 from eventsnn.insight.service import jobs_by_server, ways
 from eventsnn.network import Dense, Input, Network, Population, Projection, Rate, Readout, Signed
+from eventsnn.report.profile import write_profile
 from eventsnn.results.counters import COLUMN
 from eventsnn.run.profile import profile_samples
 
@@ -338,12 +340,13 @@ def check_queues(run, found):
         assert waiting.integral(begin, end) == use.waiting
         assert present.integral(begin, end) == use.waiting + use.serving + use.blocked
         assert use.serving + use.blocked <= use.window
-        spent = waiting.time_at_each(begin, end) if end > begin else np.zeros(1, dtype=np.int64)
-        assert spent.sum() == end - begin
-        assert (spent * np.arange(len(spent))).sum() == use.waiting
-        assert len(spent) - 1 <= use.most_waiting
-        edges = np.linspace(begin, end, 9).astype(np.int64)
-        assert (waiting.means(edges) * np.diff(edges)).sum() == pytest.approx(use.waiting)
+        assert use.spent.sum() == end - begin
+        sizes = np.flatnonzero(use.spent)
+        assert sizes.max(initial=0) <= use.most_waiting.bit_length()
+        fewest, most = np.append(0, 2 ** np.arange(52)), 2 ** np.arange(53) - 1
+        assert (use.spent * fewest).sum() <= use.waiting <= (use.spent * most).sum()
+        means = found.queues[server] * np.diff(found.queue_edges)
+        assert means.sum() == pytest.approx(use.waiting)
 
 
 @few(15)
@@ -486,8 +489,10 @@ def test_the_command_prints_tables_and_one_json_object(files):  # noqa: F811
     assert done.returncode == 0, done.stderr
     for text in ("What bounds latency", "critical path", "input port", "p99", "disorder"):
         assert text in done.stdout
-    found = json.loads(eventsnn(*command, "--samples", 2, "--json").stdout)
+    page = files / "profile.html"
+    found = json.loads(eventsnn(*command, "--samples", 2, "--json", "-o", page).stdout)
     assert len(found["samples"]) == 2
+    assert "What bounds latency" in page.read_text(encoding="utf-8")
     for sample in found["samples"]:
         path = sample["critical_path"]
         total = sum(piece["end_ps"] - piece["begin_ps"] for piece in path["pieces"])
@@ -508,6 +513,20 @@ def test_the_command_takes_a_mapping(files, tmp_path):  # noqa: F811
         ).stdout
     )
     assert {row["place"] for row in found["servers"] if "out" in row["layers"]} == {"core 5"}
+
+
+def test_the_page_says_what_bounds_latency(tmp_path):
+    network, mapping = two_layers(Rate(10))
+    stimulus = Stimulus(np.array([100, 100]), np.array([0, 1]))
+    found = Summary((profiled(network, mapping, stimulus)[2],), mapping)
+    write_profile(found, tmp_path / "profile.html")
+    page = (tmp_path / "profile.html").read_text(encoding="utf-8")
+    assert page.startswith("<!DOCTYPE html>")
+    for text in ("hops of hidden", "input port", "<svg", "core 0 serialiser", "127"):
+        assert text in page
+    assert "http" not in re.sub(r'xmlns(:xlink)?="[^"]*"', "", page)
+    write_profile(found, tmp_path / "again.html")
+    assert (tmp_path / "again.html").read_text(encoding="utf-8") == page
 
 
 def test_mistakes_of_a_profile_are_clear(files):  # noqa: F811

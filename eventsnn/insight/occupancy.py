@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Int64 = NDArray[np.int64]
+SIZES = 53
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,13 @@ class Occupancy:
         inside = self.number[(self.ticks >= begin) & (self.ticks <= end)]
         return max(self.at(begin), int(inside.max(initial=0)))
 
-    def time_at_each(self, begin: int, end: int) -> Int64:
-        """Ticks that the number was 0, 1, 2, ... between ``begin`` and ``end``."""
+    def time_by_size(self, begin: int, end: int) -> Int64:
+        """Ticks between ``begin`` and ``end`` at 0, at 1, at 2 or 3, at 4 to 7 ...: shape (SIZES,)."""
         inside = (self.ticks > begin) & (self.ticks < end)
         edges = np.concatenate([[begin], self.ticks[inside], [end]])
         number = np.concatenate([[self.at(begin)], self.number[inside]])
-        spent = np.zeros(int(number.max()) + 1, dtype=np.int64)
-        np.add.at(spent, number, np.diff(edges))
+        spent = np.zeros(SIZES, dtype=np.int64)
+        np.add.at(spent, np.frexp(number)[1], np.diff(edges))  # the exponent of n is its length in bits
         return spent
 
     def means(self, edges: Int64) -> NDArray[np.float64]:

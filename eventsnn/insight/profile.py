@@ -6,21 +6,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from eventsnn.engine.contract import SampleRun
 from eventsnn.hardware import Mapping
 from eventsnn.insight.backwards import port_or_core
 from eventsnn.insight.critical_path import critical_path
 from eventsnn.insight.disorder import Disorder, disorders
 from eventsnn.insight.latency import Latency, latencies
+from eventsnn.insight.occupancy import Occupancy
 from eventsnn.insight.overload import Load, loads
 from eventsnn.insight.path import Path, shares_of
-from eventsnn.insight.service import LINK, Server
+from eventsnn.insight.service import LINK, Server, jobs_by_server
 from eventsnn.insight.traces import Traces
 from eventsnn.insight.utilisation import Use, uses
 from eventsnn.network import Network
 
 Key = TypeVar("Key", str, Server)
 Value = TypeVar("Value", Use, Latency, Disorder)
+BINS = 100
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,9 @@ class Profile:
     loads : dict of (unit, number) to Load
     latencies : dict of str to Latency
         By the population that sent the messages.
+    queues : dict of (unit, number) to float64 array, shape (BINS,)
+        Jobs that waited on average between each two of ``queue_edges``, ticks from the first event to the
+        decision.
     disorders : dict of str to Disorder or None
         By population; None where there is no ideal run to compare with.
     """
@@ -53,6 +61,8 @@ class Profile:
     uses: dict[Server, Use]
     loads: dict[Server, Load]
     latencies: dict[str, Latency]
+    queues: dict[Server, NDArray[np.float64]]
+    queue_edges: NDArray[np.int64]
     disorders: dict[str, Disorder] | None
 
     def to_dict(self) -> dict[str, Any]:
@@ -68,6 +78,11 @@ class Profile:
             "load": [
                 {"unit": unit, "number": number, **load.to_dict()}
                 for (unit, number), load in self.loads.items()
+            ],
+            "queue_edges_ps": self.queue_edges.tolist(),
+            "queues": [
+                {"unit": unit, "number": number, "mean_waiting": waiting.tolist()}
+                for (unit, number), waiting in self.queues.items()
             ],
         }
 
@@ -106,6 +121,11 @@ def profile(
     """
     traces = Traces(run, network, mapping, seed, step)
     service, begin, end = traces.service, run.first_event, run.decision_time
+    edges = begin + (end - begin) * np.arange(BINS + 1, dtype=np.int64) // BINS
+    queues = {
+        server: Occupancy.of(service["arrival"][rows], service["start"][rows]).means(edges)
+        for server, rows in jobs_by_server(service, traces.steps).items()
+    }
     return Profile(
         index=run.index,
         label=-1 if label is None else label,
@@ -117,6 +137,8 @@ def profile(
         uses=uses(service, traces.steps, begin, end),
         loads=loads(service, traces.steps, begin, input_end, end),
         latencies=latencies(service, network.order, end),
+        queues=queues,
+        queue_edges=edges,
         disorders=None if ideal is None else disorders(network, ideal, run),
     )
 

@@ -33,6 +33,8 @@ class Use:
         Jobs that still waited at the decision, and messages lost at its full queue.
     waits : int64 array, shape (jobs,)
         Ticks that each job begun before the decision had waited.
+    spent : int64 array, shape (SIZES,)
+        Ticks of the window in which 0 jobs waited, 1, 2 or 3, 4 to 7, and so on in doubling sizes.
     """
 
     unit: str
@@ -45,6 +47,7 @@ class Use:
     unserved: int
     dropped: int
     waits: Int64 = field(repr=False)
+    spent: Int64 = field(repr=False)
 
     @property
     def utilisation(self) -> float:
@@ -69,6 +72,7 @@ class Use:
             self.unserved + other.unserved,
             self.dropped + other.dropped,
             np.concatenate([self.waits, other.waits]),
+            self.spent + other.spent,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -87,6 +91,9 @@ class Use:
             "p95_wait_ps": float(np.percentile(self.waits, 95)) if jobs else None,
             "mean_waiting": self.mean_waiting,
             "most_waiting": self.most_waiting,
+            "time_by_waiting_ps": {
+                _sizes(i): int(ticks) for i, ticks in enumerate(self.spent.tolist()) if ticks
+            },
             "unserved": self.unserved,
             "dropped": self.dropped,
         }
@@ -104,6 +111,7 @@ def uses(service: NDArray, steps: bool, begin: int, end: int) -> dict[Server, Us
         arrival, start, finish, released = (
             np.clip(jobs[name], begin, end) for name in ("arrival", "start", "finish", "released")
         )
+        waiting = Occupancy.of(jobs["arrival"], jobs["start"])
         lost = jobs["kind"] == DROPPED
         begun = jobs[(jobs["start"] <= end) & ~lost]
         found[unit, number] = Use(
@@ -113,9 +121,16 @@ def uses(service: NDArray, steps: bool, begin: int, end: int) -> dict[Server, Us
             serving=int((finish - start).sum()),
             blocked=int((released - finish).sum()),
             waiting=int((start - arrival).sum()),
-            most_waiting=Occupancy.of(jobs["arrival"], jobs["start"]).most(begin, end),
+            most_waiting=waiting.most(begin, end),
             unserved=int((jobs["start"] > end).sum()),
             dropped=int((jobs["start"] <= end)[lost].sum()),
             waits=(begun["start"] - begun["arrival"]).astype(np.int64),
+            spent=waiting.time_by_size(begin, end),
         )
     return found
+
+
+def _sizes(place: int) -> str:
+    """The numbers that a place of ``Use.spent`` stands for."""
+    low, high = 2**place // 2, 2**place - 1
+    return str(low) if low >= high else f"{low}-{high}"
