@@ -284,7 +284,7 @@ def queueing(seed, network):
     return Mapping(type(mapping.architecture).model_validate(document), parts, mapping.synapse_units)
 
 
-@few(25)
+@few(15)
 @given(SEEDS, st.sampled_from(["signed", "rate", "mixed"]), st.sampled_from(["none", "margin:0.4"]))
 def test_links_drops_and_held_messages(seed, kind, rule):
     network = random_network(seed, kind, lazy=seed % 2 > 0)
