@@ -71,23 +71,24 @@ def test_a_step_behind_a_barrier_by_hand():
         ("serialise", "in", "input port", 10, 20, {}),
         ("decode", "hidden", "core 0", 20, 25, {}),
         ("synapses", "hidden", "core 0", 25, 28, {}),
-        ("walk", "hidden", "core 0", 28, 35, {"neurons": 7}),  # access, update, fire
-        ("serialise", "hidden", "core 0", 35, 55, {}),
-        ("hops", "hidden", "", 55, 85, {}),
-        ("decode", "out", "core 1", 85, 90, {}),
-        ("synapses", "out", "core 1", 90, 93, {}),
-        ("step end", "", "", 93, 243, {}),
+        # Access, update, twice fire: 24 quanta are two spikes, and the first one is sent before the second.
+        ("walk", "hidden", "core 0", 28, 59, {"messages": 20, "neurons": 11}),
+        ("serialise", "hidden", "core 0", 59, 79, {}),
+        ("hops", "hidden", "", 79, 109, {}),
+        ("decode", "out", "core 1", 109, 114, {}),
+        ("synapses", "out", "core 1", 114, 117, {}),
+        ("step end", "", "", 117, 267, {}),
     ]
-    # Two quanta per spike stay behind: the neuron is active once more.
-    second = [("walk", "hidden", "core 0", 243, 246, {"neurons": 3}), ("step end", "", "", 246, 396, {})]
+    # Four quanta stay behind: the neuron is active once more.
+    second = [("walk", "hidden", "core 0", 267, 270, {"neurons": 3}), ("step end", "", "", 270, 420, {})]
     assert pieces(found.path) == first + second
-    assert (found.path.origin, found.path.begin, run.decision_time) == ("start", 0, 396)
+    assert (found.path.origin, found.path.begin, run.decision_time) == ("start", 0, 420)
     assert {server: use.serving for server, use in found.uses.items()} == {
         ("serialiser", -1): 20,
-        ("serialiser", 0): 20,
-        ("neuron unit", 0): 27 + 3,
+        ("serialiser", 0): 40,
+        ("neuron unit", 0): 51 + 3,
         ("receiving unit", 0): 16,
-        ("receiving unit", 1): 8,
+        ("receiving unit", 1): 16,
     }
 
 
@@ -112,8 +113,9 @@ def test_the_path_of_the_accepted_comparison(timing):
     assert (found.path.origin, found.path.begin) == ("start", 0)
     shares = found.path.shares()
     assert shares["step end", ""] == 20 * 1_400_000
-    busy = shares if timing == "totals" else {stage: 0 for stage, _ in shares}
-    assert {stage for stage, _ in busy} >= {"walk", "step end"}
+    stages = {stage for stage, _ in shares}
+    assert "walk" in stages
+    assert stages <= {"walk", "services", "step end"} or timing == "messages"
 
 
 def check_step_path(run, network, stimulus, step, found):

@@ -118,11 +118,12 @@ def _events(
     run: SampleRun, service: NDArray, network: Network, mapping: Mapping, most_arrows: int
 ) -> Iterator[Event]:
     steps = in_steps(mapping)
+    begun = service[service["start"] <= run.decision_time]  # the others still waited at the decision
     yield from _names(service, network, mapping, steps)
     yield from _decision(run)
-    yield from _services(service, network, mapping, steps)
+    yield from _services(begun, network, mapping, steps)
     yield from _queues(service, mapping, steps)
-    yield from _arrows(service, steps, most_arrows)
+    yield from _arrows(begun, steps, most_arrows)
 
 
 def _names(service: NDArray, network: Network, mapping: Mapping, steps: bool) -> Iterator[Event]:
