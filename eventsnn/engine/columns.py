@@ -30,7 +30,7 @@ VARIANT_CLOCK, VARIANT_INDEPENDENT = range(2)
 FULL_FAN_OUT, EFFECTIVE_FAN_OUT = range(2)
 
 # -- Plan.chip: the accelerator as a whole; ``*_TABLE`` are rows of Plan.times -------------------------
-(ON_HARDWARE, T_DECISION, HOP_X_TABLE, HOP_Y_TABLE, CHIP_COLUMNS) = range(5)
+(ON_HARDWARE, T_DECISION, HOP_X_TABLE, HOP_Y_TABLE, PRICED, CHIP_COLUMNS) = range(6)
 
 # -- Plan.part: one row a part of a population on its core ---------------------------------------------
 (PART_CORE, PART_LANES, PART_SERIALISE, PART_UPDATE, PART_FIRE, PART_PLAN_COLUMNS) = range(6)

@@ -90,6 +90,7 @@ class ChipSteps:
     def _let_happen(self) -> None:
         self.waiting = {core: deque(w for w in of if not w.is_readout) for core, of in self.of_core.items()}
         for walker in self.walkers:
+            walker.walked_before = walker.walked
             walker.missing = sum(len(copy.senders) for copy in walker.incoming if copy.late == 0)
         for core in self.waiting:
             self._plan_walk(core)
@@ -113,7 +114,7 @@ class ChipSteps:
         walker.missing = -1  # planned
         ticks = [self.begin, self.unit_free[core], *(self._heard(copy) for copy in walker.incoming)]
         if self.synchronisation.kind == "dependency":
-            ticks += [copy.receiver.walked for copy in walker.copies]
+            ticks += [copy.receiver.walked_before for copy in walker.copies]
         start = max(ticks)
         begin = partial(self._go_on, walker, self._walk(walker, start), start, None)
         self.ways.at(start, WALK, (walker.rank, walker.number, 0, 0), 0, begin)
