@@ -42,6 +42,8 @@ FILTERS = {
     "finite_impulse": k.FILTER_FINITE_IMPULSE,
     "exponential": k.FILTER_EXPONENTIAL,
 }
+# Populations whose neurons are tested once they have been delivered to.
+MARKED = (k.KIND_SIGNED, k.KIND_EXACT_GATE, k.KIND_RATE_GATE)
 # Tables of currents shorter than this are repeated: passes over neurons run a table at a time.
 TABLE_LANES = 256
 
@@ -456,10 +458,13 @@ def _group(network: Network, population: Population, parts: tuple[Part, ...]) ->
     return channels
 
 
-def build_plan(network: Network, mapping: Mapping | None = None, queued: bool = False) -> Plan:
+def build_plan(
+    network: Network, mapping: Mapping | None = None, queued: bool = False, marked: bool = False
+) -> Plan:
     """Lower a network, and its mapping if it runs on an accelerator.
 
-    ``queued``: every copy of a spike is queued, those without a delay too.
+    ``queued``: every copy of a spike is queued, those without a delay too. ``marked``: deliveries leave marks
+    on neurons that are not tested because of them, too.
     """
     chip = None if mapping is None else Chip(mapping)
     times = Times()
@@ -471,7 +476,7 @@ def build_plan(network: Network, mapping: Mapping | None = None, queued: bool = 
     offset = touched = destination_count = 0
     for rank, item in enumerate(network):
         row = _neuron_columns(network, item) | {k.OFFSET: offset}
-        if row[k.KIND] in (k.KIND_SIGNED, k.KIND_EXACT_GATE, k.KIND_RATE_GATE):
+        if row[k.KIND] in MARKED or (marked and row[k.KIND] in (k.KIND_RATE, k.KIND_SOFTMAX)):
             row[k.GROUP] = _group(network, item, parts[item.name])
             row[k.TOUCH_OFFSET] = touched
             touched += item.size // row[k.GROUP]
@@ -558,6 +563,6 @@ def _service_columns(part: Part, kind: int, chip: Chip, times: Times) -> dict[in
 def _chip_columns(chip: Chip | None, times: Times) -> NDArray[np.int64]:
     row = np.zeros(k.CHIP_COLUMNS, dtype=np.int64)
     if chip is not None:
-        row[k.ON_HARDWARE], row[k.T_DECISION] = 1, chip.decision
+        row[k.ON_HARDWARE], row[k.T_DECISION], row[k.PRICED] = 1, chip.decision, 1
         row[k.HOP_X_TABLE], row[k.HOP_Y_TABLE] = times.row(chip.hop_x), times.row(chip.hop_y)
     return row

@@ -21,9 +21,9 @@
 
 # -- Walks.live: one row a part --------------------------------------------------------------------------
 (
-    L_FIRST, L_STOP, L_SPIKE, L_COPY, L_ORDINAL, L_POSITION, L_BEGIN, L_OVER, L_OVER_BEFORE, L_MISSING, L_ACTIVE,
-    L_CLOCK, L_COLUMNS,
-) = range(13)  # fmt: skip
+    L_FIRST, L_STOP, L_SPIKE, L_COPY, L_ORDINAL, L_POSITION, L_BEGIN, L_OVER, L_OVER_BEFORE, L_MISSING,
+    L_ACTIVE, L_COLUMNS,
+) = range(12)  # fmt: skip
 
 # -- Walks.unit: one row a core --------------------------------------------------------------------------
 (UNIT_FREE, RECEIVER_FREE, UNIT_NEXT, IS_SERVED, UNIT_COLUMNS) = range(5)
@@ -47,4 +47,4 @@ ASKS, ARRIVES, IS_OVER = range(3)  # states: done at its server, at its core, se
 (E_TIME, E_PLACE, E_STAGE, E_WHAT, E_COLUMNS) = range(5)
 
 # -- Ways.scalar -------------------------------------------------------------------------------------------
-(EVENTS, MESSAGES, SPARE, NOW, WAY_SCALARS) = range(5)
+(EVENTS, MESSAGES, SPARE, NOW, PLANNED, WAY_SCALARS) = range(6)

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.engine import columns as k
 from eventsnn.engine import walk_columns as w
 from eventsnn.engine.contract import SERVICE_COLUMNS
-from eventsnn.engine.plan import destinations, fan_out_in_part
+from eventsnn.engine.plan import Plan, destinations, fan_out_in_part
 from eventsnn.engine.times import Times
 from eventsnn.hardware import Chip, Mapping, Part
 from eventsnn.network import Input, Network, Projection, Readout
@@ -24,7 +25,7 @@ Copy = tuple[int, Projection, Part]  # rank of the source, what, where to
 
 
 class Walks(NamedTuple):
-    """The parts of a network on the cores of a chip; what changes stands below ``hops``; int64 unless said."""
+    """The parts of a network on the cores of a chip; what changes stands below ``hops``."""
 
     part: NDArray[np.int64]  # (parts, W_COLUMNS)
     copy: NDArray[np.int64]  # (copies, C_COLUMNS)
@@ -41,7 +42,7 @@ class Walks(NamedTuple):
     hops: NDArray[np.int64]  # (x or y, parts, copies)
     active: NDArray[np.uint8]  # (neurons,) held charge, or was delivered to, or tested, in this step
     words: NDArray[np.int64]  # (spikes of a step,) by part
-    message: NDArray[np.int64]  # (capacity, 3) arrival, service, place in ``words``; a stretch for each stream
+    message: NDArray[np.int64]  # (capacity, 3) arrival, service, place in ``words``; by stream
     reach: NDArray[np.int64]  # (streams, 3) where its messages start, the next one, and the end
     ordinal: NDArray[np.int64]  # (neurons,) spikes emitted, for random times and the log
     counters: NDArray[np.int64]  # (parts, counters)
@@ -61,14 +62,15 @@ class Ways(NamedTuple):
     server: NDArray[np.int64]  # (receiving units and links, S_COLUMNS)
     message: NDArray[np.int64]  # (capacity, M_COLUMNS)
     event: NDArray[np.int64]  # (capacity, E_COLUMNS)
+    agenda: NDArray[np.int64]  # (capacity, 3) what is to be done at this tick, and with what
     scalar: NDArray[np.int64]  # (WAY_SCALARS,)
 
 
 class WalkPlan:
     """A mapped network, ready to make fresh ``Walks`` and ``Ways`` for every sample."""
 
-    def __init__(self, network: Network, mapping: Mapping, chip: Chip, step: int, logs: bool) -> None:
-        self.network, self.mapping, self.chip, self.step = network, mapping, chip, step
+    def __init__(self, network: Network, mapping: Mapping, step: int, logs: bool) -> None:
+        self.network, self.mapping, self.chip, self.step = network, mapping, Chip(mapping), step
         self.times = Times()
         self.copies: list[Copy] = [
             (rank, projection, part)
@@ -208,6 +210,28 @@ class WalkPlan:
                 return True
         return False
 
+    # -- what a run is given and gives -----------------------------------------------------------------
+
+    def price(self, plan: Plan) -> Plan:
+        """The plan of the ideal run with this accelerator's energies."""
+        chip = plan.chip.copy()
+        chip[k.PRICED] = 1
+        return plan._replace(chip=chip, energy=self.chip.energy(self.network.order, steps=True))
+
+    def moments(
+        self, walks: Walks, first_event: int, early: bool, checks: int
+    ) -> tuple[int, int, NDArray[np.int64]]:
+        """Of a run that is over: decision time, first event, and the time of each check."""
+        over = int(walks.scalar[w.OVER])
+        checked = walks.checked[:checks]
+        if not early:
+            checked[-1] = over
+        return (
+            over + (self.chip.decision if early else 0),
+            first_event if self.chip_row[w.PACED] else 0,
+            checked,
+        )
+
     # -- fresh arrays ------------------------------------------------------------------------------------
 
     def fresh_walks(self, spikes: int, messages: int, services: int, checks: int) -> Walks:
@@ -260,5 +284,6 @@ class WalkPlan:
         return Ways(
             route=np.array(flat or [0], dtype=np.int64), route_start=start, server=server,
             message=np.zeros((messages, w.M_COLUMNS), dtype=np.int64),
-            event=np.zeros((messages + len(self.parts), w.E_COLUMNS), dtype=np.int64), scalar=scalar,
+            event=np.zeros((messages + len(self.parts), w.E_COLUMNS), dtype=np.int64),
+            agenda=np.zeros((len(self.copies) + len(server) + 16, 3), dtype=np.int64), scalar=scalar,
         )  # fmt: skip

@@ -4,7 +4,7 @@ The rules stand in ``reference.chip_steps``. ``walks`` is None where there is no
 nothing of this is compiled; ``ways`` is None on plain chips (``walk_plan``), and then those of the others.
 """
 
-from eventsnn.compilation import inlined
+from eventsnn.compilation import inlined, inner
 from eventsnn.engine.columns import RUNNING, STATUS
 from eventsnn.engine.kernels.chip_plain import play_plain
 from eventsnn.engine.kernels.chip_ways import play_events
@@ -79,7 +79,7 @@ def begin_step(plan, st, settings, walks, now, end):
     mark_charged(plan.population, st.rank, st.charge, st.quanta, walks.active, now, end, settings.step)
 
 
-@inlined
+@inner
 def play_step(plan, st, settings, walks, ways):
     """A step has been computed: play it, and book what it took."""
     _begin(walks, settings)

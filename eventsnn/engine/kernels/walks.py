@@ -207,12 +207,8 @@ def sort_by_part(rank_table, population, lists, part, live, part_of, words):
 @inner
 def service_time(copy, times, spread, seed_key, rank, neuron, ordinal, d, synapses):
     """How long the receiving unit of its core is busy with a message."""
-    decode = time_drawn(
-        times, spread, copy[C_DECODE], seed_key, PURPOSE_DECODE, rank, neuron, ordinal, d, 0
-    )
-    cycle = time_drawn(
-        times, spread, copy[C_SYNAPSE], seed_key, PURPOSE_SYNAPSE, rank, neuron, ordinal, d, 0
-    )
+    decode = time_drawn(times, spread, copy[C_DECODE], seed_key, PURPOSE_DECODE, rank, neuron, ordinal, d, 0)
+    cycle = time_drawn(times, spread, copy[C_SYNAPSE], seed_key, PURPOSE_SYNAPSE, rank, neuron, ordinal, d, 0)
     return decode + -(-synapses // copy[C_LANES]) * cycle
 
 

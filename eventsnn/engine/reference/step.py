@@ -137,7 +137,8 @@ class StepSample(Sample):
             return run
         paced = self.on_chip.synchronisation.pace == "input"
         service = np.array(self.on_chip.service, dtype=SERVICE_FIELDS) if self._logs_service() else None
-        return replace(run, first_event=run.first_event if paced else 0, service=service)
+        first_event = run.first_event if paced else 0
+        return replace(run, first_event=first_event, service=service, parts=self.on_chip.counters)
 
     def _charge_at(self, neurons: Neurons, j: int, time: int) -> int:
         del time  # between steps nothing changes, currents included
