@@ -75,7 +75,6 @@ from eventsnn.engine.columns import (
     WINDOW_NEXT,
 )
 from eventsnn.engine.kernels.checks import check, fill_totals, finish, record_history
-from eventsnn.engine.kernels.chip_steps import begin_step, play_idle_steps, play_step
 from eventsnn.engine.kernels.currents import open_window
 from eventsnn.engine.kernels.delivery import deliver_charge, deliver_rate
 from eventsnn.engine.kernels.draws import seeded_order
@@ -87,9 +86,7 @@ from eventsnn.engine.kernels.log import count_log, write_log
 from eventsnn.engine.kernels.messages import accept, occupy_cores, send
 from eventsnn.engine.kernels.softmax import run_clock
 from eventsnn.engine.kernels.sorting import ascending, sort_by_neuron
-from eventsnn.engine.kernels.walks import mark_reached
 from eventsnn.engine.order import DESTINATION_BITS, NEURON_BITS
-from eventsnn.engine.walk_columns import OVER
 from eventsnn.results.counters import COLUMN
 
 INPUT_EVENTS = COLUMN["input_events"]
@@ -336,7 +333,7 @@ def _test_others(plan, st, settings, rank, row, live, kind, now, end):
 
 
 @inlined
-def _run_tick(plan, st, settings, full, walks, stimulus_time, stimulus_word, now):
+def _run_tick(plan, st, settings, full, stimulus_time, stimulus_word, now):
     """Everything that happens at one tick, by rank and class."""
     end = st.scalar[INPUT_END]
     tests = st.scalar[TEST_NEXT] == now
@@ -348,9 +345,6 @@ def _run_tick(plan, st, settings, full, walks, stimulus_time, stimulus_word, now
     while rank < ranks and st.scalar[STATUS] == RUNNING:
         row, live = plan.population[rank], st.rank[rank]
         kind = row[KIND]
-        if walks is not None:
-            if not landing:
-                mark_reached(row, live, st.touched, walks.active, now)
         if landing:
             pass
         elif kind == KIND_INPUT:
@@ -467,15 +461,14 @@ def _count(plan, st):
 
 def _make_advance(sources):
     @kernel
-    def advance(plan, st, settings, full, walks, ways, stimulus_time, stimulus_word):
+    def advance(plan, st, settings, full, stimulus_time, stimulus_word):
         """Run until the sample ends or a buffer needs attention; the reason is in ``STATUS``.
 
         After ``DRAIN_LOG`` and ``GROW_TRACE`` the run goes on where it was (call again); after another
         ``GROW_*`` the sample is started afresh with larger buffers.
 
         ``full`` None leaves out, when compiling, all that networks of signed neurons and readouts in the
-        event schedule have no use for: they compile in about half the time. ``walks`` and ``ways`` are an
-        accelerator's that runs step by step; see ``chip_steps``.
+        event schedule have no use for: they compile in about half the time.
         """
         if sources == 0:
             return  # never: it makes the sources part of Numba's cache key
@@ -531,21 +524,13 @@ def _make_advance(sources):
             real = _is_real(st, settings, stimulus_time, now)
             s[LAST_TICK] = now
             s[OUTPUT_CHANGED] = 0
-            if walks is not None:
-                play_idle_steps(plan, st, settings, walks, ways, now, end)
-                begin_step(plan, st, settings, walks, now, end)
-            _run_tick(plan, st, settings, full, walks, stimulus_time, stimulus_word, now)
-            if walks is not None:
-                if s[STATUS] == RUNNING:
-                    play_step(plan, st, settings, walks, ways)
+            _run_tick(plan, st, settings, full, stimulus_time, stimulus_word, now)
             if not real and s[HIGH_RANK] < 0:
                 s[LAST_TICK] = before
             if settings.step > 0 and now == s[NEXT_STEP]:
                 s[NEXT_STEP] = now + settings.step
             if s[OUTPUT_CHANGED] and s[STATUS] == RUNNING:
                 check(plan, st, settings, now, end)
-                if walks is not None:
-                    walks.checked[s[CHECKS] - 1] = walks.scalar[OVER]
 
     return advance
 
