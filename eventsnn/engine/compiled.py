@@ -133,6 +133,7 @@ class CompiledEngine(Engine):
             log_service=bool(self.options.record_service and self.mapping is not None),
             history_period=self.options.history_period,
             seeded=self._seeded,
+            played=self._walks is not None,
         )
 
     def _end_of_input(self, stimulus: Stimulus) -> int:
@@ -186,6 +187,7 @@ class CompiledEngine(Engine):
             charge=charge.astype(np.int32),
             emitted=self._initial_count.copy(),
             touched=touched,
+            active=np.zeros(neurons if self._walks is not None else 1, dtype=np.uint8),
             quanta=flow.quanta,
             base=np.zeros(table, dtype=np.int64),
             shift=shift,
@@ -304,6 +306,9 @@ class CompiledEngine(Engine):
         """One run of the sample, or None when it must start afresh with larger buffers."""
         from eventsnn.engine.kernels.loop import advance
 
+        if self._walks is not None:
+            from eventsnn.engine.kernels.chip_steps import advance_on_chip
+
         state = self._fresh_state(stimulus, index)
         walks, ways = None, None
         if self._walks is not None:
@@ -318,7 +323,10 @@ class CompiledEngine(Engine):
         scalar = state.scalar
         while True:
             with np.errstate(over="ignore"):  # hashes wrap; uncompiled kernels would warn
-                advance(self._plan, state, settings, self._full, walks, ways, time, words)
+                if walks is None:
+                    advance(self._plan, state, settings, self._full, time, words)
+                else:
+                    advance_on_chip(self._plan, state, settings, self._full, walks, ways, time, words)
             status = scalar[k.STATUS]
             if status in (k.DRAIN_LOG, k.DONE):
                 log = state.log[: scalar[k.LOGGED]]

@@ -40,7 +40,6 @@ class Walks(NamedTuple):
     chip: NDArray[np.int64]  # (CHIP_COLUMNS,)
     part_of: NDArray[np.int32]  # (neurons,)
     hops: NDArray[np.int64]  # (x or y, parts, copies)
-    active: NDArray[np.uint8]  # (neurons,) held charge, or was delivered to, or tested, in this step
     words: NDArray[np.int64]  # (spikes of a step,) by part
     message: NDArray[np.int64]  # (capacity, 3) arrival, service, place in ``words``; by stream
     reach: NDArray[np.int64]  # (streams, 3) where its messages start, the next one, and the end
@@ -244,7 +243,7 @@ class WalkPlan:
             part=self.part_rows, copy=self.copy_rows, core=self.core_rows, incoming=self.incoming,
             of_core=self.of_core, stream=np.ascontiguousarray(self.stream[:, 1:]), stream_of=stream_of,
             fan_out=self.fan_out, times=self.times.tables(), spread=self.times.spread(), chip=self.chip_row,
-            part_of=self.part_of, hops=self.hops, active=np.zeros(len(self.part_of), dtype=np.uint8),
+            part_of=self.part_of, hops=self.hops,
             words=np.zeros(spikes, dtype=np.int64),
             message=np.zeros((1 if self.is_general else messages, 3), dtype=np.int64),
             reach=np.zeros((len(self.stream), 3), dtype=np.int64),

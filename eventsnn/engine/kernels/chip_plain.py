@@ -78,7 +78,7 @@ def _reserve(walks, p, used):
 
 
 @inlined
-def _walk(walks, st, settings, p, start, logs):
+def _walk(walks, st, settings, p, start):
     """Walk a part from a tick on: its messages go to their streams, or are added up; returns the end."""
     row, counters = walks.part[p], walks.counters[p]
     rank, core, totals = row[W_RANK], row[W_CORE], walks.chip[TOTALS] != 0
@@ -91,7 +91,7 @@ def _walk(walks, st, settings, p, start, logs):
         neuron = walks.words[i] >> 32
         if walked and neuron != last:
             following = place_in_part(row, neuron) + 1
-            time, active = stretch_time(row, walks.active, place, following)
+            time, active = stretch_time(row, st.active, place, following)
             spikes = i + 1
             while spikes < stop and walks.words[spikes] >> 32 == neuron:
                 spikes += 1
@@ -124,7 +124,7 @@ def _walk(walks, st, settings, p, start, logs):
             walks.counters[to[C_PART], SYNAPSES_SERVED] += synapses
             if totals:
                 walks.unit[to[C_CORE], RECEIVER_FREE] += service
-                if logs:
+                if settings.log_service:
                     log_row(
                         walks.service, walks.scalar, st.scalar, SENT, walks.core[core, U_NUMBER], rank,
                         neuron, ordinal, d, reached, reached, clock, clock,
@@ -139,11 +139,11 @@ def _walk(walks, st, settings, p, start, logs):
             walks.reach[stream, R_STOP] = at + 1
         i += 1
     if walked:
-        time, active = stretch_time(row, walks.active, place, row[W_SIZE])
+        time, active = stretch_time(row, st.active, place, row[W_SIZE])
         clock += time
         counters[NEURON_ACCESSES] += row[W_SIZE]
         counters[ACTIVE_UPDATES] += count + active
-        if logs:
+        if settings.log_service:
             log_row(
                 walks.service, walks.scalar, st.scalar, WALKED, walks.core[core, U_NUMBER], rank,
                 row[W_SIZE], 0, -1, start, start, clock, clock,
@@ -217,7 +217,7 @@ def _serve_core(walks, core):
 
 
 @inlined
-def play_plain(walks, st, settings, logs):
+def play_plain(walks, st, settings):
     """One step; its begin is known, its end is left in ``END``."""
     totals = walks.chip[TOTALS] != 0
     slot = walks.scalar[STEPS_PLAYED] % walks.heard.shape[1]
@@ -241,7 +241,7 @@ def play_plain(walks, st, settings, logs):
             if row[W_SENDERS] > 0 and walks.unit[core, IS_SERVED] == 0:
                 _serve_core(walks, core)
             start = ready(walks, p)
-        end = _walk(walks, st, settings, p, start, logs)
+        end = _walk(walks, st, settings, p, start)
         if st.scalar[STATUS] != RUNNING:
             return
         walks.unit[core, UNIT_FREE] = walks.live[p, L_OVER] = end

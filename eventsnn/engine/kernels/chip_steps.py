@@ -1,14 +1,15 @@
 """The step schedule on an accelerator: every step is played on the cores once it is known.
 
-The rules stand in ``reference.chip_steps``. ``walks`` is None where there is no such accelerator, and then
-nothing of this is compiled; ``ways`` is None on plain chips (``walk_plan``), and then those of the others.
+The rules stand in ``reference.chip_steps``. What happens in a step is computed as without an accelerator, by
+the same compiled ``advance``, which comes back after each step.
 """
 
-from eventsnn.compilation import inlined, inner
-from eventsnn.engine.columns import RUNNING, STATUS
+from eventsnn.compilation import inlined, kernel, source_stamp
+from eventsnn.engine.columns import CHECKS, LAST_TICK, RUNNING, STATUS, STEP_COMPUTED
 from eventsnn.engine.kernels.chip_plain import play_plain
 from eventsnn.engine.kernels.chip_ways import play_events
-from eventsnn.engine.kernels.walks import STEPS, mark_charged, sort_by_part
+from eventsnn.engine.kernels.loop import advance
+from eventsnn.engine.kernels.walks import STEPS, count_spikes, sort_by_part
 from eventsnn.engine.walk_columns import (
     BARRIER,
     BARRIER_TIME,
@@ -74,20 +75,15 @@ def _end(walks):
 
 
 @inlined
-def begin_step(plan, st, settings, walks, now, end):
-    """Before anything of a step happens: mark who is active because of what it holds."""
-    mark_charged(plan.population, st.rank, st.charge, st.quanta, walks.active, now, end, settings.step)
-
-
-@inner
-def play_step(plan, st, settings, walks, ways):
+def _play(plan, st, settings, walks, ways):
     """A step has been computed: play it, and book what it took."""
     _begin(walks, settings)
     sort_by_part(st.rank, plan.population, st.lists, walks.part, walks.live, walks.part_of, walks.words)
+    count_spikes(walks.part, walks.live, walks.words, walks.counters)
     if ways is None:
-        play_plain(walks, st, settings, settings.log_service)
+        play_plain(walks, st, settings)
     else:
-        play_events(walks, ways, settings, st.scalar)
+        play_events(walks, ways, st, settings)
     _end(walks)
     for rank in range(len(st.counters)):
         for column in range(FIRST_COUNTER, LAST_COUNTER + 1):
@@ -98,9 +94,29 @@ def play_step(plan, st, settings, walks, ways):
             st.counters[rank, column] += walks.counters[p, column]
 
 
-@inlined
-def play_idle_steps(plan, st, settings, walks, ways, now, end):
-    """Play the steps before a tick in which nothing happens."""
-    while walks.scalar[STEPS_PLAYED] < now // settings.step - 1 and st.scalar[STATUS] == RUNNING:
-        begin_step(plan, st, settings, walks, (walks.scalar[STEPS_PLAYED] + 1) * settings.step, end)
-        play_step(plan, st, settings, walks, ways)
+def _make_advance_on_chip(sources):
+    @kernel
+    def advance_on_chip(plan, st, settings, full, walks, ways, stimulus_time, stimulus_word):
+        """As ``loop.advance``, on an accelerator that runs step by step.
+
+        ``ways`` None leaves out, when compiling, what plain chips have no use for.
+        """
+        if sources == 0:
+            return  # never: it makes the sources part of Numba's cache key
+        s = st.scalar
+        while True:
+            advance(plan, st, settings, full, stimulus_time, stimulus_word)
+            if s[STATUS] != STEP_COMPUTED:
+                return
+            s[STATUS] = RUNNING
+            _play(plan, st, settings, walks, ways)
+            if s[STATUS] != RUNNING:
+                return
+            if s[CHECKS] > 0 and st.trace[s[CHECKS] - 1, 0] == s[LAST_TICK]:
+                walks.checked[s[CHECKS] - 1] = walks.scalar[OVER]
+
+    return advance_on_chip
+
+
+# Numba's cache looks at this file's time stamp only, but other modules are compiled in.
+advance_on_chip = _make_advance_on_chip(source_stamp())

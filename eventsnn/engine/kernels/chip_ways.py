@@ -274,7 +274,7 @@ def _plan_walk(walks, ways, core):
 
 
 @inlined
-def _reach_spike(walks, p, i):
+def _reach_spike(walks, st, p, i):
     """The walk of a part reaches a spike: the time of the neurons up to it, if it is its neuron's first."""
     row, live = walks.part[p], walks.live[p]
     neuron = walks.words[i] >> 32
@@ -284,7 +284,7 @@ def _reach_spike(walks, p, i):
     if row[W_IS_INPUT] or (i > live[L_FIRST] and walks.words[i - 1] >> 32 == neuron):
         return np.int64(0)
     following = place_in_part(row, neuron) + 1
-    time, active = stretch_time(row, walks.active, live[L_POSITION], following)
+    time, active = stretch_time(row, st.active, live[L_POSITION], following)
     live[L_POSITION] = following
     live[L_ACTIVE] += active
     spikes = i + 1
@@ -320,7 +320,7 @@ def _send(walks, ways, settings, status, p, neuron, d, clock):
 
 
 @inlined
-def _go_on(walks, ways, settings, status, p):
+def _go_on(walks, ways, st, settings, status, p):
     """Let a walk go on now, to its next message or its end."""
     row, live = walks.part[p], walks.live[p]
     clock = ways.scalar[NOW]
@@ -328,7 +328,7 @@ def _go_on(walks, ways, settings, status, p):
         i = live[L_SPIKE]
         neuron = walks.words[i] >> 32
         if live[L_COPY] == NONE:
-            clock += _reach_spike(walks, p, i)
+            clock += _reach_spike(walks, st, p, i)
         d = live[L_COPY]
         while d < row[W_COPY_STOP] and walks.fan_out[walks.copy[d, C_FAN_OUT] + neuron] == 0:
             d += 1
@@ -339,7 +339,7 @@ def _go_on(walks, ways, settings, status, p):
         live[L_SPIKE] = i + 1
         live[L_COPY] = NONE
     if row[W_IS_INPUT] == 0:
-        time, active = stretch_time(row, walks.active, live[L_POSITION], row[W_SIZE])
+        time, active = stretch_time(row, st.active, live[L_POSITION], row[W_SIZE])
         clock += time
         walks.counters[p, NEURON_ACCESSES] += row[W_SIZE]
         walks.counters[p, ACTIVE_UPDATES] += live[L_ACTIVE] + active
@@ -504,8 +504,9 @@ def _next_event(walks, ways, settings, status):
 
 
 @inlined
-def play_events(walks, ways, settings, status):
+def play_events(walks, ways, st, settings):
     """One step; its begin is known, its end is left in ``END``."""
+    status = st.scalar
     for p in range(len(walks.part)):
         live = walks.live[p]
         live[L_MISSING] = walks.part[p, W_SENDERS]
@@ -530,6 +531,6 @@ def play_events(walks, ways, settings, status):
         elif what == SERVE:
             _serve_next(walks, ways, settings, a)
         elif what == GO_ON:
-            _go_on(walks, ways, settings, status, a)
+            _go_on(walks, ways, st, settings, status, a)
         else:
             _plan_walk(walks, ways, a)

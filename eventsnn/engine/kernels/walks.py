@@ -51,6 +51,7 @@ from eventsnn.engine.walk_columns import (
     W_FIRST_PIXEL,
     W_IN_START,
     W_IN_STOP,
+    W_IS_INPUT,
     W_LOW,
     W_OFFSET,
     W_RANK,
@@ -59,6 +60,9 @@ from eventsnn.engine.walk_columns import (
 )
 from eventsnn.results.counters import COLUMN
 
+INPUT_EVENTS = COLUMN["input_events"]
+SPIKES_POSITIVE = COLUMN["spikes_positive"]
+SPIKES_NEGATIVE = COLUMN["spikes_negative"]
 MESSAGES_SENT = COLUMN["messages_sent"]
 MESSAGES_RECEIVED = COLUMN["messages_received"]
 HOPS_X = COLUMN["hops_x"]
@@ -199,6 +203,21 @@ def sort_by_part(rank_table, population, lists, part, live, part_of, words):
                 words[live[p, L_STOP]] = lists[i]
                 live[p, L_STOP] += 1
         first_part = last_part
+
+
+@inner
+def count_spikes(part, live, words, counters):
+    """Book the spikes of a step by part."""
+    for p in range(len(part)):
+        first, stop = live[p, L_FIRST], live[p, L_STOP]
+        if part[p, W_IS_INPUT]:
+            counters[p, INPUT_EVENTS] += stop - first
+            continue
+        negative = np.int64(0)
+        for i in range(first, stop):
+            negative += np.int64(np.int32(words[i] & 0xFFFFFFFF) < 0)
+        counters[p, SPIKES_POSITIVE] += stop - first - negative
+        counters[p, SPIKES_NEGATIVE] += negative
 
 
 # -- times -------------------------------------------------------------------------------------------------

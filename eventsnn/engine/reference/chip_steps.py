@@ -35,7 +35,7 @@ from eventsnn.hardware import Chip, Mapping
 from eventsnn.network import Network
 from eventsnn.results.counters import COLUMN, COUNTERS
 
-Spikes = dict[int, list[int]]  # by neuron: ordinals
+Spikes = dict[int, list[tuple[int, int]]]  # by neuron: (ordinal, payload)
 Walk = Generator[tuple[Message, int, int], int, int]
 
 
@@ -192,7 +192,8 @@ class ChipSteps:
             if not (walker.is_input or walker.is_readout):
                 clock += costs.access + costs.fire * len(mine)
                 clock += costs.update if j in self.active[walker.rank] else 0
-            for ordinal in mine:
+            for ordinal, payload in mine:
+                self._count(walker, _counter_of(walker, payload), 1)
                 for copy in walker.copies:
                     if j in copy.to.edges:
                         key = (walker.rank, j, ordinal, copy.place)
@@ -223,3 +224,9 @@ class ChipSteps:
         self._count(walker, "neuron_accesses", size)
         self._count(walker, "active_updates", sum(j in active for j in walker.neurons))
         self.service.append((WALKED, walker.part.core, walker.rank, size, 0, -1, start, start, end, end))
+
+
+def _counter_of(walker: Walker, payload: int) -> str:
+    if walker.is_input:
+        return "input_events"
+    return "spikes_positive" if payload > 0 else "spikes_negative"
