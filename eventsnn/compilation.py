@@ -22,6 +22,7 @@ _SOURCES = (
     "engine/order.py",
     "engine/seeds.py",
     "engine/softmax_tables.py",
+    "engine/walk_columns.py",
     "results/counters.py",
 )
 

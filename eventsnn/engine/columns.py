@@ -30,7 +30,7 @@ VARIANT_CLOCK, VARIANT_INDEPENDENT = range(2)
 FULL_FAN_OUT, EFFECTIVE_FAN_OUT = range(2)
 
 # -- Plan.chip: the accelerator as a whole; ``*_TABLE`` are rows of Plan.times -------------------------
-(ON_HARDWARE, T_DECISION, HOP_X_TABLE, HOP_Y_TABLE, CHIP_COLUMNS) = range(5)
+(ON_HARDWARE, T_DECISION, HOP_X_TABLE, HOP_Y_TABLE, PRICED, CHIP_COLUMNS) = range(6)
 
 # -- Plan.part: one row a part of a population on its core ---------------------------------------------
 (PART_CORE, PART_LANES, PART_SERIALISE, PART_UPDATE, PART_FIRE, PART_PLAN_COLUMNS) = range(6)
@@ -64,8 +64,8 @@ P_TIME, P_RANK_ORDER, P_ORDINAL_DESTINATION, P_WORD = range(4)
 # What advance() came back for.
 (
     RUNNING, DONE, DRAIN_LOG, GROW_TRACE, GROW_LISTS, GROW_HEAP, GROW_SERVICE, GROW_HISTORY, OVERFLOW,
-    EVENT_LIMIT, HISTORY_LIMIT,
-) = range(11)  # fmt: skip
+    EVENT_LIMIT, HISTORY_LIMIT, STEP_COMPUTED,
+) = range(12)  # fmt: skip
 
 NEVER = 2**63 - 1
 CHARGE_LIMIT = 2**31 - 1

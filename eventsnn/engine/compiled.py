@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from eventsnn.decide.kernels import RULE_NONE
 from eventsnn.engine import columns as k
+from eventsnn.engine import walk_columns as w
 from eventsnn.engine.analog import AnalogInput
 from eventsnn.engine.contract import (
     SERVICE_COLUMNS,
@@ -33,6 +34,7 @@ from eventsnn.engine.request import FEATURES, number_of_steps, takes_current
 from eventsnn.engine.seeds import PURPOSE_TIES, draw, sample_key
 from eventsnn.engine.softmax_tables import next_event
 from eventsnn.engine.stimulus import Stimulus
+from eventsnn.engine.walk_plan import WalkPlan, Walks
 from eventsnn.hardware import Mapping
 from eventsnn.network import Input, MaxGate, Network, Population, Readout, Signed, Softmax
 from eventsnn.network.neurons import CHARGE_LIMIT
@@ -52,7 +54,7 @@ WINDOW_QUANTA = 2**28
 class CompiledEngine(Engine):
     """Spike by spike in Numba kernels; a first run in a fresh environment compiles for some seconds."""
 
-    supports: ClassVar[frozenset[str]] = frozenset(FEATURES) - {"chip_steps", "links", "bounded"}
+    supports: ClassVar[frozenset[str]] = frozenset(FEATURES) - {"links", "bounded"}
 
     def __init__(
         self, network: Network, mapping: Mapping | None = None, options: RunOptions | None = None
@@ -60,7 +62,13 @@ class CompiledEngine(Engine):
         super().__init__(network, mapping, options)
         # Seeded ties take every copy of a spike through the queue, where they are ordered.
         self._seeded = self.options.ties == "seeded" and not self.step
-        self._plan = build_plan(network, mapping, self._seeded)
+        # In steps what happens is the same on an accelerator and without one; it is played there afterwards.
+        self._walks: WalkPlan | None = None
+        if mapping is not None and self.step:
+            self._walks = WalkPlan(network, mapping, self.step, self.options.record_service)
+            self._plan = self._walks.price(build_plan(network, marked=True))
+        else:
+            self._plan = build_plan(network, mapping, self._seeded)
         self._initial = initial_charge(network)
         self._initial_count = initial_count(network)
         self._estimates = self._initial_estimates()
@@ -125,6 +133,7 @@ class CompiledEngine(Engine):
             log_service=bool(self.options.record_service and self.mapping is not None),
             history_period=self.options.history_period,
             seeded=self._seeded,
+            played=self._walks is not None,
         )
 
     def _end_of_input(self, stimulus: Stimulus) -> int:
@@ -178,6 +187,7 @@ class CompiledEngine(Engine):
             charge=charge.astype(np.int32),
             emitted=self._initial_count.copy(),
             touched=touched,
+            active=np.zeros(neurons if self._walks is not None else 1, dtype=np.uint8),
             quanta=flow.quanta,
             base=np.zeros(table, dtype=np.int64),
             shift=shift,
@@ -296,7 +306,16 @@ class CompiledEngine(Engine):
         """One run of the sample, or None when it must start afresh with larger buffers."""
         from eventsnn.engine.kernels.loop import advance
 
+        if self._walks is not None:
+            from eventsnn.engine.kernels.chip_steps import advance_on_chip
+
         state = self._fresh_state(stimulus, index)
+        walks, ways = None, None
+        if self._walks is not None:
+            walks = self._walks.fresh_walks(
+                len(state.lists), self._pending_capacity, self._service_capacity, self._trace_capacity
+            )
+            ways = self._walks.fresh_ways(self._pending_capacity)
         settings = self._settings(index, stimulus.first, state)
         time, words = self._input(stimulus, index)
         digest = SampleDigest(self.network.order)
@@ -304,7 +323,10 @@ class CompiledEngine(Engine):
         scalar = state.scalar
         while True:
             with np.errstate(over="ignore"):  # hashes wrap; uncompiled kernels would warn
-                advance(self._plan, state, settings, self._full, time, words)
+                if walks is None:
+                    advance(self._plan, state, settings, self._full, time, words)
+                else:
+                    advance_on_chip(self._plan, state, settings, self._full, walks, ways, time, words)
             status = scalar[k.STATUS]
             if status in (k.DRAIN_LOG, k.DONE):
                 log = state.log[: scalar[k.LOGGED]]
@@ -312,7 +334,7 @@ class CompiledEngine(Engine):
                 if self.options.record_spikes:
                     pieces.append(spikes_of_log(self.network.order, log))
                 if status == k.DONE:
-                    return self._result(stimulus, index, state, digest, pieces)
+                    return self._result(stimulus, index, state, walks, digest, pieces)
                 if scalar[k.LOGGED] == 0:  # one tick alone does not fit
                     self._log_capacity *= 2
                     state = state._replace(log=np.zeros(self._log_capacity, dtype=np.int64))
@@ -322,6 +344,8 @@ class CompiledEngine(Engine):
                 state = state._replace(
                     trace=_doubled(state.trace), trace_readout=_doubled(state.trace_readout)
                 )
+                if walks is not None:
+                    walks = walks._replace(checked=_doubled(walks.checked))
             elif status == k.GROW_HISTORY:
                 self._history_capacity *= 2
                 state = state._replace(
@@ -355,6 +379,7 @@ class CompiledEngine(Engine):
         stimulus: Stimulus,
         index: int,
         state: State,
+        walks: Walks | None,
         digest: SampleDigest,
         pieces: list[NDArray[np.int64]],
     ) -> SampleRun:
@@ -362,13 +387,19 @@ class CompiledEngine(Engine):
         checks = scalar[k.CHECKS]
         check_readout(self.network, state.trace_readout[:checks], index)
         prediction, decision_time = int(scalar[k.PREDICTION]), int(scalar[k.DECISION_TIME])
+        moment, first_event = decision_time, stimulus.first
+        checked, services = state.trace[:checks, 0], state.service[: scalar[k.SERVICES]]
+        parts = None
+        if self._walks is not None and walks is not None:
+            moment, first_event, checked = self._walks.moments(walks, first_event, scalar[k.EARLY], checks)
+            services, parts = walks.service[: walks.scalar[w.NUMBER_OF_SERVICES]], walks.counters
         service = None
         if self.options.record_service and self.mapping is not None:
-            rows = np.ascontiguousarray(state.service[: scalar[k.SERVICES]])
-            service = rows.view(SERVICE_FIELDS).reshape(-1)
-            service = service[service["arrival"] <= decision_time]
-            for name in ("finish", "released", "start"):  # planned for after the decision
-                service[name][service["start"] > decision_time] = decision_time + 1
+            service = np.ascontiguousarray(services).view(SERVICE_FIELDS).reshape(-1)
+            if not self.step:
+                service = service[service["arrival"] <= decision_time]
+                for name in ("finish", "released", "start"):  # planned for after the decision
+                    service[name][service["start"] > decision_time] = decision_time + 1
         slices = {
             name: slice(row[k.OFFSET], row[k.OFFSET] + row[k.SIZE])
             for name, row in zip(self.network.order, self._plan.population, strict=True)
@@ -381,13 +412,13 @@ class CompiledEngine(Engine):
         return SampleRun(
             index=index,
             prediction=prediction,
-            decision_time=decision_time,
+            decision_time=moment,
             decided_early=bool(scalar[k.EARLY]),
-            first_event=stimulus.first,
+            first_event=first_event,
             counters=state.counters,
-            digest=digest.finish(prediction, decision_time, state.counters),
+            digest=digest.finish(prediction, moment, state.counters),
             trace=Trace(
-                time=state.trace[:checks, 0].copy(),
+                time=checked.copy(),
                 readout=state.trace_readout[:checks].copy(),
                 synaptic_operations=state.trace[:checks, 1].copy(),
                 spikes=state.trace[:checks, 2].copy(),
@@ -407,6 +438,7 @@ class CompiledEngine(Engine):
             spikes=SpikeList(*np.concatenate(pieces).T.copy()) if self.options.record_spikes else None,
             service=service,
             history=self._history(state, counts, charges),
+            parts=parts,
         )
 
     def _history(

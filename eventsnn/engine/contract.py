@@ -164,8 +164,9 @@ class SampleRun:
     emitted spikes of each neuron by population (signed neurons, max gates: initial count and summed
     payloads), ``charge`` what was left, ``lost`` what was removed by cause (hard_reset, clamp, leak,
     refractory), all int64 of shape (neurons,). ``parts`` has shape (parts, counters), the parts in the order
-    of ``network.order`` and of ``mapping.parts``; None without an accelerator and in steps. It holds what
-    is counted at a core or on the way from it: ``PART_COUNTERS``, which add up to the population's.
+    of ``network.order`` and of ``mapping.parts``; None without an accelerator. It holds what is counted at a
+    core or on the way from it: ``PART_COUNTERS``, which add up to the population's; in steps these are the
+    spikes and the counters of hardware.
     """
 
     index: int

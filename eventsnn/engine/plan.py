@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from eventsnn.engine import columns as k
 from eventsnn.engine.request import takes_current
 from eventsnn.engine.softmax_tables import exponentials, logit_unit, waits
+from eventsnn.engine.times import Times
 from eventsnn.hardware import INPUT_PORT, Chip, Mapping, Part
 from eventsnn.network import (
     Axis,
@@ -41,6 +42,8 @@ FILTERS = {
     "finite_impulse": k.FILTER_FINITE_IMPULSE,
     "exponential": k.FILTER_EXPONENTIAL,
 }
+# Populations whose neurons are tested once they have been delivered to.
+MARKED = (k.KIND_SIGNED, k.KIND_EXACT_GATE, k.KIND_RATE_GATE)
 # Tables of currents shorter than this are repeated: passes over neurons run a table at a time.
 TABLE_LANES = 256
 
@@ -455,13 +458,16 @@ def _group(network: Network, population: Population, parts: tuple[Part, ...]) ->
     return channels
 
 
-def build_plan(network: Network, mapping: Mapping | None = None, queued: bool = False) -> Plan:
+def build_plan(
+    network: Network, mapping: Mapping | None = None, queued: bool = False, marked: bool = False
+) -> Plan:
     """Lower a network, and its mapping if it runs on an accelerator.
 
-    ``queued``: every copy of a spike is queued, those without a delay too.
+    ``queued``: every copy of a spike is queued, those without a delay too. ``marked``: deliveries leave marks
+    on neurons that are not tested because of them, too.
     """
     chip = None if mapping is None else Chip(mapping)
-    times = _Times()
+    times = Times()
     parts = ideal_parts(network) if mapping is None else mapping.parts
     copies = destinations(network, mapping)
     population = np.zeros((len(network.order), k.POPULATION_COLUMNS), dtype=np.int64)
@@ -470,7 +476,7 @@ def build_plan(network: Network, mapping: Mapping | None = None, queued: bool = 
     offset = touched = destination_count = 0
     for rank, item in enumerate(network):
         row = _neuron_columns(network, item) | {k.OFFSET: offset}
-        if row[k.KIND] in (k.KIND_SIGNED, k.KIND_EXACT_GATE, k.KIND_RATE_GATE):
+        if row[k.KIND] in MARKED or (marked and row[k.KIND] in (k.KIND_RATE, k.KIND_SOFTMAX)):
             row[k.GROUP] = _group(network, item, parts[item.name])
             row[k.TOUCH_OFFSET] = touched
             touched += item.size // row[k.GROUP]
@@ -538,40 +544,14 @@ def _softmax_tables(network: Network) -> NDArray[np.int64]:
     return np.array(waits() + exponentials(), dtype=np.int64)
 
 
-class _Times:
-    """Tables of times, each once."""
-
-    def __init__(self) -> None:
-        self.rows: dict[bytes, int] = {}
-        self.found: list[NDArray[np.int64]] = []
-
-    def row(self, table: NDArray[np.int64]) -> int:
-        """Where a table stands."""
-        key = table.tobytes()
-        if key not in self.rows:
-            self.rows[key] = len(self.found)
-            self.found.append(table)
-        return self.rows[key]
-
-    def tables(self) -> NDArray[np.int64]:
-        """All tables at one length."""
-        length = max((len(table) for table in self.found), default=1)
-        rows = [np.resize(table, length) for table in self.found]
-        return np.stack(rows) if rows else np.zeros((1, 1), dtype=np.int64)
-
-    def spread(self) -> NDArray[np.int64]:
-        """How long each was."""
-        return np.array([len(table) for table in self.found] or [1], dtype=np.int64)
-
-
-def _part_columns(part: Part, chip: Chip | None, times: _Times) -> tuple[int, ...]:
+def _part_columns(part: Part, chip: Chip | None, times: Times) -> tuple[int, ...]:
     if chip is None:
         return (part.core, 1, 0, 0, 0)
     core = chip.core(part.core)
     return (part.core, core.processing_elements, times.row(core.serialise), core.update, core.fire)
 
 
-def _service_columns(part: Part, kind: int, chip: Chip, times: _Times) -> dict[int, int]:
+def _service_columns(part: Part, kind: int, chip: Chip, times: Times) -> dict[int, int]:
     core = chip.core(part.core)
     tested_at_once = kind in (k.KIND_RATE, k.KIND_RATE_GATE)
     return {
@@ -580,9 +560,9 @@ def _service_columns(part: Part, kind: int, chip: Chip, times: _Times) -> dict[i
     }  # fmt: skip
 
 
-def _chip_columns(chip: Chip | None, times: _Times) -> NDArray[np.int64]:
+def _chip_columns(chip: Chip | None, times: Times) -> NDArray[np.int64]:
     row = np.zeros(k.CHIP_COLUMNS, dtype=np.int64)
     if chip is not None:
-        row[k.ON_HARDWARE], row[k.T_DECISION] = 1, chip.decision
+        row[k.ON_HARDWARE], row[k.T_DECISION], row[k.PRICED] = 1, chip.decision, 1
         row[k.HOP_X_TABLE], row[k.HOP_Y_TABLE] = times.row(chip.hop_x), times.row(chip.hop_y)
     return row

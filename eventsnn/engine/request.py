@@ -60,8 +60,11 @@ def needed_features(
         "seeded": ties == "seeded",
         "history": history_period > 0,
         "chip_steps": schedule == "step" and mapping is not None,
-        "links": mapping is not None and mapping.architecture.network_on_chip.has_links,
-        "bounded": any({k.input_fifo.depth, k.output_fifo.depth} != {"unbounded"} for k in kinds),
+        "links": schedule == "event"
+        and mapping is not None
+        and mapping.architecture.network_on_chip.has_links,
+        "bounded": schedule == "event"
+        and any({k.input_fifo.depth, k.output_fifo.depth} != {"unbounded"} for k in kinds),
     }
     return {name for name, needed in found.items() if needed}
 

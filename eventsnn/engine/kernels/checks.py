@@ -22,9 +22,9 @@ from eventsnn.engine.columns import (
     LAST_TICK,
     NEVER,
     OFFSET,
-    ON_HARDWARE,
     PERIOD,
     PREDICTION,
+    PRICED,
     SIZE,
     STATUS,
     STOP_AT,
@@ -62,7 +62,7 @@ def fill_totals(plan_energy, chip, population, rank, counters, trace, scalar, be
         for r in range(len(counters)):
             operations += counters[r, SYNAPTIC_OPERATIONS]
             spikes += counters[r, SPIKES_POSITIVE] + counters[r, SPIKES_NEGATIVE]
-        if chip[ON_HARDWARE]:
+        if chip[PRICED]:
             count_current_updates(population, rank, counters, out, end)
             for r in range(len(counters)):
                 for k in range(plan_energy.shape[1]):

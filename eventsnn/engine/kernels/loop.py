@@ -62,6 +62,7 @@ from eventsnn.engine.columns import (
     SETTLED,
     SIZE,
     STATUS,
+    STEP_COMPUTED,
     STEPS_END,
     STOP_AT,
     TARGET,
@@ -86,6 +87,7 @@ from eventsnn.engine.kernels.log import count_log, write_log
 from eventsnn.engine.kernels.messages import accept, occupy_cores, send
 from eventsnn.engine.kernels.softmax import run_clock
 from eventsnn.engine.kernels.sorting import ascending, sort_by_neuron
+from eventsnn.engine.kernels.walks import mark_charged, mark_reached
 from eventsnn.engine.order import DESTINATION_BITS, NEURON_BITS
 from eventsnn.results.counters import COLUMN
 
@@ -340,11 +342,15 @@ def _run_tick(plan, st, settings, full, stimulus_time, stimulus_word, now):
     rank, ranks = np.int64(0), len(plan.population)
     # In a step all that was under way lands first: what goes back along a cycle, too.
     landing = settings.step > 0 and st.scalar[PENDING] > 0
+    if full is not None and settings.played:
+        mark_charged(plan.population, st.rank, st.charge, st.quanta, st.active, now, end, settings.step)
     if full is not None and settings.step > 0:
         leak_step(plan.population, st.charge, st.lost, st.quanta, st.base, st.shift, now)
     while rank < ranks and st.scalar[STATUS] == RUNNING:
         row, live = plan.population[rank], st.rank[rank]
         kind = row[KIND]
+        if full is not None and settings.played and not landing:
+            mark_reached(row, live, st.touched, st.active, now)
         if landing:
             pass
         elif kind == KIND_INPUT:
@@ -380,6 +386,8 @@ def _next_tick(st, settings, stimulus_time):
             tick = st.scalar[NEXT_STEP]
         elif settings.stop_with_input:
             return tick
+        elif st.scalar[PENDING] > 0 or st.scalar[TEST_NEXT] < NEVER:
+            return st.scalar[NEXT_STEP]  # a step in which nothing happens is one all the same
     if st.scalar[INPUT_NEXT] < len(stimulus_time):
         tick = min(tick, stimulus_time[st.scalar[INPUT_NEXT]])
     if st.scalar[PENDING] > 0:
@@ -464,8 +472,8 @@ def _make_advance(sources):
     def advance(plan, st, settings, full, stimulus_time, stimulus_word):
         """Run until the sample ends or a buffer needs attention; the reason is in ``STATUS``.
 
-        After ``DRAIN_LOG`` and ``GROW_TRACE`` the run goes on where it was (call again); after another
-        ``GROW_*`` the sample is started afresh with larger buffers.
+        After ``DRAIN_LOG``, ``GROW_TRACE`` and ``STEP_COMPUTED`` the run goes on where it was (call again);
+        after another ``GROW_*`` the sample is started afresh with larger buffers.
 
         ``full`` None leaves out, when compiling, all that networks of signed neurons and readouts in the
         event schedule have no use for: they compile in about half the time.
@@ -531,6 +539,8 @@ def _make_advance(sources):
                 s[NEXT_STEP] = now + settings.step
             if s[OUTPUT_CHANGED] and s[STATUS] == RUNNING:
                 check(plan, st, settings, now, end)
+            if settings.played and s[STATUS] == RUNNING:
+                s[STATUS] = STEP_COMPUTED
 
     return advance
 

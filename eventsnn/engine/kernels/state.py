@@ -22,6 +22,7 @@ class Settings(NamedTuple):
     log_service: bool
     history_period: int
     seeded: bool  # ties
+    played: bool  # each step, on an accelerator
 
 
 class State(NamedTuple):
@@ -33,6 +34,7 @@ class State(NamedTuple):
     charge: NDArray[np.int32]  # (neurons,) rate neurons: less their shift, see ``currents``
     emitted: NDArray[np.int32]  # (neurons,) initial count and summed payloads
     touched: NDArray[np.uint8]  # (groups,) signed neurons delivered to since the last test
+    active: NDArray[np.uint8]  # (neurons,) held charge, were delivered to, or tested, in this step
     quanta: NDArray[np.int32]  # (biases,) the tables of currents, by rank
     base: NDArray[np.int64]  # (biases,) what each current had given when its window began
     shift: NDArray[np.int32]  # (biases,)

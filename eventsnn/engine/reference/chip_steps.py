@@ -35,7 +35,7 @@ from eventsnn.hardware import Chip, Mapping
 from eventsnn.network import Network
 from eventsnn.results.counters import COLUMN, COUNTERS
 
-Spikes = dict[int, list[int]]  # by neuron: ordinals
+Spikes = dict[int, list[tuple[int, int]]]  # by neuron: (ordinal, payload)
 Walk = Generator[tuple[Message, int, int], int, int]
 
 
@@ -90,6 +90,7 @@ class ChipSteps:
     def _let_happen(self) -> None:
         self.waiting = {core: deque(w for w in of if not w.is_readout) for core, of in self.of_core.items()}
         for walker in self.walkers:
+            walker.walked_before = walker.walked
             walker.missing = sum(len(copy.senders) for copy in walker.incoming if copy.late == 0)
         for core in self.waiting:
             self._plan_walk(core)
@@ -113,7 +114,7 @@ class ChipSteps:
         walker.missing = -1  # planned
         ticks = [self.begin, self.unit_free[core], *(self._heard(copy) for copy in walker.incoming)]
         if self.synchronisation.kind == "dependency":
-            ticks += [copy.receiver.walked for copy in walker.copies]
+            ticks += [copy.receiver.walked_before for copy in walker.copies]
         start = max(ticks)
         begin = partial(self._go_on, walker, self._walk(walker, start), start, None)
         self.ways.at(start, WALK, (walker.rank, walker.number, 0, 0), 0, begin)
@@ -191,7 +192,8 @@ class ChipSteps:
             if not (walker.is_input or walker.is_readout):
                 clock += costs.access + costs.fire * len(mine)
                 clock += costs.update if j in self.active[walker.rank] else 0
-            for ordinal in mine:
+            for ordinal, payload in mine:
+                self._count(walker, _counter_of(walker, payload), 1)
                 for copy in walker.copies:
                     if j in copy.to.edges:
                         key = (walker.rank, j, ordinal, copy.place)
@@ -222,3 +224,9 @@ class ChipSteps:
         self._count(walker, "neuron_accesses", size)
         self._count(walker, "active_updates", sum(j in active for j in walker.neurons))
         self.service.append((WALKED, walker.part.core, walker.rank, size, 0, -1, start, start, end, end))
+
+
+def _counter_of(walker: Walker, payload: int) -> str:
+    if walker.is_input:
+        return "input_events"
+    return "spikes_positive" if payload > 0 else "spikes_negative"

@@ -57,7 +57,7 @@ class StepSample(Sample):
         self.on_chip: ChipSteps | None = None
         if self.chip is not None:
             self.on_chip = ChipSteps(self.network, self.chip.mapping, self.chip, self.length, self.key)
-        self.emitted: list[dict[int, list[int]]] = [defaultdict(list) for _ in self.neurons]
+        self.emitted: list[dict[int, list[tuple[int, int]]]] = [defaultdict(list) for _ in self.neurons]
         self.active: list[set[int]] = [set() for _ in self.neurons]
         self.frames: dict[int, list[tuple[int, int]]] = defaultdict(list)
         self.arrivals: dict[tuple[int, int], list[Arrival]] = defaultdict(list)  # by step and rank
@@ -137,7 +137,8 @@ class StepSample(Sample):
             return run
         paced = self.on_chip.synchronisation.pace == "input"
         service = np.array(self.on_chip.service, dtype=SERVICE_FIELDS) if self._logs_service() else None
-        return replace(run, first_event=run.first_event if paced else 0, service=service)
+        first_event = run.first_event if paced else 0
+        return replace(run, first_event=first_event, service=service, parts=self.on_chip.counters)
 
     def _charge_at(self, neurons: Neurons, j: int, time: int) -> int:
         del time  # between steps nothing changes, currents included
@@ -260,7 +261,7 @@ class StepSample(Sample):
 
     def _emit(self, rank: int, j: int, payload: int) -> None:
         """A spike of this step reaches later ranks in it, or d steps later over a delay of d steps."""
-        self.emitted[rank][j].append(self._note_spike(rank, j, payload))
+        self.emitted[rank][j].append((self._note_spike(rank, j, payload), payload))
         for to in self.engine.destinations[rank]:
             if j in to.edges:
                 step = self.step + to.projection.delay // self.length

@@ -35,8 +35,8 @@ class Copy:
 class Walker:
     """A part of a population on its core.
 
-    ``missing``: walks and messages of this step that it has still to hear of; ``walked``: when it had walked
-    the last step (a readout: heard all that it used in it).
+    ``missing``: walks and messages of this step that it has still to hear of; ``walked``, ``walked_before``:
+    when it had walked this step and the one before it (a readout: heard all that it used in them).
     """
 
     number: int
@@ -49,6 +49,7 @@ class Walker:
     incoming: list[Copy] = field(default_factory=list)
     missing: int = 0
     walked: int = 0
+    walked_before: int = 0
 
 
 def make_walkers(network: Network, mapping: Mapping, step: int) -> list[Walker]:
