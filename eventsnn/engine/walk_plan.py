@@ -70,6 +70,7 @@ class WalkPlan:
 
     def __init__(self, network: Network, mapping: Mapping, step: int, logs: bool) -> None:
         self.network, self.mapping, self.chip, self.step = network, mapping, Chip(mapping), step
+        self.logs = logs
         self.times = Times()
         self.copies: list[Copy] = [
             (rank, projection, part)
@@ -237,7 +238,7 @@ class WalkPlan:
         """Arrays of a sample; capacities: spikes of a step, messages of a step, rows of the log, checks."""
         stream_of = np.zeros((len(self.parts), max(1, len(self.copies))), dtype=np.int64)
         stream_of[self.stream[:, 1], self.stream[:, 2]] = np.arange(len(self.stream))
-        drawn = self.is_general or self._varies()
+        named = self.is_general or self.logs or self._varies()
         live = np.zeros((len(self.parts), w.L_COLUMNS), dtype=np.int64)
         return Walks(
             part=self.part_rows, copy=self.copy_rows, core=self.core_rows, incoming=self.incoming,
@@ -247,7 +248,7 @@ class WalkPlan:
             words=np.zeros(spikes, dtype=np.int64),
             message=np.zeros((1 if self.is_general else messages, 3), dtype=np.int64),
             reach=np.zeros((len(self.stream), 3), dtype=np.int64),
-            ordinal=np.zeros(len(self.part_of) if drawn else 1, dtype=np.int64),
+            ordinal=np.zeros(len(self.part_of) if named else 1, dtype=np.int64),
             counters=np.zeros((len(self.parts), len(COUNTERS)), dtype=np.int64), live=live,
             unit=np.zeros((len(self.numbers), w.UNIT_COLUMNS), dtype=np.int64),
             heard=np.zeros((max(1, len(self.copies)), int(self.chip_row[w.LATEST]) + 1), dtype=np.int64),

@@ -83,7 +83,7 @@ def _walk(walks, st, settings, p, start):
     row, counters = walks.part[p], walks.counters[p]
     rank, core, totals = row[W_RANK], row[W_CORE], walks.chip[TOTALS] != 0
     walked = row[W_IS_INPUT] == 0 and row[W_IS_READOUT] == 0
-    drawn = len(walks.ordinal) > 1
+    named = len(walks.ordinal) > 1  # by their ordinals, in random times and the log
     clock, place, count = start, np.int64(0), np.int64(0)
     i, stop = walks.live[p, L_FIRST], walks.live[p, L_STOP]
     last, ordinal = np.int64(-1), np.int64(0)
@@ -99,7 +99,7 @@ def _walk(walks, st, settings, p, start):
             place = following
             count += active
         last = neuron
-        if drawn:
+        if named:
             ordinal = walks.ordinal[row[W_OFFSET] + neuron]
             walks.ordinal[row[W_OFFSET] + neuron] = ordinal + 1
         for d in range(row[W_COPY_START], row[W_COPY_STOP]):
