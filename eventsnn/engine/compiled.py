@@ -54,7 +54,7 @@ WINDOW_QUANTA = 2**28
 class CompiledEngine(Engine):
     """Spike by spike in Numba kernels; a first run in a fresh environment compiles for some seconds."""
 
-    supports: ClassVar[frozenset[str]] = frozenset(FEATURES) - {"links", "bounded"}
+    supports: ClassVar[frozenset[str]] = frozenset(FEATURES) - {"links", "bounded", "shared"}
 
     def __init__(
         self, network: Network, mapping: Mapping | None = None, options: RunOptions | None = None

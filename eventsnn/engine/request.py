@@ -37,6 +37,7 @@ FEATURES: dict[str, str] = {
     "chip_steps": "the step schedule on an accelerator",
     "links": "queues in front of links or a bus",
     "bounded": "bounded FIFOs",
+    "shared": "cores that several populations share in the event schedule",
 }
 
 
@@ -48,6 +49,7 @@ def needed_features(
     kinds = [mapping.architecture.kind(core) for core in used if core != INPUT_PORT] if mapping else []
     neurons = [population.neuron for population in network]
     rates = [neuron for neuron in neurons if isinstance(neuron, Rate)]
+    holders = [part.core for parts in mapping.parts.values() for part in parts] if mapping else []
     found = {
         "step": schedule == "step",
         "refractory": any(neuron.refractory for neuron in rates),
@@ -65,6 +67,7 @@ def needed_features(
         and mapping.architecture.network_on_chip.has_links,
         "bounded": schedule == "event"
         and any({k.input_fifo.depth, k.output_fifo.depth} != {"unbounded"} for k in kinds),
+        "shared": schedule == "event" and len(set(holders)) < len(holders),
     }
     return {name for name, needed in found.items() if needed}
 

@@ -113,7 +113,18 @@ class TwinEngine(ReferenceEngine):
     """The reference engine's neurons on an accelerator built from SimPy processes."""
 
     supports: ClassVar[frozenset[str]] = frozenset(
-        {"refractory", "leak", "source", "payload", "max_gate", "cycle", "output", "links", "bounded"}
+        {
+            "refractory",
+            "leak",
+            "source",
+            "payload",
+            "max_gate",
+            "cycle",
+            "output",
+            "links",
+            "bounded",
+            "shared",
+        }
     )
 
     def run(self, stimulus: Stimulus, index: int = 0) -> SampleRun:

@@ -118,10 +118,11 @@ ACTION_OF_COUNTER: dict[str, str] = {
     "synapses_served": "synapse",
     "neuron_accesses": "access",
     "active_updates": "update",
+    "compares": "update",
     "steps": "step",
 }
 # In steps neurons are accessed and updated, and synapses are paid for in the step of their messages.
-NOT_IN_STEPS = ("neuron_updates", "current_updates", "synaptic_operations")
+NOT_IN_STEPS = ("neuron_updates", "current_updates", "compares", "synaptic_operations")
 
 
 def charged(steps: bool) -> dict[str, str]:
