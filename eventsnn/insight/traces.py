@@ -202,19 +202,21 @@ class Traces:
         rows = self._jobs[units(self.steps)[int(job["kind"])], int(job["core"])]
         low = np.searchsorted(self.service["released"][rows], begin, side="right")
         high = np.searchsorted(self.service["start"][rows], end)
-        found: dict[str, int] = {}
-        for other in self.service[rows[low:high]]:
-            # A population is named for its threshold tests, and for what the core serves of its messages.
-            name = self.order[other["rank"]] + (" (test)" if other["kind"] == TESTED else "")
-            for what, start, stop in (
-                (name, int(other["start"]), int(other["finish"])),
-                ("blocked", int(other["finish"]), int(other["released"])),
-            ):
-                ticks = min(stop, end) - max(start, begin)
-                if ticks > 0:
-                    found[what] = found.get(what, 0) + ticks
-        idle = end - begin - sum(found.values())
-        return found | ({"stalled": idle} if idle else {})
+        others = self.service[rows[low:high]]
+        start, finish, released = (
+            np.clip(others[name], begin, end) for name in ("start", "finish", "released")
+        )
+        # A population is named for its threshold tests, and for what the core serves of its messages.
+        what, place = np.unique(2 * others["rank"] + (others["kind"] == TESTED), return_inverse=True)
+        ticks = np.zeros(len(what), dtype=np.int64)
+        np.add.at(ticks, place, finish - start)
+        found = {
+            self.order[code // 2] + (" (test)" if code % 2 else ""): spent
+            for code, spent in zip(what.tolist(), ticks.tolist(), strict=True)
+        }
+        found["blocked"] = int((released - finish).sum())
+        found["stalled"] = end - begin - sum(found.values())
+        return {name: spent for name, spent in found.items() if spent}
 
     # -- what a delivery is made of ------------------------------------------------------------------
 
