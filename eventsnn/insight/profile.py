@@ -119,7 +119,7 @@ def profile(
     InvalidRequest
         A run has not kept what is needed.
     """
-    traces = Traces(run, network, mapping, seed, step)
+    traces = Traces(run, network, mapping, seed, input_end, step)
     service, begin, end = traces.service, run.first_event, run.decision_time
     jobs_of = jobs_by_server(service, traces.steps)
     edges = begin + (end - begin) * np.arange(BINS + 1, dtype=np.int64) // BINS

@@ -28,8 +28,8 @@ class Traces:
     run : SampleRun
         With ``record_spikes`` and ``record_service``.
     network, mapping : Network, Mapping
-    seed : int
-        Of the run.
+    seed, input_end : int
+        Of the run, and the tick at which its input ended.
     step : int
         Ticks of a timestep of the network in the step schedule (``Engine.step``), 0 in the event schedule.
 
@@ -39,7 +39,9 @@ class Traces:
         The run has no list of spikes or no service log.
     """
 
-    def __init__(self, run: SampleRun, network: Network, mapping: Mapping, seed: int, step: int = 0) -> None:
+    def __init__(
+        self, run: SampleRun, network: Network, mapping: Mapping, seed: int, input_end: int, step: int = 0
+    ) -> None:
         if run.service is None or run.spikes is None:
             raise InvalidRequest(
                 "a run is profiled by its spikes and its service log, and this one has not kept both; use "
@@ -49,7 +51,7 @@ class Traces:
         self.service: NDArray = run.service
         self.spikes: SpikeList = run.spikes
         self.chip = Chip(mapping)
-        self.step, self.steps = step, step > 0
+        self.input_end, self.step, self.steps = input_end, step, step > 0
         self.key = sample_key(seed, run.index)
         self.order = network.order
         self.rank_of = {name: rank for rank, name in enumerate(network.order)}
@@ -145,6 +147,12 @@ class Traces:
                 return int(block[hits[-1]])
             stop -= len(block)
         return None
+
+    def last_landing_of_all(self, tick: int) -> int | None:
+        """The last delivery on any population up to a tick."""
+        found = [self.last_landing(rank, tick) for rank in self._landings]
+        landings = [row for row in found if row is not None]
+        return max(landings, key=lambda row: int(self.service["finish"][row]), default=None)
 
     def _reaches(self, rows: Int64, rank: int, neuron: int | None) -> NDArray[np.bool_]:
         """Whether each delivery on a rank has a synapse to a neuron."""
