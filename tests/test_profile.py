@@ -25,7 +25,7 @@ from eventsnn.insight.path import STAGES
 from eventsnn.insight.profile import Summary, profile
 from eventsnn.insight.reach import sources_of
 from eventsnn.insight.service import jobs_by_server, ways
-from eventsnn.network import Dense, Input, Network, Population, Projection, Rate, Readout, Signed
+from eventsnn.network import Dense, Identity, Input, Network, Population, Projection, Rate, Readout, Signed
 from eventsnn.report.profile import write_profile
 from eventsnn.results.counters import COLUMN
 from eventsnn.run.profile import profile_samples
@@ -121,6 +121,38 @@ def test_settle_times_delays_and_the_rest_of_the_run_by_hand():
         ("decode", "out", "core 1", 235, 240, {}),
         ("synapses", "out", "core 1", 240, 243, {}),
         ("rest of the run", "out", "", 243, 900, {}),
+    ]
+
+
+def test_the_settle_pass_waits_for_the_end_of_the_input_or_the_last_landing():
+    # Half a threshold and 12 quanta are a spike without hysteresis only.
+    neuron = Signed(10, levels=1, hysteresis_high=9)
+    _, _, found = profiled(*two_layers(neuron), Stimulus(np.array([100]), np.array([0]), duration=900))
+    assert (found.path.origin, found.path.begin) == ("end of input", 900)
+    assert found.path.pieces[0].stage == "test"
+
+    network = Network(
+        [
+            Population("in", (1, 1, 2), Input()),
+            Population("hidden", (1, 1, 2), neuron),
+            Population("out", (1, 1, 2), Readout()),
+        ],
+        [
+            Projection("first", "in", "hidden", Identity(np.array([12]))),
+            Projection("second", "hidden", "out", Dense(np.array([[1, 0], [0, 1]]))),
+        ],
+    )
+    mapping = map_network(network, architecture((1, 2), 9, 99, 2, TIMES, {}, {}))
+    run, _, found = profiled(network, mapping, Stimulus(np.array([100, 200]), np.array([1, 0])))
+    # Neuron 1 decides, its event came long before; but both spike only once neuron 0 has got its own.
+    assert run.spikes.neuron[run.spikes.rank == 1].tolist() == [0, 1]
+    assert (found.path.origin, found.path.neuron, found.path.begin) == ("input event", 0, 200)
+    assert [p.stage for p in found.path.pieces][:5] == [
+        "serialise",
+        "decode",
+        "synapses",
+        "test wait",
+        "test",
     ]
 
 

@@ -87,6 +87,13 @@ class EventPath(Backwards):
                     return "current", layer, neuron
                 self._add("refractory", layer, "", earlier)
                 landing = traces.last_landing(rank, self.now, neuron)
+        # Charge that lands is tested within the settle time: later tests are those of the settle pass, which
+        # waited for everything else to be over.
+        landed = 0 if landing is None else int(traces.service["finish"][landing])
+        if isinstance(model, Signed) and landed + model.settle_time < self.now:
+            if self.now == traces.input_end:
+                return "end of input", layer, neuron
+            landing = traces.last_landing_of_all(self.now)
         if landing is None:
             return "charge at time 0", layer, neuron
         self._add("settle", layer, "", int(traces.service["finish"][landing]))

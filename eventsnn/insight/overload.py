@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.insight.occupancy import Occupancy
-from eventsnn.insight.service import DROPPED, Server, jobs_by_server
+from eventsnn.insight.service import DROPPED, Server
 
+Int64 = NDArray[np.int64]
 GROWTH = 1.1
 
 
@@ -62,14 +63,16 @@ class Load:
         }
 
 
-def loads(service: NDArray, steps: bool, begin: int, input_end: int, decision: int) -> dict[Server, Load]:
+def loads(
+    service: NDArray, jobs_of: dict[Server, Int64], begin: int, input_end: int, decision: int
+) -> dict[Server, Load]:
     """The load of each server in a log.
 
     Parameters
     ----------
     service : structured array
-    steps : bool
-        Whether the log is of the step schedule.
+    jobs_of : dict of (unit, number) to int64 array
+        Its rows by server (``service.jobs_by_server``).
     begin, input_end, decision : int
         Ticks of the first event, the end of the input and the decision. An input that the decision cuts
         short ends there.
@@ -78,7 +81,7 @@ def loads(service: NDArray, steps: bool, begin: int, input_end: int, decision: i
     span = input_end - begin
     quarters = np.array([begin + span // 2, begin + span * 3 // 4, input_end], dtype=np.int64)
     found = {}
-    for server, rows in jobs_by_server(service, steps).items():
+    for server, rows in jobs_of.items():
         jobs = service[rows]
         jobs = jobs[jobs["arrival"] <= decision]
         if len(jobs) == 0:

@@ -73,8 +73,9 @@ class Path:
     ----------
     origin : str
         ``input event``; ``current`` (a bias or an analog value carried the charge over the threshold);
-        ``charge at time 0``; ``clock`` (of a softmax); ``nothing`` (no spike reached the readout). In the
-        step schedule ``start`` (of the run) or ``step input`` (a step waited for its input to be complete).
+        ``charge at time 0``; ``clock`` (of a softmax); ``end of input`` (the settle pass at the end);
+        ``nothing`` (no spike reached the readout). In the step schedule ``start`` (of the run) or ``step
+        input`` (a step waited for its input to be complete).
     layer, neuron : str, int
         Where it began; -1 where it was no neuron.
     first_event, decision : int

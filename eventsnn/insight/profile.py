@@ -119,12 +119,13 @@ def profile(
     InvalidRequest
         A run has not kept what is needed.
     """
-    traces = Traces(run, network, mapping, seed, step)
+    traces = Traces(run, network, mapping, seed, input_end, step)
     service, begin, end = traces.service, run.first_event, run.decision_time
+    jobs_of = jobs_by_server(service, traces.steps)
     edges = begin + (end - begin) * np.arange(BINS + 1, dtype=np.int64) // BINS
     queues = {
         server: Occupancy.of(service["arrival"][rows], service["start"][rows]).means(edges)
-        for server, rows in jobs_by_server(service, traces.steps).items()
+        for server, rows in jobs_of.items()
     }
     return Profile(
         index=run.index,
@@ -134,8 +135,8 @@ def profile(
         decision_time=end,
         decided_early=run.decided_early,
         path=critical_path(traces),
-        uses=uses(service, traces.steps, begin, end),
-        loads=loads(service, traces.steps, begin, input_end, end),
+        uses=uses(service, jobs_of, begin, end),
+        loads=loads(service, jobs_of, begin, input_end, end),
         latencies=latencies(service, network.order, end),
         queues=queues,
         queue_edges=edges,

@@ -28,8 +28,8 @@ class Traces:
     run : SampleRun
         With ``record_spikes`` and ``record_service``.
     network, mapping : Network, Mapping
-    seed : int
-        Of the run.
+    seed, input_end : int
+        Of the run, and the tick at which its input ended.
     step : int
         Ticks of a timestep of the network in the step schedule (``Engine.step``), 0 in the event schedule.
 
@@ -39,7 +39,9 @@ class Traces:
         The run has no list of spikes or no service log.
     """
 
-    def __init__(self, run: SampleRun, network: Network, mapping: Mapping, seed: int, step: int = 0) -> None:
+    def __init__(
+        self, run: SampleRun, network: Network, mapping: Mapping, seed: int, input_end: int, step: int = 0
+    ) -> None:
         if run.service is None or run.spikes is None:
             raise InvalidRequest(
                 "a run is profiled by its spikes and its service log, and this one has not kept both; use "
@@ -49,7 +51,7 @@ class Traces:
         self.service: NDArray = run.service
         self.spikes: SpikeList = run.spikes
         self.chip = Chip(mapping)
-        self.step, self.steps = step, step > 0
+        self.input_end, self.step, self.steps = input_end, step, step > 0
         self.key = sample_key(seed, run.index)
         self.order = network.order
         self.rank_of = {name: rank for rank, name in enumerate(network.order)}
@@ -146,6 +148,12 @@ class Traces:
             stop -= len(block)
         return None
 
+    def last_landing_of_all(self, tick: int) -> int | None:
+        """The last delivery on any population up to a tick."""
+        found = [self.last_landing(rank, tick) for rank in self._landings]
+        landings = [row for row in found if row is not None]
+        return max(landings, key=lambda row: int(self.service["finish"][row]), default=None)
+
     def _reaches(self, rows: Int64, rank: int, neuron: int | None) -> NDArray[np.bool_]:
         """Whether each delivery on a rank has a synapse to a neuron."""
         if neuron is None:
@@ -202,19 +210,21 @@ class Traces:
         rows = self._jobs[units(self.steps)[int(job["kind"])], int(job["core"])]
         low = np.searchsorted(self.service["released"][rows], begin, side="right")
         high = np.searchsorted(self.service["start"][rows], end)
-        found: dict[str, int] = {}
-        for other in self.service[rows[low:high]]:
-            # A population is named for its threshold tests, and for what the core serves of its messages.
-            name = self.order[other["rank"]] + (" (test)" if other["kind"] == TESTED else "")
-            for what, start, stop in (
-                (name, int(other["start"]), int(other["finish"])),
-                ("blocked", int(other["finish"]), int(other["released"])),
-            ):
-                ticks = min(stop, end) - max(start, begin)
-                if ticks > 0:
-                    found[what] = found.get(what, 0) + ticks
-        idle = end - begin - sum(found.values())
-        return found | ({"stalled": idle} if idle else {})
+        others = self.service[rows[low:high]]
+        start, finish, released = (
+            np.clip(others[name], begin, end) for name in ("start", "finish", "released")
+        )
+        # A population is named for its threshold tests, and for what the core serves of its messages.
+        what, place = np.unique(2 * others["rank"] + (others["kind"] == TESTED), return_inverse=True)
+        ticks = np.zeros(len(what), dtype=np.int64)
+        np.add.at(ticks, place, finish - start)
+        found = {
+            self.order[code // 2] + (" (test)" if code % 2 else ""): spent
+            for code, spent in zip(what.tolist(), ticks.tolist(), strict=True)
+        }
+        found["blocked"] = int((released - finish).sum())
+        found["stalled"] = end - begin - sum(found.values())
+        return {name: spent for name, spent in found.items() if spent}
 
     # -- what a delivery is made of ------------------------------------------------------------------
 

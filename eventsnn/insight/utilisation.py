@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.insight.occupancy import Occupancy
-from eventsnn.insight.service import DROPPED, Server, jobs_by_server
+from eventsnn.insight.service import DROPPED, Server
 
 Int64 = NDArray[np.int64]
 
@@ -99,13 +99,14 @@ class Use:
         }
 
 
-def uses(service: NDArray, steps: bool, begin: int, end: int) -> dict[Server, Use]:
+def uses(service: NDArray, jobs_of: dict[Server, Int64], begin: int, end: int) -> dict[Server, Use]:
     """What each server in a log did between two ticks, the first event's and the decision's.
 
-    Jobs that arrived after ``end`` are left out; times are cut at both.
+    ``jobs_of`` are its rows by server (``service.jobs_by_server``). Jobs that arrived after ``end`` are left
+    out; times are cut at both.
     """
     found = {}
-    for (unit, number), rows in jobs_by_server(service, steps).items():
+    for (unit, number), rows in jobs_of.items():
         jobs = service[rows]
         jobs = jobs[jobs["arrival"] <= end]
         arrival, start, finish, released = (

@@ -21,6 +21,7 @@ _BEGAN = {
     "current": "a current of {layer} neuron {neuron}",
     "charge at time 0": "the charge of {layer} neuron {neuron} at time 0",
     "clock": "the clock of {layer}",
+    "end of input": "the end of the input, when every signed neuron is tested once more",
     "start": "the first step",
     "step input": "a step whose input was complete",
     "nothing": "nothing: no spike reached the readout",
