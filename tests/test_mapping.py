@@ -435,7 +435,7 @@ def test_the_commands(tmp_path):
     save_network(small_network(), tmp_path / "net.h5")
     data = f"nmnist:{write_recordings(tmp_path / 'set', per_class=1, classes=2)}"
     path = tmp_path / "mine.yaml"
-    path.write_text("{format: eventsnn-mapping, schema: 1, populations: {conv: {core: 3}, out: {core: 4}}}")
+    path.write_text("{format: eventsnn-mapping, schema: 1, populations: {conv: {core: 3}, out: {core: 3}}}")
     done = eventsnn(
         "hardware", "check", "event-conv-small", "--network", tmp_path / "net.h5", "--mapping", path
     )
@@ -450,6 +450,7 @@ def test_the_commands(tmp_path):
     assert "core 3" in done.stdout
     found = json.loads(eventsnn("hardware", "load", "event-conv-small", *asked, "--json").stdout)
     assert {server["server"] for server in found["servers"]} >= {"core 3", "input port"}
+    path.write_text("{format: eventsnn-mapping, schema: 1, populations: {conv: {core: 3}, out: {core: 4}}}")
     run = ("run", tmp_path / "net.h5", "--data", data, "--hardware", "event-conv-small", "--json")
     shown = json.loads(eventsnn(*run, "--mapping", path).stdout)
     assert shown["configuration"]["mapping"]["parts"]["out"] == [[4, 0, 1, 0, 10]]
