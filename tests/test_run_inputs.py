@@ -274,7 +274,7 @@ TRAIN = [spike_train([1], [0])]
             TRAIN,
             {"schedule": "step", "hardware": "event-conv-small"},
             InvalidRequest,
-            "no accelerator in this version",
+            "has no timesteps",
         ),
     ],
 )

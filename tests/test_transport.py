@@ -405,10 +405,7 @@ FEATURES = {name: st.booleans() for name in ("links", "bounded", "zeros", "jitte
 @given(SEEDS, st.fixed_dictionaries(FEATURES))
 def test_the_engines_agree_on_links_and_bounded_fifos(seed, features):
     network, mapping, stimulus, options = random_case(seed, **features)
-    # Known difference: the compiled engine orders messages by their emission, also where several populations
-    # share a serialiser, and times services of no ticks among others by law 2 alone.
-    simple = not (features["shared"] or features["zeros"] or network.cycles)
-    engines = able(network, mapping, options, ENGINES if simple else ENGINES[:2])
+    engines = able(network, mapping, options)
     first, *others = [outcome(engine, stimulus) for engine in engines]
     for other in others:
         if isinstance(first, Exception):

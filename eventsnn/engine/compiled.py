@@ -26,16 +26,17 @@ from eventsnn.engine.contract import (
     Trace,
     output_scale,
 )
-from eventsnn.engine.failures import check_readout, event_limit, history_limit, overflow
-from eventsnn.engine.kernels.state import Settings, State
+from eventsnn.engine.failures import check_readout, deadlock, event_limit, history_limit, overflow
+from eventsnn.engine.kernels.state import Queues, Settings, State, Streams
 from eventsnn.engine.order import SEEDED_SHIFT
-from eventsnn.engine.plan import Currents, build_plan, currents, initial_charge, initial_count
+from eventsnn.engine.plan import Currents, build_plan, currents, destinations, initial_charge, initial_count
 from eventsnn.engine.request import FEATURES, number_of_steps, takes_current
 from eventsnn.engine.seeds import PURPOSE_TIES, draw, sample_key
 from eventsnn.engine.softmax_tables import next_event
 from eventsnn.engine.stimulus import Stimulus
 from eventsnn.engine.walk_plan import WalkPlan, Walks
-from eventsnn.hardware import Mapping
+from eventsnn.engine.ways import Ways, build_ways, is_plain
+from eventsnn.hardware import Chip, Mapping
 from eventsnn.network import Input, MaxGate, Network, Population, Readout, Signed, Softmax
 from eventsnn.network.neurons import CHARGE_LIMIT
 from eventsnn.results.counters import COLUMN, COUNTERS
@@ -54,7 +55,7 @@ WINDOW_QUANTA = 2**28
 class CompiledEngine(Engine):
     """Spike by spike in Numba kernels; a first run in a fresh environment compiles for some seconds."""
 
-    supports: ClassVar[frozenset[str]] = frozenset(FEATURES) - {"links", "bounded", "shared"}
+    supports: ClassVar[frozenset[str]] = frozenset(FEATURES)
 
     def __init__(
         self, network: Network, mapping: Mapping | None = None, options: RunOptions | None = None
@@ -64,11 +65,18 @@ class CompiledEngine(Engine):
         self._seeded = self.options.ties == "seeded" and not self.step
         # In steps what happens is the same on an accelerator and without one; it is played there afterwards.
         self._walks: WalkPlan | None = None
+        self._ways: Ways | None = None
+        self._plain = False
         if mapping is not None and self.step:
             self._walks = WalkPlan(network, mapping, self.step, self.options.record_service)
             self._plan = self._walks.price(build_plan(network, marked=True))
+        elif mapping is not None:
+            chip = Chip(mapping)
+            self._plain = is_plain(network, chip, self._seeded)
+            self._ways = build_ways(network, chip, destinations(network, mapping), self._plain)
+            self._plan = build_plan(network, mapping, self._seeded, self._ways)
         else:
-            self._plan = build_plan(network, mapping, self._seeded)
+            self._plan = build_plan(network, queued=self._seeded)
         self._initial = initial_charge(network)
         self._initial_count = initial_count(network)
         self._estimates = self._initial_estimates()
@@ -83,6 +91,7 @@ class CompiledEngine(Engine):
         self._full = None if plain else 1
         self._analog = AnalogInput(network, self.step)
         self._cores = 1 + (mapping.architecture.number_of_cores if mapping else 0)
+        self._message_capacity = 1 << 10
         self._output = network.order.index(network.output)
         rows = self._plan.population
         self._shift = np.where(rows[:, k.KIND] == k.KIND_RATE, rows[:, k.THRESHOLD] + rows[:, k.STRICT], 0)
@@ -122,6 +131,7 @@ class CompiledEngine(Engine):
         return Settings(
             rule=rule.code if rule else RULE_NONE,
             rule_threshold=float(rule.threshold) if rule else 0.0,
+            input_rank=self.network.order.index(self.network.input),
             output_rank=self._output,
             output_scale=output_scale(self.network),
             seed_key=np.uint64(sample_key(self.options.seed, index)),
@@ -158,6 +168,7 @@ class CompiledEngine(Engine):
         scalar[k.WINDOW_NEXT] = rank[:, k.WINDOW_END].min()
         scalar[k.TEST_NEXT] = rank[:, k.TEST_DUE].min()
         scalar[k.LOW_RANK], scalar[k.HIGH_RANK] = ranks, -1
+        scalar[k.MESSAGES_FREE] = -1
         charge = self._initial.copy()
         counters = np.zeros((ranks, len(COUNTERS)), dtype=np.int64)
         for r, name in enumerate(self.network.order):
@@ -212,12 +223,47 @@ class CompiledEngine(Engine):
             trace_readout=np.zeros((self._trace_capacity, rows[self._output, k.SIZE]), dtype=np.int64),
             history=np.zeros((self._history_capacity, *counters.shape), dtype=np.int64),
             history_readout=np.zeros((self._history_capacity, rows[self._output, k.SIZE]), dtype=np.int64),
-            core=np.zeros((self._cores, k.CORE_COLUMNS), dtype=np.int64),
             part=np.zeros((len(plan.part), k.PART_COLUMNS), dtype=np.int64),
+            parts=self._fresh_parts(bool(added)),
             estimates=self._estimates.copy(),
             decays=np.zeros(len(self._estimates), dtype=np.int64),
             service=np.zeros((self._service_capacity, SERVICE_COLUMNS), dtype=np.int64),
             scalar=scalar,
+        )
+
+    def _fresh_parts(self, analog: bool) -> NDArray[np.int64]:
+        """Counters by part; analog input is multiplied once for every synapse from the input."""
+        plan = self._plan
+        parts = np.zeros((len(plan.part), len(COUNTERS)), dtype=np.int64)
+        if analog:
+            row = plan.population[self.network.order.index(self.network.input)]
+            for to in plan.destination[row[k.DESTINATION_START] : row[k.DESTINATION_STOP]]:
+                synapses = plan.fan_out[k.FULL_FAN_OUT, to[k.FAN_OUT] : to[k.FAN_OUT] + row[k.SIZE]].sum()
+                parts[to[k.TARGET_PART], COLUMN["multiplications"]] += synapses
+        return parts
+
+    def _fresh_streams(self) -> Streams | None:
+        if self._ways is None or not self._plain:
+            return None
+        servers = len(self._ways.server)
+        leaves = 1 << (servers - 1).bit_length()
+        tree = np.full(2 * leaves, servers - 1, dtype=np.int64)
+        tree[leaves : leaves + servers] = np.arange(servers)
+        return Streams(
+            stream=self._ways.stream.copy(),
+            server=self._ways.server.copy(),
+            tree=tree,
+            message=np.zeros((self._message_capacity, k.MESSAGE_COLUMNS), dtype=np.int64),
+            serialiser=np.zeros(self._cores, dtype=np.int64),
+        )
+
+    def _fresh_queues(self) -> Queues | None:
+        if self._ways is None or self._plain:
+            return None
+        return Queues(
+            place=self._ways.place.copy(),
+            message=np.zeros((self._message_capacity, k.QUEUED_COLUMNS), dtype=np.int64),
+            event=np.zeros((self._message_capacity, 4), dtype=np.int64),
         )
 
     def _groups(self) -> int:
@@ -310,6 +356,7 @@ class CompiledEngine(Engine):
             from eventsnn.engine.kernels.chip_steps import advance_on_chip
 
         state = self._fresh_state(stimulus, index)
+        streams, queues = self._fresh_streams(), self._fresh_queues()
         walks, ways = None, None
         if self._walks is not None:
             walks = self._walks.fresh_walks(
@@ -317,6 +364,7 @@ class CompiledEngine(Engine):
             )
             ways = self._walks.fresh_ways(self._pending_capacity)
         settings = self._settings(index, stimulus.first, state)
+        ideal = 1 if self._ways is None else None
         time, words = self._input(stimulus, index)
         digest = SampleDigest(self.network.order)
         pieces: list[NDArray[np.int64]] = []
@@ -324,7 +372,7 @@ class CompiledEngine(Engine):
         while True:
             with np.errstate(over="ignore"):  # hashes wrap; uncompiled kernels would warn
                 if walks is None:
-                    advance(self._plan, state, settings, self._full, time, words)
+                    advance(self._plan, state, settings, self._full, ideal, streams, queues, time, words)
                 else:
                     advance_on_chip(self._plan, state, settings, self._full, walks, ways, time, words)
             status = scalar[k.STATUS]
@@ -355,11 +403,29 @@ class CompiledEngine(Engine):
                 raise overflow(self.network, scalar[k.BAD_RANK], scalar[k.BAD_NEURON], index)
             elif status == k.HISTORY_LIMIT:
                 raise history_limit(self.options.history_period, scalar[k.BAD_NEURON])
+            elif status == k.DEADLOCK:
+                assert queues is not None
+                assert self.mapping is not None
+                network_on_chip = self.mapping.architecture.network_on_chip
+                raise deadlock(self._waits(queues), index, network_on_chip)
             elif status == k.EVENT_LIMIT:
                 raise event_limit(self.options.max_events, index)
             else:
                 self._enlarge(status, state)
                 return None
+
+    def _waits(self, queues: Queues) -> dict[int, tuple[int, int, int]]:
+        """Of every blocked serialiser's core what ``failures.deadlock`` wants to know."""
+        place, found = queues.place, {}
+        for row in place[(place[:, k.Q_KIND] == k.PLACE_SERIALISER) & (place[:, k.Q_AWAITS] >= 0)]:
+            first = place[row[k.Q_AWAITS]]
+            link = int(first[k.Q_NUMBER]) if first[k.Q_KIND] == k.PLACE_LINK else -1
+            since, at = 0, row
+            while at[k.Q_AWAITS] >= 0:
+                since = max(since, int(queues.message[at[k.Q_SERVED], k.M_END]))
+                at = place[at[k.Q_AWAITS]]
+            found[int(row[k.Q_NUMBER])] = (int(at[k.Q_NUMBER]), since, link)
+        return found
 
     def _enlarge(self, status: int, state: State) -> None:
         if status == k.GROW_LISTS:
@@ -369,6 +435,8 @@ class CompiledEngine(Engine):
             self._list_capacity = np.where(grows, 4 * self._list_capacity, self._list_capacity)
         elif status == k.GROW_HEAP:
             self._pending_capacity *= 4
+        elif status == k.GROW_MESSAGES:
+            self._message_capacity *= 4
         else:
             self._service_capacity *= 4
 
@@ -389,7 +457,7 @@ class CompiledEngine(Engine):
         prediction, decision_time = int(scalar[k.PREDICTION]), int(scalar[k.DECISION_TIME])
         moment, first_event = decision_time, stimulus.first
         checked, services = state.trace[:checks, 0], state.service[: scalar[k.SERVICES]]
-        parts = None
+        parts = None if self._ways is None else state.parts
         if self._walks is not None and walks is not None:
             moment, first_event, checked = self._walks.moments(walks, first_event, scalar[k.EARLY], checks)
             services, parts = walks.service[: walks.scalar[w.NUMBER_OF_SERVICES]], walks.counters

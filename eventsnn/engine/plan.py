@@ -17,6 +17,7 @@ from eventsnn.engine import columns as k
 from eventsnn.engine.request import takes_current
 from eventsnn.engine.softmax_tables import exponentials, logit_unit, waits
 from eventsnn.engine.times import Times
+from eventsnn.engine.ways import NO_WAYS, Ways
 from eventsnn.hardware import INPUT_PORT, Chip, Mapping, Part
 from eventsnn.network import (
     Axis,
@@ -58,9 +59,10 @@ class Plan(NamedTuple):
     weights: NDArray[np.int32]  # flat
     fan_out: NDArray[np.int32]  # (full or effective, destinations x source neurons)
     keys: NDArray[np.int64]  # (ranks, 2) what the digest calls a population
-    part_of: NDArray[np.int32]  # (neurons,) core part
+    part_of: NDArray[np.int32]  # (neurons,) part on a core
     part: NDArray[np.int64]  # (parts, PART_PLAN_COLUMNS)
-    hops: NDArray[np.int64]  # (x or y, parts, destinations)
+    way: NDArray[np.int64]  # (parts x destinations of their population, WAY_COLUMNS)
+    leg: NDArray[np.int64]  # (legs, LEG_COLUMNS)
     chip: NDArray[np.int64]  # (CHIP_COLUMNS,)
     energy: NDArray[np.int64]  # (ranks, counters) attojoules per count
     times: NDArray[np.int64]  # (tables, length) equally likely times
@@ -459,20 +461,25 @@ def _group(network: Network, population: Population, parts: tuple[Part, ...]) ->
 
 
 def build_plan(
-    network: Network, mapping: Mapping | None = None, queued: bool = False, marked: bool = False
+    network: Network,
+    mapping: Mapping | None = None,
+    queued: bool = False,
+    ways: Ways = NO_WAYS,
+    marked: bool = False,
 ) -> Plan:
-    """Lower a network, and its mapping if it runs on an accelerator.
+    """Lower a network, and its mapping if it runs on an accelerator, where messages take ``ways``.
 
     ``queued``: every copy of a spike is queued, those without a delay too. ``marked``: deliveries leave marks
     on neurons that are not tested because of them, too.
     """
     chip = None if mapping is None else Chip(mapping)
-    times = Times()
+    times = Times(ways.times)
     parts = ideal_parts(network) if mapping is None else mapping.parts
     copies = destinations(network, mapping)
     population = np.zeros((len(network.order), k.POPULATION_COLUMNS), dtype=np.int64)
     part_of: list[NDArray] = []
-    part_rows: list[tuple[int, ...]] = []
+    part_rows: list[NDArray[np.int64]] = []
+    number_of_part: dict[Part, int] = {}
     offset = touched = destination_count = 0
     for rank, item in enumerate(network):
         row = _neuron_columns(network, item) | {k.OFFSET: offset}
@@ -490,7 +497,9 @@ def build_plan(
         box = np.full(item.shape, -1, dtype=np.int32)
         for part in parts[item.name]:
             box[part.y0 : part.y1, :, part.c0 : part.c1] = len(part_rows)
-            part_rows.append(_part_columns(part, chip, times))
+            number_of_part[part] = len(part_rows)
+            size = (part.y1 - part.y0) * item.shape[1] * (part.c1 - part.c0)
+            part_rows.append(_part_columns(part, size, row[k.KIND], chip, times))
         row[k.PART_STOP] = len(part_rows)
         part_of.append(box.reshape(-1))
         offset += item.size
@@ -502,6 +511,7 @@ def build_plan(
         for projection, part in copies[rank]:
             target = builder.rank_of[projection.target]
             builder.add(projection, part, int(population[target, k.OFFSET]), int(population[target, k.KIND]))
+            builder.rows[-1][k.TARGET_PART] = number_of_part[part]
             if chip is not None:
                 builder.rows[-1] |= _service_columns(part, int(population[target, k.KIND]), chip, times)
     for name in builder.windows:
@@ -511,11 +521,8 @@ def build_plan(
     for index, row in enumerate(builder.rows):
         for column, value in row.items():
             destination[index, column] = value
-    hops = np.zeros((2, len(part_rows), len(builder.rows)), dtype=np.int64)
-    if mapping is not None:
-        for i, part_row in enumerate(part_rows):
-            for j, row in enumerate(builder.rows):
-                hops[:, i, j] = mapping.architecture.hops(part_row[k.PART_CORE], row[k.CORE])
+    part_table = np.array(part_rows, dtype=np.int64)
+    part_table[:, k.PART_WAYS], part_table[:, k.PART_SERVER] = ways.first, ways.core
     chip_columns = _chip_columns(chip, times)
     return Plan(
         population=population,
@@ -526,8 +533,9 @@ def build_plan(
         fan_out=np.stack([builder.joined("fan_out", np.int32), builder.joined("effective", np.int32)]),
         keys=np.stack([population_key(name) for name in network.order]),
         part_of=np.concatenate(part_of),
-        part=np.array(part_rows, dtype=np.int64),
-        hops=hops,
+        part=part_table,
+        way=ways.way,
+        leg=ways.leg,
         chip=chip_columns,
         energy=np.zeros((len(network.order), len(COUNTERS)), dtype=np.int64)
         if chip is None
@@ -544,11 +552,17 @@ def _softmax_tables(network: Network) -> NDArray[np.int64]:
     return np.array(waits() + exponentials(), dtype=np.int64)
 
 
-def _part_columns(part: Part, chip: Chip | None, times: Times) -> tuple[int, ...]:
-    if chip is None:
-        return (part.core, 1, 0, 0, 0)
-    core = chip.core(part.core)
-    return (part.core, core.processing_elements, times.row(core.serialise), core.update, core.fire)
+def _part_columns(part: Part, size: int, kind: int, chip: Chip | None, times: Times) -> NDArray[np.int64]:
+    row = np.zeros(k.PART_PLAN_COLUMNS, dtype=np.int64)
+    row[k.PART_CORE], row[k.PART_SIZE], row[k.PART_LANES] = part.core, size, 1
+    if chip is not None:
+        core = chip.core(part.core)
+        row[k.PART_LANES] = core.processing_elements
+        row[k.PART_SERIALISE] = times.row(core.serialise)
+        row[k.PART_UPDATE] = core.update
+        if kind not in (k.KIND_INPUT, k.KIND_SOFTMAX, k.KIND_READOUT):
+            row[k.PART_FIRE] = core.fire
+    return row
 
 
 def _service_columns(part: Part, kind: int, chip: Chip, times: Times) -> dict[int, int]:
@@ -565,4 +579,5 @@ def _chip_columns(chip: Chip | None, times: Times) -> NDArray[np.int64]:
     if chip is not None:
         row[k.ON_HARDWARE], row[k.T_DECISION], row[k.PRICED] = 1, chip.decision, 1
         row[k.HOP_X_TABLE], row[k.HOP_Y_TABLE] = times.row(chip.hop_x), times.row(chip.hop_y)
+        row[k.USES_BUS] = chip.architecture.network_on_chip.topology == "bus"
     return row

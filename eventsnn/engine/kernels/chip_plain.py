@@ -109,12 +109,9 @@ def _walk(walks, st, settings, p, start):
                 continue
             reached = clock
             clock += time_drawn(
-                walks.times, walks.spread, row[W_SERIALISE], settings.seed_key, PURPOSE_SERIALISE, rank,
-                neuron, ordinal, d, 0,
-            )  # fmt: skip
-            service = service_time(
-                to, walks.times, walks.spread, settings.seed_key, rank, neuron, ordinal, d, synapses
+                walks, settings, row[W_SERIALISE], PURPOSE_SERIALISE, rank, neuron, ordinal, d, 0
             )
+            service = service_time(walks, settings, rank, neuron, ordinal, d, synapses)
             hops_x, hops_y = walks.hops[0, p, d], walks.hops[1, p, d]
             counters[MESSAGES_SENT] += 1
             counters[HOPS_X] += hops_x

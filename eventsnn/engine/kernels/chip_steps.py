@@ -105,7 +105,7 @@ def _make_advance_on_chip(sources):
             return  # never: it makes the sources part of Numba's cache key
         s = st.scalar
         while True:
-            advance(plan, st, settings, full, stimulus_time, stimulus_word)
+            advance(plan, st, settings, full, 1, None, None, stimulus_time, stimulus_word)
             if s[STATUS] != STEP_COMPUTED:
                 return
             s[STATUS] = RUNNING

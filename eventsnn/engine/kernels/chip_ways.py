@@ -220,26 +220,25 @@ def _wait_for_room(message, part, server, v, m):
         message[before, M_NEXT] = m
 
 
-@inner
-def _link_time(times, spread, chip, hops, seed_key, rank, p, neuron, ordinal, d, hop):
+@inlined
+def _link_time(walks, settings, rank, p, neuron, ordinal, d, hop):
     """How long a message is on a link; ``hop`` counts the links of its way."""
+    chip, hops = walks.chip, walks.hops
     table, purpose = chip[HOP_X], PURPOSE_HOP_X
     if chip[ON_BUS]:
         table, purpose = chip[BUS], PURPOSE_BUS
     elif hop >= hops[0, p, d]:
         table, purpose = chip[HOP_Y], PURPOSE_HOP_Y
         hop -= hops[0, p, d]
-    return time_drawn(times, spread, table, seed_key, purpose, rank, neuron, ordinal, d, hop)
+    return time_drawn(walks, settings, table, purpose, rank, neuron, ordinal, d, hop)
 
 
-@inner
-def _transit(times, spread, chip, hops, seed_key, rank, p, neuron, ordinal, d):
+@inlined
+def _transit(walks, settings, rank, p, neuron, ordinal, d):
     """What hops take where links do not queue."""
-    return hops_drawn(
-        times, spread, chip[HOP_X], seed_key, PURPOSE_HOP_X, rank, neuron, ordinal, d, hops[0, p, d]
-    ) + hops_drawn(
-        times, spread, chip[HOP_Y], seed_key, PURPOSE_HOP_Y, rank, neuron, ordinal, d, hops[1, p, d]
-    )
+    table_x, table_y, hops = walks.chip[HOP_X], walks.chip[HOP_Y], walks.hops[:, p, d]
+    x = hops_drawn(walks, settings, table_x, PURPOSE_HOP_X, rank, neuron, ordinal, d, hops[0])
+    return x + hops_drawn(walks, settings, table_y, PURPOSE_HOP_Y, rank, neuron, ordinal, d, hops[1])
 
 
 @inner
@@ -303,9 +302,8 @@ def _send(walks, ways, settings, status, p, neuron, d, clock):
         return
     ordinal = walks.live[p, L_ORDINAL]
     done = clock + time_drawn(
-        walks.times, walks.spread, row[W_SERIALISE], settings.seed_key, PURPOSE_SERIALISE, row[W_RANK],
-        neuron, ordinal, d, 0,
-    )  # fmt: skip
+        walks, settings, row[W_SERIALISE], PURPOSE_SERIALISE, row[W_RANK], neuron, ordinal, d, 0
+    )
     new = ways.message[m]
     new[M_PART], new[M_COPY], new[M_NEURON], new[M_ORDINAL] = p, d, neuron, ordinal
     new[M_STAGE], new[M_HOP], new[M_SERVER], new[M_NEXT] = 0, 0, NONE, NONE
@@ -374,17 +372,12 @@ def _serve_next(walks, ways, settings, v):
         rank = walks.part[p, W_RANK]
         if v >= len(walks.core):
             state = np.int64(ASKS)
-            time = _link_time(
-                walks.times, walks.spread, walks.chip, walks.hops, settings.seed_key, rank, p, neuron,
-                ordinal, d, message[M_HOP] - 1,
-            )  # fmt: skip
+            time = _link_time(walks, settings, rank, p, neuron, ordinal, d, message[M_HOP] - 1)
         else:
             state = np.int64(IS_OVER)
             to = walks.copy[d]
             synapses = np.int64(walks.fan_out[to[C_FAN_OUT] + neuron])
-            time = service_time(
-                to, walks.times, walks.spread, settings.seed_key, rank, neuron, ordinal, d, synapses
-            )
+            time = service_time(walks, settings, rank, neuron, ordinal, d, synapses)
         message[M_NEXT], message[M_SERVER], message[M_START], message[M_DONE] = NONE, v, start, start + time
         _push_message(ways.event, ways.message, walks.part, ways.scalar, m, start + time, state)
     m = server[S_BLOCKED]
@@ -435,10 +428,7 @@ def _move(walks, ways, settings, status, m, v):
     ways.server[v, S_COMING] += 1
     arrival = now
     if not walks.chip[LINKED]:
-        arrival += _transit(
-            walks.times, walks.spread, walks.chip, walks.hops, settings.seed_key, rank, p, message[M_NEURON],
-            message[M_ORDINAL], d,
-        )  # fmt: skip
+        arrival += _transit(walks, settings, rank, p, message[M_NEURON], message[M_ORDINAL], d)
     _push_message(ways.event, ways.message, walks.part, ways.scalar, m, arrival, ARRIVES)
 
 

@@ -83,15 +83,15 @@ def _swap(heap, i, j):
 
 
 @inner
-def push_pending(heap, scalar, time, rank, order, ordinal, destination, stage, word):
-    """Queue a copy of a spike; ``stage`` 1 has been served by its core."""
+def push_pending(heap, scalar, time, rank, order, ordinal, destination, word):
+    """Queue a copy of a spike."""
     i = scalar[PENDING]
     if i == len(heap):
         scalar[STATUS] = GROW_HEAP
         return
     heap[i, P_TIME] = time
     heap[i, P_RANK_ORDER] = (rank << NEURON_BITS) | order
-    heap[i, P_ORDINAL_DESTINATION] = (ordinal << (DESTINATION_BITS + 1)) | (destination << 1) | stage
+    heap[i, P_ORDINAL_DESTINATION] = (ordinal << DESTINATION_BITS) | destination
     heap[i, P_WORD] = word
     scalar[PENDING] = i + 1
     while i > 0:

@@ -11,6 +11,7 @@ class Settings(NamedTuple):
 
     rule: int
     rule_threshold: float
+    input_rank: int
     output_rank: int
     output_scale: float
     seed_key: np.uint64
@@ -56,9 +57,27 @@ class State(NamedTuple):
     trace_readout: NDArray[np.int64]  # (capacity, classes)
     history: NDArray[np.int64]  # (rows, ranks, counters)
     history_readout: NDArray[np.int64]  # (rows, classes)
-    core: NDArray[np.int64]  # (cores + 1, CORE_COLUMNS); row 0 is the input port
     part: NDArray[np.int64]  # (parts, PART_COLUMNS)
+    parts: NDArray[np.int64]  # (parts, counters)
     estimates: NDArray[np.int64]  # (copies to max gates x source neurons,)
     decays: NDArray[np.int64]  # likewise, factors applied so far
     service: NDArray[np.int64]  # (capacity, contract.SERVICE_COLUMNS)
     scalar: NDArray[np.int64]  # (SCALARS,)
+
+
+class Streams(NamedTuple):
+    """Messages on an accelerator whose queues are unbounded, see ``kernels.streams``."""
+
+    stream: NDArray[np.int64]  # (streams, STREAM_COLUMNS)
+    server: NDArray[np.int64]  # (servers, SERVER_COLUMNS)
+    tree: NDArray[np.int64]  # (2^n,) the tournament: of places 2 i and 2 i + 1 the first is at i
+    message: NDArray[np.int64]  # (capacity, MESSAGE_COLUMNS)
+    serialiser: NDArray[np.int64]  # (cores + 1,) busy until; the input port's first
+
+
+class Queues(NamedTuple):
+    """Messages on an accelerator with bounded queues, see ``kernels.queues``."""
+
+    place: NDArray[np.int64]  # (places, PLACE_COLUMNS)
+    message: NDArray[np.int64]  # (capacity, QUEUED_COLUMNS)
+    event: NDArray[np.int64]  # (capacity, 4) a binary heap: the columns of State.pending, the last a message

@@ -223,11 +223,12 @@ def count_spikes(part, live, words, counters):
 # -- times -------------------------------------------------------------------------------------------------
 
 
-@inner
-def service_time(copy, times, spread, seed_key, rank, neuron, ordinal, d, synapses):
+@inlined
+def service_time(walks, settings, rank, neuron, ordinal, d, synapses):
     """How long the receiving unit of its core is busy with a message."""
-    decode = time_drawn(times, spread, copy[C_DECODE], seed_key, PURPOSE_DECODE, rank, neuron, ordinal, d, 0)
-    cycle = time_drawn(times, spread, copy[C_SYNAPSE], seed_key, PURPOSE_SYNAPSE, rank, neuron, ordinal, d, 0)
+    copy = walks.copy[d]
+    decode = time_drawn(walks, settings, copy[C_DECODE], PURPOSE_DECODE, rank, neuron, ordinal, d, 0)
+    cycle = time_drawn(walks, settings, copy[C_SYNAPSE], PURPOSE_SYNAPSE, rank, neuron, ordinal, d, 0)
     return decode + -(-synapses // copy[C_LANES]) * cycle
 
 

@@ -1,0 +1,208 @@
+"""Class 0 of law 2: what a population does by itself at a tick.
+
+Inputs come in, currents take charges to threshold, touched neurons are tested, clocks strike.
+"""
+
+import numpy as np
+
+from eventsnn.compilation import inlined, inner
+from eventsnn.engine.columns import (
+    BIASED,
+    CROSSINGS,
+    INPUT_NEXT,
+    KIND,
+    KIND_EXACT_GATE,
+    KIND_INPUT,
+    KIND_RATE,
+    KIND_RATE_GATE,
+    KIND_READOUT,
+    KIND_SIGNED,
+    KIND_SOFTMAX,
+    LEAK_NEXT,
+    LIST_STOP,
+    NEVER,
+    NEXT_STEP,
+    OFFSET,
+    OUTPUT_CHANGED,
+    PART_SIZE,
+    PART_START,
+    PART_STOP,
+    PART_TESTED,
+    SETTLED,
+    SIZE,
+    TEST_DUE,
+)
+from eventsnn.engine.kernels.draws import seeded_order
+from eventsnn.engine.kernels.firing import append_spikes, fire_rate, payload_of, step_rate, test_signed
+from eventsnn.engine.kernels.gates import step_gates, test_gates
+from eventsnn.engine.kernels.heap import pop_crossing
+from eventsnn.engine.kernels.leaks import catch_up, leaves_enough
+from eventsnn.engine.kernels.queues import request_queued_scans
+from eventsnn.engine.kernels.softmax import run_clock
+from eventsnn.engine.kernels.sorting import sort_by_neuron
+from eventsnn.engine.kernels.streams import request_scans
+from eventsnn.engine.order import NEURON_BITS
+from eventsnn.results.counters import COLUMN
+
+NEURON_UPDATES = COLUMN["neuron_updates"]
+
+
+@inlined
+def _enter_input(st, rank, live, stimulus_time, stimulus_word, now):
+    """Input events of this tick become spikes."""
+    n = st.scalar[INPUT_NEXT]
+    while n < len(stimulus_time) and stimulus_time[n] == now:
+        word = stimulus_word[n]
+        append_spikes(st.lists, live, st.scalar, word >> 32, payload_of(word), 1)
+        n += 1
+    st.scalar[INPUT_NEXT] = n
+
+
+@inner
+def _still_cross(count, row, live, flagged, charge, lost, quanta, base, shift, now, end):
+    """Leaks are due before a crossing: without one that stands after them, nothing happens at its tick."""
+    for q in range(count):
+        if leaves_enough(flagged[q], row, live, charge, quanta, base, shift, now, end):
+            catch_up(row, live, charge, lost, quanta, base, shift, now, end)
+            return count
+    return np.int64(0)
+
+
+@inner
+def _seeded_order(flagged, scratch, digits, count, offset, key, now, rank):
+    """Neurons that stand in ascending order go by their seeded places."""
+    for q in range(count):
+        neuron = flagged[q] - offset
+        flagged[q] = (seeded_order(key, now, rank, neuron) << 32) | neuron
+    sort_by_neuron(flagged, 0, count, scratch, digits)
+    for q in range(count):
+        flagged[q] = offset + (flagged[q] & 0xFFFFFFFF)
+
+
+@inlined
+def _count_fired(plan, st, rank, first):
+    """Count the tests of neurons that fired, by part; their spikes are listed from ``first`` on."""
+    row = plan.population[rank]
+    before = np.int64(-1)
+    for i in range(first, st.rank[rank, LIST_STOP]):
+        neuron = st.lists[i] >> 32
+        if neuron != before:
+            st.parts[plan.part_of[row[OFFSET] + neuron], NEURON_UPDATES] += 1
+        before = neuron
+
+
+@inlined
+def _cross(plan, st, settings, ideal, streams, queues, rank, now, end):
+    """Fire the neurons of this rank whose current takes them to threshold at this tick."""
+    row, live = plan.population[rank], st.rank[rank]
+    count = np.int64(0)
+    while st.scalar[CROSSINGS] > 0:
+        if st.crossings[0, 0] != now or (st.crossings[0, 1] >> NEURON_BITS) != rank:
+            break
+        j = row[OFFSET] + pop_crossing(st.crossings, st.scalar)
+        if st.candidate[j] == now:  # else superseded by an earlier one
+            st.candidate[j] = NEVER
+            st.flagged[count] = j
+            count += 1
+    if live[LEAK_NEXT] <= now:
+        count = _still_cross(
+            count, row, live, st.flagged, st.charge, st.lost, st.quanta, st.base, st.shift, now, end
+        )
+    if settings.seeded and count > 1:
+        _seeded_order(st.flagged, st.scratch, st.digits, count, row[OFFSET], settings.seed_key, now, rank)
+    if count > 0:
+        first = live[LIST_STOP]
+        fired = fire_rate(
+            st.flagged, count, rank, row, live, st.charge, st.emitted, st.quanta, st.base, st.shift, st.ready,
+            st.lost, st.candidate, st.crossings, st.lists, st.scalar, settings.max_events, now, end,
+            np.int64(0),
+        )  # fmt: skip
+        st.counters[rank, NEURON_UPDATES] += fired
+        if ideal is None:
+            _count_fired(plan, st, rank, first)
+
+
+@inlined
+def _test(plan, st, settings, ideal, streams, queues, rank, kind, now):
+    """Test the touched neurons of signed populations, or touched exact gates.
+
+    On an accelerator their cores scan them first.
+    """
+    row, live = plan.population[rank], st.rank[rank]
+    if streams is not None:
+        request_scans(plan, st, settings, streams, rank, now)
+    if queues is not None:
+        request_queued_scans(plan, st, queues, rank, now)
+    if kind == KIND_SIGNED:
+        st.counters[rank, NEURON_UPDATES] += test_signed(
+            rank, row, live, st.charge, st.emitted, st.touched, st.lists, st.scalar, st.scalar[SETTLED]
+        )
+        if ideal is None:
+            for part in range(row[PART_START], row[PART_STOP]):
+                st.parts[part, NEURON_UPDATES] += st.part[part, PART_TESTED]
+    else:
+        test_gates(
+            row, live, plan.edges, st.estimates, st.emitted, st.touched, st.lists, st.counters[rank],
+            st.scalar,
+        )  # fmt: skip
+
+
+@inlined
+def _strike(plan, st, settings, ideal, streams, queues, rank, now, end):
+    """An event of a spiking softmax's clock."""
+    row = plan.population[rank]
+    events = run_clock(
+        rank, row, st.rank[rank], st.charge, st.emitted, st.quanta, st.flagged, plan.tables, st.lists,
+        st.scalar, settings.seed_key, now, end, settings.step,
+    )  # fmt: skip
+    st.counters[rank, NEURON_UPDATES] += row[SIZE] * events
+    if ideal is None:
+        for part in range(row[PART_START], row[PART_STOP]):
+            st.parts[part, NEURON_UPDATES] += plan.part[part, PART_SIZE] * events
+
+
+@inlined
+def _step(plan, st, settings, rank, kind, now):
+    """What the step schedule does at every step: rates, gates of rates, readouts with a current."""
+    row, live = plan.population[rank], st.rank[rank]
+    if kind == KIND_RATE_GATE:
+        step_gates(
+            row, live, plan.edges, st.estimates, st.decays, st.emitted, st.touched, st.lists,
+            st.counters[rank], st.scalar, now,
+        )  # fmt: skip
+    elif kind == KIND_READOUT:
+        if live[BIASED] > 0:
+            st.scalar[OUTPUT_CHANGED] = 1
+    elif kind == KIND_RATE and st.scalar[NEXT_STEP] == now:
+        st.counters[rank, NEURON_UPDATES] += row[SIZE]
+        step_rate(
+            rank, row, live, st.charge, st.emitted, st.quanta, st.base, st.shift, st.ready, st.lost,
+            st.candidate, st.crossings, st.lists, st.flagged, st.scalar, settings.max_events, now,
+            settings.step,
+        )  # fmt: skip
+
+
+@inlined
+def own_events(
+    plan, st, settings, full, ideal, streams, queues, rank, stimulus_time, stimulus_word, now, end
+):
+    """Everything of class 0 that a population does at this tick."""
+    live = st.rank[rank]
+    kind = plan.population[rank, KIND]
+    if kind == KIND_INPUT:
+        _enter_input(st, rank, live, stimulus_time, stimulus_word, now)
+    elif kind == KIND_SIGNED:
+        if live[TEST_DUE] == now:
+            _test(plan, st, settings, ideal, streams, queues, rank, kind, now)
+    elif full is not None:
+        if kind == KIND_EXACT_GATE:
+            if live[TEST_DUE] == now:
+                _test(plan, st, settings, ideal, streams, queues, rank, kind, now)
+        elif kind == KIND_SOFTMAX:
+            if live[TEST_DUE] == now or settings.step > 0:
+                _strike(plan, st, settings, ideal, streams, queues, rank, now, end)
+        elif settings.step > 0:
+            if ideal is not None:
+                _step(plan, st, settings, rank, kind, now)
+        elif kind == KIND_RATE and st.scalar[CROSSINGS] > 0 and st.crossings[0, 0] == now:
+            _cross(plan, st, settings, ideal, streams, queues, rank, now, end)

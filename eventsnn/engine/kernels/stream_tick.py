@@ -1,0 +1,72 @@
+"""One tick on an accelerator whose queues are unbounded: tests and landings in the order of law 2."""
+
+import numpy as np
+
+from eventsnn.compilation import inlined
+from eventsnn.engine.columns import (
+    AT,
+    AT_ORDER,
+    CROSSINGS,
+    INPUT_END,
+    INPUT_NEXT,
+    LIST_DONE,
+    LIST_STOP,
+    RUNNING,
+    STATUS,
+    TARGET,
+    TEST_NEXT,
+)
+from eventsnn.engine.kernels.landing import count_spikes, deliver_message, next_test
+from eventsnn.engine.kernels.own_events import own_events
+from eventsnn.engine.kernels.sorting import ascending, sort_by_neuron
+from eventsnn.engine.kernels.streams import next_landing, send_streams
+from eventsnn.engine.order import NEURON_BITS
+
+
+@inlined
+def run_tick_streams(plan, st, settings, full, streams, stimulus_time, stimulus_word, now):
+    """Everything that happens at one tick; only populations with something to do are looked at.
+
+    Nothing that happens concerns a population of a lower rank at this very tick (``ways.is_plain``).
+    """
+    end = st.scalar[INPUT_END]
+    rank, last = np.int64(0), len(plan.population) - 1
+    tests = st.scalar[TEST_NEXT] == now
+    inputs = st.scalar[INPUT_NEXT] < len(stimulus_time) and stimulus_time[st.scalar[INPUT_NEXT]] == now
+    crosses = st.scalar[CROSSINGS] > 0 and st.crossings[0, 0] == now
+    if not (tests or inputs or crosses):
+        rank = last + 1
+    while st.scalar[STATUS] == RUNNING:
+        if rank > last:
+            first = streams.tree[1]
+            if streams.server[first, AT] != now:
+                break
+            rank = last = streams.server[first, AT_ORDER] >> NEURON_BITS
+        live = st.rank[rank]
+        own_events(
+            plan, st, settings, full, None, streams, None, rank, stimulus_time, stimulus_word, now, end
+        )
+        start, stop = live[LIST_DONE], live[LIST_STOP]
+        if stop > start:
+            if not ascending(st.lists, start, stop):
+                sort_by_neuron(st.lists, start, stop, st.scratch, st.digits)
+            count_spikes(
+                rank,
+                plan.population[rank],
+                live,
+                st.lists,
+                st.counters[rank],
+                st.scalar,
+                settings.output_rank,
+            )
+            send_streams(plan, st, settings, streams, rank, start, stop, now)
+            live[LIST_DONE] = stop
+        while st.scalar[STATUS] == RUNNING:
+            d = next_landing(plan, st, settings, streams, rank, now)
+            if d < 0:
+                break
+            deliver_message(plan, st, settings, full, d, now, end)
+            last = max(last, plan.destination[d, TARGET])
+        rank += 1
+    if st.scalar[TEST_NEXT] <= now:
+        next_test(st)

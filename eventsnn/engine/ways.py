@@ -1,0 +1,244 @@
+"""The ways of messages over an accelerator, as flat arrays for the kernels.
+
+A *way* leads from a part of a population to one destination: over links that queue, if there are, into the
+destination's core. Each step of it is a *leg*. Legs lead to streams (``kernels.streams``) where all queues
+are unbounded, and else to the places of ``kernels.queues``.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventsnn.engine import columns as k
+from eventsnn.engine.seeds import PURPOSE_BUS, PURPOSE_HOP_X, PURPOSE_HOP_Y
+from eventsnn.engine.times import Times
+from eventsnn.hardware import INPUT_PORT, Chip, Part
+from eventsnn.network import Input, MaxGate, Network, Projection, Rate, Readout, Signed, Softmax
+
+Int64 = NDArray[np.int64]
+Copies = list[list[tuple[Projection, Part]]]
+Server = tuple[str, int]  # serialiser, link or core, and its number
+
+
+class Ways(NamedTuple):
+    """Read-only arrays, with the named columns of ``columns``; ``times`` are the tables that legs name."""
+
+    times: tuple[Int64, ...]
+    way: Int64  # (parts x destinations of their population, WAY_COLUMNS)
+    first: Int64  # (parts,) what a destination is added to for its way
+    core: Int64  # (parts,) number of its core's server
+    leg: Int64  # (legs, LEG_COLUMNS)
+    stream: Int64  # (streams, STREAM_COLUMNS) as a sample begins
+    server: Int64  # (servers, SERVER_COLUMNS) as a sample begins; the last one is none
+    place: Int64  # (places, PLACE_COLUMNS) as a sample begins
+
+
+NO_WAYS = Ways(
+    times=(),
+    way=np.zeros((1, k.WAY_COLUMNS), dtype=np.int64),
+    first=np.zeros(1, dtype=np.int64),
+    core=np.zeros(1, dtype=np.int64),
+    leg=np.zeros((1, k.LEG_COLUMNS), dtype=np.int64),
+    stream=np.zeros((1, k.STREAM_COLUMNS), dtype=np.int64),
+    server=np.zeros((1, k.SERVER_COLUMNS), dtype=np.int64),
+    place=np.zeros((1, k.PLACE_COLUMNS), dtype=np.int64),
+)
+POLICIES = {"block": k.POLICY_BLOCK, "drop-new": k.POLICY_DROP_NEW, "drop-old": k.POLICY_DROP_OLD}
+
+
+class _Leg(NamedTuple):
+    """One step of a way before streams and places have numbers."""
+
+    source: Server
+    target: Server
+    offset: int
+    columns: dict[int, int]
+
+
+class _Legs:
+    """Collects the legs of all ways; ways of equal ends and delay share theirs."""
+
+    def __init__(self, chip: Chip, times: Times) -> None:
+        self.chip, self.times = chip, times
+        self.legs: list[_Leg] = []
+        self.known: dict[tuple[int, int, int], int] = {}
+
+    def first(self, source: int, target: int, delay: int) -> int:
+        """The first leg from a core to a core; the others follow it."""
+        key = (source, target, delay)
+        if key not in self.known:
+            self.known[key] = len(self.legs)
+            self._add(*key)
+        return self.known[key]
+
+    def _add(self, source: int, target: int, delay: int) -> None:
+        chip = self.chip
+        route, (hops_x, hops_y) = chip.architecture.route(source, target), self._hops(source, target)
+        server, core = ("serialiser", source), ("core", target)
+        if not route:
+            last: dict[int, int] = {k.LEG_LAST: 1}
+            offset = delay
+            for column, table, hops in (
+                (k.LEG_DRAW_X, chip.hop_x, hops_x),
+                (k.LEG_DRAW_Y, chip.hop_y, hops_y),
+            ):
+                if len(table) == 1:
+                    offset += hops * int(table[0])
+                else:
+                    last[column] = hops
+            self.legs.append(_Leg(server, core, offset, last))
+            return
+        bus = chip.architecture.network_on_chip.topology == "bus"
+        for place, link in enumerate(route):
+            if bus:
+                table, purpose, hop = chip.bus, PURPOSE_BUS, 0
+            elif place < hops_x:
+                table, purpose, hop = chip.hop_x, PURPOSE_HOP_X, place
+            else:
+                table, purpose, hop = chip.hop_y, PURPOSE_HOP_Y, place - hops_x
+            row = {k.LEG_TABLE: self.times.row(table), k.LEG_PURPOSE: purpose, k.LEG_HOP: hop}
+            self.legs.append(_Leg(server, ("link", link), 0, row))
+            server = ("link", link)
+        self.legs.append(_Leg(server, core, delay, {k.LEG_LAST: 1}))
+
+    def _hops(self, source: int, target: int) -> tuple[int, int]:
+        return self.chip.architecture.hops(source, target)
+
+
+def build_ways(network: Network, chip: Chip, copies: Copies, plain: bool) -> Ways:
+    """The ways of a mapped network: over streams if the chip is plain, else over places."""
+    parts = chip.mapping.parts
+    times = Times()
+    legs = _Legs(chip, times)
+    rows: list[tuple[int, int, int]] = []
+    firsts: list[int] = []
+    destination = 0
+    for rank, name in enumerate(network.order):
+        for part in parts[name]:
+            firsts.append(len(rows) - destination)
+            for projection, target in copies[rank]:
+                hops = chip.architecture.hops(part.core, target.core)
+                rows.append((legs.first(part.core, target.core, projection.delay), *hops))
+        destination += len(copies[rank])
+    leg = np.zeros((max(len(legs.legs), 1), k.LEG_COLUMNS), dtype=np.int64)
+    for row, item in zip(leg, legs.legs, strict=False):
+        row[k.LEG_OFFSET] = item.offset
+        for column, value in item.columns.items():
+            row[column] = value
+    cores = [part.core for name in network.order for part in parts[name]]
+    servers = {leg.target for leg in legs.legs} | {("core", core) for core in cores}
+    if not plain:
+        servers |= {("serialiser", core) for core in cores}
+    number = {server: place for place, server in enumerate(sorted(servers))}
+    stream, server, place = NO_WAYS.stream, NO_WAYS.server, NO_WAYS.place
+    if plain:
+        stream, server = _streams(legs.legs, leg, number)
+    else:
+        place = _places(legs.legs, leg, number, chip)
+    return Ways(
+        times=tuple(times.found),
+        way=np.array(rows or [(0, 0, 0)], dtype=np.int64), first=np.array(firsts, dtype=np.int64),
+        core=np.array([number["core", core] for core in cores], dtype=np.int64),
+        leg=leg, stream=stream, server=server, place=place,
+    )  # fmt: skip
+
+
+def _streams(legs: list[_Leg], table: Int64, number: dict[Server, int]) -> tuple[Int64, Int64]:
+    """Number the streams into servers, and write them into the legs.
+
+    Messages from one server to another that take equally long stay in order: they are one stream. Random
+    times of hops disturb it: such a stream sorts.
+    """
+    draws = [bool(row[k.LEG_DRAW_X] or row[k.LEG_DRAW_Y]) for row in table]
+    keys = [
+        (number[leg.target], leg.source, -1 if sorts else leg.offset)
+        for leg, sorts in zip(legs, draws, strict=False)
+    ]
+    ordered = sorted(set(keys))
+    place = {key: position for position, key in enumerate(ordered)}
+    server = np.zeros((len(number) + 1, k.SERVER_COLUMNS), dtype=np.int64)
+    server[:, k.AT] = k.NEVER
+    server[:, k.ACCEPTED_HEAD] = server[:, k.ACCEPTED_TAIL] = -1
+    for (kind, of), row in zip(number, server, strict=False):
+        row[k.SERVER_NUMBER], row[k.SERVER_IS_LINK] = of, kind == "link"
+    for position, (into, *_) in enumerate(ordered):
+        if server[into, k.LAST_STREAM] == 0:
+            server[into, k.FIRST_STREAM] = position
+        server[into, k.LAST_STREAM] = position + 1
+    stream = np.full((max(len(ordered), 1), k.STREAM_COLUMNS), -1, dtype=np.int64)
+    stream[:, k.STREAM_SORTS] = 0
+    for row, key, sorts in zip(table, keys, draws, strict=False):
+        row[k.LEG_TO] = place[key]
+        stream[place[key], k.STREAM_SERVER], stream[place[key], k.STREAM_SORTS] = key[0], sorts
+    return stream, server
+
+
+def _places(legs: list[_Leg], table: Int64, number: dict[Server, int], chip: Chip) -> Int64:
+    """The places, and where legs lead."""
+    place = np.full((len(number), k.PLACE_COLUMNS), -1, dtype=np.int64)
+    place[:, [k.Q_WAITING, k.Q_GRANTED, k.Q_UNSENT]] = 0
+    place[:, [k.Q_DEPTH, k.Q_OUTPUT_DEPTH]] = k.NEVER
+    place[:, k.Q_POLICY] = k.POLICY_BLOCK
+    for (kind, of), own in number.items():
+        row = place[own]
+        row[k.Q_NUMBER] = of
+        if kind == "link":
+            row[k.Q_KIND] = k.PLACE_LINK
+            row[k.Q_DEPTH] = _or_any(chip.architecture.network_on_chip.link_depth)
+        elif kind == "serialiser":
+            row[k.Q_KIND], row[k.Q_PARTNER] = k.PLACE_SERIALISER, number["core", of]
+        else:
+            costs = chip.core(of)
+            row[k.Q_KIND], row[k.Q_PARTNER] = k.PLACE_CORE, number["serialiser", of]
+            row[k.Q_DEPTH], row[k.Q_OUTPUT_DEPTH] = _or_any(costs.input_depth), _or_any(costs.output_depth)
+            row[k.Q_POLICY] = POLICIES[costs.policy]
+    for row, leg in zip(table, legs, strict=False):
+        row[k.LEG_TO] = number[leg.target]
+    return place
+
+
+def _or_any(depth: int | None) -> int:
+    return k.NEVER if depth is None else depth
+
+
+def is_plain(network: Network, chip: Chip, seeded: bool) -> bool:
+    """Whether all queues are unbounded, and what a message waits for is known when it is sent.
+
+    Spikes must join a serialiser in the order in which they are emitted: not with seeded ties, on cycles, or
+    where parts that get ready in different ways share a core. And a core must not mix services that take
+    time with such that take none.
+    """
+    if seeded or network.cycles or chip.architecture.network_on_chip.link_depth is not None:
+        return False
+    by_core: dict[int, list[Part]] = {}
+    for parts in chip.mapping.parts.values():
+        for part in parts:
+            by_core.setdefault(part.core, []).append(part)
+    return all(_is_plain_core(network, chip, core, parts) for core, parts in by_core.items())
+
+
+def _is_plain_core(network: Network, chip: Chip, core: int, parts: list[Part]) -> bool:
+    costs = chip.core(core)
+    if costs.input_depth is not None or costs.output_depth is not None:
+        return False
+    ready: set[Part | int] = set()
+    takes_time: set[bool] = set()
+    for part in parts:
+        neuron = network.populations[part.population].neuron
+        scans = isinstance(neuron, Signed) or (isinstance(neuron, MaxGate) and neuron.filter == "exact")
+        if scans:
+            ready.add(part)
+            takes_time.add(costs.update > 0)
+        elif isinstance(neuron, (Rate, MaxGate)):
+            ready.add(costs.fire)
+        elif isinstance(neuron, (Input, Softmax)):
+            ready.add(0)
+        if core != INPUT_PORT and not isinstance(neuron, Input):
+            at_once = isinstance(neuron, (Rate, MaxGate)) and not scans
+            service = int(costs.decode.min()) + int(chip.synapse(part.population, core).min())
+            takes_time.add(service + costs.update * at_once > 0)
+        assert isinstance(neuron, (Readout, Input, Softmax, Rate, MaxGate, Signed))
+    return len(ready) <= 1 and len(takes_time) <= 1
