@@ -116,8 +116,8 @@ class Figure:
         if self.value is None or self.bar is None:
             return False if self.failed else None
         if self.within is not None:
-            return abs(self.value - self.bar) <= self.within * abs(self.bar)
-        return self.value <= self.bar if self.at_most else self.value >= self.bar
+            return bool(abs(self.value - self.bar) <= self.within * abs(self.bar))
+        return bool(self.value <= self.bar if self.at_most else self.value >= self.bar)  # no NumPy bool
 
     @property
     def bar_text(self) -> str:

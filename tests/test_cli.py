@@ -1,6 +1,7 @@
 """The command line as a user meets it: exit codes, messages, one JSON object."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -79,6 +80,8 @@ def test_run_curve_report_timeline_and_inspect(files, tmp_path):
     assert json.loads(eventsnn("inspect", files / "net.h5", "--json").stdout)["synapses"] > 0
     assert "signed" in eventsnn("inspect", files / "net.h5").stdout
     assert json.loads(eventsnn("inspect", output, "--json").stdout)["samples"] == 3
+    shown = eventsnn("inspect", output).stdout
+    assert re.search(r"energy_interval_j +mean \S+ \S to \S+ \S, p50", shown.replace("\u00a0", " ")), shown
     assert "120" in eventsnn("inspect", files / "set" / "3" / "00000.bin").stdout
 
 

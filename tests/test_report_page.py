@@ -3,6 +3,7 @@
 import re
 import sys
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from networks import random_network
 
 from eventsnn.errors import InvalidHardware, InvalidRequest, MissingExtra
 from eventsnn.events import Recording
-from eventsnn.report import energy, sections
+from eventsnn.report import energy, plots, sections
 from eventsnn.report import page as page_module
 from eventsnn.report.page import write_report
 from eventsnn.report.results import Results
@@ -278,6 +279,20 @@ def test_the_page_compares_with_the_baselines_asked_for(full, tmp_path):
     assert "rtx-3090-ti" in Page(page_of(full, tmp_path)).text
     with pytest.raises(InvalidHardware, match="no baseline 'abacus'"):
         page_of(full, tmp_path, baselines=["abacus"])
+
+
+def test_a_legend_of_long_names_stays_inside_its_plot():
+    """Text is set from its left end, so nothing of a legend may begin left of the plot."""
+    lines = [
+        plots.Line(f"max-probability, run on accelerator-{i}-of-many", [1, 2], [0, 1], i) for i in range(4)
+    ]
+    drawn = ElementTree.fromstring(plots.trade_off_plot(lines, [], "latency", "s", "p"))
+    texts = [item for item in drawn.iter("{http://www.w3.org/2000/svg}text") if "max-" in item.text]
+    assert len(texts) == len(lines)
+    width = float(drawn.get("viewBox").split()[2])
+    for text in texts:
+        left = float(text.get("x") or re.search(r"translate\(([-0-9.]+)", text.get("transform"))[1])
+        assert 0 < left < width / 2
 
 
 def test_actions_have_colours_of_their_own(full):

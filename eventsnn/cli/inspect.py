@@ -65,10 +65,17 @@ def _show(found: dict[str, Any], json_: bool) -> None:
     made = show.table("what", "value")
     for name, value in found.items():
         if isinstance(value, dict) and "mean" in value:
-            value = ", ".join(f"{k} {show.si(v)}" for k, v in value.items())
+            value = ", ".join(f"{k} {_number(v)}" for k, v in value.items())
         if not isinstance(value, dict):
             made.add_row(name, str(value))
     show.print_table(made)
+
+
+def _number(value: Any) -> str:
+    """A number, or an interval as ``[low, high]``."""
+    from eventsnn.cli import show
+
+    return " to ".join(map(show.si, value)) if isinstance(value, (list, tuple)) else show.si(value)
 
 
 def _recording(file: Path) -> dict[str, Any]:

@@ -29,6 +29,7 @@ SERIES = 10
 _INK, _GRID = "#0000b1", "#0000b2"
 _LINES = ("solid", (0, (4, 2)), (0, (1, 1.5)))
 _WIDTH = 4.5  # inches; small, so that letters stay readable on a narrow screen
+_LEGEND = 0.2  # share of a figure's height that a legend may take from the axes
 _SVG = "http://www.w3.org/2000/svg"
 _LINK = "{http://www.w3.org/1999/xlink}href"
 _STYLE: dict[Any, Any] = {
@@ -108,9 +109,20 @@ def _figure(height: float) -> Iterator[tuple[Figure, Axes]]:
 
 
 def _legend(figure: Figure, entries: int, columns: int = 2) -> None:
-    """Who is who, below the axes; a plot of one thing needs none."""
-    if entries > 1:
-        figure.legend(loc="outside lower center", ncols=min(columns, entries), handlelength=2.4)
+    """Who is who, below the axes; a plot of one thing needs none.
+
+    Long names get fewer columns, and the figure grows by the lines they need.
+    """
+    if entries <= 1:
+        return
+    for used in range(min(columns, entries), 0, -1):
+        legend = figure.legend(loc="outside lower center", ncols=used, handlelength=2.4)
+        extent = legend.get_window_extent()
+        if used == 1 or extent.width <= figure.bbox.width:
+            break
+        legend.remove()
+    spare = _LEGEND * figure.get_figheight() * figure.dpi
+    figure.set_figheight(figure.get_figheight() + max(0.0, extent.height - spare) / figure.dpi)
 
 
 def _svg(figure: Figure, prefix: str, title: str) -> str:
