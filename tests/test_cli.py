@@ -7,8 +7,10 @@ import sys
 
 import numpy as np
 import pytest
+import yaml
 from recordings import small_network, write_recordings
 
+from eventsnn.hardware import load_architecture
 from eventsnn.run.simulate import simulate
 
 
@@ -133,6 +135,18 @@ def test_hardware_and_data_commands(files):
     assert "input port" in fits.stdout
     assert "20 recordings" in eventsnn("data", "list", f"nmnist:{files / 'set'}").stdout
     assert "all valid" in eventsnn("data", "check", f"nmnist:{files / 'set'}").stdout
+
+
+def test_a_check_refuses_what_no_run_would_take(files, tmp_path):
+    document = load_architecture("event-conv-small").document()
+    document["cores"]["convolution"]["input_fifo"] = {"depth": 4, "policy": "drop-new"}
+    for kind, code, said in (("none", 0, "--schedule event"), ("barrier", 2, "loses messages")):
+        path = tmp_path / f"{kind}.yaml"
+        path.write_text(yaml.safe_dump(document | {"synchronisation": {"kind": kind}}))
+        done = eventsnn("hardware", "check", path, "--network", files / "net.h5")
+        assert done.returncode == code, done.stderr
+        assert said in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,17 @@ def test_missing_parts_become_sentences(labelled, hardware, exit_rule, tmp_path)
     assert page.tags.count("svg") == trade_offs + 2 + (hardware is not None) + 2
 
 
+def test_recordings_that_steps_do_not_wait_for_are_pointed_out():
+    options = {"hardware": "loihi-sanafe-fit", "schedule": "step", "step_us": 1000}
+    run = simulate(NETWORK, recordings(n=1), **options)
+    (note,) = sections.notes([run], ["this"])
+    assert "In this: the timesteps of loihi-sanafe-fit follow each other at once" in note
+    assert sections.free_running(with_configuration(run, input="analog")) == ""
+    document = energy.architecture_of(run).document()
+    document["synchronisation"]["pace"] = "input"
+    assert sections.free_running(with_configuration(run, architecture=document)) == ""
+
+
 def test_history_is_plotted_where_it_was_kept(full, tmp_path):
     kept = simulate(NETWORK, recordings(), hardware=HARDWARE, history_us=500)
     assert kept.digest == full.digest

@@ -110,7 +110,8 @@ def check(
     from eventsnn.hardware import load_architecture
 
     architecture = load_architecture(name)
-    typer.echo(f"{architecture.name}: valid, {architecture.number_of_cores} cores")
+    schedule = "event" if architecture.synchronisation.kind == "none" else "step"
+    typer.echo(f"{architecture.name}: valid, {architecture.number_of_cores} cores, for --schedule {schedule}")
     if network is None:
         if mapping is not None:
             raise InvalidRequest("--mapping places a network; give it with --network")

@@ -32,7 +32,8 @@ NO_RATE = (
 
 
 def print_use(network: Path, architecture: Architecture, mapping: str | None) -> None:
-    """Every part with its use of each limit of its core."""
+    """Every part with its use of each limit of its core; refused is what no run would take, too."""
+    from eventsnn.engine.request import check_accelerator
     from eventsnn.hardware import map_network
     from eventsnn.hardware.limits import LIMITS
     from eventsnn.hardware.placement_checks import use_of_cores
@@ -40,6 +41,7 @@ def print_use(network: Path, architecture: Architecture, mapping: str | None) ->
 
     loaded = load_network(network)
     placed = map_network(loaded, architecture, mapping)
+    check_accelerator(placed, "event" if architecture.synchronisation.kind == "none" else "step")
     made = show.table(
         "population", "core", "rows", "channels", *(limit.replace("_", " ") for limit in LIMITS)
     )

@@ -130,7 +130,11 @@ def run(
     show.print_table(made, f"{network} on {data}, split {split or 'all'}")
     show.note("results not kept: give -o RESULTS.h5 to keep them" if output is None else f"wrote {output}")
     if hardware:
+        from eventsnn.report.sections import free_running
+
         show.note(model_figures(hardware))
+        if played := free_running(results):
+            show.note(played)
 
 
 def model_figures(hardware: str) -> str:

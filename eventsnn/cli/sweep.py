@@ -97,9 +97,9 @@ def sweep(
         return
     show.print_table(show.listing(outcome_table(found)), f"{network} on {data}, split {split or 'all'}")
     for quantity in UNITS:
-        show.print_table(
-            show.listing(tornado_table(found, quantity)), f"what the {WORDS[quantity]} depends on"
-        )
+        depends = tornado_table(found, quantity)
+        if depends.rows:
+            show.print_table(show.listing(depends), f"what the {WORDS[quantity]} depends on")
     for sentence in sentences(found):
         typer.echo(sentence)
     if output is not None:

@@ -92,7 +92,7 @@ def check_request(network: Network, schedule: str, step: int, mapping: Mapping |
     """
     length = step_length(network, step) if schedule == "step" else 0
     if mapping is not None:
-        _check_accelerator(mapping, schedule)
+        check_accelerator(mapping, schedule)
     if length:
         _check_whole_steps(network, length)
     for population in network:
@@ -101,21 +101,26 @@ def check_request(network: Network, schedule: str, step: int, mapping: Mapping |
     return length
 
 
-def _check_accelerator(mapping: Mapping, schedule: str) -> None:
-    """Refuse an accelerator that does not follow the schedule, or not without changing what happens in it."""
+def check_accelerator(mapping: Mapping, schedule: str) -> None:
+    """Refuse an accelerator that does not follow the schedule, or not without changing what happens in it.
+
+    Raises
+    ------
+    InvalidRequest
+    """
     architecture = mapping.architecture
     name, kind = architecture.name, architecture.synchronisation.kind
     if schedule == "event" and kind != "none":
         raise InvalidRequest(
-            f"accelerator {name!r} runs step by step (synchronisation {kind!r}); use schedule='step', or one "
-            "whose synchronisation is 'none'"
+            f"accelerator {name!r} runs step by step (synchronisation {kind!r}); use schedule='step' "
+            "(--schedule step), or one whose synchronisation is 'none'"
         )
     if schedule == "event":
         return
     if kind == "none":
         raise InvalidRequest(
-            f"accelerator {name!r} has no timesteps (synchronisation 'none'); use schedule='event', or one "
-            "whose synchronisation is 'barrier' or 'dependency'"
+            f"accelerator {name!r} has no timesteps (synchronisation 'none'); use schedule='event' "
+            "(--schedule event), or one whose synchronisation is 'barrier' or 'dependency'"
         )
     used = {part.core for parts in mapping.parts.values() for part in parts} - {INPUT_PORT}
     fifos = [architecture.kind(core).input_fifo for core in sorted(used)]

@@ -146,7 +146,26 @@ def notes(runs: Sequence[Results], labels: Sequence[str]) -> list[str]:
             f"No accelerator was modelled in: {', '.join(ideal)}. Spikes take no time there, so latency "
             "is the time of the input needed, and there is no energy."
         )
+    found += [
+        f"In {label}: {free_running(run)}."
+        for run, label in zip(runs, labels, strict=True)
+        if free_running(run)
+    ]
     return found
+
+
+def free_running(run: Results) -> str:
+    """What latency means where recordings were played as fast as steps can be done; empty elsewhere."""
+    architecture = architecture_of(run)
+    if architecture is None or architecture.synchronisation.kind == "none":
+        return ""
+    if architecture.synchronisation.pace != "free" or run.configuration.get("input") is not None:
+        return ""
+    return (
+        f"the timesteps of {architecture.name} follow each other at once (pace: free), so the recordings "
+        "were played as fast as it takes them, and latency counts from the start; with 'pace: input' in its "
+        "'synchronisation' steps wait for their input"
+    )
 
 
 def per_class(run: Results) -> Table | None:
