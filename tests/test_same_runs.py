@@ -16,7 +16,7 @@ from networks import (
     with_rates,
 )
 from test_gates import parameters_of
-from test_twin import architecture, random_limits
+from test_twin import ACTIONS, architecture, random_limits
 
 from eventsnn.decide import parse_rule
 from eventsnn.engine import ENGINES, RunOptions, make_engine
@@ -110,14 +110,12 @@ def random_case(seed, feature, stepped):
 
 
 def random_mapping(seed, network):
-    """Cores under which most populations are split, with times and jitter."""
+    """Cores under which most populations are split, with times and energies of every action."""
     rng = np.random.default_rng([seed, 8])
-    times = {
-        name: int(rng.integers(0, 40))
-        for name in ("input", "serialise", "hop", "decode", "synaptic_operation", "neuron_update", "fire")
-    }
+    times = {name: int(rng.integers(0, 40)) for name in ACTIONS if name != "multiply"}
+    energies = {name: int(rng.integers(0, 10**6)) for name in ACTIONS}
     limits = random_limits(rng, network)
-    return map_network(network, architecture(*limits, times, {}, {}))
+    return map_network(network, architecture(*limits, times, energies, {}))
 
 
 def outcome(engine, network, mapping, stimulus, options):

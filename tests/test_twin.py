@@ -35,6 +35,8 @@ def quantity(value, unit):
 
 def architecture(mesh, neurons, weights, lanes, times, energies, jitter):
     """An architecture from plain numbers; ``jitter`` is (distribution, deviation) by action."""
+    unknown = (times.keys() | energies.keys() | jitter.keys()) - set(ACTIONS)
+    assert not unknown, unknown  # a stale name would quietly cost nothing
     actions = {}
     for name in ACTIONS:
         actions[name] = {"energy": quantity(energies.get(name, 0), "aJ")}
