@@ -5,14 +5,14 @@ all energies whole fJ, so sums are exact and no order of adding matters. A netwo
 0..n-1 and a list of synapses; neurons are given to cores; the numbering is the order in which a core walks
 its neurons. The rules, in full:
 
-*Network.* In step t every neuron that is no input takes v = trunc(64 v)/64 + the weights of the synapses of
-all that fired in step t - 1; it fires if v > threshold, and then v = 0. Inputs fire when told. So a layer
+*Network.* In step t every neuron that is no input takes v = trunc(64 v)/64 + its bias + the weights of the
+synapses of all that fired in step t - 1; it fires if v > threshold, and then v = 0. Inputs fire when told. So a layer
 answers one step after the one before it, and what fires in the last step is sent but never integrated.
 
 *Work of step t.* Synaptic events, messages and hops are those of the neurons that fire in step t (inputs
 included), and are paid for in step t, all in one step with the walk that makes them; only their charge waits
 for step t + 1. Every neuron but an input is accessed in every step. It is updated as well when its charge
-after the last step's reset was not zero or a synaptic event of step t - 1 had it as target (sum and weight
+after the last step's reset was not zero, it has a bias, or a synaptic event of step t - 1 had it as target (sum and weight
 may be zero). A spike costs on top; the three times of a neuron add up. An input costs nothing, whether it
 fires or not.
 
@@ -52,7 +52,7 @@ import numpy as np
 class ChipNet:
     """Neurons and synapses: ``source``, ``target``, ``weight``, ``kind`` (which synapse action) run parallel.
 
-    ``is_input``, ``threshold``, ``core`` have one entry per neuron.
+    ``is_input``, ``threshold``, ``core`` have one entry per neuron, ``bias`` too, or it is 0 for all.
     """
 
     is_input: np.ndarray
@@ -62,6 +62,7 @@ class ChipNet:
     target: np.ndarray
     weight: np.ndarray
     kind: np.ndarray
+    bias: np.ndarray | int = 0
 
 
 @dataclass
@@ -109,8 +110,8 @@ def run_network(net, spikes):
     updated = np.zeros((steps, n), dtype=bool)
     charge, arrived, events = np.zeros(n), np.zeros(n), np.zeros(n, dtype=int)
     for t in range(steps):
-        updated[t] = ~net.is_input & ((charge != 0) | (events > 0))
-        charge = np.trunc(charge * 64) / 64 + arrived
+        updated[t] = ~net.is_input & ((charge != 0) | (net.bias != 0) | (events > 0))
+        charge = np.trunc(charge * 64) / 64 + net.bias + arrived
         fires[t] = ~net.is_input & (charge > net.threshold)
         charge[fires[t]] = 0
         fires[t, net.is_input] = spikes[t]

@@ -249,7 +249,8 @@ def chain(seed):
     populations, projections = [Population("0", (1, 1, sizes[0]), Input())], []
     for i, (n, m) in enumerate(pairwise(sizes)):
         neuron = Rate(int(rng.integers(1, 12)), strict=True, reset="hard", multispike=False, period=1000)
-        populations.append(Population(str(i + 1), (1, 1, m), neuron))
+        bias = rng.integers(-2, 4, m) * (rng.random(m) < 0.5) if rng.random() < 0.5 else None
+        populations.append(Population(str(i + 1), (1, 1, m), neuron, bias=bias))
         synapses = Dense(rng.integers(-4, 10, (n, m)))
         projections.append(Projection(str(i), str(i), str(i + 1), synapses, None, 1000))
     return Network(populations, projections)
@@ -257,12 +258,13 @@ def chain(seed):
 
 def as_oracle(network, mapping):
     """The network and its mapping in the oracle's words; neurons are numbered by rank."""
-    first, core, threshold, is_input = {}, [], [], []
+    first, core, threshold, is_input, bias = {}, [], [], [], []
     for population in network:
         first[population.name] = len(core)
         for channel in range(population.size):
             core += [p.core for p in mapping.parts[population.name] if p.c0 <= channel < p.c1]
         threshold += [getattr(population.neuron, "threshold", 0)] * population.size
+        bias += network.bias(population.name).tolist()
         is_input += [isinstance(population.neuron, Input)] * population.size
     synapses = []
     for p in network.projections.values():
@@ -270,7 +272,8 @@ def as_oracle(network, mapping):
         synapses.append([source + first[p.source], target + first[p.target], weight])
     source, target, weight = np.concatenate(synapses, axis=1)
     kind = np.zeros_like(source)
-    return ChipNet(np.array(is_input), np.array(threshold), np.array(core), source, target, weight, kind)
+    of_neurons = (np.array(values) for values in (is_input, threshold, core))
+    return ChipNet(*of_neurons, source, target, weight, kind, np.array(bias))
 
 
 def chip_of_oracle(mapping):

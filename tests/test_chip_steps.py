@@ -13,7 +13,7 @@ from eventsnn.errors import InvalidRequest
 from eventsnn.hardware import Chip, map_network
 from eventsnn.hardware.architecture import parse_architecture
 from eventsnn.hardware.energy import dynamic_energy_aj, energy_by_action
-from eventsnn.network import Dense, Input, Network, Population, Projection, Readout
+from eventsnn.network import Dense, Input, Network, Population, Projection, Rate, Readout, Softmax
 from eventsnn.results.counters import COLUMN
 
 ENGINES = ("reference",)
@@ -129,6 +129,28 @@ def test_a_cost_per_step(engine, kind):
     found = run(engine, network, mapping, stimulus, step=STEP)
     assert found.decision_time == 62_832_640_000
     assert dynamic_energy_aj(found.counters, Chip(mapping).energy(network.order, True)) == 15_906_934_026_240
+
+
+@pytest.mark.parametrize("engine", ("reference", "compiled"))
+@pytest.mark.parametrize("kind", ["rate", "softmax"])
+def test_a_bias_makes_a_neuron_active_though_it_holds_no_charge(engine, kind):
+    """Of four neurons that nothing is sent to, two get a current; it fires, or cancels, at once."""
+    bias = np.array([4, 0, -3, 0])
+    if kind == "rate":  # fires in every step, and is left with no charge, or is clamped to none
+        neuron = Rate(4, reset="hard", multispike=False, lower_clamp=0, period=STEP)
+    else:
+        neuron = Softmax("independent", 0.1, STEP, STEP)
+    network = Network(
+        [Population("in", (1, 1, 1), Input()), Population("n", (1, 1, 4), neuron, bias=bias)],
+        [Projection("p", "in", "n", Dense(np.array([[0, 0, 0, 0]])), None, STEP)],
+    )
+    update = {"energy": quantity(7, "pJ"), "time": quantity(3, "ns")}
+    mapping = map_network(network, chip({"update": update}, synchronisation={"kind": "barrier"}))
+    stimulus = Stimulus(np.array([4 * STEP]), np.array([0]))  # sent in the last step: used in none
+    found = run(engine, network, mapping, stimulus, step=STEP)
+    assert total(found, "steps") == 5
+    assert total(found, "active_updates") == 5 * 2
+    assert found.decision_time == 5 * 2 * 3_000
 
 
 # -- what goes together ----------------------------------------------------------------------------------

@@ -34,7 +34,8 @@ HARDWARE_COUNTERS: dict[str, str] = {
     "synapses_served": "synapses served by the messages of each timestep, by the target population (their "
     "charge may be used steps later)",
     "neuron_accesses": "neurons visited in timesteps, whether anything happened to them or not",
-    "active_updates": "those of them that held charge when the step began, or were delivered to in it",
+    "active_updates": "those of them that held charge when the step began, have a bias or analog current, "
+    "or were delivered to in it",
     "steps": "timesteps of the accelerator (input population)",
 }
 

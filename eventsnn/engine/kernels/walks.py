@@ -86,21 +86,33 @@ def _mark_charged(active, charge, start, stop, rest):
 
 
 @inner
+def _mark_biased(active, quanta, start, stop, first, length):
+    for a in range(start, stop, length):
+        for c in range(length):
+            active[a + c] |= np.uint8(quanta[first + c] != 0)
+
+
+@inner
 def mark_charged(population, rank_table, charge, quanta, active, now, end, step):
-    """A step begins: which rate and softmax neurons hold charge? The others' marks are taken away."""
+    """A step begins: which rate and softmax neurons hold charge or get a current?
+
+    The others' marks are taken away.
+    """
     for rank in range(len(population)):
         row = population[rank]
         start, stop = row[OFFSET], row[OFFSET] + row[SIZE]
+        first, length = rank_table[rank, BIAS_START], rank_table[rank, BIAS_LENGTH]
         if row[KIND] == KIND_RATE:
             _mark_charged(active, charge, start, stop, np.int32(-(row[THRESHOLD] + row[STRICT])))
+            if length > 0:
+                _mark_biased(active, quanta, start, stop, first, length)
         elif row[KIND] == KIND_SOFTMAX:
-            first, length = rank_table[rank, BIAS_START], rank_table[rank, BIAS_LENGTH]
             for j in range(start, stop):
-                value = np.int64(charge[j])
+                current = np.int64(0)
                 if length > 0:
                     current = np.int64(quanta[first + (j - start) % length])
-                    value += floor_charge(current, min(now - step, end), row[PERIOD])
-                active[j] = np.uint8(value != 0)
+                given = floor_charge(current, min(now - step, end), row[PERIOD])
+                active[j] = np.uint8(current != 0 or charge[j] + given != 0)
         else:
             for j in range(np.uint64(start), np.uint64(stop)):
                 active[j] = np.uint8(0)

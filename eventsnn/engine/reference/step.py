@@ -154,7 +154,8 @@ class StepSample(Sample):
             return
         arrivals = self.arrivals.pop((self.step, rank), [])
         if isinstance(neurons.model, (Rate, Softmax)):
-            self.active[rank] |= {j for j, charge in enumerate(neurons.charge) if charge}
+            held = zip(neurons.charge, neurons.current, strict=True)
+            self.active[rank] |= {j for j, (charge, current) in enumerate(held) if charge or current}
         if not _is_tested(neurons):
             self.active[rank] |= {j for to, source, _ in arrivals for j, _ in to.edges[source]}
         for to, source, payload in arrivals:
