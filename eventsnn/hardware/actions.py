@@ -52,6 +52,12 @@ class Action(Strict):
             raise ValueError("jitter varies a time about its mean, and no time is given")
         return self
 
+    def over(self, other: Action) -> Action:
+        """This action, with what it leaves out taken from another; a time brings its jitter along."""
+        timed = other if self.time is None else self
+        energy = other.energy if self.energy is None else self.energy
+        return Action(time=timed.time, energy=energy, jitter=timed.jitter)
+
 
 class CoreActions(Strict):
     """What a core does; a kind of core may override any of them.
@@ -60,7 +66,7 @@ class CoreActions(Strict):
     cycle of the processing elements, energy per synaptic operation. ``multiply``: energy per operation of a
     graded payload. ``access``: one neuron visited in a step, whether anything happened to it or not.
     ``update``: a threshold test, time per cycle of the processing elements, energy per neuron; in steps, of
-    a neuron that holds charge or was delivered to, on top of ``access``. ``fire``: one spike.
+    a neuron that holds charge, has a current or was delivered to, on top of ``access``. ``fire``: one spike.
     """
 
     serialise: Action = Action()

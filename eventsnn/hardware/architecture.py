@@ -19,11 +19,19 @@ from eventsnn.errors import InvalidHardware
 from eventsnn.hardware.actions import Action, Actions, CoreActions, Strict, refuse_jitter
 from eventsnn.hardware.documents import read_document
 from eventsnn.hardware.network_on_chip import Depth, NetworkOnChip
-from eventsnn.hardware.quantities import ENDS, Bound, End, Quantity
+from eventsnn.hardware.quantities import ALL_ENDS, Bound, End, Quantity
 
 PRESETS = "eventsnn.hardware.presets"
 SCHEMA = 2
 MOST_CORES = 2**20
+# What the counts of a core may be called.
+COUNT_UNITS = {
+    "neurons": ("neurons",),
+    "weights": ("weights", "words", "synapses"),
+    "axons_in": ("sources", "axons"),
+    "axons_out": ("copies", "axons"),
+    "processing_elements": ("lanes", "synapses"),
+}
 
 
 class InputFifo(Strict):
@@ -64,14 +72,27 @@ class Core(Strict):
 
     @model_validator(mode="after")
     def _limits(self) -> Core:
-        if min(self.processing_elements.count(), self.neurons.count()) < 1:
-            raise ValueError("processing_elements and neurons must be at least 1")
-        self.weights.count()
-        for limit in (self.axons_in, self.axons_out):
-            if limit is not None:
-                limit.count()
-        for name in CoreActions.model_fields:
-            refuse_jitter(name, getattr(self.actions, name))
+        for name, units in COUNT_UNITS.items():
+            limit = getattr(self, name)
+            for end in ALL_ENDS if limit is not None else ():
+                try:
+                    count = limit.end(end).count(units)
+                except ValueError as error:
+                    raise ValueError(f"{name}: {error}") from error
+                if count < 1 and name in ("neurons", "processing_elements"):
+                    raise ValueError(f"{name} must be at least 1, not {count}")
+        if "actions" in self.model_fields_set and not self.actions.model_fields_set:
+            raise ValueError(
+                "actions is empty; leave it out if all cost this kind what they cost on the chip"
+            )
+        for name in self.actions.model_fields_set:
+            action = getattr(self.actions, name)
+            if action == Action():
+                raise ValueError(
+                    f"actions.{name} is empty; leave it out if it costs this kind what it costs on the chip, "
+                    "or give an energy or a time (of value 0 if it costs nothing)"
+                )
+            refuse_jitter(name, action)
         return self
 
 
@@ -128,7 +149,8 @@ class Architecture(Strict):
 
     ``tiles`` gives each tile its cores: ``{"tile[0..7]": {"core[0..3]": "standard"}}`` are 32 cores of the
     kind ``standard`` in ``cores``. ``synapse_units`` are other ways to serve synapses than
-    ``actions.synapse``; a mapping says which population is served by which. ``static_power`` is the whole
+    ``actions.synapse``; a mapping says which population is served by which, and what one leaves out, time or
+    energy, is that of the core's ``synapse``. ``static_power`` is the whole
     chip's, ``core_power`` one core's, for every core there is; ``idle_energy`` is spent per clock cycle. A
     chip without a clock has no times in cycles.
     """
@@ -163,8 +185,8 @@ class Architecture(Strict):
     @model_validator(mode="after")
     def _consistent(self) -> Architecture:
         """Number the cores and convert everything once, so that what is wrong is found on reading."""
-        if self.clock is not None and self.clock.hertz() <= 0:
-            raise ValueError("clock: must be above 0")
+        if self.clock is not None and self.clock.end("low").hertz() <= 0:
+            raise ValueError("clock: must be above 0, the low end of its band too")
         if self.clock is None and self.idle_energy is not None:
             raise ValueError("idle_energy is spent per cycle of the clock, and there is none; give 'clock'")
         if self.corner is not None and self.corner not in self.corners:
@@ -176,9 +198,10 @@ class Architecture(Strict):
                 f"tiles: there are {len(tiles)}, the mesh of {noc.width} x {noc.height} has room for "
                 f"{noc.width * noc.height}"
             )
-        for end in ENDS:
+        for end in ALL_ENDS:
             self.static_watts_at(end)
-        self.barrier_ticks(1)
+        for number, entry in enumerate(self.synchronisation.latency):
+            self._convert(f"synchronisation.latency.{number}", Action(time=entry.time))
         for name in Actions.model_fields:
             self._convert(f"actions.{name}", getattr(self.actions, name))
         for kind, core in self.cores.items():
@@ -190,14 +213,15 @@ class Architecture(Strict):
 
     def _convert(self, where: str, action: Action) -> None:
         try:
-            if action.time is not None:
-                action.time.ticks(self.clock_hz)
-            if action.energy is not None:
-                for end in ENDS:
+            times = [action.time]
+            if action.jitter is not None:
+                times += [*action.jitter.values, action.jitter.deviation]
+            for end in ALL_ENDS:
+                for time in times:
+                    if time is not None:
+                        time.end(end).ticks(self.clock_hz)
+                if action.energy is not None:
                     action.energy.end(end).attojoules()
-            for value in (*action.jitter.values, action.jitter.deviation) if action.jitter else ():
-                if value is not None:
-                    value.ticks(self.clock_hz)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
 
@@ -287,15 +311,16 @@ class Architecture(Strict):
         return self._factors.time
 
     def action(self, name: str, core: int | None = None, unit: str | None = None) -> Action:
-        """An action, of a core if its kind has another one, of a synapse unit if one is named."""
-        if unit is not None:
-            return self.synapse_units[unit]
-        if core is not None and core >= 0:
-            own: Action = getattr(self.kind(core).actions, name, Action())
-            if own != Action():
-                return own
+        """An action, of a core if its kind has another one, of a synapse unit if one is named.
+
+        What the unit leaves out, time or energy, is that of the core's action.
+        """
         found: Action = getattr(self.actions, name)
-        return found
+        if core is not None and core >= 0:
+            own = self.kind(core).actions
+            if name in own.model_fields_set:
+                found = getattr(own, name)
+        return found if unit is None else self.synapse_units[unit].over(found)
 
     def energy_attojoules(self, action: Action, end: End = "nominal") -> int:
         """The energy of an action, attojoules; at an end of its band if one is named."""
@@ -305,12 +330,9 @@ class Architecture(Strict):
     def barrier_ticks(self, tiles: int) -> int:
         """Time of the barrier with so many tiles in use, ticks."""
         entries = [entry for entry in self.synchronisation.latency if entry.tiles <= tiles]
-        hertz = self.clock_hz
-        for entry in self.synchronisation.latency:
-            entry.time.ticks(hertz)
         if not entries:
             return 0
-        nominal = max(entries, key=lambda entry: entry.tiles).time.ticks(hertz)
+        nominal = max(entries, key=lambda entry: entry.tiles).time.ticks(self.clock_hz)
         return round(nominal * self.time_factor)
 
     @property

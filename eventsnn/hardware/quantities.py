@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -21,6 +22,7 @@ Bound = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 # A value as it stands, or an end of its band.
 End = Literal["low", "nominal", "high"]
 ENDS: tuple[End, End] = ("low", "high")
+ALL_ENDS: tuple[End, ...] = ("low", "nominal", "high")
 
 
 class Quantity(BaseModel):
@@ -93,8 +95,12 @@ class Quantity(BaseModel):
         """A frequency in hertz."""
         return self._scaled(FREQUENCY_UNITS, "frequency")
 
-    def count(self) -> int:
-        """A plain count; the unit is a word for the reader."""
+    def count(self, units: Sequence[str] = ()) -> int:
+        """A plain count, of one of ``units`` if any are named: nothing is converted, not even thousands."""
+        if units and self.unit not in units:
+            raise ValueError(
+                f"unit {self.unit!r} is not what is counted here; allowed are {', '.join(units)}"
+            )
         if self.value != int(self.value):
             raise ValueError(f"{self.value} {self.unit} is not a whole number")
         return int(self.value)

@@ -143,6 +143,10 @@ def _changed(architecture: Architecture, place: Place, text: str) -> Variation:
         parent = parent[key]
     new = _new_value(parent[place[-1]], path, text)
     parent[place[-1]] = new
+    for core in document["cores"].values():  # an override that says nothing is none
+        core["actions"] = {name: action for name, action in core["actions"].items() if any(action.values())}
+        if not core["actions"]:
+            del core["actions"]
     shown = _shown(new["value"], new["unit"]) if is_quantity(new) else text
     return Variation(path, shown, parse_architecture(document, f"{architecture.name} with {path} = {shown}"))
 
