@@ -6,15 +6,16 @@ all energies whole fJ, so sums are exact and no order of adding matters. A netwo
 its neurons. The rules, in full:
 
 *Network.* In step t every neuron that is no input takes v = trunc(64 v)/64 + its bias + the weights of the
-synapses of all that fired in step t - 1; it fires if v > threshold, and then v = 0. Inputs fire when told. So a layer
-answers one step after the one before it, and what fires in the last step is sent but never integrated.
+synapses of all that fired in step t - 1; it fires if v > threshold, and then v = 0. Inputs fire when told.
+So a layer answers one step after the one before it, and what fires in the last step is sent but never
+integrated.
 
 *Work of step t.* Synaptic events, messages and hops are those of the neurons that fire in step t (inputs
 included), and are paid for in step t, all in one step with the walk that makes them; only their charge waits
 for step t + 1. Every neuron but an input is accessed in every step. It is updated as well when its charge
-after the last step's reset was not zero, it has a bias, or a synaptic event of step t - 1 had it as target (sum and weight
-may be zero). A spike costs on top; the three times of a neuron add up. An input costs nothing, whether it
-fires or not.
+after the last step's reset was not zero, it has a bias, or a synaptic event of step t - 1 had it as target
+(sum and weight may be zero). A spike costs on top; the three times of a neuron add up. An input costs
+nothing, whether it fires or not.
 
 *Messages.* One per firing neuron and core on which it has synapses, own core included, in ascending order
 of cores; it carries the neuron's synapses on that core. A neuron without synapses sends nothing.

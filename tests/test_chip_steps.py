@@ -131,7 +131,7 @@ def test_a_cost_per_step(engine, kind):
     assert dynamic_energy_aj(found.counters, Chip(mapping).energy(network.order, True)) == 15_906_934_026_240
 
 
-@pytest.mark.parametrize("engine", ("reference", "compiled"))
+@pytest.mark.parametrize("engine", ["reference", "compiled"])
 @pytest.mark.parametrize("kind", ["rate", "softmax"])
 def test_a_bias_makes_a_neuron_active_though_it_holds_no_charge(engine, kind):
     """Of four neurons that nothing is sent to, two get a current; it fires, or cancels, at once."""

@@ -21,7 +21,7 @@ JITTER = {"distribution": "uniform", "deviation": quantity(1, "ns")}
 
 
 def with_unit(unit, own=None):
-    """The small preset with the synapse unit ``fast``, and a ``synapse`` of its kind of core if one is given."""
+    """The small preset with the synapse unit ``fast``; ``own`` is the ``synapse`` of its kind of core."""
     data = preset(synapse_units={"fast": unit})
     if own is not None:
         data["cores"]["convolution"]["actions"] = {"synapse": own}

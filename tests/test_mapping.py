@@ -15,7 +15,7 @@ from test_hardware import preset
 
 from eventsnn.errors import DoesNotFit, InvalidMapping, InvalidRequest
 from eventsnn.hardware import INPUT_PORT, Mapping, load_architecture, load_mapping, map_network
-from eventsnn.hardware.architecture import parse_architecture
+from eventsnn.hardware.architecture import COUNT_UNITS, parse_architecture
 from eventsnn.hardware.limits import LIMITS, Demand
 from eventsnn.hardware.placement_checks import use_of_cores
 from eventsnn.network import (
@@ -46,7 +46,11 @@ def accelerator(*kinds, units=()):
     data["cores"] = {}
     first = 0
     for number, (cores, limits) in enumerate(kinds):
-        given = {name: {**of, "value": limits[name]} for name in LIMITS if name in limits}
+        given = {
+            name: {**of, "value": limits[name], "unit": COUNT_UNITS[name][0]}
+            for name in LIMITS
+            if name in limits
+        }
         data["cores"][f"kind{number}"] = {**fields, **given}
         tiles[f"tile[{first}..{first + cores - 1}]"] = {"core": f"kind{number}"}
         first += cores
