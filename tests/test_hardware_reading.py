@@ -57,7 +57,7 @@ def test_a_time_brings_its_jitter_along():
 
 
 def test_the_example_of_the_documentation_serves_its_unit_in_the_time_of_its_core():
-    (text,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "hardware.md").read_text(), re.S)
+    text, *_ = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "hardware.md").read_text(), re.S)
     example = parse_architecture(yaml.safe_load(text), "the example")
     kinds = example.kind_of_core
     for kind, cycles in (("large", 1), ("small", 2)):

@@ -292,7 +292,7 @@ populations:
   conv:
     - {core: 5, channels: 0..1}
     - {core: 3, channels: 2, rows: 0..3}
-    - {core: 1, channels: "2", rows: [4, 5]}
+    - {core: 1, channels: "2", rows: 4..5}
   out: {split: channel, pieces: 2, cores: 0..1}
 synapse_units: {conv: fast}
 """
@@ -309,6 +309,14 @@ def test_a_mapping_file(tmp_path):
     assert boxes(mapping, "out") == [[0, 0, 1, 0, 5], [1, 0, 1, 5, 10]]
     assert mapping.synapse_units == {"conv": "fast"}
     assert Mapping.from_description(chip, mapping.description()) == mapping
+
+
+def test_a_range_of_cores_and_a_list_of_them():
+    network, chip = small_network(), large(8)
+    for cores, expected in (("2..4", [2, 3, 4]), ([2, 4], [2, 4]), (3, [3])):
+        asked = {"conv": {"split": "channel", "cores": cores}, "out": {"core": 7}}
+        mapping = map_network(network, chip, {"populations": asked})
+        assert [box[0] for box in boxes(mapping, "conv")] == expected
 
 
 def test_what_is_left_open_goes_to_free_cores():
@@ -337,9 +345,9 @@ WHOLE = {"core": 0}
         ({"populations": {"conv": WHOLE}}, "'out' is placed nowhere"),
         ({"populations": {"conv": {"core": 0, "rows": "0..6"}, "out": WHOLE}},
          "'conv' has 6 rows, 0 to 5; on core 0 stands row 6"),
-        ({"populations": {"conv": {"core": 0, "channels": [1, 3]}, "out": WHOLE}},
+        ({"populations": {"conv": {"core": 0, "channels": "1..3"}, "out": WHOLE}},
          "'conv' has 3 channels, 0 to 2; on core 0 stands channel 3"),
-        ({"populations": {"conv": [{"core": 0, "rows": "0..2"}, {"core": 0, "rows": [3, 5]}], "out": WHOLE}},
+        ({"populations": {"conv": [{"core": 0, "rows": "0..2"}, {"core": 0, "rows": "3..5"}], "out": WHOLE}},
          "two parts on core 0; a core holds one box"),
         ({"populations": {"conv": [{"core": 0, "rows": "0..2"}, {"core": 2, "rows": "3..5"}], "out": WHOLE}},
          "cores of several kinds .core 0 of kind 'kind0', core 2 of kind 'kind1'"),
@@ -353,7 +361,13 @@ WHOLE = {"core": 0}
         ({"populations": {"conv": {"split": "rows"}}, "others": "layer"}, "conv.split: .*'channel'"),
         ({"populations": {"conv": {"core": "first"}}, "others": "layer"}, "conv.core: .*integer"),
         ({"populations": {"conv": {"core": 0, "rows": "all"}}, "others": "layer"}, "'all' is not a range"),
-        ({"populations": {"conv": {"core": 0, "rows": [5, 0]}}, "others": "layer"}, "is not a range"),
+        ({"populations": {"conv": {"core": 0, "rows": "5..0"}}, "others": "layer"}, "is not a range"),
+        ({"populations": {"conv": {"core": 0, "rows": [0, 5]}}, "others": "layer"},
+         r"conv.rows: .*\[0, 5\] is not a range: write 0..5 or 3; .* only 'cores' takes one"),
+        ({"populations": {"conv": {"split": "channel", "cores": [0, "2"]}}, "others": "layer"},
+         r"conv.cores: .*\[0, '2'\] does not name cores: write a range, 5..8, or a list"),
+        ({"populations": {"conv": {"split": "channel", "cores": []}}, "others": "layer"}, "not name cores"),
+        ({"populations": {"conv": {"split": "area", "cores": [0, 2], "pieces": 3}}}, r"\[5, 8\] are two"),
         ({"populations": {"conv": 3}, "others": "layer"}, "conv: 3 places nothing"),
         ({"populations": [{"conv": 3}]}, "one entry by population"),
         ({"colour": "red"}, "colour"),

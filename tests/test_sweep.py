@@ -281,6 +281,42 @@ def test_an_architecture_without_a_cost_can_be_given_one():
     assert variation.architecture.cores["convolution"].input_fifo.depth == 3
 
 
+def named_energy():
+    """The small preset with a kind of core, a synapse unit and a corner of that name."""
+    data = SMALL.document()
+    data["cores"] = {"energy": data["cores"]["convolution"]}
+    data["tiles"] = {"energy[0..7]": {"energy": "energy"}}
+    data["synapse_units"] = {"energy": data["actions"]["synapse"]}
+    data["corners"] = {"energy": {"time": 2, "source": "a test"}}
+    return parse_architecture(data, "named")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "noticed"),
+    [
+        ("cores.energy.processing_elements", "1", True),
+        ("synapse_units.energy.time", "x2", True),
+        ("corners.energy.time", "3", True),
+        ("synapse_units.energy.energy", "x2", False),
+        ("corners.energy.energy", "3", False),
+        ("corners.energy.static_power", "3", False),
+        ("static_power", "x2", False),
+    ],
+)
+def test_what_is_named_like_an_energy_is_noticed_all_the_same(path, value, noticed):
+    nominal = named_energy()
+    (variation,) = vary(nominal, path, [value])
+    assert (behaviour(variation.architecture) != behaviour(nominal)) == noticed
+
+
+def test_tiles_with_another_core_named_like_an_energy_behave_otherwise():
+    data = named_energy().document()
+    data["cores"]["other"] = data["cores"]["energy"]
+    tiles = [{"energy[0..7]": {"energy": kind}} for kind in ("energy", "other")]
+    one, other = (behaviour(parse_architecture(data | {"tiles": found}, "named")) for found in tiles)
+    assert one != other
+
+
 @pytest.mark.parametrize(
     ("path", "values", "message"),
     [

@@ -14,8 +14,9 @@
     others: layer
     synapse_units: {conv1: conv}
 
-Ranges include both ends; rows or channels left out are all of them. ``others`` is the strategy for the
-populations that are not named; without it all must be (the input may always be left out).
+A range is written ``0..5``, or ``3`` for one, and includes both ends; rows or channels left out are all of
+them. ``cores`` may be a list as well: ``[5, 8]`` are two cores, ``5..8`` four. ``others`` is the strategy for
+the populations that are not named; without it all must be (the input may always be left out).
 """
 
 from __future__ import annotations
@@ -35,22 +36,25 @@ MOST = 2**31
 
 
 def _range(value: Any) -> Any:
-    """``0..5``, ``[0, 5]`` or ``3`` as (first, last)."""
+    """``0..5`` or ``3`` as (first, last). A list is refused: it would read as single ones."""
+    ends = [value]
     if isinstance(value, str):
-        ends = value.split("..")
-        if len(ends) in (1, 2) and all(end.strip().isdecimal() for end in ends):
-            value = [int(end) for end in ends]
-    elif isinstance(value, int) and not isinstance(value, bool):
-        value = [value]
-    whole = isinstance(value, (list, tuple)) and all(type(end) is int for end in value)
-    if not whole or len(value) not in (1, 2) or not 0 <= value[0] <= value[-1] < MOST:
-        raise ValueError(f"{value!r} is not a range: write 0..5, [0, 5] or 3; both ends are included")
-    return value[0], value[-1]
+        given = value.split("..")
+        if len(given) in (1, 2) and all(end.strip().isdecimal() for end in given):
+            ends = [int(end) for end in given]
+    if not all(type(end) is int for end in ends) or not 0 <= ends[0] <= ends[-1] < MOST:
+        hint = ""
+        if isinstance(value, (list, tuple)) and len(value) == 2:
+            hint = "; a list would name single ones, and only 'cores' takes one"
+        raise ValueError(f"{value!r} is not a range: write 0..5 or 3; both ends are included{hint}")
+    return ends[0], ends[-1]
 
 
 def _cores(value: Any) -> Any:
     """A range, or a list of single cores."""
-    if isinstance(value, (list, tuple)) and value and all(type(core) is int for core in value):
+    if isinstance(value, (list, tuple)):
+        if not value or not all(type(core) is int for core in value):
+            raise ValueError(f"{value!r} does not name cores: write a range, 5..8, or a list, [5, 8]")
         if min(value) < 0:
             raise ValueError(f"{value!r} has a core below 0; cores are numbered from 0")
         return tuple(value)
@@ -86,7 +90,10 @@ class Spread(Strict):
     @model_validator(mode="after")
     def _a_core_each(self) -> Spread:
         if None not in (self.pieces, self.cores) and self.pieces != len(self.cores or ()):
-            raise ValueError(f"{self.pieces} pieces need as many cores; cores names {len(self.cores or ())}")
+            raise ValueError(
+                f"{self.pieces} pieces need as many cores; cores names {len(self.cores or ())} "
+                "(5..8 are four, [5, 8] are two)"
+            )
         return self
 
 

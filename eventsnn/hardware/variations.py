@@ -21,7 +21,7 @@ from eventsnn.hardware.values import Place, is_quantity, quantities
 
 # What a document says about itself is no value of the accelerator.
 NOT_VALUES = ("format", "schema", "name", "description", "source")
-# Changing these leaves every event at its time.
+# Changing these leaves every event at its time, unless they are the names of something.
 ENERGY_ALONE = ("energy", "static_power", "core_power", "idle_energy")
 COST_UNITS = (*TIME_UNITS, "cycles", *ENERGY_UNITS, *POWER_UNITS, *FREQUENCY_UNITS)
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
@@ -85,17 +85,25 @@ def behaviour(architecture: Architecture) -> str:
     document = _document(architecture)
     for name in NOT_VALUES:
         document.pop(name, None)
-    return json.dumps(_noticed(document, architecture.clock_hz), sort_keys=True)
+    return json.dumps(_noticed(document, (), architecture.clock_hz), sort_keys=True)
 
 
-def _noticed(value: Any, clock: float) -> Any:
+def _noticed(value: Any, place: Place, clock: float) -> Any:
     if is_quantity(value):
         if value["unit"] == "cycles" or value["unit"] in TIME_UNITS:
             return ["ticks", Quantity(**value).ticks(clock)]
         return [value["value"], value["unit"]]
     if isinstance(value, dict):
-        return {k: _noticed(inner, clock) for k, inner in value.items() if k not in ENERGY_ALONE}
-    return [_noticed(inner, clock) for inner in value] if isinstance(value, list) else value
+        left_out = () if _keys_are_names(place) else ENERGY_ALONE
+        return {k: _noticed(inner, (*place, k), clock) for k, inner in value.items() if k not in left_out}
+    if isinstance(value, list):
+        return [_noticed(inner, (*place, i), clock) for i, inner in enumerate(value)]
+    return value
+
+
+def _keys_are_names(place: Place) -> bool:
+    """Whether the keys there are chosen by who wrote the file."""
+    return place[:1] == ("tiles",) or place in (("cores",), ("synapse_units",), ("corners",))
 
 
 def _document(architecture: Architecture) -> dict[str, Any]:

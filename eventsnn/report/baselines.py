@@ -22,6 +22,7 @@ from eventsnn.hardware.baselines import (
     load_baseline,
     work_of,
 )
+from eventsnn.hardware.values import Place, quantities
 from eventsnn.network import Network
 from eventsnn.report.results import Results
 from eventsnn.report.si import NO_VALUE, SPACE, si, three_digits
@@ -363,19 +364,23 @@ def band_table(found: Comparison) -> Table:
 
 def values_table(baseline: Baseline) -> Table:
     """Every value of a baseline with how it is known and where from."""
-    rows: list[list[Cell]] = []
-
-    def walk(value: Any, place: str) -> None:
-        if isinstance(value, dict) and {"value", "unit", "kind", "source"} <= value.keys():
-            amount = f"{value['value']:g}{SPACE}{value['unit']}"
-            rows.append([Cell(place), Cell(amount), Cell(value["kind"]), Cell(value["source"])])
-        elif isinstance(value, dict):
-            named = f"{place}, batch {value['batch']}" if "batch" in value else place
-            for key, inner in value.items():
-                walk(inner, f"{named} {key}".strip().replace("_", " "))
-        elif isinstance(value, (list, tuple)):
-            for inner in value:
-                walk(inner, place)
-
-    walk(baseline.model_dump(mode="json", by_alias=True, exclude_none=True), "")
+    document = baseline.model_dump(mode="json", by_alias=True, exclude_none=True)
+    rows = [
+        [
+            Cell(_name_of(document, place)),
+            Cell(f"{value['value']:g}{SPACE}{value['unit']}"),
+            Cell(value["kind"]),
+            Cell(value["source"]),
+        ]
+        for place, value in quantities(document)
+    ]
     return Table(["Value of", "Amount", "Kind", "Source"], rows)
+
+
+def _name_of(document: Any, place: Place) -> str:
+    """A place in words: of a list, which are measurements, the batch in place of the number."""
+    name = ""
+    for key in place:
+        document = document[key]
+        name += f", batch {document['batch']}" if isinstance(key, int) else f" {key}"
+    return name.strip().replace("_", " ")
