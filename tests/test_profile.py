@@ -16,15 +16,17 @@ from test_twin import ENGINES, architecture, few, place, random_limits, random_m
 
 from eventsnn.decide import parse_rule
 from eventsnn.engine import RunOptions, SpikeList, Stimulus, make_engine
+from eventsnn.engine.contract import SERVICE_FIELDS
 from eventsnn.engine.reference import ReferenceEngine
 from eventsnn.errors import Deadlock, InvalidRequest
 from eventsnn.hardware import Mapping, map_network
 from eventsnn.insight.disorder import disorders, inversions, matched_spikes
 from eventsnn.insight.occupancy import Occupancy
+from eventsnn.insight.overload import loads
 from eventsnn.insight.path import STAGES
 from eventsnn.insight.profile import Summary, profile
 from eventsnn.insight.reach import sources_of
-from eventsnn.insight.service import jobs_by_server, ways
+from eventsnn.insight.service import DROPPED, jobs_by_server, ways
 from eventsnn.network import Dense, Identity, Input, Network, Population, Projection, Rate, Readout, Signed
 from eventsnn.report.profile import write_profile
 from eventsnn.results.counters import COLUMN
@@ -236,6 +238,43 @@ def test_a_core_asked_for_three_times_what_it_can_do_is_overloaded():
         .overloaded
         is False
     )
+
+
+def served(arrivals, service, kinds=None):
+    """The log of one core, first come first served; kind 4 is dropped on arrival."""
+    log = np.zeros(len(arrivals), dtype=SERVICE_FIELDS)
+    free = 0
+    for job, arrival, kind in zip(log, arrivals, kinds or [1] * len(arrivals), strict=True):
+        start = arrival if kind == DROPPED else max(free, arrival)
+        finish = arrival if kind == DROPPED else start + service
+        free = max(free, finish)
+        job["kind"], job["arrival"], job["start"], job["finish"], job["released"] = (
+            kind, arrival, start, finish, finish,
+        )  # fmt: skip
+    return log
+
+
+def load_of(log, input_end, decision):
+    (found,) = loads(log, {("core", 0): np.arange(len(log))}, 0, input_end, decision).values()
+    return found
+
+
+def test_a_burst_that_is_caught_up_with_is_no_overload():
+    """Thirty jobs at tick 800 of 1000: 14.5 wait on average until tick 950, none before and none after."""
+    burst = load_of(served([800] * 30, 5), 1000, 1000)
+    assert (burst.third_quarter, burst.last_quarter) == (0, pytest.approx(29 * 30 / 2 * 5 / 250))
+    assert not burst.overloaded
+    still = load_of(served([100] * 2 + [200] * 190 + [760] * 60, 4), 1000, 1300)
+    assert still.always_waiting
+    assert still.overloaded
+
+
+def test_dropped_messages_are_offered_too():
+    log = served(list(range(0, 100, 5)), 10, [1, DROPPED] * 10)
+    found = load_of(log, 100, 200)
+    assert found.offered == 2.0
+    assert found.overloaded
+    assert (found.backlog, found.always_waiting) == (0, False)
 
 
 # -- paths -------------------------------------------------------------------------------------------

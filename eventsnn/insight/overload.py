@@ -22,10 +22,13 @@ class Load:
     Attributes
     ----------
     offered : float
-        Service time of the jobs that arrived while the input lasted over that time, dropped ones left out.
-        Above 1 a server falls behind, however deep its queue; NaN where the input takes no time.
+        Service time of the jobs that arrived while the input lasted over that time; a dropped one counts as
+        long as those that were served. Above 1 a server falls behind, however deep its queue; NaN where the
+        input takes no time.
     third_quarter, last_quarter : float
         Jobs that waited on average over the third and the last quarter of the input.
+    always_waiting : bool
+        Whether there was no tick of the last quarter at which none waited.
     backlog, backlog_ticks : int
         Jobs at the server at the decision, and about how many ticks of service they still need.
     drained : int or None
@@ -35,14 +38,19 @@ class Load:
     offered: float
     third_quarter: float
     last_quarter: float
+    always_waiting: bool
     backlog: int
     backlog_ticks: int
     drained: int | None
 
     @property
     def grows(self) -> bool:
-        """Whether the queue still grew at the end of the input: one job more at least, and a tenth."""
-        return self.last_quarter >= max(self.third_quarter + 1, GROWTH * self.third_quarter)
+        """Whether the queue still grew at the end of the input: one job more at least, and a tenth.
+
+        One that emptied in between, as after a burst or at the end of a timestep, has been caught up with.
+        """
+        more = self.last_quarter >= max(self.third_quarter + 1, GROWTH * self.third_quarter)
+        return more and self.always_waiting
 
     @property
     def overloaded(self) -> bool:
@@ -90,15 +98,16 @@ def loads(
         served = jobs[(jobs["start"] <= decision) & (jobs["kind"] != DROPPED)]
         # What still waited has not been given its time: it will take about as long as the others.
         each = float((served["finish"] - served["start"]).mean()) if len(served) else 0.0
-        third, last = Occupancy.of(jobs["arrival"], jobs["start"]).means(quarters)
+        waited = Occupancy.of(jobs["arrival"], jobs["start"])
+        third, last = waited.means(quarters)
         left = jobs["finish"] > decision
         waiting = jobs["start"] > decision
         in_service = (jobs["finish"] - decision)[left & ~waiting]
-        asked = arrived["kind"] != DROPPED
         found[server] = Load(
-            offered=int(asked.sum()) * each / span if span > 0 else float("nan"),
+            offered=len(arrived) * each / span if span > 0 else float("nan"),
             third_quarter=float(third),
             last_quarter=float(last),
+            always_waiting=int(waited.time_by_size(int(quarters[1]), int(quarters[2]))[0]) == 0,
             backlog=int(left.sum()),
             backlog_ticks=round(int(in_service.sum()) + int(waiting.sum()) * each),
             drained=None if left.any() else max(0, int(jobs["released"].max()) - input_end),
