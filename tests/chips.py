@@ -23,7 +23,11 @@ def core_kind(input_depth="unbounded", policy="block", output_depth="unbounded",
         "processing_elements": quantity(lanes, "lanes"),
         "input_fifo": {"depth": input_depth, "policy": policy},
         "output_fifo": {"depth": output_depth},
-        "actions": {name: {"time": quantity(value, "ps")} for name, value in (times or {}).items()},
+        **(
+            {"actions": {name: {"time": quantity(value, "ps")} for name, value in times.items()}}
+            if times
+            else {}
+        ),
     }
 
 
