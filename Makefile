@@ -12,7 +12,7 @@ test: .venv/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto
-	NUMBA_DISABLE_JIT=1 $(BIN)/pytest tests/test_kernels_python.py
+	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -n auto -k uncompiled tests/test_kernels_python.py tests/test_transport_compiled.py
 
 lint: .venv/.test
 	$(BIN)/ruff check --fix .
