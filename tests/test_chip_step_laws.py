@@ -58,7 +58,8 @@ def check_agreement(seed, feature, log, **chip):
     np.testing.assert_array_equal(one.parts, other.parts)
     assert (one.history is None) == (other.history is None)
     if one.history is not None:
-        np.testing.assert_array_equal(one.history.counters, other.history.counters)
+        for name in ("time", "counters", "readout"):
+            np.testing.assert_array_equal(getattr(one.history, name), getattr(other.history, name), name)
     rows, ranks = [], [network.order.index(name) for name in network.order for _ in mapping.parts[name]]
     told_apart = [COLUMN[name] for name in ("spikes_positive", "messages_sent", "neuron_accesses", "steps")]
     rows = np.zeros_like(one.counters)
@@ -126,6 +127,27 @@ def test_a_network_does_on_a_chip_what_it_does_without(seed, feature, kind, engi
     assert (chip.prediction, chip.decided_early) == (ideal.prediction, ideal.decided_early)
 
 
+@examples(25)
+@given(SEEDS, FEATURE, KIND, ENGINE)
+def test_a_history_holds_the_steps_that_were_over_on_the_chip(seed, feature, kind, engine):
+    network, stimulus, options = drawn_case(seed, feature)
+    mapping = random_step_mapping(seed, network, kind)
+    decided = run(engine, network, mapping, stimulus, options).decision_time
+    period = max(1, decided // (1 + seed % 40))
+    found = run(engine, network, mapping, stimulus, replace(options, history_period=period))
+    history, trace = found.history, found.trace
+    assert history.time.tolist() == [period * (i + 1) for i in range(max(1, -(-decided // period)))]
+    np.testing.assert_array_equal(history.counters[-1], found.counters)
+    total = history.counters.sum(axis=1)[:, COLUMN["synaptic_operations"]]
+    for row, time in enumerate(history.time[:-1]):
+        seen, later = np.flatnonzero(trace.time <= time), np.flatnonzero(trace.time > time)
+        if len(seen):
+            np.testing.assert_array_equal(history.readout[row], trace.readout[seen[-1]])
+            assert total[row] >= trace.synaptic_operations[seen[-1]]
+        if len(later):
+            assert total[row] <= trace.synaptic_operations[later[0]]
+
+
 @examples(20)
 @given(SEEDS, FEATURE, ENGINE)
 def test_a_chip_without_times_in_the_pace_of_its_input_gives_the_ideal_run(seed, feature, engine):
@@ -137,6 +159,12 @@ def test_a_chip_without_times_in_the_pace_of_its_input_gives_the_ideal_run(seed,
     np.testing.assert_array_equal(found.trace.time, ideal.trace.time)
     for name in ("digest", "decision_time", "first_event"):
         assert getattr(found, name) == getattr(ideal, name)
+    assert (found.history is None) == (ideal.history is None)
+    if ideal.history is not None:
+        model = [COLUMN[name] for name in MODEL_COUNTERS]
+        for name in ("time", "readout"):
+            np.testing.assert_array_equal(getattr(found.history, name), getattr(ideal.history, name), name)
+        np.testing.assert_array_equal(found.history.counters[..., model], ideal.history.counters[..., model])
 
 
 @examples(25)

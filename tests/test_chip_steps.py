@@ -8,6 +8,7 @@ from chip_case import STEP, chip_document, comparison, quantity
 from naive_chip import acceptance_case, channels_last_orders, run_chip
 
 from eventsnn import simulate
+from eventsnn.decide import parse_rule
 from eventsnn.engine import RunOptions, Stimulus, make_engine
 from eventsnn.errors import InvalidRequest
 from eventsnn.hardware import Chip, map_network
@@ -129,6 +130,30 @@ def test_a_cost_per_step(engine, kind):
     found = run(engine, network, mapping, stimulus, step=STEP)
     assert found.decision_time == 62_832_640_000
     assert dynamic_energy_aj(found.counters, Chip(mapping).energy(network.order, True)) == 15_906_934_026_240
+
+
+@pytest.mark.parametrize("engine", ["reference", "compiled"])
+def test_a_history_is_in_the_time_of_the_chip(engine):
+    """Five steps of 12.6 ms each, a row every 10 ms; the decision takes another 11 ms."""
+    actions = {"step": {"time": quantity(12.6, "ms")}, "decision": {"time": quantity(11, "ms")}}
+    network = small_network()
+    mapping = map_network(network, chip(actions, synchronisation={"kind": "barrier"}))
+    stimulus = Stimulus(np.arange(5) * STEP, np.zeros(5, dtype=np.int64))
+    found = run(engine, network, mapping, stimulus, step=STEP, history_period=10**10)
+    assert (found.history.time // 10**10).tolist() == [1, 2, 3, 4, 5, 6, 7]
+    assert found.history.counters[:, :, COLUMN["steps"]].sum(axis=1).tolist() == [0, 1, 2, 3, 3, 4, 5]
+    assert found.history.readout[:, 0].tolist() == [0, 3, 6, 9, 9, 12, 15]
+    fine = run(engine, network, mapping, stimulus, step=STEP, history_period=10**8).history
+    steps = fine.counters[:, :, COLUMN["steps"]].sum(axis=1)
+    assert len(steps) == 630
+    np.testing.assert_array_equal(steps, fine.time // (126 * 10**8))
+    rule = parse_rule("margin:0.01")
+    found = run(engine, network, mapping, stimulus, step=STEP, history_period=10**9, exit_rule=rule)
+    assert found.decision_time == 23_600_000_000
+    steps = found.history.counters[:, :, COLUMN["steps"]].sum(axis=1)
+    assert steps.tolist() == [0] * 12 + [1] * 12
+    with pytest.raises(InvalidRequest, match="more than 1000000 rows by tick"):
+        run(engine, network, mapping, stimulus, step=STEP, history_period=1)
 
 
 @pytest.mark.parametrize("engine", ["reference", "compiled"])

@@ -11,6 +11,7 @@ from recordings import random_events, small_network, write_recordings
 from eventsnn.errors import InvalidHardware, InvalidRequest
 from eventsnn.hardware import Chip, load_architecture, map_network
 from eventsnn.hardware.architecture import parse_architecture
+from eventsnn.hardware.distributions import time_table
 from eventsnn.hardware.energy import EnergyModel, dynamic_energy_aj
 from eventsnn.report import cores, energy, sections
 from eventsnn.report.results import Results
@@ -170,6 +171,28 @@ def test_a_corner_scales_both_ends():
     assert architecture.energy_attojoules(synapse, "low") == 20 * PICOJOULE
     assert architecture.energy_attojoules(synapse, "high") == 40 * PICOJOULE
     assert architecture.static_watts_at("high") == pytest.approx(6e-3)
+
+
+def test_a_corner_scales_idle_power_as_the_energy_of_a_cycle_over_its_time():
+    """A cycle that costs twice as much and takes four times as long; leakage is another matter."""
+    document = load_architecture("odin").document()
+    leakage, idle = 27.3e-6, 1.78e-12 * 75e6
+    document["corners"] = {"slow": {"time": 4, "energy": 2, "static_power": 3, "source": "a test"}}
+    nominal = parse_architecture(document, "here")
+    assert nominal.static_watts == pytest.approx(leakage + idle, rel=1e-12)
+    slow = parse_architecture(document | {"corner": "slow"}, "here")
+    assert slow.static_watts == pytest.approx(3 * leakage + idle * 2 / 4, rel=1e-12)
+    # So an idle cycle costs the same at a corner however long it takes.
+    cycle = [time_table(at.actions.synapse, at.clock_hz, at.time_factor)[0] / 2 for at in (nominal, slow)]
+    assert cycle[1] == pytest.approx(4 * cycle[0], rel=1e-4)
+    assert (slow.static_watts - 3 * leakage) * cycle[1] == pytest.approx(2 * idle * cycle[0], rel=1e-4)
+    rows = [[cell.main for cell in row] for row in energy.accelerator_table(slow).rows]
+    assert rows[0][:2] == ["corner slow", "times × 4, energies × 2, static power × 3"]
+    assert len(rows) == 1 + len(energy.accelerator_table(nominal).rows)
+    for wrong in (0, -1, 1e4, float("nan"), float("inf")):
+        document["corners"]["slow"]["time"] = wrong
+        with pytest.raises(InvalidHardware, match=r"corners.slow.time"):
+            parse_architecture(document, "here")
 
 
 @pytest.mark.parametrize(

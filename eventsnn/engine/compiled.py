@@ -26,7 +26,14 @@ from eventsnn.engine.contract import (
     Trace,
     output_scale,
 )
-from eventsnn.engine.failures import check_readout, deadlock, event_limit, history_limit, overflow
+from eventsnn.engine.failures import (
+    HISTORY_ROWS,
+    check_readout,
+    deadlock,
+    event_limit,
+    history_limit,
+    overflow,
+)
 from eventsnn.engine.kernels.state import Queues, Settings, State, Streams
 from eventsnn.engine.order import SEEDED_SHIFT
 from eventsnn.engine.plan import Currents, build_plan, currents, destinations, initial_charge, initial_count
@@ -505,23 +512,33 @@ class CompiledEngine(Engine):
             },
             spikes=SpikeList(*np.concatenate(pieces).T.copy()) if self.options.record_spikes else None,
             service=service,
-            history=self._history(state, counts, charges),
+            history=self._history(state, counts, charges, moment),
             parts=parts,
         )
 
     def _history(
-        self, state: State, counts: dict[str, NDArray[np.int64]], charges: dict[str, NDArray[np.int64]]
+        self,
+        state: State,
+        counts: dict[str, NDArray[np.int64]],
+        charges: dict[str, NDArray[np.int64]],
+        decided: int,
     ) -> History | None:
         """The rows before the decision, and what there was at it."""
-        if not self.options.history_period:
+        period = self.options.history_period
+        if not period:
             return None
         output, rows = self.network.output, state.scalar[k.HISTORY_ROWS]
+        last = 1
+        if self._walks is not None:  # nothing happens after the last step until it is decided
+            if (decided - 1) // period > HISTORY_ROWS:
+                raise history_limit(period, decided)
+            last = max(1, -(-decided // period) - rows)
         is_readout = isinstance(self.network.populations[output].neuron, Readout)
         final = (charges if is_readout else counts)[output]
         return History(
-            time=(1 + np.arange(rows + 1)) * self.options.history_period,
-            counters=np.concatenate([state.history[:rows], state.counters[None]]),
-            readout=np.concatenate([state.history_readout[:rows], final[None]]),
+            time=(1 + np.arange(rows + last)) * period,
+            counters=np.concatenate([state.history[:rows], *[state.counters[None]] * last]),
+            readout=np.concatenate([state.history_readout[:rows], *[final[None]] * last]),
         )
 
     def _charge(self, state: State, rank: int, where: slice, now: int) -> NDArray[np.int64]:

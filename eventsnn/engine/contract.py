@@ -63,7 +63,8 @@ class RunOptions:
         ``ordered``: simultaneous events of a population go by neuron index; ``seeded``: by a hash of
         (seed, sample, time, population, neuron).
     history_period : int
-        Ticks between the rows of ``SampleRun.history``; 0 keeps none.
+        Ticks between the rows of ``SampleRun.history``; 0 keeps none. On an accelerator in steps they are
+        ticks of its own time, and a step counts once it is over there.
     """
 
     exit_rule: ExitRule | None = None
@@ -126,7 +127,8 @@ class History:
     time : int64 ticks, shape (rows,)
         Multiples of the period, from one period on, the last one at or after the decision.
     counters : int64, shape (rows, ranks, counters)
-        As ``SampleRun.counters``, everything at or before ``time`` included.
+        As ``SampleRun.counters``, everything at or before ``time`` included: of steps on an accelerator
+        those that were over there.
     readout : int64, shape (rows, classes)
     """
 

@@ -136,10 +136,14 @@ class Synchronisation(Strict):
 
 
 class Corner(Strict):
-    """A process or voltage corner: factors on all times, all energies of actions, and static power."""
+    """A process or voltage corner: factors on times, energies, and static power.
 
-    time: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
-    energy: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    ``time`` is on every time, so a clock runs so many times slower; ``energy`` on every energy, that of an
+    idle cycle too; ``static_power`` on that of the chip and its cores.
+    """
+
+    time: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    energy: Annotated[float, Field(gt=0, le=1000)] = 1.0
     static_power: Bound = 1.0
     source: str = Field(min_length=1)
 
@@ -341,13 +345,18 @@ class Architecture(Strict):
         return self.static_watts_at("nominal")
 
     def static_watts_at(self, end: End) -> float:
-        """Static power with all powers and the idle energy at an end of their bands, the clock as it is."""
-        watts = self.static_power.end(end).watts()
+        """Static power with all powers and the idle energy at an end of their bands, the clock as it is.
+
+        At a corner idle cycles cost what its energies do, and take as long as its times.
+        """
+        factors, watts = self._factors, self.static_power.end(end).watts()
         if self.core_power is not None:
             watts += self.core_power.end(end).watts() * self.number_of_cores
+        watts *= factors.static_power
         if self.idle_energy is not None:
-            watts += self.idle_energy.end(end).joules() * self.clock_hz
-        return watts * self._factors.static_power
+            idle = self.idle_energy.end(end).joules() * self.clock_hz
+            watts += idle * (factors.energy / factors.time)
+        return watts
 
 
 def _listed(names: Any) -> str:

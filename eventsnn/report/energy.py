@@ -146,6 +146,12 @@ def energy_table(found: Energy) -> Table:
 def accelerator_table(architecture: Architecture) -> Table:
     """Every value of an accelerator with how it is known and where from."""
     rows = []
+    if architecture.corner is not None:
+        factors = architecture.corners[architecture.corner]
+        words = f"times × {factors.time:g}, energies × {factors.energy:g}"
+        words += f", static power × {factors.static_power:g}"
+        row = (f"corner {architecture.corner}", words, "factors on these values", factors.source)
+        rows.append([Cell(text) for text in row])
     for place, value in stated_values(architecture):
         amount = f"{value.value:g}{SPACE}{value.unit}"
         band = value.band

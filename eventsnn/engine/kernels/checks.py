@@ -120,8 +120,33 @@ def check(plan, st, settings, now, end):
 
 
 @inlined
+def _write_row(plan, st, settings, time, end):
+    """Write the counters and the readout at a tick to the first free row."""
+    n = st.scalar[HISTORY_ROWS]
+    count_current_updates(plan.population, st.rank, st.counters, time, end)
+    for rank in range(st.counters.shape[0]):
+        for column in range(st.counters.shape[1]):
+            st.history[n, rank, column] = st.counters[rank, column]
+    r = settings.output_rank
+    seen = st.scalar[LAST_TICK] if settings.step > 0 else time  # nothing changes between steps
+    read_output(
+        plan.population[r], st.rank[r], st.charge, st.emitted, st.quanta, st.history_readout[n], seen, end
+    )
+
+
+@inlined
 def record_history(plan, st, settings, before, end):
-    """Snapshots of the counters at the multiples of the period that lie before a tick."""
+    """Snapshots of the counters at the multiples of the period that lie before a tick.
+
+    Where steps are played on an accelerator the rows go by its time (``chip_steps``): the next one is held
+    ready, and how many there are of it is known when the step that comes now is over.
+    """
+    if settings.played:
+        if st.scalar[HISTORY_ROWS] == len(st.history):
+            st.scalar[STATUS] = GROW_HISTORY
+            return
+        _write_row(plan, st, settings, st.scalar[LAST_TICK], end)
+        return
     if (before - 1) // settings.history_period > HISTORY_ROWS_ALLOWED:
         st.scalar[STATUS] = HISTORY_LIMIT
         st.scalar[BAD_NEURON] = before
@@ -131,15 +156,7 @@ def record_history(plan, st, settings, before, end):
         if n == len(st.history):
             st.scalar[STATUS] = GROW_HISTORY
             return
-        count_current_updates(plan.population, st.rank, st.counters, time, end)
-        for rank in range(st.counters.shape[0]):
-            for column in range(st.counters.shape[1]):
-                st.history[n, rank, column] = st.counters[rank, column]
-        r = settings.output_rank
-        seen = st.scalar[LAST_TICK] if settings.step > 0 else time  # nothing changes between steps
-        read_output(
-            plan.population[r], st.rank[r], st.charge, st.emitted, st.quanta, st.history_readout[n], seen, end
-        )
+        _write_row(plan, st, settings, time, end)
         st.scalar[HISTORY_NEXT] = time + settings.history_period
         st.scalar[HISTORY_ROWS] = n + 1
 

@@ -5,7 +5,19 @@ the same compiled ``advance``, which comes back after each step.
 """
 
 from eventsnn.compilation import inlined, kernel, source_stamp
-from eventsnn.engine.columns import CHECKS, LAST_TICK, RUNNING, STATUS, STEP_COMPUTED
+from eventsnn.engine.columns import (
+    BAD_NEURON,
+    CHECKS,
+    GROW_HISTORY,
+    HISTORY_LIMIT,
+    HISTORY_NEXT,
+    HISTORY_ROWS,
+    LAST_TICK,
+    RUNNING,
+    STATUS,
+    STEP_COMPUTED,
+)
+from eventsnn.engine.kernels.checks import HISTORY_ROWS_ALLOWED
 from eventsnn.engine.kernels.chip_plain import play_plain
 from eventsnn.engine.kernels.chip_ways import play_events
 from eventsnn.engine.kernels.loop import advance
@@ -94,6 +106,28 @@ def _play(plan, st, settings, walks, ways):
             st.counters[rank, column] += walks.counters[p, column]
 
 
+@inlined
+def _keep_history(st, settings, over):
+    """A step is over: the rows before that hold what there was when it began; that stands in the next one."""
+    s = st.scalar
+    if (over - 1) // settings.history_period > HISTORY_ROWS_ALLOWED:
+        s[STATUS] = HISTORY_LIMIT
+        s[BAD_NEURON] = over
+        return
+    while s[HISTORY_NEXT] < over:
+        n = s[HISTORY_ROWS]
+        if n + 1 == len(st.history):
+            s[STATUS] = GROW_HISTORY
+            return
+        for rank in range(st.history.shape[1]):
+            for column in range(st.history.shape[2]):
+                st.history[n + 1, rank, column] = st.history[n, rank, column]
+        for j in range(st.history_readout.shape[1]):
+            st.history_readout[n + 1, j] = st.history_readout[n, j]
+        s[HISTORY_ROWS] = n + 1
+        s[HISTORY_NEXT] += settings.history_period
+
+
 def _make_advance_on_chip(sources):
     @kernel
     def advance_on_chip(plan, st, settings, full, walks, ways, stimulus_time, stimulus_word):
@@ -105,6 +139,11 @@ def _make_advance_on_chip(sources):
             return  # never: it makes the sources part of Numba's cache key
         s = st.scalar
         while True:
+            if settings.history_period > 0:
+                s[STATUS] = RUNNING
+                _keep_history(st, settings, walks.scalar[OVER])
+                if s[STATUS] != RUNNING:
+                    return
             advance(plan, st, settings, full, 1, None, None, stimulus_time, stimulus_word)
             if s[STATUS] != STEP_COMPUTED:
                 return

@@ -26,9 +26,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eventsnn.engine.contract import SERVICE_FIELDS, SampleRun, Stimulus
-from eventsnn.engine.failures import event_limit
+from eventsnn.engine.failures import HISTORY_ROWS, event_limit, history_limit
 from eventsnn.engine.reference import softmax
 from eventsnn.engine.reference.chip_steps import ChipSteps
 from eventsnn.engine.reference.gates import Gates
@@ -55,6 +56,7 @@ class StepSample(Sample):
         self.step = 0
         self.latency = 0  # of the decision: nothing begins while it is made
         self.on_chip: ChipSteps | None = None
+        self.held: tuple[NDArray[np.int64], list[int]]  # a row of the history, until it is known of when
         if self.chip is not None:
             self.on_chip = ChipSteps(self.network, self.chip.mapping, self.chip, self.length, self.key)
         self.emitted: list[dict[int, list[tuple[int, int]]]] = [defaultdict(list) for _ in self.neurons]
@@ -116,6 +118,7 @@ class StepSample(Sample):
         """Play the step on the accelerator, and book what it did there."""
         if self.on_chip is not None:
             self.on_chip.play(self.emitted, self.active)
+            self._keep_history(self.on_chip.over[-1])
             ranks = [walker.rank for walker in self.on_chip.walkers]
             hardware = np.zeros_like(self.counters)
             np.add.at(hardware, ranks, self.on_chip.counters)
@@ -131,10 +134,29 @@ class StepSample(Sample):
             return tick
         return self.on_chip.over[tick // self.length - 1] + (self.chip.decision if decided else 0)
 
-    def _result(self) -> SampleRun:
-        run = super()._result()
+    def _fill_history(self, before: int) -> None:
+        """On an accelerator rows go by its time: hold what there is until the next step is over."""
         if self.on_chip is None:
-            return run
+            super()._fill_history(before)
+        elif self.options.history_period:
+            self.held = (self.counters.copy(), self._readout(self.now))
+            self._set_current_updates(self.held[0], self.now)
+
+    def _keep_history(self, before: int) -> None:
+        """Note the rows that lie before a tick of the accelerator: they hold what there was until then."""
+        period = self.options.history_period
+        if period and (before - 1) // period > HISTORY_ROWS:
+            raise history_limit(period, before)
+        while period and (len(self.history) + 1) * period < before:
+            self.history.append(self.held)
+
+    def _result(self) -> SampleRun:
+        if self.on_chip is None:
+            return super()._result()
+        early = self.stop_at is not None
+        self._fill_history(self.now)
+        self._keep_history(self._moment(self.now, early))
+        run = super()._result()
         paced = self.on_chip.synchronisation.pace == "input"
         service = np.array(self.on_chip.service, dtype=SERVICE_FIELDS) if self._logs_service() else None
         first_event = run.first_event if paced else 0
