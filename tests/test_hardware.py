@@ -159,3 +159,29 @@ def test_spikes_of_a_test_leave_after_its_scan():
     # Port 1, decode 2, synapses ceil(10/8) = 2; scan ceil(10/8) = 2, fire 1, serialise 1, one hop of
     # 6.5 ns to the tile above, decode 2, synapse 1: cycles of 10 ns.
     assert run.decision_time == (1 + 2 + 2 + 2 + 1 + 1 + 2 + 1) * 10_000 + 6_500
+
+
+def test_what_input_is_charged():
+    """Through the port: ``input`` an event and ``serialise`` a message. On a core: no ``input``."""
+    network = Network(
+        [Population("in", (1, 1, 2), Input()), Population("out", (1, 1, 3), Readout(period=1000))],
+        [Projection("p", "in", "out", Dense(np.ones((2, 3), int)))],
+    )
+    from eventsnn.engine import Stimulus
+
+    picojoule = {"unit": "pJ", "kind": "assumed", "source": "a test"}
+    costs = {"input": 1, "serialise": 10, "multiply": 100}
+    actions = {name: {"energy": {"value": value, **picojoule}} for name, value in costs.items()}
+    architecture = parse_architecture(preset(actions=actions), "here")
+    events = Stimulus(np.array([1000, 2000, 3000]), np.array([0, 1, 0]))
+    values = Stimulus(np.zeros(0, int), np.zeros(0, int), analog=np.array([1, 0]), duration=4000)
+    for placed, stimulus, expected in (
+        ({}, events, 3 * (1 + 10)),
+        ({"in": {"core": 1}}, events, 3 * 10),
+        ({}, values, 6 * 100),  # a synapse of an input of 0 is multiplied, too
+        ({"in": {"core": 1}}, values, 6 * 100),
+    ):
+        mapping = map_network(network, architecture, {"populations": {"out": {"core": 0}, **placed}})
+        run = make_engine("reference", network, mapping).run(stimulus)
+        energy = dynamic_energy_aj(run.counters, Chip(mapping).energy(network.order))
+        assert energy == expected * 10**6

@@ -119,7 +119,7 @@ def test_what_has_no_counterpart_is_listed(imported):
     text = "\n".join(left_out)
     for part in (
         "link_buffer_size = 16",
-        "hop_x energy: 2E-12, 4E-12 differ; their mean is taken",
+        "hop_x energy: 2E-12, 4E-12 differ; their mean is taken, 3 pJ in a band of 2 to 4",
         "square[0..2].colour",
         "buffer_position = soma",
         "slow.energy_update: there are no dendrites here",
@@ -142,6 +142,15 @@ def test_tiles_of_several_kinds_keep_their_costs(imported):
     assert architecture.action("access", 0).energy.value == 5
     assert architecture.action("access", 6).energy.value == 50
     assert architecture.action("decode", 6).energy.value == 1
+
+
+def test_a_direction_that_is_not_given_is_told(imported):
+    data = document()
+    del data["architecture"]["tile"][0]["attributes"]["energy_west_hop"]
+    architecture, left_out = imported(data)
+    (said,) = (line for line in left_out if "hop" in line)
+    assert said == ("hop_x energy: given 1 times, for 2 directions of tiles; the rest is taken to be like it")
+    assert architecture.actions.hop_x.energy.value == 2
 
 
 def test_numbers_that_yaml_takes_for_text_are_numbers(imported):

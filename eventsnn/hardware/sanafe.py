@@ -97,10 +97,11 @@ class _Translation(SanafeFile):
             self.leave(attributes, place)
             tiles[f"tile[{first}..{first + number - 1}]"] = self.cores_of(tile, place, kinds)
             first += number
+        directions = 2 * len(tiles)
         merged = {
             axis: {
-                "energy": self.merged(f"{axis} energy", hops, *PICO),
-                "time": self.merged(f"{axis} latency", hops, *NANO),
+                "energy": self.merged(f"{axis} energy", hops, directions, *PICO),
+                "time": self.merged(f"{axis} latency", hops, directions, *NANO),
             }
             for axis in ("hop_x", "hop_y")
         }
@@ -251,17 +252,27 @@ class _Translation(SanafeFile):
                 made[part] = self.assumed(0, unit, f"no {key} in {self.path.name}")
         return made
 
-    def merged(self, name: str, found: dict[str, list[Decimal]], unit: str, scale: Decimal) -> Value:
-        """One value for several: theirs, or their mean in a band."""
+    def merged(
+        self, name: str, found: dict[str, list[Decimal]], directions: int, unit: str, scale: Decimal
+    ) -> Value:
+        """One value for those of so many directions: theirs, or their mean in a band."""
         values = found.get(name)
         if values is None:
             return self.assumed(0, unit, f"no {name} in {self.path.name}")
+        if len(values) < directions:
+            self.left_out.append(
+                f"{name}: given {len(values)} times, for {directions} directions of tiles; the rest is taken "
+                "to be like it"
+            )
         mean = sum(values, ABSENT) / len(values)
         if min(values) == max(values):
             return self.value(mean, unit, scale)
-        self.left_out.append(f"{name}: {', '.join(map(str, values))} differ; their mean is taken")
         low, high = float(min(values) * scale), float(max(values) * scale)
         made = self.value(mean, unit, scale)
+        self.left_out.append(
+            f"{name}: {', '.join(map(str, values))} differ; their mean is taken, "
+            f"{made['value']:g} {unit} in a band of {low:g} to {high:g}"
+        )
         source = f"mean of what differs by tile or direction, {made['source']}"
         return {**made, "kind": "estimated", "band": [low, high], "source": source}
 
