@@ -34,6 +34,9 @@ def files(tmp_path_factory):
     return folder
 
 
+ON_CHIP = ("{net}", "--data", "nmnist:{set}", "--hardware", "event-conv-small")
+
+
 def test_run_prints_one_json_object_and_nothing_else(files, tmp_path):
     done = eventsnn(
         *("run", files / "net.h5", "--data", f"nmnist:{files / 'set'}", "--samples", 4),
@@ -194,6 +197,9 @@ def test_a_check_refuses_what_no_run_would_take(files, tmp_path):
             ),
             "99",
         ),
+        (("profile", *ON_CHIP, "-o", "/nowhere/page.html"), "does not exist"),
+        (("timeline", *ON_CHIP, "-o", "{net}"), "file of another kind"),
+        (("timeline", *ON_CHIP, "--fraction", "0"), "fraction"),
         (("hardware", "check", "{set}/0/00000.bin"), "YAML"),
         (("hardware", "baseline", "{net}"), "a results file has"),
         (("hardware", "baseline", "{ideal}"), "run with --hardware"),

@@ -56,8 +56,11 @@ def profile(
 ) -> None:
     """What bounds latency on an accelerator: critical path, waits, load, spike order."""
     from eventsnn.cli import show
+    from eventsnn.output import HTML, require_replaceable
     from eventsnn.run.profile import profile_samples
 
+    if output is not None:
+        require_replaceable(output, HTML)
     with show.progress_bar("profiling") as progress:
         found = profile_samples(
             network,

@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 from eventsnn.cli.hardware import Baselines
-from eventsnn.cli.run import Data, Duration, Input, Json, MappingOption, MaxRate, Seed, Split
+from eventsnn.cli.run import (
+    Data,
+    Downsample,
+    Duration,
+    Fraction,
+    Input,
+    Json,
+    MappingOption,
+    MaxRate,
+    Seed,
+    Split,
+    open_data,
+)
 
 
 def curve(
@@ -82,6 +94,8 @@ def timeline(
     duration_us: Duration = None,
     max_rate_hz: MaxRate = None,
     seed: Seed = 0,
+    fraction: Fraction = 1.0,
+    downsample: Downsample = 1,
 ) -> None:
     """One sample on its accelerator, for the Chrome/Perfetto viewer."""
     from eventsnn.cli import show
@@ -89,11 +103,10 @@ def timeline(
 
     write_sample_timeline(
         network,
-        data,
+        open_data(data, split, fraction, downsample),
         hardware,
         sample,
         output,
-        split=split,
         mapping=mapping,
         exit=exit,
         schedule=schedule,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from eventsnn.errors import InvalidRequest
+from eventsnn.output import JSON, require_replaceable
 from eventsnn.run.settings import Settings
 from eventsnn.run.simulate import make_job
 
@@ -25,10 +26,11 @@ def write_sample_timeline(
     Raises
     ------
     InvalidRequest
-        The data set has no such sample.
+        The data set has no such sample, or ``output`` cannot be written.
     """
     from eventsnn.report.timeline import write_timeline
 
+    require_replaceable(output, JSON)
     job = make_job(network, data, Settings(hardware=hardware, **settings), split=split)
     if not 0 <= sample < len(job.samples):
         raise InvalidRequest(
