@@ -368,6 +368,7 @@ def two_rates(first, second):
         (single(Rate(4, period=10, refractory=15), 1), 10, "refractory time of 15 ticks, which is no whole"),
         (single(Rate(4, period=10), delay=15), 10, "'p' has a delay of 15 ticks, which is no whole number"),
         (single(Signed(4, 2, settle_time=5)), 10, "settle_time of 5 ticks"),
+        (single(Signed(4, 2, settle_time=10**9)), 5 * 10**9, "a step that divides 1000 us"),
         (
             single(Rate(4, period=10, refractory=10, refractory_drop=True), 1, np.array([1])),
             0,

@@ -231,5 +231,5 @@ def _check_whole(what: str, ticks: int, step: int) -> None:
     if ticks % step:
         raise InvalidRequest(
             f"{what} of {ticks} ticks, which is no whole number of steps of {step} ticks; the step schedule "
-            "needs one"
+            f"needs one: give a step that divides {ticks / 10**6:.12g} us (step_us, --step-us)"
         )
