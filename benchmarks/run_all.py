@@ -27,6 +27,7 @@ SCRIPTS = (
     "rivals",
     "edge_list",
     "sanafe_peer",
+    "hardware",
     "scaling",
     "workers",
     "large",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,13 @@ SCRIPTS = sorted(path.name for path in FOLDER.glob("*.py"))
 def test_every_script_has_its_line_in_the_readme() -> None:
     text = (FOLDER / "README.md").read_text()
     assert [name for name in SCRIPTS if f"`{name}`" not in text] == []
+
+
+def test_all_benchmarks_but_one_are_run_by_make_bench() -> None:
+    listed = set(re.findall(r"`python benchmarks/(\w+)\.py", (FOLDER / "README.md").read_text()))
+    run = re.search(r"^SCRIPTS = \((.*?)^\)", (FOLDER / "run_all.py").read_text(), re.M | re.S)
+    assert run is not None
+    assert set(re.findall(r'"(\w+)"', run[1])) == listed - {"nmnist", "run_all"}
 
 
 @pytest.mark.parametrize(
