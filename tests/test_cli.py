@@ -152,6 +152,21 @@ def test_a_check_refuses_what_no_run_would_take(files, tmp_path):
         assert "Traceback" not in done.stderr
 
 
+def test_a_recording_that_free_running_steps_do_not_wait_for_is_warned_of(files):
+    """On standard error, beside the JSON object too; not where the steps wait."""
+    document = load_architecture("loihi-sanafe-fit").document()
+    for pace, warned in (("free", 1), ("input", 0)):
+        document["synchronisation"]["pace"] = pace
+        path = files / f"{pace}.yaml"
+        path.write_text(yaml.safe_dump(document))
+        done = eventsnn(
+            *("run", files / "net.h5", "--data", f"nmnist:{files / 'set'}", "--samples", 1, "--json"),
+            *("--hardware", path, "--schedule", "step", "--step-us", 1000, "--engine", "reference"),
+        )
+        assert json.loads(done.stdout)["samples"] == 1
+        assert done.stderr.count("with 'pace: input' in its 'synchronisation'") == warned
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

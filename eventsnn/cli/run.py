@@ -120,6 +120,11 @@ def run(
             output=output,
             progress=progress,
         )
+    if hardware:
+        from eventsnn.report.sections import free_running
+
+        if played := free_running(results):
+            show.note(played)
     if json_:
         show.print_json(results.to_dict())
         return
@@ -130,11 +135,7 @@ def run(
     show.print_table(made, f"{network} on {data}, split {split or 'all'}")
     show.note("results not kept: give -o RESULTS.h5 to keep them" if output is None else f"wrote {output}")
     if hardware:
-        from eventsnn.report.sections import free_running
-
         show.note(model_figures(hardware))
-        if played := free_running(results):
-            show.note(played)
 
 
 def model_figures(hardware: str) -> str:
