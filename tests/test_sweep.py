@@ -423,6 +423,16 @@ def test_the_command_prints_tables_or_one_json_object(files, tmp_path):
     assert page.count("<table") == 3
 
 
+def test_changes_are_shown_in_plain_digits():
+    def text(mean, error):
+        return shown._change(shown.Change(mean, error), 1e-4).replace("\u00a0", " ")
+
+    assert text(4.09e-3, 4.4e-5) == "+4090 ± 44.0 %"
+    assert text(-1.97e-9, 8.3e-12) == "-0.00197 ± 0.00000830 %"
+    assert text(2e-6, None) == "+2.00 %"
+    assert text(0.0, 0.0) == "unchanged"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
