@@ -212,9 +212,9 @@ def _change(change: Change | None, nominal: float) -> str:
         return ""
     if change.mean == 0 and not change.error:
         return "unchanged"
-    percent = 100 * change.mean / nominal
+    share = 100 * change.mean / nominal
     error = "" if change.error is None else f" ± {three_digits(abs(100 * change.error / nominal))}"
-    return f"{'+' if percent > 0 else ''}{three_digits(percent)}{error}{SPACE}%"
+    return f"{'+' if share > 0 else ''}{three_digits(share)}{error}{SPACE}%"
 
 
 def tornado_table(found: Sweep, quantity: Quantity) -> Table:
