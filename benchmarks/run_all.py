@@ -27,6 +27,7 @@ SCRIPTS = (
     "rivals",
     "edge_list",
     "sanafe_peer",
+    "hardware_speed",
     "hardware",
     "scaling",
     "workers",

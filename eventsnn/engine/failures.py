@@ -31,7 +31,7 @@ def check_readout(network: Network, readout: NDArray[np.int64], sample: int) -> 
 
     Between deliveries only a constant current moves a readout: where it is read is where it counts.
     """
-    if readout.size and int(np.abs(readout).max()) > CHARGE_LIMIT:
+    if readout.size and max(int(readout.max()), -int(readout.min())) > CHARGE_LIMIT:
         neuron = int(np.abs(readout).max(axis=0).argmax())
         raise overflow(network, network.order.index(network.output), neuron, sample)
 

@@ -64,13 +64,14 @@ def estimate_load(
     for position in range(len(job.samples)):
         item = job.samples[position]
         stimulus = job.stimulus(item)
-        found.append(_spikes(job.network, engine.run(stimulus, item.index), stimulus, engine.step))
+        found.append(ideal_spikes(job.network, engine.run(stimulus, item.index), stimulus, engine.step))
         if progress is not None:
             progress(position + 1, len(job.samples))
     return estimate(job.network, placed, found)
 
 
-def _spikes(network: Network, run: SampleRun, stimulus: Stimulus, step: int) -> IdealSpikes:
+def ideal_spikes(network: Network, run: SampleRun, stimulus: Stimulus, step: int) -> IdealSpikes:
+    """The spikes of a run that recorded them; ``step`` is the engine's, 0 in the event schedule."""
     spikes = run.spikes
     assert spikes is not None
     of = {name: spikes.rank == rank for rank, name in enumerate(network.order)}

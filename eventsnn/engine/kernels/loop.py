@@ -364,7 +364,9 @@ def _make_advance(sources):
             if ideal is not None:
                 _run_tick(plan, st, settings, full, ideal, stimulus_time, stimulus_word, now)
             if streams is not None:
-                run_tick_streams(plan, st, settings, full, streams, stimulus_time, stimulus_word, now)
+                first = now
+                now = run_tick_streams(plan, st, settings, full, streams, stimulus_time, stimulus_word, first)
+                real = real or now > first
             if queues is not None:
                 if run_tick_queues(plan, st, settings, full, queues, stimulus_time, stimulus_word, now):
                     real = True

@@ -157,13 +157,26 @@ def log_service(
     scalar[SERVICES] = n + 1
 
 
+@inner
+def _marked(touched, first, stop):
+    """How many of a run of marks are set."""
+    marked = np.int64(0)
+    for i in range(np.uint64(first), np.uint64(stop)):
+        marked += touched[i]
+    return marked
+
+
 @inlined
 def count_touched(plan, st, rank):
     """How many neurons of each part of a population a test looks at."""
-    row = plan.population[rank]
+    row, group = plan.population[rank], plan.population[rank, GROUP]
+    first, stop = st.rank[rank, TOUCHED_START], st.rank[rank, TOUCHED_STOP]
+    if row[PART_STOP] - row[PART_START] == 1:
+        marked = _marked(st.touched, row[TOUCH_OFFSET] + first, row[TOUCH_OFFSET] + stop)
+        st.part[row[PART_START], PART_TESTED] = marked * group
+        return
     for part in range(row[PART_START], row[PART_STOP]):
         st.part[part, PART_TESTED] = 0
-    group = row[GROUP]
-    for g in range(st.rank[rank, TOUCHED_START], st.rank[rank, TOUCHED_STOP]):
+    for g in range(first, stop):
         if st.touched[row[TOUCH_OFFSET] + g]:
             st.part[plan.part_of[row[OFFSET] + g * group], PART_TESTED] += group

@@ -1,4 +1,4 @@
-"""One tick on an accelerator whose queues are unbounded: tests and landings in the order of law 2."""
+"""Ticks on an accelerator whose queues are unbounded: tests and landings in the order of law 2."""
 
 import numpy as np
 
@@ -6,25 +6,32 @@ from eventsnn.compilation import inlined
 from eventsnn.engine.columns import (
     AT,
     AT_ORDER,
+    CHECKS,
     CROSSINGS,
+    FILLED,
+    HIGH_RANK,
     INPUT_END,
     INPUT_NEXT,
+    LAST_TICK,
     LIST_DONE,
     LIST_STOP,
+    OUTPUT_CHANGED,
     RUNNING,
     STATUS,
+    STOP_AT,
     TARGET,
     TEST_NEXT,
+    WINDOW_NEXT,
 )
 from eventsnn.engine.kernels.landing import count_spikes, deliver_message, next_test
 from eventsnn.engine.kernels.own_events import own_events
 from eventsnn.engine.kernels.sorting import ascending, sort_by_neuron
-from eventsnn.engine.kernels.streams import next_landing, send_streams
+from eventsnn.engine.kernels.streams import next_landing, pass_links, send_streams
 from eventsnn.engine.order import NEURON_BITS
 
 
 @inlined
-def run_tick_streams(plan, st, settings, full, streams, stimulus_time, stimulus_word, now):
+def _run_tick(plan, st, settings, full, streams, stimulus_time, stimulus_word, now):
     """Everything that happens at one tick; only populations with something to do are looked at.
 
     Nothing that happens concerns a population of a lower rank at this very tick (``ways.is_plain``).
@@ -70,3 +77,38 @@ def run_tick_streams(plan, st, settings, full, streams, stimulus_time, stimulus_
         rank += 1
     if st.scalar[TEST_NEXT] <= now:
         next_test(st)
+
+
+@inlined
+def _next_quiet_tick(plan, st, settings, full, streams, stimulus_time):
+    """The tick of the next landing if nothing else is due before it or has to be done first, or -1."""
+    s = st.scalar
+    if s[OUTPUT_CHANGED] or s[HIGH_RANK] >= 0 or s[FILLED] < s[CHECKS] or settings.history_period > 0:
+        return np.int64(-1)
+    before = min(s[TEST_NEXT], s[STOP_AT])
+    if s[INPUT_NEXT] < len(stimulus_time):
+        before = min(before, stimulus_time[s[INPUT_NEXT]])
+    if full is not None:
+        before = min(before, s[WINDOW_NEXT])
+        if s[CROSSINGS] > 0:
+            before = min(before, st.crossings[0, 0])
+    tick = pass_links(plan, st, settings, streams, before)
+    return tick if tick < before else np.int64(-1)
+
+
+@inlined
+def run_tick_streams(plan, st, settings, full, streams, stimulus_time, stimulus_word, now):
+    """Run a tick, and those behind it at which messages land and nothing else happens.
+
+    Returns the last of them. Most ticks are of this kind: they need not go through the event loop.
+    """
+    while True:
+        _run_tick(plan, st, settings, full, streams, stimulus_time, stimulus_word, now)
+        if st.scalar[STATUS] != RUNNING:
+            break
+        following = _next_quiet_tick(plan, st, settings, full, streams, stimulus_time)
+        if following < 0:
+            break
+        now = following
+        st.scalar[LAST_TICK] = now
+    return now
