@@ -126,22 +126,31 @@ RANK_SHIFT = NEURON_BITS + 1
 
 
 @inlined
-def _is_before(heap, message, i, j):
-    """Whether event i comes before event j in the order of law 2."""
-    if heap[i, P_TIME] != heap[j, P_TIME]:
-        return heap[i, P_TIME] < heap[j, P_TIME]
-    if heap[i, P_RANK_ORDER] != heap[j, P_RANK_ORDER]:
-        return heap[i, P_RANK_ORDER] < heap[j, P_RANK_ORDER]
-    one, other = message[heap[i, P_WORD], M_WORD] >> 32, message[heap[j, P_WORD], M_WORD] >> 32
+def _is_before(message, time, node, heap, j):
+    """Whether an event of a message comes before event j in the order of law 2."""
+    if time != heap[j, P_TIME]:
+        return time < heap[j, P_TIME]
+    if message[node, M_ORDER] != heap[j, P_RANK_ORDER]:
+        return message[node, M_ORDER] < heap[j, P_RANK_ORDER]
+    one, other = message[node, M_WORD] >> 32, message[heap[j, P_WORD], M_WORD] >> 32
     if one != other:  # neurons that seeded ties gave one place
         return one < other
-    return heap[i, P_ORDINAL_DESTINATION] < heap[j, P_ORDINAL_DESTINATION]
+    return message[node, M_MESSAGE] < heap[j, P_ORDINAL_DESTINATION]
 
 
 @inlined
-def _swap(heap, i, j):
+def _copy(heap, i, j):
+    """Event j stands at i, too."""
     for k in range(4):
-        heap[i, k], heap[j, k] = heap[j, k], heap[i, k]
+        heap[i, k] = heap[j, k]
+
+
+@inlined
+def _set(heap, message, i, time, node):
+    heap[i, P_TIME] = time
+    heap[i, P_RANK_ORDER] = message[node, M_ORDER]
+    heap[i, P_ORDINAL_DESTINATION] = message[node, M_MESSAGE]
+    heap[i, P_WORD] = node
 
 
 @inner
@@ -152,17 +161,14 @@ def _push(heap, message, scalar, time, node, stage):
         scalar[STATUS] = GROW_MESSAGES
         return
     message[node, M_STAGE] = stage
-    heap[i, P_TIME] = time
-    heap[i, P_RANK_ORDER] = message[node, M_ORDER]
-    heap[i, P_ORDINAL_DESTINATION] = message[node, M_MESSAGE]
-    heap[i, P_WORD] = node
     scalar[EVENTS] = i + 1
     while i > 0:
         parent = (i - 1) >> 1
-        if not _is_before(heap, message, i, parent):
+        if not _is_before(message, time, node, heap, parent):
             break
-        _swap(heap, i, parent)
+        _copy(heap, i, parent)
         i = parent
+    _set(heap, message, i, time, node)
 
 
 @inner
@@ -170,19 +176,23 @@ def pop_event(heap, message, scalar):
     """Remove the first event; returns its message or scan."""
     last = scalar[EVENTS] - 1
     scalar[EVENTS] = last
-    _swap(heap, 0, last)
+    first = heap[0, P_WORD]
+    time, node = heap[last, P_TIME], heap[last, P_WORD]
     i = np.int64(0)
     while True:
         child = 2 * i + 1
         if child >= last:
             break
-        if child + 1 < last and _is_before(heap, message, child + 1, child):
-            child += 1
-        if not _is_before(heap, message, child, i):
+        if child + 1 < last:
+            right = heap[child + 1, P_WORD]
+            if _is_before(message, heap[child + 1, P_TIME], right, heap, child):
+                child += 1
+        if _is_before(message, time, node, heap, child):
             break
-        _swap(heap, i, child)
+        _copy(heap, i, child)
         i = child
-    return heap[last, P_WORD]
+    _set(heap, message, i, time, node)
+    return first
 
 
 @inlined
