@@ -18,8 +18,8 @@ from pydantic import Field, ValidationError, model_validator
 from eventsnn.errors import InvalidHardware
 from eventsnn.hardware.actions import Action, Actions, CoreActions, Strict, refuse_jitter
 from eventsnn.hardware.documents import read_document
-from eventsnn.hardware.network_on_chip import Depth, NetworkOnChip
-from eventsnn.hardware.quantities import ALL_ENDS, Bound, End, Quantity
+from eventsnn.hardware.network_on_chip import Depth, NetworkOnChip, OutputDepth
+from eventsnn.hardware.quantities import ALL_ENDS, End, Number, Quantity
 
 PRESETS = "eventsnn.hardware.presets"
 SCHEMA = 2
@@ -51,7 +51,7 @@ class OutputFifo(Strict):
     A core begins its next job only while no more messages than its depth wait there.
     """
 
-    depth: Annotated[int, Field(ge=0, le=2**20)] | Literal["unbounded"] = "unbounded"
+    depth: OutputDepth = "unbounded"
 
 
 class Core(Strict):
@@ -144,7 +144,7 @@ class Corner(Strict):
 
     time: Annotated[float, Field(gt=0, le=1000)] = 1.0
     energy: Annotated[float, Field(gt=0, le=1000)] = 1.0
-    static_power: Bound = 1.0
+    static_power: Number = 1.0
     source: str = Field(min_length=1)
 
 

@@ -6,16 +6,30 @@ y. The sensor's input port, core -1, shares the router of tile 0. Cores of one t
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from eventsnn.hardware.actions import Strict
 
 EAST, WEST, NORTH, SOUTH = range(4)  # x grows to the east, y to the north
 DIRECTIONS = 4
 
-Depth = Annotated[int, Field(ge=1, le=2**20)] | Literal["unbounded"]
+DEEPEST = 2**20
+
+
+def _depth(lowest: int) -> BeforeValidator:
+    def check(value: Any) -> Any:
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if value == "unbounded" or (whole and lowest <= value <= DEEPEST):
+            return value
+        raise ValueError(f"allowed are whole numbers from {lowest} to {DEEPEST}, or 'unbounded'")
+
+    return BeforeValidator(check)
+
+
+Depth = Annotated[int | Literal["unbounded"], _depth(1)]
+OutputDepth = Annotated[int | Literal["unbounded"], _depth(0)]
 
 
 class Links(Strict):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 TICKS_PER_SECOND = 10**12
 # Sums of times and energies must stay within 64 bits.
@@ -18,7 +18,14 @@ ENERGY_UNITS = {"J": 1.0, "mJ": 1e-3, "uJ": 1e-6, "nJ": 1e-9, "pJ": 1e-12, "fJ":
 POWER_UNITS = {"W": 1.0, "mW": 1e-3, "uW": 1e-6, "nW": 1e-9}
 FREQUENCY_UNITS = {"Hz": 1.0, "kHz": 1e3, "MHz": 1e6, "GHz": 1e9}
 
-Bound = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+def _no_truth_value(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"{str(value).lower()} is a truth value; give a number")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_no_truth_value), Field(ge=0, allow_inf_nan=False)]
 # A value as it stands, or an end of its band.
 End = Literal["low", "nominal", "high"]
 ENDS: tuple[End, End] = ("low", "high")
@@ -36,12 +43,12 @@ class Quantity(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    value: float = Field(ge=0, allow_inf_nan=False)
+    value: Number
     unit: str
     kind: Literal["published", "measured", "derived", "estimated", "assumed"]
     source: str = Field(min_length=1)
     basis: Literal["silicon", "simulation", "specification"] | None = None
-    band: tuple[Bound, Bound] | None = None
+    band: tuple[Number, Number] | None = None
 
     @model_validator(mode="after")
     def _inside_its_band(self) -> Quantity:
