@@ -329,7 +329,9 @@ def test_the_digest_does_not_depend_on_buffer_sizes(seed):
         return
     for capacity in (2, 5, 16, 37):
         engine = make_engine("compiled", network, None, OPTIONS)
-        engine._spike_capacity = capacity
+        room = engine._start.capacities
+        room.log = room.pending = room.trace = capacity
+        room.lists[:] = capacity
         assert engine.run(stimulus).digest == first.digest
 
 

@@ -10,7 +10,7 @@ from watched import watched_sample
 
 from eventsnn.engine import RunOptions, Stimulus, make_engine
 from eventsnn.engine.analog import AnalogInput
-from eventsnn.engine.compiled import CompiledEngine
+from eventsnn.engine.capacities import Capacities
 from eventsnn.errors import (
     ChargeOverflow,
     EventLimitReached,
@@ -178,7 +178,7 @@ def outcome(run):
 
 def run_compiled(network, stimulus, options):
     engine = make_engine("compiled", network, None, options)
-    engine._list_capacity += 70 * options.max_events  # room for all spikes of one test
+    engine._start.capacities.lists += 70 * options.max_events  # room for all spikes of one test
     return engine.run(stimulus)
 
 
@@ -292,14 +292,14 @@ def test_the_current_of_a_readout_is_guarded(schedule):
 
 @pytest.mark.parametrize("schedule", ["event", "step"])
 def test_one_test_may_emit_more_spikes_than_a_list_has_room_for(schedule, monkeypatch):
-    enlarge, calls = CompiledEngine._enlarge, []
+    enlarge, calls = Capacities.enlarge, []
 
     def counted(self, status, state):
         calls.append(status)
         assert len(calls) < 20, "the sample starts afresh for ever"
         enlarge(self, status, state)
 
-    monkeypatch.setattr(CompiledEngine, "_enlarge", counted)
+    monkeypatch.setattr(Capacities, "enlarge", counted)
     options = RunOptions(schedule=schedule, step=STEP if schedule == "step" else 0)
     runs = [
         make_engine(engine, single(Rate(1, period=STEP), 1000), None, options).run(events(1))

@@ -37,7 +37,7 @@ def check_same(network, mapping, stimulus, options, capacity=None):
     """Run on both engines; what the compiled one gave."""
     engine = CompiledEngine(network, mapping, options)
     if capacity is not None:
-        engine._message_capacity = capacity
+        engine._start.capacities.messages = capacity
     run, expected = outcome(engine, stimulus), outcome(ReferenceEngine(network, mapping, options), stimulus)
     if isinstance(run, (type, str)) or isinstance(expected, (type, str)):
         assert run == expected

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.engine import columns as k
+from eventsnn.engine.kernels.state import Queues, Streams
 from eventsnn.engine.seeds import PURPOSE_BUS, PURPOSE_HOP_X, PURPOSE_HOP_Y
 from eventsnn.engine.times import Times
 from eventsnn.hardware import INPUT_PORT, Chip, Part
@@ -242,3 +243,44 @@ def _is_plain_core(network: Network, chip: Chip, core: int, parts: list[Part]) -
             takes_time.add(service + costs.update * at_once > 0)
         assert isinstance(neuron, (Readout, Input, Softmax, Rate, MaxGate, Signed))
     return len(ready) <= 1 and len(takes_time) <= 1
+
+
+# -- what changes while a sample runs ----------------------------------------------------------------------
+
+
+def fresh_streams(ways: Ways, cores: int, messages: int) -> Streams:
+    """The streams of a plain chip as a sample begins; ``messages`` may be under way at once."""
+    servers = len(ways.server)
+    leaves = 1 << (servers - 1).bit_length()
+    tree = np.full(2 * leaves, servers - 1, dtype=np.int64)
+    tree[leaves : leaves + servers] = np.arange(servers)
+    return Streams(
+        stream=ways.stream.copy(),
+        server=ways.server.copy(),
+        tree=tree,
+        message=np.zeros((messages, k.MESSAGE_COLUMNS), dtype=np.int64),
+        serialiser=np.zeros(1 + cores, dtype=np.int64),  # the input port's first
+    )
+
+
+def fresh_queues(ways: Ways, messages: int) -> Queues:
+    """The queues of any other chip."""
+    return Queues(
+        place=ways.place.copy(),
+        message=np.zeros((messages, k.QUEUED_COLUMNS), dtype=np.int64),
+        event=np.zeros((messages, 4), dtype=np.int64),
+    )
+
+
+def waits(queues: Queues) -> dict[int, tuple[int, int, int]]:
+    """Of every blocked serialiser's core what ``failures.deadlock`` wants to know."""
+    place, found = queues.place, {}
+    for row in place[(place[:, k.Q_KIND] == k.PLACE_SERIALISER) & (place[:, k.Q_AWAITS] >= 0)]:
+        first = place[row[k.Q_AWAITS]]
+        link = int(first[k.Q_NUMBER]) if first[k.Q_KIND] == k.PLACE_LINK else -1
+        since, at = 0, row
+        while at[k.Q_AWAITS] >= 0:
+            since = max(since, int(queues.message[at[k.Q_SERVED], k.M_END]))
+            at = place[at[k.Q_AWAITS]]
+        found[int(row[k.Q_NUMBER])] = (int(at[k.Q_NUMBER]), since, link)
+    return found
