@@ -28,7 +28,7 @@ COMPARISON_ENGINES = ("float32", "float64")
 def make_engine(
     name: str, network: Network, mapping: Mapping | None = None, options: RunOptions | None = None
 ) -> Engine:
-    """The engine of a name; only what it needs is imported.
+    """The engine of a name; only what it needs is imported. ``twin`` is the SimPy twin, for tests.
 
     Raises
     ------
@@ -43,6 +43,14 @@ def make_engine(
         from eventsnn.engine.reference import ReferenceEngine
 
         return ReferenceEngine(network, mapping, options)
+    if name == "twin":
+        if (options or RunOptions()).schedule == "step":
+            from eventsnn.engine.twin_steps import StepTwinEngine
+
+            return StepTwinEngine(network, mapping, options)
+        from eventsnn.engine.twin import TwinEngine
+
+        return TwinEngine(network, mapping, options)
     if name in COMPARISON_ENGINES:
         from eventsnn.engine.floating import FloatEngine
 

@@ -54,7 +54,7 @@ def priority(key: EventKey) -> EventPriority:
     return EventPriority(NORMAL + 1 + place)
 
 
-class _Planned(simpy.Event):
+class Planned(simpy.Event):
     """A SimPy timeout with a priority of its own, and what to do when its turn comes."""
 
     def __init__(
@@ -208,8 +208,8 @@ class TwinSample(EventSample):
             self.planned -= 1
         super()._schedule_crossing(rank, j)
 
-    def _plan(self, key: EventKey, then: Callable[..., None]) -> _Planned:
-        return _Planned(self.env, key.time - self.clock, priority(key), then)
+    def _plan(self, key: EventKey, then: Callable[..., None]) -> Planned:
+        return Planned(self.env, key.time - self.clock, priority(key), then)
 
     def _occur(self, key: EventKey, event: tuple, _: simpy.Event) -> None:
         """A model event's turn has come."""
@@ -226,7 +226,7 @@ class TwinSample(EventSample):
         if not self.tick_open:
             self.tick_open, self.now = True, self.clock
             self._before_tick(self.now)
-            _Planned(self.env, 0, _END_OF_TICK, self._close_tick)
+            Planned(self.env, 0, _END_OF_TICK, self._close_tick)
 
     def _close_tick(self, _: simpy.Event) -> None:
         """The exit check; then the run may be over, or its settle pass due in this same tick."""
@@ -234,7 +234,7 @@ class TwinSample(EventSample):
         undecided = self.stop_at is None
         self._end_of_tick()
         if undecided and self.stop_at is not None:
-            _Planned(self.env, self.stop_at - self.now, _AFTER_TICK, self._finish)
+            Planned(self.env, self.stop_at - self.now, _AFTER_TICK, self._finish)
         self._finish_at_rest()
 
     def _finish_at_rest(self) -> None:
@@ -274,7 +274,7 @@ class TwinSample(EventSample):
             self.env.process(self._transmit(self.links[number]))
         return self.links[number]
 
-    def _hold(self, station: _Station, copy: _Copy, arrival: int, ticks: int, stage: int) -> _Planned:
+    def _hold(self, station: _Station, copy: _Copy, arrival: int, ticks: int, stage: int) -> Planned:
         """Serve a copy; over at its turn in the order of law 2."""
         end = self.clock + ticks
         station.row = (station.kind, station.number, *copy.message, arrival, self.clock, end)
@@ -392,7 +392,7 @@ class TwinSample(EventSample):
         costs = self.costs.core(core.number)
         end = self.clock + -(-scan.tested // costs.processing_elements) * costs.update
         core.row = (TESTED, core.number, *scan.message, arrival, self.clock, end)
-        yield _Planned(self.env, end - self.clock, priority(scan.key))
+        yield Planned(self.env, end - self.clock, priority(scan.key))
         self.service.append((*core.row, self.clock))
         core.row = None
         core.unsent += len(scan.copies)
