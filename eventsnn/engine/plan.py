@@ -57,7 +57,7 @@ class Plan(NamedTuple):
     cells: NDArray[np.int32]  # (destinations x source pixels, CELL_COLUMNS)
     edges: NDArray[np.int64]  # of sparse destinations: row pointers, then targets
     weights: NDArray[np.int32]  # flat
-    fan_out: NDArray[np.int32]  # (full or effective, destinations x source neurons)
+    fan_out: NDArray[np.int32]  # (destinations x source neurons, full or effective)
     keys: NDArray[np.int64]  # (ranks, 2) what the digest calls a population
     part_of: NDArray[np.int32]  # (neurons,) part on a core
     part: NDArray[np.int64]  # (parts, PART_PLAN_COLUMNS)
@@ -530,7 +530,7 @@ def build_plan(
         cells=builder.joined("cells", np.int32, k.CELL_COLUMNS),
         edges=builder.joined("edges", np.int64),
         weights=builder.joined("weights", np.int32),
-        fan_out=np.stack([builder.joined("fan_out", np.int32), builder.joined("effective", np.int32)]),
+        fan_out=np.stack([builder.joined(name, np.int32) for name in ("fan_out", "effective")], axis=1),
         keys=np.stack([population_key(name) for name in network.order]),
         part_of=np.concatenate(part_of),
         part=part_table,

@@ -69,6 +69,7 @@ class SampleStart:
     def settings(self, index: int, first_event: int, state: State) -> Settings:
         """What stays the same while a sample runs."""
         rule = self.options.exit_rule
+        logs = bool(self.options.record_service and self.on_chip)
         neurons = [population.neuron for population in self.network]
         hysteresis = any(
             isinstance(neuron, Signed) and (neuron.hysteresis_low or neuron.hysteresis_high)
@@ -89,9 +90,10 @@ class SampleStart:
             step=self.step,
             stop_with_input=not settles,
             settle_pass=bool(hysteresis and (settles or not self.step)),
-            log_service=bool(self.options.record_service and self.on_chip),
+            log_service=logs,
             history_period=self.options.history_period,
             seeded=self.seeded,
+            named=logs or bool((self.plan.spread > 1).any()),
             played=self.played,
         )
 
@@ -188,7 +190,7 @@ class SampleStart:
         if analog:
             row = plan.population[self.network.order.index(self.network.input)]
             for to in plan.destination[row[k.DESTINATION_START] : row[k.DESTINATION_STOP]]:
-                synapses = plan.fan_out[k.FULL_FAN_OUT, to[k.FAN_OUT] : to[k.FAN_OUT] + row[k.SIZE]].sum()
+                synapses = plan.fan_out[to[k.FAN_OUT] : to[k.FAN_OUT] + row[k.SIZE], k.FULL_FAN_OUT].sum()
                 parts[to[k.TARGET_PART], COLUMN["multiplications"]] += synapses
         return parts
 

@@ -187,7 +187,7 @@ def deliver_rate(
         delivered += 1
         operations += reached
         if counts_effective:
-            effective += fan_out[EFFECTIVE_FAN_OUT, to[FAN_OUT] + neuron]
+            effective += fan_out[to[FAN_OUT] + neuron, EFFECTIVE_FAN_OUT]
         if payload != 1 and payload != -1:
             graded += reached
         if count > 0:
@@ -265,7 +265,7 @@ def deliver_charge(
         delivered += 1
         operations += reached
         if counts_effective:
-            effective += fan_out[EFFECTIVE_FAN_OUT, to[FAN_OUT] + neuron]
+            effective += fan_out[to[FAN_OUT] + neuron, EFFECTIVE_FAN_OUT]
         if payload != 1 and payload != -1:
             graded += reached
     live[TOUCHED_START], live[TOUCHED_STOP] = low, high

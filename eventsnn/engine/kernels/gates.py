@@ -140,7 +140,7 @@ def deliver_gates(
         delivered += 1
         counters[SYNAPTIC_OPERATIONS] += high - low
         if counts_effective:
-            counters[EFFECTIVE] += fan_out[EFFECTIVE_FAN_OUT, to[FAN_OUT] + neuron]
+            counters[EFFECTIVE] += fan_out[to[FAN_OUT] + neuron, EFFECTIVE_FAN_OUT]
         if payload != 1 and payload != -1:
             counters[MULTIPLICATIONS] += high - low
         at = to[ESTIMATES] + neuron

@@ -87,6 +87,6 @@ def count_log(population, destination, keys, fan_out, rank_table, emitted, count
                 table = destination[d, FAN_OUT]
                 effective = np.int64(0)
                 for i in range(first, position):
-                    effective += np.int64(fan_out[EFFECTIVE_FAN_OUT, table + (log[i] >> 32)])
+                    effective += np.int64(fan_out[table + (log[i] >> 32), EFFECTIVE_FAN_OUT])
                 counters[destination[d, TARGET], EFFECTIVE] += effective
     scalar[COUNTED] = stop

@@ -107,6 +107,7 @@ from eventsnn.engine.kernels.messages import (
     count_touched,
     hops_drawn,
     log_service,
+    ordinal_of,
     service_time,
     time_drawn,
 )
@@ -310,14 +311,13 @@ def send_queued(plan, st, settings, net, rank, first, stop, now):
         word = st.lists[i]
         neuron = word >> 32
         j = row[OFFSET] + neuron
-        ordinal = st.ordinal[j]
-        st.ordinal[j] = ordinal + 1
+        ordinal = ordinal_of(st, settings, j)
         part = np.int64(plan.part_of[j])
         own = plan.part[part]
         done = st.parts[part]
         count_spike(done, kind, word)
         for d in range(row[DESTINATION_START], row[DESTINATION_STOP]):
-            if plan.fan_out[FULL_FAN_OUT, plan.destination[d, FAN_OUT] + neuron] == 0:
+            if plan.fan_out[plan.destination[d, FAN_OUT] + neuron, FULL_FAN_OUT] == 0:
                 continue
             node = _new_row(net.message, st.scalar)
             if node < 0:

@@ -23,6 +23,7 @@ class Settings(NamedTuple):
     log_service: bool
     history_period: int
     seeded: bool  # ties
+    named: bool  # a log or random times ask which of its neuron's spikes one is
     played: bool  # each step, on an accelerator
 
 

@@ -89,6 +89,7 @@ from eventsnn.engine.kernels.messages import (
     count_touched,
     hops_drawn,
     log_service,
+    ordinal_of,
     service_time,
     time_drawn,
 )
@@ -306,8 +307,7 @@ def send_streams(plan, st, settings, net, rank, first, stop, now):
         word = st.lists[i]
         neuron = word >> 32
         j = row[OFFSET] + neuron
-        ordinal = st.ordinal[j]
-        st.ordinal[j] = ordinal + 1
+        ordinal = ordinal_of(st, settings, j)
         if not whole:
             part = np.int64(plan.part_of[j])
         own = plan.part[part]
@@ -316,7 +316,7 @@ def send_streams(plan, st, settings, net, rank, first, stop, now):
         ready = st.part[part, PART_READY] if scanned else now + own[PART_FIRE]
         core = own[PART_CORE]
         for d in range(row[DESTINATION_START], row[DESTINATION_STOP]):
-            if plan.fan_out[FULL_FAN_OUT, plan.destination[d, FAN_OUT] + neuron] == 0:
+            if plan.fan_out[plan.destination[d, FAN_OUT] + neuron, FULL_FAN_OUT] == 0:
                 continue
             node = _new_message(net.message, st.scalar)
             if node < 0:
