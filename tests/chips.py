@@ -15,7 +15,7 @@ def quantity(value, unit):
     return {"value": value, "unit": unit, "kind": "assumed", "source": "drawn by a test"}
 
 
-def core_kind(input_depth="unbounded", policy="block", output_depth="unbounded", lanes=1, times=None):
+def core_kind(input_depth="unbounded", policy="block", output_depth="as-input", lanes=1, times=None):
     """A kind of core without limits; ``times`` in ticks are its own."""
     return {
         "neurons": quantity(10**6, "neurons"),

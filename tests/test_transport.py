@@ -251,9 +251,11 @@ def ring_on(network_on_chip=None, **fifos):
 STARTED = pulses(0, 0, 0, 0, neurons=[0, 1, 2, 3])  # four spikes on each
 
 
+@pytest.mark.parametrize("fifos", [{"input_depth": 1, "output_depth": 1}, {"input_depth": 1}])
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_ring_of_two_cores_with_one_place_each_is_a_deadlock(engine):
-    network, mapping = ring_on(input_depth=1, output_depth=1)
+def test_a_ring_of_two_cores_with_one_place_each_is_a_deadlock(engine, fifos):
+    """Outside truth B9; the FIFO at the output is as deep as the one at the input unless said."""
+    network, mapping = ring_on(**fifos)
     wanted = (
         r"deadlock at [\d.]+ us: core 0 waits for room at core 1, core 1 waits for room at core 0; nothing"
     )
@@ -282,7 +284,11 @@ def test_a_deadlock_names_links_on_the_way(engine, network_on_chip, wanted):
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(
     "fifos",
-    [{"input_depth": 1, "policy": "drop-new", "output_depth": 1}, {"input_depth": 1}, {"output_depth": 0}],
+    [
+        {"input_depth": 1, "policy": "drop-new", "output_depth": 1},
+        {"input_depth": 1, "output_depth": "unbounded"},
+        {"output_depth": 0},
+    ],
 )
 def test_a_ring_that_may_drop_or_put_aside_goes_on_for_ever(engine, fifos):
     network, mapping = ring_on(**fifos)

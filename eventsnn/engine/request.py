@@ -66,7 +66,7 @@ def needed_features(
         and mapping is not None
         and mapping.architecture.network_on_chip.has_links,
         "bounded": schedule == "event"
-        and any({k.input_fifo.depth, k.output_fifo.depth} != {"unbounded"} for k in kinds),
+        and any(k.input_depth is not None or k.output_depth is not None for k in kinds),
         "shared": schedule == "event" and len(set(holders)) < len(holders),
     }
     return {name for name, needed in found.items() if needed}

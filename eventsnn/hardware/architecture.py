@@ -48,10 +48,11 @@ class InputFifo(Strict):
 class OutputFifo(Strict):
     """The queue in front of a core's serialiser.
 
-    A core begins its next job only while no more messages than its depth wait there.
+    A core begins its next job only while no more messages than its depth wait there. ``as-input``: as deep as
+    the input FIFO if that holds its senders, so that what is held holds up those before it, else unbounded.
     """
 
-    depth: OutputDepth = "unbounded"
+    depth: OutputDepth = "as-input"
 
 
 class Core(Strict):
@@ -69,6 +70,20 @@ class Core(Strict):
     input_fifo: InputFifo = InputFifo(depth="unbounded")
     output_fifo: OutputFifo = OutputFifo()
     actions: CoreActions = CoreActions()
+
+    @property
+    def input_depth(self) -> int | None:
+        """Messages that may wait at the input; None if any number."""
+        depth = self.input_fifo.depth
+        return None if depth == "unbounded" else depth
+
+    @property
+    def output_depth(self) -> int | None:
+        """Messages that may wait for the serialiser while the core begins a job; None if any number."""
+        depth = self.output_fifo.depth
+        if depth == "as-input":
+            return self.input_depth if self.input_fifo.policy == "block" else None
+        return None if depth == "unbounded" else depth
 
     @model_validator(mode="after")
     def _limits(self) -> Core:

@@ -90,12 +90,11 @@ class Chip:
             sends = self._table(self.architecture.actions.input)
             return CoreCosts(1, None, "block", None, sends, none, 0, 0, 0)
         kind, action = self.architecture.kind(core), self.architecture.action
-        depth, output = kind.input_fifo.depth, kind.output_fifo.depth
         return CoreCosts(
             processing_elements=kind.processing_elements.count(),
-            input_depth=None if depth == "unbounded" else depth,
+            input_depth=kind.input_depth,
             policy=kind.input_fifo.policy,
-            output_depth=None if output == "unbounded" else output,
+            output_depth=kind.output_depth,
             serialise=self._table(action("serialise", core)),
             decode=self._table(action("decode", core)),
             access=self._constant("access", core),

@@ -18,18 +18,19 @@ DIRECTIONS = 4
 DEEPEST = 2**20
 
 
-def _depth(lowest: int) -> BeforeValidator:
+def _depth(lowest: int, *words: str) -> BeforeValidator:
     def check(value: Any) -> Any:
         whole = isinstance(value, int) and not isinstance(value, bool)
-        if value == "unbounded" or (whole and lowest <= value <= DEEPEST):
+        if value in words or (whole and lowest <= value <= DEEPEST):
             return value
-        raise ValueError(f"allowed are whole numbers from {lowest} to {DEEPEST}, or 'unbounded'")
+        named = " or ".join(repr(word) for word in words)
+        raise ValueError(f"allowed are whole numbers from {lowest} to {DEEPEST}, or {named}")
 
     return BeforeValidator(check)
 
 
-Depth = Annotated[int | Literal["unbounded"], _depth(1)]
-OutputDepth = Annotated[int | Literal["unbounded"], _depth(0)]
+Depth = Annotated[int | Literal["unbounded"], _depth(1, "unbounded")]
+OutputDepth = Annotated[int | Literal["unbounded", "as-input"], _depth(0, "unbounded", "as-input")]
 
 
 class Links(Strict):
