@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.engine import columns as k
-from eventsnn.engine import walk_columns as w
 from eventsnn.engine.contract import Engine, RunOptions, SampleRun
 from eventsnn.engine.failures import deadlock, event_limit, history_limit, overflow
 from eventsnn.engine.kernels.state import Queues, State
@@ -150,7 +149,7 @@ class CompiledEngine(Engine):
             parts = None if self._ways is None else state.parts
             checked = state.trace[:checks, 0]
             return Played(int(scalar[k.DECISION_TIME]), stimulus.first, checked, services, parts)
-        services = walks.service[: walks.scalar[w.NUMBER_OF_SERVICES]] if logged else None
+        services = walks.service[: scalar[k.SERVICES]] if logged else None
         early = scalar[k.EARLY]
         moment, first_event, checked = self._walks.moments(walks, stimulus.first, early, checks)
         return Played(moment, first_event, checked, services, walks.counters)

@@ -59,3 +59,4 @@ def seeded_place(sample_key: int) -> Callable[[EventKey], tuple[int, ...]]:
 # The compiled engine compares (time, rank and neuron in one word, ordinal and destination in another).
 NEURON_BITS = 31
 DESTINATION_BITS = 20
+DESTINATION_MASK = (1 << DESTINATION_BITS) - 1

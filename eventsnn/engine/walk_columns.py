@@ -29,7 +29,7 @@
 (UNIT_FREE, RECEIVER_FREE, UNIT_NEXT, IS_SERVED, UNIT_COLUMNS) = range(5)
 
 # -- Walks.scalar ----------------------------------------------------------------------------------------
-(STEPS_PLAYED, BEGIN, END, OVER, NUMBER_OF_SERVICES, WALK_SCALARS) = range(6)
+(STEPS_PLAYED, BEGIN, END, OVER, WALK_SCALARS) = range(5)
 
 # -- Ways.message: one row a message under way -----------------------------------------------------------
 (

@@ -9,7 +9,7 @@ import numpy as np
 
 from eventsnn.compilation import inlined, inner
 from eventsnn.engine.columns import GROW_HEAP, RUNNING, STATUS
-from eventsnn.engine.kernels.messages import time_drawn
+from eventsnn.engine.kernels.messages import log_service, time_drawn
 from eventsnn.engine.kernels.walks import (
     ACTIVE_UPDATES,
     BUS_TRANSFERS,
@@ -21,7 +21,6 @@ from eventsnn.engine.kernels.walks import (
     SENT,
     SYNAPSES_SERVED,
     WALKED,
-    log_row,
     place_in_part,
     ready,
     service_time,
@@ -122,8 +121,8 @@ def _walk(walks, st, settings, p, start):
             if totals:
                 walks.unit[to[C_CORE], RECEIVER_FREE] += service
                 if settings.log_service:
-                    log_row(
-                        walks.service, walks.scalar, st.scalar, SENT, walks.core[core, U_NUMBER], rank,
+                    log_service(
+                        walks.service, st.scalar, SENT, walks.core[core, U_NUMBER], rank,
                         neuron, ordinal, d, reached, reached, clock, clock,
                     )  # fmt: skip
                 continue
@@ -141,8 +140,8 @@ def _walk(walks, st, settings, p, start):
         counters[NEURON_ACCESSES] += row[W_SIZE]
         counters[ACTIVE_UPDATES] += count + active
         if settings.log_service:
-            log_row(
-                walks.service, walks.scalar, st.scalar, WALKED, walks.core[core, U_NUMBER], rank,
+            log_service(
+                walks.service, st.scalar, WALKED, walks.core[core, U_NUMBER], rank,
                 row[W_SIZE], 0, -1, start, start, clock, clock,
             )  # fmt: skip
     return clock

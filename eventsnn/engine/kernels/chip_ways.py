@@ -12,7 +12,7 @@ import numpy as np
 
 from eventsnn.compilation import inlined, inner
 from eventsnn.engine.columns import GROW_HEAP, RUNNING, STATUS
-from eventsnn.engine.kernels.messages import hops_drawn, time_drawn
+from eventsnn.engine.kernels.messages import hops_drawn, log_service, time_drawn
 from eventsnn.engine.kernels.walks import (
     ACTIVE_UPDATES,
     BUS_TRANSFERS,
@@ -26,7 +26,6 @@ from eventsnn.engine.kernels.walks import (
     SERVED,
     SYNAPSES_SERVED,
     WALKED,
-    log_row,
     place_in_part,
     ready,
     service_time,
@@ -342,8 +341,8 @@ def _go_on(walks, ways, st, settings, status, p):
         walks.counters[p, NEURON_ACCESSES] += row[W_SIZE]
         walks.counters[p, ACTIVE_UPDATES] += live[L_ACTIVE] + active
         if settings.log_service:
-            log_row(
-                walks.service, walks.scalar, status, WALKED, walks.core[row[W_CORE], U_NUMBER], row[W_RANK],
+            log_service(
+                walks.service, status, WALKED, walks.core[row[W_CORE], U_NUMBER], row[W_RANK],
                 row[W_SIZE], 0, -1, live[L_BEGIN], live[L_BEGIN], clock, clock,
             )  # fmt: skip
     live[L_OVER] = walks.unit[row[W_CORE], UNIT_FREE] = clock
@@ -411,8 +410,8 @@ def _move(walks, ways, settings, status, m, v):
         kind, number = np.int64(SENT), walks.core[walks.part[p, W_CORE], U_NUMBER]
         if held >= 0:
             kind, number = np.int64(PASSED), ways.server[held, S_NUMBER]
-        log_row(
-            walks.service, walks.scalar, status, kind, number, rank, message[M_NEURON], message[M_ORDINAL],
+        log_service(
+            walks.service, status, kind, number, rank, message[M_NEURON], message[M_ORDINAL],
             d, message[M_JOINED], message[M_START], message[M_DONE], now,
         )  # fmt: skip
     message[M_SERVER] = NONE
@@ -458,8 +457,8 @@ def _end_service(walks, ways, settings, status, m):
     d, v = message[M_COPY], message[M_SERVER]
     to = walks.copy[d]
     if settings.log_service:
-        log_row(
-            walks.service, walks.scalar, status, SERVED, ways.server[v, S_NUMBER],
+        log_service(
+            walks.service, status, SERVED, ways.server[v, S_NUMBER],
             walks.part[message[M_PART], W_RANK], message[M_NEURON], message[M_ORDINAL], d, message[M_JOINED],
             message[M_START], now, now,
         )  # fmt: skip

@@ -12,9 +12,13 @@ from eventsnn.engine.columns import (
     FAN_OUT,
     FULL_FAN_OUT,
     GROUP,
+    GROW_MESSAGES,
     GROW_SERVICE,
     KIND_INPUT,
     LANES,
+    M_NEXT,
+    MESSAGES_FREE,
+    MESSAGES_USED,
     OFFSET,
     PART_START,
     PART_STOP,
@@ -114,6 +118,28 @@ def ordinal_of(st, settings, j):
         ordinal = st.scalar[SPIKES_SENT]
         st.scalar[SPIKES_SENT] = ordinal + 1
     return ordinal
+
+
+@inlined
+def new_message(message, scalar):
+    """A free row, or -1."""
+    node = scalar[MESSAGES_FREE]
+    if node >= 0:
+        scalar[MESSAGES_FREE] = message[node, M_NEXT]
+        return node
+    node = scalar[MESSAGES_USED]
+    if node == len(message):
+        scalar[STATUS] = GROW_MESSAGES
+        return np.int64(-1)
+    scalar[MESSAGES_USED] = node + 1
+    return node
+
+
+@inlined
+def free_message(message, scalar, node):
+    """Leave a row to the next message."""
+    message[node, M_NEXT] = scalar[MESSAGES_FREE]
+    scalar[MESSAGES_FREE] = node
 
 
 @inlined

@@ -46,8 +46,6 @@ from eventsnn.engine.columns import (
     M_TESTED,
     M_TIME,
     M_WORD,
-    MESSAGES_FREE,
-    MESSAGES_USED,
     OFFSET,
     P_ORDINAL_DESTINATION,
     P_RANK_ORDER,
@@ -105,20 +103,21 @@ from eventsnn.engine.kernels.messages import (
     book_message,
     count_spike,
     count_touched,
+    free_message,
     hops_drawn,
     log_service,
+    new_message,
     ordinal_of,
     service_time,
     time_drawn,
 )
-from eventsnn.engine.order import DESTINATION_BITS, NEURON_BITS
+from eventsnn.engine.order import DESTINATION_BITS, DESTINATION_MASK, NEURON_BITS
 from eventsnn.engine.seeds import PURPOSE_HOP_X, PURPOSE_HOP_Y, PURPOSE_SERIALISE
 from eventsnn.results.counters import COLUMN
 
 MESSAGES_RECEIVED = COLUMN["messages_received"]
 MESSAGES_DROPPED = COLUMN["messages_dropped"]
 
-DESTINATION_MASK = (1 << DESTINATION_BITS) - 1
 CLASS_1 = 1 << NEURON_BITS
 RANK_SHIFT = NEURON_BITS + 1
 
@@ -254,27 +253,6 @@ def _block(place, message, p, q):
 
 
 @inlined
-def _new_row(message, scalar):
-    """A free row, or -1."""
-    node = scalar[MESSAGES_FREE]
-    if node >= 0:
-        scalar[MESSAGES_FREE] = message[node, M_NEXT]
-        return node
-    node = scalar[MESSAGES_USED]
-    if node == len(message):
-        scalar[STATUS] = GROW_MESSAGES
-        return np.int64(-1)
-    scalar[MESSAGES_USED] = node + 1
-    return node
-
-
-@inlined
-def _forget(message, scalar, node):
-    message[node, M_NEXT] = scalar[MESSAGES_FREE]
-    scalar[MESSAGES_FREE] = node
-
-
-@inlined
 def _log(st, net, kind, p, node, start, finish, released):
     message = net.message
     order, key = message[node, M_ORDER], message[node, M_MESSAGE]
@@ -319,7 +297,7 @@ def send_queued(plan, st, settings, net, rank, first, stop, now):
         for d in range(row[DESTINATION_START], row[DESTINATION_STOP]):
             if plan.fan_out[plan.destination[d, FAN_OUT] + neuron, FULL_FAN_OUT] == 0:
                 continue
-            node = _new_row(net.message, st.scalar)
+            node = new_message(net.message, st.scalar)
             if node < 0:
                 return
             way = plan.way[own[PART_WAYS] + d]
@@ -354,7 +332,7 @@ def request_queued_scans(plan, st, net, rank, now):
         tested = st.part[part, PART_TESTED]
         if tested == 0:
             continue
-        node = _new_row(net.message, st.scalar)
+        node = new_message(net.message, st.scalar)
         if node < 0:
             return
         net.message[node, M_ORDER] = rank << RANK_SHIFT
@@ -437,7 +415,7 @@ def _drop(plan, st, settings, net, p, node, now):
     st.parts[to[TARGET_PART], MESSAGES_DROPPED] += 1
     if settings.log_service:
         _log(st, net, DROPPED, p, node, now, now, now)
-    _forget(net.message, st.scalar, node)
+    free_message(net.message, st.scalar, node)
 
 
 @inlined
@@ -489,7 +467,7 @@ def _end_scan(plan, st, settings, net, p, node, now):
         net.place[p, Q_UNSENT] += 1
         _plan_event(st, settings, net, now + part[PART_FIRE], spike, STAGE_JOIN)
         spike = following
-    _forget(message, st.scalar, node)
+    free_message(message, st.scalar, node)
 
 
 @inlined
@@ -526,7 +504,7 @@ def handle(plan, st, settings, net, node, now):
         st.parts[to[TARGET_PART], MESSAGES_RECEIVED] += 1
         st.scratch[0] = message[node, M_WORD]
         landing = message[node, M_MESSAGE] & DESTINATION_MASK
-        _forget(message, st.scalar, node)
+        free_message(message, st.scalar, node)
     st.scratch[1], st.scratch[2] = q, p
     return landing
 

@@ -27,7 +27,6 @@ from eventsnn.engine.columns import (
     FAN_OUT,
     FIRST_STREAM,
     FULL_FAN_OUT,
-    GROW_MESSAGES,
     HOP_X_TABLE,
     HOP_Y_TABLE,
     KIND,
@@ -50,8 +49,6 @@ from eventsnn.engine.columns import (
     M_SERVICE,
     M_TIME,
     M_WORD,
-    MESSAGES_FREE,
-    MESSAGES_USED,
     NEVER,
     NEXT_STREAM,
     OFFSET,
@@ -87,19 +84,19 @@ from eventsnn.engine.kernels.messages import (
     book_message,
     count_spike,
     count_touched,
+    free_message,
     hops_drawn,
     log_service,
+    new_message,
     ordinal_of,
     service_time,
     time_drawn,
 )
-from eventsnn.engine.order import DESTINATION_BITS, NEURON_BITS
+from eventsnn.engine.order import DESTINATION_BITS, DESTINATION_MASK, NEURON_BITS
 from eventsnn.engine.seeds import PURPOSE_HOP_X, PURPOSE_HOP_Y, PURPOSE_SERIALISE
 from eventsnn.results.counters import COLUMN
 
 MESSAGES_RECEIVED = COLUMN["messages_received"]
-
-DESTINATION_MASK = (1 << DESTINATION_BITS) - 1
 
 
 # -- servers and their streams ----------------------------------------------------------------------------
@@ -254,21 +251,6 @@ def _accept(stream, server, message, s, now, order):
 
 
 @inlined
-def _new_message(message, scalar):
-    """A free row, or -1."""
-    node = scalar[MESSAGES_FREE]
-    if node >= 0:
-        scalar[MESSAGES_FREE] = message[node, M_NEXT]
-        return node
-    node = scalar[MESSAGES_USED]
-    if node == len(message):
-        scalar[STATUS] = GROW_MESSAGES
-        return np.int64(-1)
-    scalar[MESSAGES_USED] = node + 1
-    return node
-
-
-@inlined
 def _go(plan, settings, net, node, leg, rank, neuron, ordinal, d, left):
     """A message sets out at a tick on a leg of its way."""
     step = plan.leg[leg]
@@ -318,7 +300,7 @@ def send_streams(plan, st, settings, net, rank, first, stop, now):
         for d in range(row[DESTINATION_START], row[DESTINATION_STOP]):
             if plan.fan_out[plan.destination[d, FAN_OUT] + neuron, FULL_FAN_OUT] == 0:
                 continue
-            node = _new_message(net.message, st.scalar)
+            node = new_message(net.message, st.scalar)
             if node < 0:
                 return
             start = max(ready, net.serialiser[core + 1])
@@ -394,8 +376,7 @@ def next_landing(plan, st, settings, net, rank, now):
             _log_done(st, net, s, node, DELIVERED)
         d = net.message[node, M_MESSAGE] & DESTINATION_MASK
         st.scratch[0] = net.message[node, M_WORD]
-        net.message[node, M_NEXT] = st.scalar[MESSAGES_FREE]
-        st.scalar[MESSAGES_FREE] = node
+        free_message(net.message, st.scalar, node)
         st.counters[plan.destination[d, TARGET], MESSAGES_RECEIVED] += 1
         st.parts[plan.destination[d, TARGET_PART], MESSAGES_RECEIVED] += 1
         return d

@@ -7,7 +7,6 @@ from eventsnn.engine.columns import (
     BIAS_LENGTH,
     BIAS_START,
     GROUP,
-    GROW_SERVICE,
     KIND,
     KIND_EXACT_GATE,
     KIND_RATE,
@@ -18,7 +17,6 @@ from eventsnn.engine.columns import (
     OFFSET,
     PERIOD,
     SIZE,
-    STATUS,
     STRICT,
     TEST_DUE,
     THRESHOLD,
@@ -40,7 +38,6 @@ from eventsnn.engine.walk_columns import (
     L_FIRST,
     L_OVER_BEFORE,
     L_STOP,
-    NUMBER_OF_SERVICES,
     STEPS_PLAYED,
     UNIT_FREE,
     W_ACCESS,
@@ -260,23 +257,3 @@ def ready(walks, p):
         for d in range(row[W_COPY_START], row[W_COPY_STOP]):
             start = max(start, walks.live[walks.copy[d, C_PART], L_OVER_BEFORE])
     return start
-
-
-@inner
-def log_row(service, walk_scalar, scalar, kind, number, rank, neuron, ordinal, d, arrival, start, done, left):
-    """Note what a unit or a link did; see ``contract.SERVICE_FIELDS``."""
-    n = walk_scalar[NUMBER_OF_SERVICES]
-    if n == len(service):
-        scalar[STATUS] = GROW_SERVICE
-        return
-    service[n, 0] = kind
-    service[n, 1] = number
-    service[n, 2] = rank
-    service[n, 3] = neuron
-    service[n, 4] = ordinal
-    service[n, 5] = d
-    service[n, 6] = arrival
-    service[n, 7] = start
-    service[n, 8] = done
-    service[n, 9] = left
-    walk_scalar[NUMBER_OF_SERVICES] = n + 1
