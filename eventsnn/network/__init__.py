@@ -1,5 +1,6 @@
 """What is simulated: populations of neurons, the projections between them, and their file."""
 
+from eventsnn.network.contract import InputContract
 from eventsnn.network.file import load_network, save_network
 from eventsnn.network.graph import Network
 from eventsnn.network.neurons import (
@@ -37,6 +38,7 @@ __all__ = [
     "Dense",
     "Identity",
     "Input",
+    "InputContract",
     "MaxGate",
     "MaxPool",
     "Network",

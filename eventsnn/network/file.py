@@ -5,8 +5,8 @@ network at rest the datasets ``initial_charge`` and ``initial_count``, and with 
 ``projections/<name>`` holds ``kind``, ``source``, ``target``, ``delay``, ``channel_offset``, the dataset
 ``bias``, and the fields of the synapses' kind: arrays (``weight``; ``indptr`` and ``indices`` of sparse
 synapses) as datasets, an axis ``y`` as ``y_taps``, ``y_stride`` and so on, numbers as attributes. What
-schema 1 gained later is left out at its default. ``metadata`` is a JSON attribute and is not part of the
-checksum.
+schema 1 gained later is left out at its default. ``metadata`` is a JSON attribute; of it only ``input``, the
+input contract, and ``output`` are part of the checksum.
 """
 
 from __future__ import annotations
@@ -101,6 +101,8 @@ def content_checksum(network: Network) -> str:
             add_array(projection.bias)
     if network.sinks != [network.output]:
         add("output", {"output": network.output})
+    if network.contract is not None:
+        add("input", network.contract.document())
     return digest.hexdigest()
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.errors import InvalidNetwork
+from eventsnn.network.contract import InputContract
 from eventsnn.network.neurons import (
     CHARGE_LIMIT,
     Input,
@@ -43,6 +44,9 @@ class Network:
     output : str or None
         The population read for the decision, kept as ``metadata["output"]``. None is the one named there,
         else the only one without outgoing projections.
+    contract : InputContract or None
+        What the input means, kept as ``metadata["input"]``. None is the one there, else none: the network
+        was not converted, and whoever runs it says what its input is.
 
     Raises
     ------
@@ -56,11 +60,17 @@ class Network:
         projections: Iterable[Projection],
         metadata: Mapping[str, Any] | None = None,
         output: str | None = None,
+        contract: InputContract | None = None,
     ) -> None:
         self.populations: Mapping[str, Population] = _by_name(populations, "population")
         self.projections: Mapping[str, Projection] = _by_name(projections, "projection")
-        named = {} if output is None else {"output": output}
+        named: dict[str, Any] = {} if output is None else {"output": output}
+        if contract is not None:
+            named["input"] = contract.document()
         self.metadata: Mapping[str, Any] = MappingProxyType({**(metadata or {}), **named})
+        self.contract: InputContract | None = (
+            InputContract.of(self.metadata["input"]) if "input" in self.metadata else None
+        )
         self._check_ends()
         self.cycles: dict[str, frozenset[str]] = _cycles(self.populations, self.projections.values())
         self.order: tuple[str, ...] = self._order()
