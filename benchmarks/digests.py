@@ -39,10 +39,15 @@ from networks import (  # noqa: E402
     with_payloads,
     with_rates,
 )
+from step_chips import random_step_mapping  # noqa: E402
+from test_same_runs import random_case  # noqa: E402
 
 RANDOM = 260
 MOST = 200_000
 KINDS = ("signed", "rate", "mixed")
+FEATURES = ("step", "refractory", "leak", "gate", "rate_gate", "softmax", "cycle", "analog", "history")
+SYNCHRONISATIONS = ("barrier", "dependency")
+TIMINGS = ("messages", "totals")
 ACCELERATORS = ("event-conv-small", "event-conv-large")
 
 
@@ -67,6 +72,22 @@ def random_runs(engine: str) -> Iterator[tuple[str, str]]:
         chip = random_chip(seed, network, links=seed % 3 != 0, bounded=seed % 2 == 0, zeros=seed % 5 == 0)
         event = RunOptions(seed=seed, max_events=MOST)
         yield f"chip {seed}", outcome(engine, network, chip, event, stimulus)
+    for seed in range(RANDOM):
+        feature, kind = FEATURES[seed % len(FEATURES)], SYNCHRONISATIONS[seed % 2]
+        try:
+            network, stimulus, options = random_case(seed, feature, True)
+            chip = random_step_mapping(
+                seed,
+                network,
+                kind,
+                timing=TIMINGS[seed % 3 == 0 and kind == "barrier"],
+                jitter=seed % 4 == 1,
+                links=seed % 3 == 1,
+                depth=seed % 5 == 2 and kind == "barrier",
+            )
+        except EventsnnError:
+            continue  # what is drawn does not fit together
+        yield f"steps on a chip {seed}", outcome(engine, network, chip, options, stimulus)
 
 
 def outcome(engine: str, network: Any, chip: Any, options: RunOptions, stimulus: Any) -> str:
