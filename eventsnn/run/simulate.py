@@ -38,6 +38,7 @@ class Job:
     settings: Settings
     samples: Samples
     record_service: bool = False
+    network_path: str | None = None
 
     @cached_property
     def _mapping(self) -> Mapping | None:
@@ -173,7 +174,8 @@ def make_job(
     if not isinstance(network, (Network, str, os.PathLike)):
         raise InvalidRequest(f"network is a {type(network).__name__}; give a Network or the path of one")
     loaded = network if isinstance(network, Network) else load_network(network)
-    job = Job(loaded, settings, open_samples(data, split, samples))
+    path = None if isinstance(network, Network) else os.fspath(network)
+    job = Job(loaded, settings, open_samples(data, split, samples), network_path=path)
     check_samples(job)
     # What does not fit or is not supported is refused before anything is run.
     job.make_engine().check(job.stimulus(job.samples[0]))
@@ -210,6 +212,7 @@ def configuration(job: Job) -> dict[str, Any]:
     return {
         "version": eventsnn.__version__,
         "network": job.network.checksum,
+        "network_path": job.network_path,
         "dense_work": work_of(job.network).description(),
         "data": describe(job.samples),
         "data_path": None if job.samples.path is None else str(job.samples.path),
