@@ -243,3 +243,22 @@ def test_tables_keep_their_first_column_on_a_narrow_terminal(capsys):
     assert made.shown(3) == [0, 1]
     show.print_table(made, "title")
     assert "zero" in capsys.readouterr().out
+
+
+def test_images_without_an_accelerator_have_no_time_to_decision(files, tmp_path):
+    """Charge lands at time 0 and spikes take no time there: a dash, null, and why."""
+    output = tmp_path / "r.h5"
+    command = ("run", files / "net.h5", "--data", f"images:{files / 'images.npz'}", "--input", "charge")
+    done = eventsnn(*command, "-o", output)
+    assert done.returncode == 0, done.stderr
+    shown = re.search(r"^ *time to decision +(.*\S) *$", done.stdout, re.M).group(1)
+    assert shown == "– (no time passes before the decision, and no accelerator is modelled)"
+    assert json.loads(eventsnn(*command, "-o", output, "--json").stdout)["latency_s"] is None
+    points = json.loads(eventsnn("curve", output, "--json").stdout)["curve"]
+    assert {point["latency_s"] for point in points} == {None}
+    curve = eventsnn("curve", output)
+    assert "no time passes" in curve.stderr
+    assert "0 s" not in curve.stdout.replace("\u00a0", " ")
+    on_chip = eventsnn(*command, "--hardware", "event-conv-small")
+    assert "time to decision (model figures)" in on_chip.stdout
+    assert "energy (model figures)" in on_chip.stdout

@@ -2,17 +2,20 @@
 
 import re
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from networks import random_network
+from scipy.stats import binomtest
 
 from eventsnn.errors import InvalidHardware, InvalidRequest, MissingExtra
 from eventsnn.events import Recording
 from eventsnn.report import energy, plots, sections
 from eventsnn.report import page as page_module
+from eventsnn.report.intervals import binomial_interval, share_interval
 from eventsnn.report.page import write_report
 from eventsnn.report.results import Results
 from eventsnn.report.si import percent, si
@@ -107,8 +110,8 @@ def test_page_is_whole_and_needs_nothing_from_elsewhere(full, stopped, tmp_path)
     addresses = set(re.findall(r"https?://[^\"' ]+", text))
     assert addresses <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
     assert not {"script", "link", "img", "iframe"} & set(page.tags)
-    # Three trade-offs, two distributions, one energy plot a run, two of the layers.
-    assert page.tags.count("svg") == 9
+    # Three trade-offs, two distributions, two energy plots a run, two of the layers.
+    assert page.tags.count("svg") == 11
     assert "#0000a" not in text
     assert "#0000b" not in text
 
@@ -126,6 +129,7 @@ def test_page_says_the_numbers(full, stopped, tmp_path):
         assert percent(summary["accuracy"]).replace("\u00a0", " ") in text
         assert run.digest in text
     assert "figures of a model" in text
+    assert text.index("Latency per sample model figures") < text.index("Energy per sample model figures")
     assert "tile hop east-west, Davies et al. 2018, table 2" in text
 
 
@@ -149,7 +153,7 @@ def test_missing_parts_become_sentences(labelled, hardware, exit_rule, tmp_path)
     assert ("not every sample has a label" in page.text) == (exit_rule is None and not labelled)
     # With labels: trade-offs of a full run, one more with energy. Then spread, energy, layers.
     trade_offs = (2 + (hardware is not None)) * (labelled and exit_rule is None)
-    assert page.tags.count("svg") == trade_offs + 2 + (hardware is not None) + 2
+    assert page.tags.count("svg") == trade_offs + 2 + 2 * (hardware is not None) + 2
 
 
 def test_recordings_that_steps_do_not_wait_for_are_pointed_out():
@@ -167,7 +171,7 @@ def test_history_is_plotted_where_it_was_kept(full, tmp_path):
     kept = simulate(NETWORK, recordings(), hardware=HARDWARE, history_us=500)
     assert kept.digest == full.digest
     text = page_of([full, kept], tmp_path)
-    assert Page(text).tags.count("svg") == 11  # as without, and two over time
+    assert Page(text).tags.count("svg") == 13  # as without, and two over time
     assert 'aria-label="spikes over time"' in text
     assert "Over time" not in page_of(full, tmp_path)
     times, operations = sections.mean_history(kept, "synaptic_operations")
@@ -236,10 +240,16 @@ def test_runs_of_different_samples_are_pointed_out(full, tmp_path):
 
 
 def test_binomial_interval():
-    low, high = sections.binomial_interval(48, 50)
-    assert (round(low, 4), round(high, 4)) == (0.8629, 0.9951)
-    assert sections.binomial_interval(0, 10)[0] == 0.0
-    assert sections.binomial_interval(10, 10)[1] == 1.0
+    """48 of 50 as tables of Clopper and Pearson give it; at the ends in closed form, 1 - (1 - c)^(1/n)."""
+    low, high = binomial_interval([48, 0, 10, np.nan], 50)
+    assert (round(low[0], 4), round(high[0], 4)) == (0.8629, 0.9951)
+    assert (low[1], high[1]) == (0.0, pytest.approx(1 - 0.025 ** (1 / 50), rel=1e-9))
+    assert np.isnan([low[3], high[3]]).all()
+    low, high = binomial_interval(10, 10)
+    assert (float(low), float(high)) == (pytest.approx(0.025 ** (1 / 10), rel=1e-9), 1.0)
+    for k in (1, 7, 19):
+        found = binomtest(k, 20).proportion_ci(method="exact")
+        assert binomial_interval(k, 20) == pytest.approx((found.low, found.high), rel=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -308,7 +318,144 @@ def test_a_legend_of_long_names_stays_inside_its_plot():
 
 def test_actions_have_colours_of_their_own(full):
     found = energy.energy_of(full)
-    (plot,) = page_module._energy_plots([found])
+    ((plot, _),) = page_module.energies_drawn([found])
     colours = {f"var(--series-{i})" for i in range(len(found.actions))}
     assert 1 < len(found.actions) <= 10
     assert colours <= set(re.findall(r"var\(--series-\d\)", plot))
+
+
+@pytest.fixture
+def axes_of(monkeypatch):
+    """Takes a plot's call and gives the axes that it drew on."""
+    monkeypatch.setattr(plots, "_svg", lambda figure, prefix, title: figure.axes[0])
+    return lambda plot, *what: plot(*what)
+
+
+def test_the_heading_names_network_data_and_accelerator(full, tmp_path):
+    def heading(results, **options):
+        return re.search(r"<h1>(.*?)</h1>", page_of(results, tmp_path, **options)).group(1)
+
+    checksum = NETWORK.checksum[:8]
+    assert heading(full) == f"network {checksum} on 12 samples in memory, accelerator {HARDWARE}"
+    described = with_configuration(
+        full,
+        network_path="/some/where/net.h5",
+        data_path="/data/N-MNIST",
+        data={"kind": "nmnist", "split": "test", "samples": 12},
+        hardware=None,
+    )
+    assert heading(described) == "net.h5 on nmnist:N-MNIST test, no accelerator"
+    assert heading([full, described]) == (
+        f"network {checksum} and net.h5 on 12 samples in memory and nmnist:N-MNIST test, "
+        f"accelerator {HARDWARE} and no accelerator"
+    )
+    assert heading(full, title="Mine") == "Mine"
+    assert f"network {checksum} on 12 samples in memory" in Page(page_of(full, tmp_path, title="Mine")).text
+
+
+def test_results_keep_the_path_of_the_network(tmp_path):
+    NETWORK.save(tmp_path / "net.h5")
+    run = simulate(tmp_path / "net.h5", recordings(n=1), output=tmp_path / "results.h5")
+    assert run.configuration["network_path"] == str(tmp_path / "net.h5")
+    (tmp_path / "net.h5").rename(tmp_path / "moved.h5")
+    again = simulate(tmp_path / "moved.h5", recordings(n=1), output=tmp_path / "results.h5")
+    assert again.digest == run.digest
+
+
+def test_curves_stand_in_the_shade_of_their_interval(axes_of):
+    """Of 20 samples 5 and then 18 are right: Clopper and Pearson give 8.66 to 49.10 and 68.30 to 98.77 %."""
+    shares = np.array([0.25, 0.9])
+    line = plots.Line("margin", np.array([1e-3, 3e-3]), shares, 2, 0, share_interval(shares, 20))
+    axes = axes_of(plots.trade_off_plot, [line], [], "latency", "s", "p")
+    (shade,) = axes.collections
+    corners = {(round(x, 6), round(y, 2)) for x, y in shade.get_paths()[0].vertices}
+    assert corners == {(1, 8.66), (1, 49.1), (3, 68.3), (3, 98.77)}
+    assert shade.get_alpha() < 0.5
+
+
+def test_curves_of_the_page_have_their_interval(full, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(plots, "trade_off_plot", lambda lines, *_: drawn.append(lines))
+    curves = page_module._curves([full], ["full run"])
+    page_module._trade_off_plots([full], ["full run"], curves)
+    for lines in drawn:
+        for line, curve in zip(lines, curves, strict=True):
+            counts = np.round(curve.rows["accuracy"] * len(full))
+            assert np.allclose(line.band, binomial_interval(counts, len(full)))
+    monkeypatch.undo()
+    text = Page(page_of(full, tmp_path)).text.replace("\u00a0", " ")
+    assert "95 % Clopper-Pearson interval" in text
+    low, high = binomial_interval(int(full.correct.sum()), len(full))
+    assert f"{percent(float(low))} to {percent(float(high))}".replace("\u00a0", " ") in text
+
+
+def test_rules_and_runs_have_colours_of_their_own(full, stopped, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(plots, "trade_off_plot", lambda lines, points, *_: drawn.append((lines, points)))
+    runs, labels = [stopped, full], ["a", "b"]
+    page_module._trade_off_plots(runs, labels, page_module._curves(runs, labels))
+    assert len(drawn) == 3
+    for lines, points in drawn:
+        assert [point.colour for point in points] == [0, 1]
+        assert len({line.colour for line in lines} | {0, 1}) == 4
+
+
+def test_static_energy_stands_in_the_bars(full):
+    found = energy.energy_of(full)
+    assert found.static > 0
+    ((whole, layers),) = page_module.energies_drawn([found])
+    assert ">static<" in whole
+    assert ">no layer<" in whole
+    assert ">static<" not in layers
+    without = replace(found, static=0.0)
+    assert [len(drawn) for drawn in page_module.energies_drawn([without])] == [1]
+
+
+@pytest.mark.parametrize(
+    ("change", "span"),
+    [(1e-9, "10 µJ"), (4e-6, "10 µJ"), (0.3, "495 mJ")],
+)
+def test_a_tornado_spans_at_least_a_hundredth_of_the_nominal(change, span, axes_of):
+    """Beside a nominal of 1 mJ: 10 uJ or more; longer bars fill it, with a twentieth spare at either end."""
+    axes = axes_of(plots.tornado, [("a", -change, change / 2)], "energy", "J", "t", 1e-3)
+    left, right = axes.get_xlim()
+    unit = re.search(r"\((.J)\)", axes.get_xlabel()).group(1)
+    assert f"{right - left:.0f} {unit}" == span or (unit, right - left) == ("mJ", pytest.approx(495))
+    assert left < 0 < right
+
+
+def test_wide_tables_scroll_by_themselves(full, tmp_path):
+    text = page_of(full, tmp_path)
+    assert text.count("<table") == text.count('<div class="wide"') > 5
+    assert re.search(r"\.wide \{ overflow-x: auto", text)
+    assert 'name="viewport" content="width=device-width' in text
+
+
+def images(n=3):
+    rng = np.random.default_rng(2)
+    return rng.random((n, *NETWORK.populations[NETWORK.input].shape))
+
+
+@pytest.mark.parametrize("exit_rule", [None, "margin:0.3"])
+def test_images_at_one_instant_have_no_latency_without_an_accelerator(exit_rule, tmp_path):
+    """All charge lands at time 0 and spikes take no time: there is nothing to measure, not 0 s."""
+    run = simulate(NETWORK, [(image, 0) for image in images()], input="charge", exit=exit_rule)
+    assert not run.table.column("decision_time_ps").any()
+    assert run.summary()["latency_s"] is None
+    assert '"latency_s": null' in run.to_json()
+    page = Page(page_of(run, tmp_path))
+    assert page.open == []
+    assert "no time passes before the decision" in page.text
+    assert " 0 s" not in page.text.replace("\u00a0", " ")
+    if exit_rule is None:
+        assert np.isnan(run.curve()["latency_s"]).all()
+        assert page.tags.count("svg") == 1 + 1 + 2  # operations only; no curve and no spread of latency
+    timed = simulate(NETWORK, [(image, 0) for image in images()], input="charge", hardware=HARDWARE)
+    assert timed.summary()["latency_s"]["mean"] > 0
+    assert Page(page_of([run, timed], tmp_path)).open == []
+
+
+def test_recordings_keep_their_latency_without_an_accelerator():
+    run = simulate(NETWORK, recordings(n=3))
+    assert run.summary()["latency_s"]["mean"] > 0
+    assert not np.isnan(run.curve()["latency_s"]).any()

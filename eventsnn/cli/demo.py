@@ -62,7 +62,10 @@ def _print_outcome(stopped: Results, full: Results, rule: str) -> None:
             made.add_section()
         made.add_row(name, rule, *_cells(summary))
         made.add_row("", "full", *_cells(other[name]))
-    show.print_table(made, f"{len(stopped)} recordings; SOPs are synaptic operations, energy the mean")
+    show.print_table(
+        made,
+        f"{len(stopped)} recordings; SOPs are synaptic operations, times and mean energies model figures",
+    )
 
 
 def _cells(summary: dict[str, Any]) -> list[str]:

@@ -86,7 +86,7 @@ def profile(
     if output is not None:
         from eventsnn.report.profile import write_profile
 
-        write_profile(found, output)
+        write_profile(found, output, f"{Path(network).name} on {data}, accelerator {hardware}")
         show.note(f"wrote {output}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +31,7 @@ def curve(
 ) -> None:
     """Accuracy against latency, operations and energy for all thresholds, from the recorded traces."""
     from eventsnn.cli import show
+    from eventsnn.report.latency import NO_TIME
     from eventsnn.report.results import Results
 
     rows = Results.load(results).curve(rule)
@@ -58,7 +60,12 @@ def curve(
             show.si(float(row["energy_j"]), "J"),
             show.percent(float(row["decided_early"])),
         )
-    show.print_table(made, f"{results}, exit rule {rule}: means over samples")
+    title = f"{results}, exit rule {rule}: means over samples"
+    if not math.isnan(rows["energy_j"][0]):
+        title += "; times and energies are model figures"
+    show.print_table(made, title)
+    if math.isnan(rows["latency_s"][-1]):
+        show.note(f"no time to decision: {NO_TIME}")
 
 
 def report(

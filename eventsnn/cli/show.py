@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from eventsnn.report.si import percent, si
+from eventsnn.report.si import NO_VALUE, percent, si
 from eventsnn.report.tables import Table
 
 
@@ -138,12 +138,15 @@ def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def summary_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
-    """A run's summary as (quantity, value) lines."""
+    """A run's summary as (quantity, value) lines; an accelerator's figures are said to be modelled."""
+    from eventsnn.report.latency import NO_TIME
 
-    def spread(name: str, unit: str = "") -> str:
+    modelled = "" if summary["energy_j"] is None else " (model figures)"
+
+    def spread(name: str, unit: str = "", missing: str = "") -> str:
         values = summary[name]
         if values is None:
-            return "-"
+            return f"{NO_VALUE} ({missing})" if missing else NO_VALUE
         return (
             f"{si(values['mean'], unit)} mean, {si(values['p50'], unit)} median, "
             f"{si(values['p95'], unit)} p95"
@@ -161,8 +164,8 @@ def summary_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("synaptic operations", spread("synaptic_operations")),
         ("spikes", spread("spikes")),
         ("input events", spread("input_events")),
-        ("time to decision", spread("latency_s", "s")),
-        ("energy", spread("energy_j", "J")),
+        (f"time to decision{modelled}", spread("latency_s", "s", NO_TIME)),
+        (f"energy{modelled}", spread("energy_j", "J", "no accelerator modelled")),
         *interval,
         ("decided early", percent(summary["decided_early"])),
     ]

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from eventsnn.decide import RULES
 from eventsnn.errors import InvalidExitRule, InvalidRequest
+from eventsnn.report.latency import time_passed
 from eventsnn.results import ResultTable, SampleRecord
 
 CURVE_DTYPE = np.dtype(
@@ -55,8 +56,9 @@ def trade_off(table: ResultTable, rule: str = "margin", thresholds: NDArray | No
     Returns
     -------
     structured array with the fields of ``CURVE_DTYPE``, one row per threshold, means over samples;
-    ``energy_j`` is NaN without an accelerator, ``accuracy`` is NaN without labels. The energy of the
-    decision unit, counted apart, is left out of stopped samples.
+    ``energy_j`` is NaN without an accelerator, ``accuracy`` is NaN without labels, ``latency_s`` is NaN
+    where no time passes (``Results.latency_s``). The energy of the decision unit, counted apart, is left out
+    of stopped samples.
 
     Raises
     ------
@@ -87,6 +89,9 @@ def trade_off(table: ResultTable, rule: str = "margin", thresholds: NDArray | No
             check = stopping_check(confidences[:-1], decided[:-1], threshold)
             rows[row, column] = _outcome(sample, check, threshold, static_watts, latency_ps)
     curve = np.zeros(len(chosen), dtype=CURVE_DTYPE)
+    whole = np.array([sample.latency_s for sample in table.samples])
+    if np.isnan(time_passed(whole, table.configuration)).any():
+        rows["latency_s"] = np.nan
     for name in CURVE_DTYPE.names or ():
         curve[name] = rows[name].mean(axis=1)
     return curve

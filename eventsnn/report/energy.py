@@ -104,7 +104,7 @@ def shares(found: Energy) -> str:
     of = f" ({percent(found.static / found.total)})" if found.total else ""
     return (
         f"Mean per sample {si(found.total, 'J')}: {si(found.static, 'J')} static{of}, which no layer "
-        f"causes and the plot leaves out, and {si(dynamic, 'J')} dynamic. {_interval_sentence(found)}"
+        f"causes, and {si(dynamic, 'J')} dynamic. {_interval_sentence(found)}"
     )
 
 

@@ -20,7 +20,9 @@ from eventsnn.report import energy, plots, sections
 from eventsnn.report.baselines import section, values_table
 from eventsnn.report.cores import core_table
 from eventsnn.report.curves import trade_off
+from eventsnn.report.intervals import share_interval
 from eventsnn.report.results import Results, distribution
+from eventsnn.report.subject import subject
 
 # A field of a curve, its name on the page, its unit.
 COSTS = (
@@ -43,7 +45,7 @@ class Curve:
 def write_report(
     results: Results | Sequence[Results],
     path: str | os.PathLike[str],
-    title: str = "Event-driven simulation report",
+    title: str | None = None,
     baselines: Sequence[str | os.PathLike[str] | Baseline] | None = None,
 ) -> None:
     """Write the page: numbers, curves, distributions, energy, baselines, accelerator, configuration.
@@ -56,8 +58,8 @@ def write_report(
         Runs to set side by side, such as one with an exit rule and one without.
     path : path
         The HTML file; replaced once the new one is whole.
-    title : str
-        Its heading.
+    title : str, optional
+        Its heading; None names the network, the data and the accelerator.
     baselines : sequence of str, path or baseline, optional
         What energy is compared with, presets' names or files; None is every preset.
 
@@ -80,12 +82,14 @@ def write_report(
 
 def render(
     runs: Sequence[Results],
-    title: str,
+    title: str | None = None,
     baselines: Sequence[str | os.PathLike[str] | Baseline] | None = None,
 ) -> str:
     """The page as text; see ``write_report``."""
     require_extra()
-    return rendered("template.html.j2", title=title, **_contents(runs, baselines))
+    about = subject([run.configuration for run in runs])
+    kicker = "Event-driven simulation" if title is None else about
+    return rendered("template.html.j2", title=title or about, kicker=kicker, **_contents(runs, baselines))
 
 
 def require_extra() -> None:
@@ -129,7 +133,7 @@ def _contents(
     found_energies = [(label, energy.energy_of(run)) for run, label in zip(runs, labels, strict=True)]
     energies = [(label, found) for label, found in found_energies if found is not None]
     by_core = {label: core_table(run) for run, label in zip(runs, labels, strict=True)}
-    energy_plots = _energy_plots([found for _, found in energies])
+    energy_plots = energies_drawn([found for _, found in energies])
     chosen = [load_baseline(item) for item in (baseline_names() if baselines is None else baselines)]
     compared = [(label, section(run, None, chosen)) for run, label in zip(runs, labels, strict=True)]
     return {
@@ -138,13 +142,13 @@ def _contents(
         "headline": sections.headline(runs, labels),
         "has_full_run": any(sections.is_full(run) for run in runs),
         "trade_off_plots": _trade_off_plots(runs, labels, curves),
-        "curve_tables": [(curve.label, sections.curve_table(curve.rows)) for curve in curves],
+        "curve_tables": [(c.label, sections.curve_table(c.rows, len(runs[c.run]))) for c in curves],
         "distribution_plots": _distribution_plots(runs, labels),
         "history_plots": _history_plots(runs, labels),
         "per_class": [(label, sections.per_class(run)) for run, label in zip(runs, labels, strict=True)],
         "energy": [
-            (label, energy.shares(found), energy.energy_table(found), plot, by_core[label])
-            for (label, found), plot in zip(energies, energy_plots, strict=True)
+            (label, energy.shares(found), energy.energy_table(found), drawn, by_core[label])
+            for (label, found), drawn in zip(energies, energy_plots, strict=True)
         ],
         "baselines": [(label, found) for label, found in compared if found is not None],
         "baseline_values": [(item.name, item.description, values_table(item)) for item in chosen],
@@ -167,15 +171,21 @@ def _curves(runs: Sequence[Results], labels: Sequence[str]) -> list[Curve]:
 
 
 def _trade_off_plots(runs: Sequence[Results], labels: Sequence[str], curves: Sequence[Curve]) -> list[str]:
-    """A plot for each cost that is known, when samples have labels."""
+    """A plot for each cost that is known, when samples have labels.
+
+    A run keeps its colour of the other plots; curves have the colours after the runs'.
+    """
     rules = sorted(RULES)
     found = []
     for field, name, unit in COSTS:
-        lines = [
-            plots.Line(c.label, c.rows[field], c.rows["accuracy"], c.run, rules.index(c.rule))
-            for c in curves
-            if not np.isnan([c.rows[field], c.rows["accuracy"]]).any()
-        ]
+        lines = []
+        for number, curve in enumerate(curves):
+            costs, accuracy = curve.rows[field], curve.rows["accuracy"]
+            if np.isnan([costs, accuracy]).any():
+                continue
+            style = rules.index(curve.rule) + number // plots.SERIES
+            band = share_interval(accuracy, len(runs[curve.run]))
+            lines.append(plots.Line(curve.label, costs, accuracy, len(runs) + number, style, band))
         points = []
         for i, (run, label) in enumerate(zip(runs, labels, strict=True)):
             cost = distribution(run.latency_s if field == "latency_s" else run.table.column(field))
@@ -188,11 +198,11 @@ def _trade_off_plots(runs: Sequence[Results], labels: Sequence[str], curves: Seq
 
 def _distribution_plots(runs: Sequence[Results], labels: Sequence[str]) -> list[str]:
     operations = [run.table.column("synaptic_operations") for run in runs]
-    latencies = [run.latency_s for run in runs]
-    return [
-        plots.histogram(operations, labels, "synaptic operations", "SOP", "operations"),
-        plots.cumulative(latencies, labels, "latency", "s", "latency"),
-    ]
+    found = [plots.histogram(operations, labels, "synaptic operations", "SOP", "operations")]
+    timed = [run.latency_s for run in runs]
+    if any(not np.isnan(latencies).any() for latencies in timed):
+        found.append(plots.cumulative(timed, labels, "latency", "s", "latency"))
+    return found
 
 
 def _history_plots(runs: Sequence[Results], labels: Sequence[str]) -> list[str]:
@@ -210,16 +220,21 @@ def _history_plots(runs: Sequence[Results], labels: Sequence[str]) -> list[str]:
     return found
 
 
-def _energy_plots(runs: Sequence[energy.Energy]) -> list[str]:
-    """Energy by layer and action, a plot for each run; an action has the same colour in all."""
+def energies_drawn(runs: Sequence[energy.Energy]) -> list[list[str]]:
+    """The plots of each run's energy by layer and action; an action has the same colour in all.
+
+    With static power there are two: the whole energy, and the dynamic one alone, which static energy dwarfs.
+    """
     used = {action for run in runs for action in run.actions}
     actions = [action for action in dict.fromkeys(ACTION_OF_COUNTER.values()) if action in used]
-    return [
-        plots.energy_bars(
-            run.joules, run.layers, run.actions, [actions.index(a) for a in run.actions], f"energy-{i}"
-        )
-        for i, run in enumerate(runs)
-    ]
+    found = []
+    for i, run in enumerate(runs):
+        what = (run.joules, run.layers, run.actions, [actions.index(a) for a in run.actions])
+        drawn = [plots.energy_bars(*what, f"energy-{i}", run.static)]
+        if run.static:
+            drawn.append(plots.energy_bars(*what, f"energy-{i}-dynamic"))
+        found.append(drawn)
+    return found
 
 
 def _layer_plots(runs: Sequence[Results], labels: Sequence[str]) -> list[str]:

@@ -61,13 +61,17 @@ _STYLE: dict[Any, Any] = {
 
 @dataclass(frozen=True)
 class Line:
-    """A curve; ``colour`` and ``style`` are numbers of a series and of a line style."""
+    """A curve; ``colour`` and ``style`` are numbers of a series and of a line style.
+
+    ``band`` is the lowest and the highest ``y`` that may well be, drawn as a shade around it.
+    """
 
     label: str
     x: ArrayLike
     y: ArrayLike
     colour: int
     style: int = 0
+    band: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
 
 
 @dataclass(frozen=True)
@@ -178,6 +182,9 @@ def trade_off_plot(
     with _figure(3.5) as (figure, axes):
         for line in lines:
             x, shown_unit = _scaled(line.x, unit, most)
+            if line.band is not None:
+                below, above = (100 * end for end in line.band)
+                axes.fill_between(x, below, above, color=_colour(line.colour), alpha=0.15, linewidth=0)
             axes.plot(
                 x,
                 100 * np.asarray(line.y),
@@ -236,10 +243,12 @@ def histogram(values: Sequence[NDArray], labels: Sequence[str], quantity: str, u
 def cumulative(
     values: Sequence[NDArray], labels: Sequence[str], quantity: str, unit: str, prefix: str
 ) -> str:
-    """The share of samples at or below a quantity."""
-    most = float(np.max(np.concatenate(values)))
+    """The share of samples at or below a quantity; of runs that have none (NaN) there is no line."""
+    most = float(np.nanmax(np.concatenate(values)))
     with _figure(3.0) as (figure, axes):
         for i, (run, label) in enumerate(zip(values, labels, strict=True)):
+            if np.isnan(run).any():
+                continue
             scaled, shown_unit = _scaled(np.sort(run), unit, most)
             x = np.concatenate([[0.0], scaled, [most / prefix_of(most)[0]]])
             y = np.concatenate([np.arange(len(run) + 1), [len(run)]]) * 100 / len(run)
@@ -289,34 +298,58 @@ def layer_bars(
         return _svg(figure, prefix, f"{quantity} by layer")
 
 
+STATIC_SERIES = 7  # grey: no action
+
+
 def energy_bars(
-    joules: NDArray, layers: Sequence[str], actions: Sequence[str], colours: Sequence[int], prefix: str
-) -> str:
-    """Dynamic energy of each layer, actions stacked; ``joules`` has shape (layers, actions)."""
-    scaled, unit = _scaled(joules, "J", float(joules.sum(axis=1).max(initial=0.0)))
-    with _figure(1.7 + 0.32 * len(layers)) as (figure, axes):
+    joules: NDArray, layers: Sequence[str], actions: Sequence[str], colours: Sequence[int], prefix: str,
+    static: float = 0.0,
+) -> str:  # fmt: skip
+    """Energy of each layer, actions stacked; ``joules`` has shape (layers, actions).
+
+    Static energy is caused by no layer: it has a bar of its own, below them.
+    """
+    most = max(float(joules.sum(axis=1).max(initial=0.0)), static)
+    scaled, unit = _scaled(joules, "J", most)
+    rows = [*layers, "no layer"] if static else list(layers)
+    with _figure(1.7 + 0.32 * len(rows)) as (figure, axes):
         left = np.zeros(len(layers))
         for i, action in enumerate(actions):
             name = plain(action.replace("_", " "))
             axes.barh(np.arange(len(layers)), scaled[:, i], 0.7, left, label=name, color=_colour(colours[i]))
             left += scaled[:, i]
-        _layer_axis(axes, layers)
-        axes.set_xlabel(_axis("mean dynamic energy per sample", unit))
-        _legend(figure, len(actions), columns=4)
-        return _svg(figure, prefix, "dynamic energy by layer and action")
+        if static:
+            axes.barh(
+                len(layers), _scaled(static, "J", most)[0], 0.7, label="static", hatch="////",
+                facecolor="none", edgecolor=_INK, linewidth=0.8,
+            )  # fmt: skip
+        _layer_axis(axes, rows)
+        what = "energy" if static else "dynamic energy"
+        axes.set_xlabel(_axis(f"mean {what} per sample", unit))
+        _legend(figure, len(actions) + bool(static), columns=4)
+        return _svg(figure, prefix, f"{what} by layer and action")
 
 
-def tornado(rows: Sequence[tuple[str, float, float]], quantity: str, unit: str, prefix: str) -> str:
-    """Bars from the lowest to the highest change, (name, lowest, highest), about 0; first row on top."""
-    ends, shown_unit = _scaled([(low, high) for _, low, high in rows], unit)
+def tornado(
+    rows: Sequence[tuple[str, float, float]], quantity: str, unit: str, prefix: str, nominal: float = 0.0
+) -> str:
+    """Bars from the lowest to the highest change, (name, lowest, highest), about 0; first row on top.
+
+    The axis spans at least a hundredth of the nominal, so that what hardly matters looks so.
+    """
+    low, high = min(row[1] for row in rows), max(row[2] for row in rows)
+    missing = max(0.0, 0.01 * abs(nominal) - (high - low)) / 2
+    spare = max(missing, 0.05 * (high - low))
+    limits = low - spare, high + spare
+    most = max(map(abs, limits))
+    ends, shown_unit = _scaled([(low, high) for _, low, high in rows], unit, most)
     with _figure(1.1 + 0.3 * len(rows)) as (figure, axes):
         axes.barh(np.arange(len(rows)), ends[:, 0], 0.6, color=_colour(0))
         axes.barh(np.arange(len(rows)), ends[:, 1], 0.6, color=_colour(1))
         axes.axvline(0, color=_INK, linewidth=1)
         _layer_axis(axes, [name for name, _, _ in rows], 32)
         axes.tick_params(labelsize=8)
-        spare = 0.05 * float(ends.max() - ends.min())
-        axes.set_xlim(float(ends.min()) - spare, float(ends.max()) + spare)
+        axes.set_xlim(*_scaled(limits, unit, most)[0])
         axes.set_xlabel(_axis(f"change of {quantity}", shown_unit))
         return _svg(figure, prefix, f"{quantity} by value")
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.errors import InvalidRequest
+from eventsnn.report.latency import time_passed
 from eventsnn.results import CounterHistory, ResultTable, read_results, write_results
 
 
@@ -86,8 +87,13 @@ class Results:
 
     @property
     def latency_s(self) -> NDArray[np.float64]:
-        """Decision time minus the first event, seconds, shape (samples,)."""
-        return np.array([sample.latency_s for sample in self.table.samples])
+        """Decision time minus the first event, seconds, shape (samples,).
+
+        NaN where no time passes in any sample: without an accelerator, as of images given as charges.
+        """
+        return time_passed(
+            np.array([sample.latency_s for sample in self.table.samples]), self.table.configuration
+        )
 
     @property
     def energy_interval_j(self) -> dict[str, list[float]] | None:

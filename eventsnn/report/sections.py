@@ -12,11 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.report.energy import architecture_of, between_text
+from eventsnn.report.intervals import interval_text, share_cell
+from eventsnn.report.latency import NO_TIME
 from eventsnn.report.results import Results, distribution
 from eventsnn.report.si import NO_VALUE, SPACE, percent, si
 from eventsnn.report.tables import Cell, Table
 from eventsnn.results import COLUMN
 
+# Rows that an accelerator's model gives.
+MODELLED = ("Latency per sample", "Energy per sample")
 INPUT_KEYS = ("input", "duration_ps", "max_rate_hz")
 
 
@@ -71,7 +75,9 @@ def reference_of(run: Results, runs: Sequence[Results]) -> Results | None:
 def headline(runs: Sequence[Results], labels: Sequence[str]) -> Table:
     """The numbers that matter, a column for each run."""
     columns = [_headline_column(run, reference_of(run, runs)) for run in runs]
-    rows = [[Cell(name), *(column[name] for column in columns)] for name in columns[0]]
+    modelled = any(architecture_of(run) is not None for run in runs)
+    names = {name: "model figures" if modelled and name in MODELLED else "" for name in columns[0]}
+    rows = [[Cell(name, names[name]), *(column[name] for column in columns)] for name in names]
     return Table(["", *labels], rows)
 
 
@@ -81,8 +87,7 @@ def _headline_column(run: Results, full: Results | None) -> dict[str, Cell]:
         missing = int((labels < 0).sum())
         accuracy = Cell(NO_VALUE, f"{missing} of {len(run)} samples have no label")
     else:
-        low, high = binomial_interval(correct, len(run))
-        around = f"95{SPACE}% interval {percent(low)} to {percent(high)}"
+        around = f"95{SPACE}% interval {interval_text(run.accuracy, len(run))}"
         accuracy = Cell(percent(run.accuracy), f"{correct} of {len(run)}; {around}")
     undecided = int((run.table.column("prediction") < 0).sum())
     early = run.table.column("decided_early")
@@ -109,7 +114,7 @@ def _spread(run: Results, full: Results | None, name: str, unit: str) -> Cell:
     """Mean; median, 95th percentile and maximum; and the ratio to the full run."""
     found = distribution(_values(run, name))
     if found is None:
-        return Cell(NO_VALUE, "no accelerator modelled")
+        return Cell(NO_VALUE, NO_TIME if name == "latency_s" else "no accelerator modelled")
     p50, p95, most = (si(found[key], unit) for key in ("p50", "p95", "max"))
     detail = f"median {p50}, p95 {p95}, max {most}"
     whole = None if full is None else distribution(_values(full, name))
@@ -119,16 +124,6 @@ def _spread(run: Results, full: Results | None, name: str, unit: str) -> Cell:
     if around is not None:
         detail += f"; the mean lies in {between_text(*around['mean'])} by the values' bands"
     return Cell(f"mean {si(found['mean'], unit)}", detail)
-
-
-def binomial_interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The exact (Clopper-Pearson) interval of a share."""
-    from scipy.special import betaincinv
-
-    tail = (1 - confidence) / 2
-    low = 0.0 if successes == 0 else float(betaincinv(successes, trials - successes + 1, tail))
-    high = 1.0 if successes == trials else float(betaincinv(successes + 1, trials - successes, 1 - tail))
-    return low, high
 
 
 def notes(runs: Sequence[Results], labels: Sequence[str]) -> list[str]:
@@ -144,7 +139,8 @@ def notes(runs: Sequence[Results], labels: Sequence[str]) -> list[str]:
     if ideal:
         found.append(
             f"No accelerator was modelled in: {', '.join(ideal)}. Spikes take no time there, so latency "
-            "is the time of the input needed, and there is no energy."
+            "is the time of the input needed (none where all input stands at one instant), and there is no "
+            "energy."
         )
     found += [
         f"In {label}: {free_running(run)}."
@@ -177,13 +173,13 @@ def per_class(run: Results) -> Table | None:
     for name, found in classes.items():
         means = {k: None if found[k] is None else found[k]["mean"] for k in ("latency_s", "energy_j")}
         cells = [
-            str(found["samples"]),
-            percent(found["accuracy"]),
-            si(found["synaptic_operations"]["mean"], "SOP"),
-            si(means["latency_s"], "s"),
-            si(means["energy_j"], "J"),
+            Cell(str(found["samples"])),
+            share_cell(found["accuracy"], found["samples"]),
+            Cell(si(found["synaptic_operations"]["mean"], "SOP")),
+            Cell(si(means["latency_s"], "s")),
+            Cell(si(means["energy_j"], "J")),
         ]
-        rows.append([Cell(name), *map(Cell, cells)])
+        rows.append([Cell(name), *cells])
     return Table(["Class", "Samples", "Accuracy", "Operations", "Latency", "Energy"], rows)
 
 
@@ -233,12 +229,12 @@ def mean_history(run: Results, *counters: str) -> tuple[NDArray, NDArray] | None
     return np.r_[0, longest.time_ps] * 1e-12, np.r_[0, total / len(histories)]
 
 
-def curve_table(curve: NDArray) -> Table:
-    """A trade-off curve, a row for each threshold."""
+def curve_table(curve: NDArray, samples: int) -> Table:
+    """A trade-off curve of so many samples, a row for each threshold."""
     rows = [
         [
             Cell(f"{row['threshold']:g}"),
-            Cell(percent(float(row["accuracy"]))),
+            share_cell(float(row["accuracy"]), samples),
             Cell(si(float(row["latency_s"]), "s")),
             Cell(si(float(row["synaptic_operations"]), "SOP")),
             Cell(si(float(row["energy_j"]), "J")),

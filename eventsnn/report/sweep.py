@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from eventsnn.output import HTML, replaced_whole
-from eventsnn.report.si import NO_VALUE, SPACE, percent, si, three_digits
+from eventsnn.report.intervals import share_cell
+from eventsnn.report.si import NO_VALUE, SPACE, si, three_digits
 from eventsnn.report.tables import Cell, Table
 
 Quantity = Literal["energy_j", "latency_s"]
@@ -147,7 +148,8 @@ def sentences(found: Sweep) -> list[str]:
         f"One value differs from the nominal accelerator at a time; {found.samples} samples"
         + ("" if found.seeds == 1 else f", {found.seeds} seeds each")
         + ", and the same random draws for every value. Changes are mean differences to the nominal run, "
-        "with the standard error over samples."
+        "with the standard error over samples; beside an accuracy stands its 95 % interval of Clopper and "
+        "Pearson."
     ]
     reused = sum(not outcome.simulated for outcome in found.outcomes)
     if reused:
@@ -165,8 +167,8 @@ def sentences(found: Sweep) -> list[str]:
 
 def outcome_table(found: Sweep) -> Table:
     """A row for each value, the nominal run first."""
-    rows = [_row("nominal", "", found.nominal, None)]
-    rows += [_row(o.path, o.value, o.measures, o, found.nominal) for o in found.outcomes]
+    rows = [_row("nominal", "", found.nominal, found.samples, None)]
+    rows += [_row(o.path, o.value, o.measures, found.samples, o, found.nominal) for o in found.outcomes]
     header = [
         "Value",
         "Set to",
@@ -181,8 +183,9 @@ def outcome_table(found: Sweep) -> Table:
 
 
 def _row(
-    name: str, value: str, found: Measures | None, outcome: Outcome | None, nominal: Measures | None = None
-) -> list[Cell]:
+    name: str, value: str, found: Measures | None, samples: int, outcome: Outcome | None,
+    nominal: Measures | None = None,
+) -> list[Cell]:  # fmt: skip
     if found is None:
         return [Cell(name), Cell(value), *[Cell(NO_VALUE)] * 7, Cell("failed")]
     latency, energy = found.latency_s, found.energy_j
@@ -195,7 +198,7 @@ def _row(
     return [
         Cell(name),
         Cell(value),
-        Cell(percent(found.accuracy)),
+        share_cell(found.accuracy, samples),
         Cell(si(found.synaptic_operations["mean"])),
         Cell(si(latency["p50"], "s")),
         Cell(si(latency["p95"], "s")),
@@ -235,8 +238,10 @@ def tornado_table(found: Sweep, quantity: Quantity) -> Table:
     return Table(["Value", "Down to", "Up to", "Swing", f"of {si(nominal, unit)}"], rows)
 
 
-def write_sweep(found: Sweep, path: str | os.PathLike[str], title: str = "Sensitivity") -> None:
+def write_sweep(found: Sweep, path: str | os.PathLike[str], title: str | None = None) -> None:
     """Write a self-contained page: tables, and tornado plots.
+
+    Its heading is ``title``; None names the network, the data and the accelerator.
 
     Raises
     ------
@@ -247,6 +252,7 @@ def write_sweep(found: Sweep, path: str | os.PathLike[str], title: str = "Sensit
     """
     from eventsnn.report.page import rendered, require_extra
     from eventsnn.report.plots import tornado
+    from eventsnn.report.subject import subject
 
     require_extra()
     tornados = []
@@ -256,11 +262,13 @@ def write_sweep(found: Sweep, path: str | os.PathLike[str], title: str = "Sensit
         rows = [(bar.path, bar.low - nominal, bar.high - nominal) for bar in bars if bar.swing > least][
             :MOST_BARS
         ]
-        plot = tornado(rows, f"mean {WORDS[quantity]}", unit, quantity) if rows else ""
+        plot = tornado(rows, f"mean {WORDS[quantity]}", unit, quantity, nominal) if rows else ""
         tornados.append((WORDS[quantity], tornado_table(found, quantity), plot))
+    about = subject([found.configuration])
     page = rendered(
         "sweep.html.j2",
-        title=title,
+        title=title or about,
+        kicker="Sensitivity" if title is None else about,
         version=found.configuration.get("version"),
         hardware=found.configuration.get("hardware"),
         sentences=sentences(found),
