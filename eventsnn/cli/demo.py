@@ -60,15 +60,16 @@ def _print_outcome(stopped: Results, full: Results, rule: str) -> None:
     for name, summary in (stopped.per_class() | {"all": stopped.summary()}).items():
         if name == "all":
             made.add_section()
-        made.add_row(name, rule, *_cells(summary))
-        made.add_row("", "full", *_cells(other[name]))
+        made.add_row(name, rule, *summary_cells(summary))
+        made.add_row("", "full", *summary_cells(other[name]))
     show.print_table(
         made,
         f"{len(stopped)} recordings; SOPs are synaptic operations, times and mean energies model figures",
     )
 
 
-def _cells(summary: dict[str, Any]) -> list[str]:
+def summary_cells(summary: dict[str, Any]) -> list[str]:
+    """A summary as the table of the demo shows it."""
     from eventsnn.cli.show import percent, si
 
     operations, latency, energy = (summary[k] for k in ("synaptic_operations", "latency_s", "energy_j"))
