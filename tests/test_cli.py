@@ -86,7 +86,10 @@ def test_run_curve_report_timeline_and_inspect(files, tmp_path):
     assert "signed" in eventsnn("inspect", files / "net.h5").stdout
     assert json.loads(eventsnn("inspect", output, "--json").stdout)["samples"] == 3
     shown = eventsnn("inspect", output).stdout
-    assert re.search(r"energy_interval_j +mean \S+ \S to \S+ \S, p50", shown.replace("\u00a0", " ")), shown
+    assert re.search(r"energy_interval_j +mean \S+ \S?J to \S+ \S?J, p50", shown.replace("\u00a0", " ")), (
+        shown
+    )
+    assert re.search(r"latency_s +mean \S+ \S?s, p50", shown.replace("\u00a0", " ")), shown
     assert "120" in eventsnn("inspect", files / "set" / "3" / "00000.bin").stdout
 
 
@@ -259,6 +262,7 @@ def test_images_without_an_accelerator_have_no_time_to_decision(files, tmp_path)
     curve = eventsnn("curve", output)
     assert "no time passes" in curve.stderr
     assert "0 s" not in curve.stdout.replace("\u00a0", " ")
+    assert re.search(r"^ latency_s +– *$", eventsnn("inspect", output).stdout, re.M)
     on_chip = eventsnn(*command, "--hardware", "event-conv-small")
     assert "time to decision (model figures)" in on_chip.stdout
     assert "energy (model figures)" in on_chip.stdout

@@ -65,17 +65,21 @@ def _show(found: dict[str, Any], json_: bool) -> None:
     made = show.table("what", "value")
     for name, value in found.items():
         if isinstance(value, dict) and "mean" in value:
-            value = ", ".join(f"{k} {_number(v)}" for k, v in value.items())
+            value = ", ".join(f"{k} {_number(v, UNITS.get(name, ''))}" for k, v in value.items())
         if not isinstance(value, dict):
-            made.add_row(name, str(value))
+            made.add_row(name, show.NO_VALUE if value is None else str(value))
     show.print_table(made)
 
 
-def _number(value: Any) -> str:
+UNITS = {"latency_s": "s", "energy_j": "J", "energy_interval_j": "J"}
+
+
+def _number(value: Any, unit: str) -> str:
     """A number, or an interval as ``[low, high]``."""
     from eventsnn.cli import show
 
-    return " to ".join(map(show.si, value)) if isinstance(value, (list, tuple)) else show.si(value)
+    ends = value if isinstance(value, (list, tuple)) else [value]
+    return " to ".join(show.si(end, unit) for end in ends)
 
 
 def _recording(file: Path) -> dict[str, Any]:
