@@ -298,9 +298,6 @@ def layer_bars(
         return _svg(figure, prefix, f"{quantity} by layer")
 
 
-STATIC_SERIES = 7  # grey: no action
-
-
 def energy_bars(
     joules: NDArray, layers: Sequence[str], actions: Sequence[str], colours: Sequence[int], prefix: str,
     static: float = 0.0,
