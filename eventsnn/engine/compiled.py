@@ -79,7 +79,7 @@ class CompiledEngine(Engine):
             from eventsnn.engine.kernels.chip_steps import advance_on_chip
 
         room = self._start.capacities
-        state = self._start.state(stimulus, index)
+        state, settings = self._start.begin(stimulus, index)
         streams = queues = walks = under_way = None
         if self._walks is not None:
             walks = self._walks.fresh_walks(len(state.lists), room.pending, room.service, room.trace)
@@ -88,7 +88,6 @@ class CompiledEngine(Engine):
             streams = fresh_streams(self._ways, self._cores, room.messages)
         elif self._ways is not None:
             queues = fresh_queues(self._ways, room.messages)
-        settings = self._start.settings(index, stimulus.first, state)
         ideal = 1 if self._ways is None else None
         time, words = self._start.input(stimulus, index)
         digest = SampleDigest(self.network.order)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -45,6 +46,28 @@ class Outcome:
     on_chip: bool
     shift: NDArray[np.int64]
 
+    @cached_property
+    def output(self) -> int:
+        """Rank of the output."""
+        return self.network.order.index(self.network.output)
+
+    @cached_property
+    def places(self) -> dict[str, slice]:
+        """Where each population's neurons stand."""
+        rows = self.plan.population
+        starts, stops = rows[:, k.OFFSET].tolist(), (rows[:, k.OFFSET] + rows[:, k.SIZE]).tolist()
+        return {n: slice(a, b) for n, a, b in zip(self.network.order, starts, stops, strict=True)}
+
+    @cached_property
+    def nothing(self) -> dict[str, NDArray[np.int64]]:
+        """No loss of any neuron: what all samples may share, since nobody can write it."""
+        found = {
+            name: np.zeros(place.stop - place.start, dtype=np.int64) for name, place in self.places.items()
+        }
+        for array in found.values():
+            array.flags.writeable = False
+        return found
+
     def sample_run(
         self,
         index: int,
@@ -56,18 +79,15 @@ class Outcome:
         """All that a run gave; ``pieces`` are its spikes."""
         scalar = state.scalar
         checks = scalar[k.CHECKS]
-        check_readout(self.network, state.trace_readout[:checks], index)
+        if state.rank[self.output, k.BIAS_LENGTH]:  # without a current the charge itself is guarded
+            check_readout(self.network, state.trace_readout[:checks], index)
         prediction, decision_time = int(scalar[k.PREDICTION]), int(scalar[k.DECISION_TIME])
         service = self._service(played.services, decision_time)
-        slices = {
-            name: slice(row[k.OFFSET], row[k.OFFSET] + row[k.SIZE])
-            for name, row in zip(self.network.order, self.plan.population, strict=True)
-        }
-        charges = {
-            name: self._charge(state, rank, where, decision_time)
-            for rank, (name, where) in enumerate(slices.items())
-        }
-        counts = {name: state.emitted[where].astype(np.int64) for name, where in slices.items()}
+        charge = self._charge(state, decision_time)
+        emitted = state.emitted.astype(np.int64)
+        charges = {name: charge[where] for name, where in self.places.items()}
+        counts = {name: emitted[where] for name, where in self.places.items()}
+        totals = state.trace[:checks, 1:].T.copy()
         return SampleRun(
             index=index,
             prediction=prediction,
@@ -79,21 +99,13 @@ class Outcome:
             trace=Trace(
                 time=played.checked.copy(),
                 readout=state.trace_readout[:checks].copy(),
-                synaptic_operations=state.trace[:checks, 1].copy(),
-                spikes=state.trace[:checks, 2].copy(),
-                energy=state.trace[:checks, 3].copy(),
+                synaptic_operations=totals[0],
+                spikes=totals[1],
+                energy=totals[2],
             ),
             counts=counts,
             charge=charges,
-            lost={
-                cause: {
-                    name: state.lost[row, s].copy()
-                    if state.lost.shape[1] == len(state.charge)
-                    else np.zeros(s.stop - s.start, dtype=np.int64)
-                    for name, s in slices.items()
-                }
-                for cause, row in LOST.items()
-            },
+            lost=self._lost(state),
             spikes=SpikeList(*np.concatenate(pieces).T.copy()) if self.options.record_spikes else None,
             service=service,
             history=self._history(state, counts, charges, played.decision_time),
@@ -136,27 +148,36 @@ class Outcome:
             readout=np.concatenate([state.history_readout[:rows], *[final[None]] * last]),
         )
 
-    def _charge(self, state: State, rank: int, where: slice, now: int) -> NDArray[np.int64]:
+    def _lost(self, state: State) -> dict[str, dict[str, NDArray[np.int64]]]:
+        if state.lost.shape[1] < len(state.charge):  # nothing can be lost
+            return {cause: dict(self.nothing) for cause in LOST}
+        return {
+            cause: {name: state.lost[row, where] for name, where in self.places.items()}
+            for cause, row in LOST.items()
+        }
+
+    def _charge(self, state: State, now: int) -> NDArray[np.int64]:
         """Charges at the decision, currents included."""
-        charge = state.charge[where].astype(np.int64)
-        live = state.rank[rank]
-        start, length = live[k.BIAS_START], live[k.BIAS_LENGTH]
-        if length == 0 or self.step:
-            charge += self.shift[rank]
-            if self.step and length and not self.shift[rank]:
-                charge += self._tiled(state.quanta[start : start + length].astype(np.int64), where) * (
-                    min(now, state.scalar[k.INPUT_END]) // self.step
-                )
-            return charge
-        table = slice(start, start + length)
-        given = _current_charge(
-            state.quanta[table].astype(np.int64),
-            int(self.plan.population[rank, k.PERIOD]),
-            min(now, int(state.scalar[k.INPUT_END])),
-        )
-        if self.shift[rank]:
-            given += state.shift[table] - state.base[table]
-        return charge + self._tiled(given, where)
+        charge = state.charge.astype(np.int64)
+        now = min(now, int(state.scalar[k.INPUT_END]))
+        for rank, where in enumerate(self.places.values()):
+            shift, length = self.shift[rank], state.rank[rank, k.BIAS_LENGTH]
+            if length == 0 or self.step:
+                charge[where] += shift
+            if length == 0:
+                continue
+            start = state.rank[rank, k.BIAS_START]
+            table = slice(start, start + length)
+            quanta = state.quanta[table].astype(np.int64)
+            if self.step:
+                if not shift:
+                    charge[where] += self._tiled(quanta, where) * (now // self.step)
+                continue
+            given = _current_charge(quanta, int(self.plan.population[rank, k.PERIOD]), now)
+            if shift:
+                given += state.shift[table] - state.base[table]
+            charge[where] += self._tiled(given, where)
+        return charge
 
     @staticmethod
     def _tiled(table: NDArray[np.int64], where: slice) -> NDArray[np.int64]:

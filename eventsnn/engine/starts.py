@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +27,20 @@ from eventsnn.results.counters import COLUMN, COUNTERS
 
 # A window's current adds at most this: charges held less their shift stay far inside 32 bits.
 WINDOW_QUANTA = 2**28
+
+
+class _Template(NamedTuple):
+    """What samples begin with that have the same analog input, or none; copied, never written."""
+
+    quanta: NDArray[np.int32]
+    shift: NDArray[np.int32]
+    charge: NDArray[np.int32]
+    touched: NDArray[np.uint8]
+    rank: NDArray[np.int64]  # room for lists and events of a softmax left out
+    counters: NDArray[np.int64]
+    parts: NDArray[np.int64]
+    settings: Settings
+    waits: bool  # crossings are queued
 
 
 class SampleStart:
@@ -52,6 +69,13 @@ class SampleStart:
         rows = plan.population
         # Rate neurons are kept as charges less what they lack to fire: a sign tells.
         self.shift = np.where(rows[:, k.KIND] == k.KIND_RATE, rows[:, k.THRESHOLD] + rows[:, k.STRICT], 0)
+        rate = rows[rows[:, k.KIND] == k.KIND_RATE]
+        self.refractory = bool((rate[:, k.REFRACTORY] > 0).any())
+        self.loses = bool((rate[:, [k.HARD, k.CLAMPED, k.LEAK_PERIOD, k.REFRACTORY_DROP]] > 0).any())
+        self.queued = bool((rows[:, k.DIRECT] == 0).any())
+        self.largest, self.classes = int(rows[:, k.SIZE].max()), int(rows[self.output, k.SIZE])
+        self.softmaxes = [(r, p.neuron) for r, p in enumerate(network) if isinstance(p.neuron, Softmax)]
+        self._usual: _Template | None = None
 
     def _initial_estimates(self) -> NDArray[np.int64]:
         """What max gates keep of their sources at the start: the counts of a network at rest."""
@@ -66,27 +90,70 @@ class SampleStart:
                 )
         return np.concatenate(pieces[1:] or pieces).astype(np.int64)
 
-    def settings(self, index: int, first_event: int, state: State) -> Settings:
-        """What stays the same while a sample runs."""
+    def begin(self, stimulus: Stimulus, index: int) -> tuple[State, Settings]:
+        """What changes while a sample runs, as it begins, and what stays the same."""
+        if stimulus.analog is not None:
+            start = self._template(self.analog.quanta(stimulus), index)
+        else:
+            start = self._usual = self._usual or self._template({}, index)
+        end = number_of_steps(stimulus, self.step) * self.step if self.step else stimulus.end
+        key = sample_key(self.options.seed, index)
+        settings = start.settings._replace(seed_key=np.uint64(key), first_event=stimulus.first)
+        return self._state(start, key, end, stimulus.duration is not None), settings
+
+    def _template(self, added: dict[str, NDArray[np.int64]], index: int) -> _Template:
+        """What samples of these analog quanta begin with, which is the same for all that have none."""
+        network, plan = self.network, self.plan
+        flow = currents(network, added) if added else self.currents
+        rank = self._ranks(flow)
+        touched = self._start_tests(added, rank)
+        charge = self.initial.copy()
+        counters = np.zeros((len(rank), len(COUNTERS)), dtype=np.int64)
+        shift = np.zeros(len(flow.quanta), dtype=np.int32)
+        for r, (name, row) in enumerate(zip(network.order, plan.population, strict=True)):
+            where = slice(row[k.OFFSET], row[k.OFFSET] + row[k.SIZE])
+            if name in added:
+                counters[r, COLUMN["multiplications"]] = self.analog.multiplications[name]
+                if not takes_current(network.populations[name]):
+                    charge[where] += added[name]
+            held = charge[where] - self.shift[r]
+            beyond = (np.abs(charge[where]) > CHARGE_LIMIT) | (np.abs(held) > CHARGE_LIMIT)
+            if beyond.any():
+                raise overflow(network, r, int(np.argmax(beyond)), index)
+            charge[where] = held
+            shift[flow.start[r] : flow.start[r] + flow.length[r]] = self.shift[r]
+        return _Template(
+            quanta=flow.quanta,
+            shift=shift,
+            charge=charge.astype(np.int32),
+            touched=touched,
+            rank=rank,
+            counters=counters,
+            parts=self._parts(bool(added)),
+            settings=self._settings(rank),
+            waits=bool((rank[:, k.BIAS_LENGTH] > 0).any()),
+        )
+
+    def _settings(self, rank: NDArray[np.int64]) -> Settings:
+        """Those of every sample, with the key and the first event of none."""
         rule = self.options.exit_rule
         logs = bool(self.options.record_service and self.on_chip)
-        neurons = [population.neuron for population in self.network]
         hysteresis = any(
-            isinstance(neuron, Signed) and (neuron.hysteresis_low or neuron.hysteresis_high)
-            for neuron in neurons
+            isinstance(p.neuron, Signed) and (p.neuron.hysteresis_low or p.neuron.hysteresis_high)
+            for p in self.network
         )
         # In steps only signed networks go on when the input is over.
-        biased = dict(zip(self.network.order, state.rank[:, k.BIASED] > 0, strict=True))
-        settles = all(_comes_to_rest(p, bool(biased[p.name])) for p in self.network)
+        biased = (rank[:, k.BIASED] > 0).tolist()
+        settles = all(_comes_to_rest(p, b) for p, b in zip(self.network, biased, strict=True))
         return Settings(
             rule=rule.code if rule else RULE_NONE,
             rule_threshold=float(rule.threshold) if rule else 0.0,
             input_rank=self.network.order.index(self.network.input),
             output_rank=self.output,
             output_scale=output_scale(self.network),
-            seed_key=np.uint64(sample_key(self.options.seed, index)),
+            seed_key=np.uint64(0),
             max_events=self.options.max_events,
-            first_event=first_event,
+            first_event=0,
             step=self.step,
             stop_with_input=not settles,
             settle_pass=bool(hysteresis and (settles or not self.step)),
@@ -97,93 +164,62 @@ class SampleStart:
             played=self.played,
         )
 
-    def _end_of_input(self, stimulus: Stimulus) -> int:
-        return number_of_steps(stimulus, self.step) * self.step if self.step else stimulus.end
-
-    def state(self, stimulus: Stimulus, index: int) -> State:
-        """What changes while a sample runs, as it begins."""
-        plan, options = self.plan, self.options
-        neurons, ranks = len(self.initial), len(plan.population)
-        added = self.analog.quanta(stimulus)
-        flow = currents(self.network, added) if added else self.currents
-        rows, end = plan.population, self._end_of_input(stimulus)
-        rank = self._fresh_ranks(flow, index, end)
-        touched = self._start_tests(stimulus, rank)
+    def _state(self, start: _Template, key: int, end: int, outlasts: bool) -> State:
+        """Arrays of one sample's own; buffers, of which only what was written is read, are not cleared."""
+        room, neurons, classes = self.capacities, len(self.initial), self.classes
+        rank = self._fresh_ranks(start, key, end)
         scalar = np.zeros(k.SCALARS, dtype=np.int64)
         scalar[k.STOP_AT] = k.NEVER
         scalar[k.PREDICTION] = -1
         scalar[k.INPUT_END] = end
         scalar[k.NEXT_STEP] = self.step
         scalar[k.STEPS_END] = end if self.step else 0
-        scalar[k.RUN_UNTIL] = end if stimulus.duration is not None else 0
-        scalar[k.HISTORY_NEXT] = options.history_period
+        scalar[k.RUN_UNTIL] = end if outlasts else 0
+        scalar[k.HISTORY_NEXT] = self.options.history_period
         scalar[k.WINDOW_NEXT] = rank[:, k.WINDOW_END].min()
         scalar[k.TEST_NEXT] = rank[:, k.TEST_DUE].min()
-        scalar[k.LOW_RANK], scalar[k.HIGH_RANK] = ranks, -1
+        scalar[k.LOW_RANK], scalar[k.HIGH_RANK] = len(rank), -1
         scalar[k.MESSAGES_FREE] = -1
-        charge = self.initial.copy()
-        counters = np.zeros((ranks, len(COUNTERS)), dtype=np.int64)
-        for r, name in enumerate(self.network.order):
-            where = slice(rows[r, k.OFFSET], rows[r, k.OFFSET] + rows[r, k.SIZE])
-            if name in added:
-                counters[r, COLUMN["multiplications"]] = self.analog.multiplications[name]
-                if not takes_current(self.network.populations[name]):
-                    charge[where] += added[name]
-            held = charge[where] - self.shift[r]
-            beyond = (np.abs(charge[where]) > CHARGE_LIMIT) | (np.abs(held) > CHARGE_LIMIT)
-            if beyond.any():
-                raise overflow(self.network, r, int(np.argmax(beyond)), index)
-            charge[where] = held
-        table = len(flow.quanta)
-        shift = np.zeros(table, dtype=np.int32)
-        for r in range(ranks):
-            shift[flow.start[r] : flow.start[r] + flow.length[r]] = self.shift[r]
+        longest = max(int(room.lists.max()), self.largest if self.seeded else 0)
 
         def if_needed(needed: bool, value: int = 0) -> NDArray[np.int64]:
             return np.full(neurons if needed else 1, value, dtype=np.int64)
 
-        rate = rows[rows[:, k.KIND] == k.KIND_RATE]
-        refractory = bool((rate[:, k.REFRACTORY] > 0).any())
-        loses = bool((rate[:, [k.HARD, k.CLAMPED, k.LEAK_PERIOD, k.REFRACTORY_DROP]] > 0).any())
-        waits = refractory or bool((rank[:, k.BIAS_LENGTH] > 0).any())
         return State(
-            charge=charge.astype(np.int32),
+            charge=start.charge.copy(),
             emitted=self.initial_count.copy(),
-            touched=touched,
+            touched=start.touched.copy(),
             active=np.zeros(neurons if self.played else 1, dtype=np.uint8),
-            quanta=flow.quanta,
-            base=np.zeros(table, dtype=np.int64),
-            shift=shift,
-            delta=np.zeros(table, dtype=np.int32),
-            candidate=if_needed(waits, k.NEVER),
-            ready=if_needed(refractory),
-            ordinal=if_needed(bool((rows[:, k.DIRECT] == 0).any())),
-            lost=np.zeros((k.LOST_CAUSES, neurons if loses else 1), dtype=np.int64),
+            quanta=start.quanta,
+            base=np.zeros(len(start.quanta), dtype=np.int64),
+            shift=start.shift.copy(),
+            delta=np.zeros(len(start.quanta), dtype=np.int32),
+            candidate=if_needed(self.refractory or start.waits, k.NEVER),
+            ready=if_needed(self.refractory),
+            ordinal=if_needed(self.queued),
+            lost=np.zeros((k.LOST_CAUSES, neurons if self.loses else 1), dtype=np.int64),
             rank=rank,
-            counters=counters,
-            lists=np.zeros(int(self.capacities.lists.sum()), dtype=np.int64),
-            scratch=np.zeros(
-                max(int(self.capacities.lists.max()), int(rows[:, k.SIZE].max()) if self.seeded else 0),
-                dtype=np.int64,
-            ),
-            digits=np.zeros(257, dtype=np.int64),
-            flagged=np.zeros(int(rows[:, k.SIZE].max()), dtype=np.int64),
-            pending=np.zeros((self.capacities.pending, 4), dtype=np.int64),
-            crossings=np.zeros((self.capacities.pending, 2), dtype=np.int64),
-            log=np.zeros(self.capacities.log, dtype=np.int64),
-            trace=np.zeros((self.capacities.trace, 4), dtype=np.int64),
-            trace_readout=np.zeros((self.capacities.trace, rows[self.output, k.SIZE]), dtype=np.int64),
-            history=np.zeros((self.capacities.history, *counters.shape), dtype=np.int64),
-            history_readout=np.zeros((self.capacities.history, rows[self.output, k.SIZE]), dtype=np.int64),
-            part=np.zeros((len(plan.part), k.PART_COLUMNS), dtype=np.int64),
-            parts=self._fresh_parts(bool(added)),
+            counters=start.counters.copy(),
+            lists=np.empty(int(rank[-1, k.LIST_LIMIT]), dtype=np.int64),
+            scratch=np.empty(longest, dtype=np.int64),
+            digits=np.empty(257, dtype=np.int64),
+            flagged=np.empty(self.largest, dtype=np.int64),
+            pending=np.empty((room.pending, 4), dtype=np.int64),
+            crossings=np.empty((room.pending, 2), dtype=np.int64),
+            log=np.empty(room.log, dtype=np.int64),
+            trace=np.empty((room.trace, 4), dtype=np.int64),
+            trace_readout=np.empty((room.trace, classes), dtype=np.int64),
+            history=np.empty((room.history, *start.counters.shape), dtype=np.int64),
+            history_readout=np.empty((room.history, classes), dtype=np.int64),
+            part=np.zeros((len(start.parts), k.PART_COLUMNS), dtype=np.int64),
+            parts=start.parts.copy(),
             estimates=self.estimates.copy(),
             decays=np.zeros(len(self.estimates), dtype=np.int64),
-            service=np.zeros((self.capacities.service, SERVICE_COLUMNS), dtype=np.int64),
+            service=np.zeros((room.service, SERVICE_COLUMNS), dtype=np.int64),
             scalar=scalar,
         )
 
-    def _fresh_parts(self, analog: bool) -> NDArray[np.int64]:
+    def _parts(self, analog: bool) -> NDArray[np.int64]:
         """Counters by part; analog input is multiplied once for every synapse from the input."""
         plan = self.plan
         parts = np.zeros((len(plan.part), len(COUNTERS)), dtype=np.int64)
@@ -198,12 +234,9 @@ class SampleStart:
         marked = self.plan.population[self.plan.population[:, k.TOUCH_OFFSET] >= 0]
         return int((marked[:, k.SIZE] // marked[:, k.GROUP]).sum()) if len(marked) else 0
 
-    def _start_tests(self, stimulus: Stimulus, rank: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def _start_tests(self, driven: Collection[str], rank: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Marks of touched neurons: charges at time 0, biases or analog, ask for a test of all of them."""
         touched = np.zeros(1 + self._groups(), dtype=np.uint8)
-        driven = set()
-        if stimulus.analog is not None:
-            driven = {projection.target for projection in self.network.outgoing(self.network.input)}
         for r, population in enumerate(self.network):
             row = self.plan.population[r]
             if row[k.KIND] != k.KIND_SIGNED:
@@ -215,29 +248,21 @@ class SampleStart:
                 rank[r, k.TEST_DUE] = self.step
         return touched
 
-    def _fresh_ranks(self, flow: Currents, index: int, end: int) -> NDArray[np.int64]:
+    def _ranks(self, flow: Currents) -> NDArray[np.int64]:
+        """What is known of every rank before there is a sample."""
         rows = self.plan.population
         rank = np.zeros((len(rows), k.RANK_COLUMNS), dtype=np.int64)
         rank[:, k.TOUCHED_START] = rows[:, k.SIZE]
         rank[:, k.TEST_DUE] = k.NEVER
-        rank[:, k.LIST_LIMIT] = rank[:, k.LIST_END] = np.cumsum(self.capacities.lists)
-        for column in (k.LIST_START, k.LIST_STOP, k.LIST_DONE):
-            rank[:, column] = rank[:, k.LIST_LIMIT] - self.capacities.lists
         rank[:, k.BIAS_START], rank[:, k.BIAS_LENGTH] = flow.start, flow.length
         rank[:, k.BIASED] = flow.biased
         rank[:, k.WINDOW_END] = rank[:, k.LEAK_NEXT] = k.NEVER
         rank[:, k.ACTIVE] = 1
         rank[self.output, k.COUNTED_AT_ONCE] = 1
-        key = sample_key(self.options.seed, index)
-        for r, population in enumerate(self.network):
-            if isinstance(population.neuron, Softmax):
-                first = next_event(population.neuron, key, r, 0, 0)
-                rank[r, k.CLOCK_NEXT] = min(first, k.NEVER)
-                if not self.step and first <= end:
-                    rank[r, k.TEST_DUE] = first
-            if rows[r, k.KIND] == k.KIND_RATE and rows[r, k.LEAK_PERIOD] and not self.step:
+        for r in np.flatnonzero(rows[:, k.KIND] == k.KIND_RATE):
+            if rows[r, k.LEAK_PERIOD] and not self.step:
                 rank[r, k.LEAK_NEXT] = rows[r, k.LEAK_PERIOD]
-            if rows[r, k.KIND] == k.KIND_RATE and flow.length[r]:
+            if flow.length[r]:
                 table = flow.quanta[flow.start[r] : flow.start[r] + flow.length[r]].astype(np.int64)
                 largest = int(np.abs(table).max())
                 period = int(rows[r, k.PERIOD])
@@ -249,22 +274,36 @@ class SampleStart:
                     rank[r, k.WINDOW_END] = 0
         return rank
 
+    def _fresh_ranks(self, start: _Template, key: int, end: int) -> NDArray[np.int64]:
+        rank = start.rank.copy()
+        rank[:, k.LIST_LIMIT] = rank[:, k.LIST_END] = np.cumsum(self.capacities.lists)
+        for column in (k.LIST_START, k.LIST_STOP, k.LIST_DONE):
+            rank[:, column] = rank[:, k.LIST_LIMIT] - self.capacities.lists
+        for r, neuron in self.softmaxes:
+            first = next_event(neuron, key, r, 0, 0)
+            rank[r, k.CLOCK_NEXT] = min(first, k.NEVER)
+            if not self.step and first <= end:
+                rank[r, k.TEST_DUE] = first
+        return rank
+
     def input(self, stimulus: Stimulus, index: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Ticks and spike words of the input; in the step schedule at the tick that closes their step."""
-        time = stimulus.time
+        time, neuron = (np.asarray(a, dtype=np.int64) for a in (stimulus.time, stimulus.neuron))
         if self.step:
             time = (time // self.step + 1) * self.step
-        payload = np.ones(len(time), dtype=np.int64) if stimulus.payload is None else stimulus.payload
-        words = (stimulus.neuron << 32) | (payload & 0xFFFFFFFF)
+        payload: NDArray[np.int64] | int = 1
+        if stimulus.payload is not None:
+            payload = np.asarray(stimulus.payload, dtype=np.int64) & 0xFFFFFFFF
+        words = (neuron << 32) | payload
         if self.seeded:
             key, rank = sample_key(self.options.seed, index), self.network.order.index(self.network.input)
             drawn = [
                 draw(key, PURPOSE_TIES, int(t), rank, int(j)) >> SEEDED_SHIFT
-                for t, j in zip(time, stimulus.neuron, strict=True)
+                for t, j in zip(time, neuron, strict=True)
             ]
-            order = np.lexsort((stimulus.neuron, np.array(drawn, dtype=np.int64), time))
+            order = np.lexsort((neuron, np.array(drawn, dtype=np.int64), time))
             words = words[order]
-        return np.ascontiguousarray(time, dtype=np.int64), np.ascontiguousarray(words, dtype=np.int64)
+        return np.ascontiguousarray(time), np.ascontiguousarray(words)
 
 
 def _comes_to_rest(population: Population, biased: bool) -> bool:
