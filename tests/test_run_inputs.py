@@ -11,7 +11,7 @@ from recordings import random_events, small_network
 import eventsnn
 from eventsnn.engine import RunOptions, Stimulus, make_engine, stimulus_from_events
 from eventsnn.errors import EventsnnError, InvalidEvents, InvalidRequest
-from eventsnn.events import AnalogImage, Encoding, Sample, encode, spike_train
+from eventsnn.events import AnalogImage, Encoding, Sample, encode, make_events, spike_train
 from eventsnn.network import Dense, Input, Network, Population, Projection, Rate, Readout, Signed
 from eventsnn.report.results import Results
 from eventsnn.results import COLUMN
@@ -110,6 +110,17 @@ def test_spike_trains_beside_event_arrays():
     expected = direct([stimulus_from_events(events, net), stimulus, stimulus], net)
     assert digests(found) == expected
     assert found.table.column("label").tolist() == [4, 2, -1]
+
+
+@pytest.mark.parametrize("latest", [1, 40, 10**12])
+def test_events_of_one_time_go_by_neuron(latest):
+    rng = np.random.default_rng(latest)
+    times, x, y = np.sort(rng.integers(0, latest, 500)), rng.integers(0, 34, 500), rng.integers(0, 34, 500)
+    p = rng.integers(0, 2, 500)
+    columns = zip(times, x, y, p, strict=True)
+    found = stimulus_from_events(make_events(times, x, y, p), small_network())
+    expected = sorted((int(t) * 10**6, int((row * 34 + column) * 2 + on)) for t, column, row, on in columns)
+    assert list(zip(found.time.tolist(), found.neuron.tolist(), strict=True)) == expected
 
 
 def test_a_duration_is_for_samples_that_have_none():
