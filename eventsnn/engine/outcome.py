@@ -98,7 +98,7 @@ class Outcome:
             digest=digest.finish(prediction, played.decision_time, state.counters),
             trace=Trace(
                 time=played.checked.copy(),
-                readout=state.trace_readout[:checks].copy(),
+                readout=_handed_over(state.trace_readout, int(checks)),
                 synaptic_operations=totals[0],
                 spikes=totals[1],
                 energy=totals[2],
@@ -182,6 +182,11 @@ class Outcome:
     @staticmethod
     def _tiled(table: NDArray[np.int64], where: slice) -> NDArray[np.int64]:
         return np.tile(table, (where.stop - where.start) // len(table))
+
+
+def _handed_over(buffer: NDArray[np.int64], rows: int) -> NDArray[np.int64]:
+    """The first rows of a sample's own buffer: copied where most of it is empty."""
+    return buffer[:rows] if 2 * rows > len(buffer) else buffer[:rows].copy()
 
 
 def _current_charge(quanta: NDArray[np.int64], period: int, time: int) -> NDArray[np.int64]:
