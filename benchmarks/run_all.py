@@ -23,6 +23,7 @@ RESULTS = FOLDER / "results.json"
 MARK, END_MARK = "<!-- results -->", "<!-- end of results -->"
 SCRIPTS = (
     "start_up",
+    "sample_overhead",
     "engine_speed",
     "rivals",
     "edge_list",
