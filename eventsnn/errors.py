@@ -63,3 +63,11 @@ class Deadlock(EventsnnError, RuntimeError):
 
 class MissingExtra(EventsnnError, ImportError):
     """An optional dependency that is needed for what was asked and is not installed."""
+
+
+class EventsnnWarning(UserWarning):
+    """Base of all warnings given by eventsnn; the command line prints each once, in one line."""
+
+
+class RecordingWarning(EventsnnWarning):
+    """A recording of which a few events had to be left out; how many, and which, is said."""

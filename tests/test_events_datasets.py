@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from eventsnn.errors import InvalidFile, InvalidRequest
-from eventsnn.events import CIFAR10_CLASSES, make_events, open_dataset, write_aedat, write_nmnist
+from eventsnn.events import CIFAR10_CLASSES, RAW, make_events, open_dataset, write_aedat, write_nmnist
 
 
 def events(n=10):
@@ -95,10 +95,10 @@ def test_a_smaller_cifar10_dvs_is_split_by_tenths(tmp_path):
 
 
 def test_aedat_files_without_class_folders(tmp_path):
-    write_aedat(tmp_path / "b.aedat", events())
-    write_aedat(tmp_path / "a.aedat", events(5))
+    write_aedat(tmp_path / "b.aedat", events(), orientation=RAW)
+    write_aedat(tmp_path / "a.aedat", events(5), orientation=RAW)
     flat = open_dataset(f"aedat:{tmp_path}")
-    assert (flat.kind, flat.class_names, flat.labels.tolist()) == ("cifar10-dvs", (), [-1, -1])
+    assert (flat.kind, flat.class_names, flat.labels.tolist()) == ("aedat", (), [-1, -1])
     assert [len(recording.events) for recording in flat] == [5, 10]
     assert flat[0].label is None
     one = open_dataset(f"aedat:{tmp_path}/b.aedat")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from eventsnn.cli.run import Clock, Orientation
+
 if TYPE_CHECKING:
     from eventsnn.events import RecordingSet
     from eventsnn.network import Network
@@ -45,6 +47,8 @@ def convert(
     percentile: Annotated[
         float, typer.Option("--percentile", help="Rate neurons: of the non-zero activations.")
     ] = 99.9,
+    orientation: Orientation = None,
+    clock: Clock = None,
 ) -> None:
     """Convert a trained network to a spiking one and compare it layer by layer."""
     from eventsnn.cli import show
@@ -55,7 +59,7 @@ def convert(
 
     require_replaceable(output, HDF5)
     trained = load_model(model)
-    recordings = open_recordings(calibration, split)
+    recordings = open_recordings(calibration, split, orientation=orientation, clock=clock)
     recordings = recordings.evenly(min(samples, len(recordings)))
     network = convert_model(
         trained,

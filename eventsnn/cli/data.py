@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from eventsnn.cli.run import Split
+from eventsnn.cli.run import Clock, Orientation, Split, open_data
 
 app = typer.Typer(help="Data sets of event recordings and images.", no_args_is_help=True)
 
@@ -18,37 +18,46 @@ def list_(
     split: Split = None,
 ) -> None:
     """Count the samples of a data set by class; of recordings nothing is read but names."""
-    import numpy as np
-
-    from eventsnn.cli import show
+    from eventsnn.cli import recordings, show
     from eventsnn.events import open_dataset
 
     found = open_dataset(data, split)
-    made = show.table("class", "samples")
-    for label in np.unique(found.labels):
-        name = found.class_names[label] if 0 <= label < len(found.class_names) else "unknown"
-        made.add_row(str(name), str(int((found.labels == label).sum())))
     size = f"{found.width} x {found.height} pixels"
     what = "images" if found.kind == "images" else "recordings"
-    show.print_table(made, f"{data}: {len(found)} {what}, {size}, split {found.split}")
+    show.print_table(
+        recordings.class_table(recordings.classes(found)),
+        f"{data}: {len(found)} {what}, {size}, split {found.split}",
+    )
 
 
 @app.command("check")
-def check(data: Annotated[str, typer.Argument(help="KIND:PATH")], split: Split = None) -> None:
+def check(
+    data: Annotated[str, typer.Argument(help="KIND:PATH")],
+    split: Split = None,
+    orientation: Orientation = None,
+    clock: Clock = None,
+) -> None:
     """Read and validate every recording or image; stops at the first bad one with its place."""
-    from eventsnn.cli import show
-    from eventsnn.events import ImageSet, open_dataset
+    from collections import Counter
 
-    found = open_dataset(data, split)
+    from eventsnn.cli import show
+    from eventsnn.events import ImageSet, record_counts
+
+    found = open_data(data, split, orientation=orientation, clock=clock)
     if isinstance(found, ImageSet):  # checked when opened
         typer.echo(f"{data}: {len(found)} images, all valid")
         return
-    events = 0
+    events, left_out = 0, Counter[str]()
     with show.progress_bar("checking") as progress:
         for position in range(len(found)):
-            events += len(found[position].events)
+            recording, counts = record_counts(found, position)
+            events += len(recording.events)
+            left_out.update({name: n for name, n in counts.items() if name != "records"})
             progress(position + 1, len(found))
     typer.echo(f"{data}: {len(found)} recordings, {events} events, all valid")
+    if any(left_out.values()):
+        said = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in left_out.items() if count)
+        typer.echo(f"left out: {said}")
 
 
 @app.command("emulate-cifar10-dvs")
@@ -68,9 +77,10 @@ def emulate_cifar10_dvs(
     if not images.is_file():
         raise FileNotFoundError(f"no file {images}")
     try:
-        with np.load(images, allow_pickle=False) as data:
-            pictures, labels = data["images"], data["labels"]
-    except (ValueError, KeyError, OSError) as error:
+        data = np.load(images, allow_pickle=False)
+        pictures, labels = data["images"], data["labels"]
+    except Exception as error:
+        # NumPy and its decoders answer to damage with any kind of error.
         raise InvalidFile(f"{images} has no arrays 'images' and 'labels': {error}") from error
     written = write_emulated_cifar10_dvs(pictures, labels, folder, CIFAR10_CLASSES, seed)
     typer.echo(f"wrote {len(written)} emulated CIFAR10-DVS recordings under {folder}")

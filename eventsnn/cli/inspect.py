@@ -7,22 +7,29 @@ from typing import Annotated, Any
 
 import typer
 
-from eventsnn.cli.run import Json
+from eventsnn.cli.run import Clock, Json, Orientation
 
 
 def inspect(
-    file: Annotated[Path, typer.Argument(help="A network, results, or recording file.")],
+    file: Annotated[
+        Path, typer.Argument(help="A network, results, a recording, a folder of recordings, or KIND:PATH.")
+    ],
+    orientation: Orientation = None,
+    clock: Clock = None,
     json_: Json = False,
 ) -> None:
-    """Show what is in a network, a results file or a recording."""
-    from eventsnn.cli import show
-    from eventsnn.errors import InvalidFile
+    """Show what is in a network, a results file, a recording or a data set."""
+    from eventsnn.cli import recordings, show
+    from eventsnn.errors import InvalidFile, InvalidRequest
 
-    if not file.is_file():
-        raise FileNotFoundError(f"no file {file}; give a network, a results file or a recording")
-    if file.suffix.lower() in (".bin", ".aedat"):
-        _show(_recording(file), json_)
+    data = recordings.data_named(file)
+    if data is not None:
+        _data(recordings.contents(data, orientation, clock), json_)
         return
+    if not file.is_file():
+        raise FileNotFoundError(f"no file {file}; give a network, a results file or recordings")
+    if orientation is not None or clock is not None:
+        raise InvalidRequest(f"{file} holds no recordings; leave --orientation and --clock out")
     kind = _hdf5_format(file)
     if kind == "eventsnn-network":
         found, rows = _network(file)
@@ -82,20 +89,16 @@ def _number(value: Any, unit: str) -> str:
     return " to ".join(show.si(end, unit) for end in ends)
 
 
-def _recording(file: Path) -> dict[str, Any]:
-    from eventsnn.events import open_recordings
+def _data(found: dict[str, Any], json_: bool) -> None:
+    """One recording, or a set with its classes."""
+    from eventsnn.cli import recordings, show
 
-    kind = "nmnist" if file.suffix.lower() == ".bin" else "aedat"
-    recordings = open_recordings(f"{kind}:{file}")
-    events = recordings[0].events
-    return {
-        "file": str(file),
-        "sensor": f"{recordings.width} x {recordings.height} pixels",
-        "events": len(events),
-        "duration_us": int(events["t"][-1] - events["t"][0]) if len(events) else 0,
-        "on_share": float(events["p"].mean()) if len(events) else None,
-        "label": recordings[0].label,
-    }
+    plain = {name: value for name, value in found.items() if name != "classes"}
+    if "splits" in plain and not json_:
+        plain["splits"] = ", ".join(f"{name} {count}" for name, count in found["splits"].items())
+    _show(found if json_ else plain, json_)
+    if "classes" in found and not json_:
+        show.print_table(recordings.class_table(found["classes"]))
 
 
 def _network(file: Path) -> tuple[dict[str, Any], list[tuple[str, ...]]]:

@@ -9,6 +9,7 @@ import typer
 
 from eventsnn.cli import show
 from eventsnn.cli.run import (
+    Clock,
     Data,
     Downsample,
     Duration,
@@ -17,6 +18,7 @@ from eventsnn.cli.run import (
     Json,
     MappingOption,
     MaxRate,
+    Orientation,
     Seed,
     Split,
     open_data,
@@ -86,6 +88,8 @@ def load(
     seed: Seed = 0,
     fraction: Fraction = 1.0,
     downsample: Downsample = 1,
+    orientation: Orientation = None,
+    clock: Clock = None,
     json_: Json = False,
 ) -> None:
     """Estimate how busy a network keeps each core, serialiser and link, from a few ideal runs."""
@@ -94,7 +98,7 @@ def load(
     with show.progress_bar("running without the accelerator") as progress:
         found = estimate_load(
             network,
-            open_data(data, split, fraction, downsample),
+            open_data(data, split, fraction, downsample, orientation, clock),
             name,
             mapping,
             samples=samples,

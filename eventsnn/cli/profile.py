@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from eventsnn.cli.run import (
+    Clock,
     Data,
     Downsample,
     Duration,
@@ -16,6 +17,7 @@ from eventsnn.cli.run import (
     Json,
     MappingOption,
     MaxRate,
+    Orientation,
     Seed,
     Split,
     model_figures,
@@ -51,6 +53,8 @@ def profile(
     seed: Seed = 0,
     fraction: Fraction = 1.0,
     downsample: Downsample = 1,
+    orientation: Orientation = None,
+    clock: Clock = None,
     json_: Json = False,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Also write an HTML page.")] = None,
 ) -> None:
@@ -64,7 +68,7 @@ def profile(
     with show.progress_bar("profiling") as progress:
         found = profile_samples(
             network,
-            open_data(data, split, fraction, downsample),
+            open_data(data, split, fraction, downsample, orientation, clock),
             hardware,
             sample,
             samples,

@@ -10,6 +10,7 @@ import typer
 
 from eventsnn.cli.hardware import Baselines
 from eventsnn.cli.run import (
+    Clock,
     Data,
     Downsample,
     Duration,
@@ -18,6 +19,7 @@ from eventsnn.cli.run import (
     Json,
     MappingOption,
     MaxRate,
+    Orientation,
     Seed,
     Split,
     open_data,
@@ -103,6 +105,8 @@ def timeline(
     seed: Seed = 0,
     fraction: Fraction = 1.0,
     downsample: Downsample = 1,
+    orientation: Orientation = None,
+    clock: Clock = None,
 ) -> None:
     """One sample on its accelerator, for the Chrome/Perfetto viewer."""
     from eventsnn.cli import show
@@ -110,7 +114,7 @@ def timeline(
 
     write_sample_timeline(
         network,
-        open_data(data, split, fraction, downsample),
+        open_data(data, split, fraction, downsample, orientation, clock),
         hardware,
         sample,
         output,

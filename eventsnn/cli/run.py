@@ -38,15 +38,36 @@ Fraction = Annotated[
 Downsample = Annotated[
     int, typer.Option("--downsample", help="Divide event addresses by this (128 to 32 pixels: 4).")
 ]
+Orientation = Annotated[
+    str | None,
+    typer.Option(
+        "--orientation",
+        help="AEDAT: what axes and polarity mean, raw (aedat:), jaer-matlab or cifar10-dvs (cifar10-dvs:).",
+    ),
+]
+Clock = Annotated[
+    str | None,
+    typer.Option(
+        "--clock",
+        help="Where a recording's time goes back: last-reset (default; drops strays), strict, or sort.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
 
-def open_data(data: str, split: str | None, fraction: float, downsample: int) -> Any:
+def open_data(
+    data: str,
+    split: str | None,
+    fraction: float = 1.0,
+    downsample: int = 1,
+    orientation: str | None = None,
+    clock: str | None = None,
+) -> Any:
     """The data set a command line names."""
     from eventsnn.errors import InvalidRequest
     from eventsnn.events import ImageSet, open_dataset
 
-    found = open_dataset(data, split)
+    found = open_dataset(data, split, orientation=orientation, clock=clock)
     if isinstance(found, ImageSet):
         if fraction != 1.0 or downsample != 1:
             raise InvalidRequest(f"{data} holds images; --fraction and --downsample are for event recordings")
@@ -89,6 +110,8 @@ def run(
     seed: Seed = 0,
     fraction: Fraction = 1.0,
     downsample: Downsample = 1,
+    orientation: Orientation = None,
+    clock: Clock = None,
     max_events: Annotated[
         int, typer.Option("--max-events", help="Deliveries after which a sample ends with an error.")
     ] = 10**9,
@@ -101,7 +124,7 @@ def run(
     with show.progress_bar("simulating") as progress, show.resumable(output):
         results = simulate(
             network,
-            open_data(data, split, fraction, downsample),
+            open_data(data, split, fraction, downsample, orientation, clock),
             hardware=hardware,
             mapping=mapping,
             exit=exit,

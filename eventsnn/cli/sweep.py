@@ -7,7 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from eventsnn.cli.run import Data, Duration, Input, Json, MappingOption, MaxRate, Seed, Split
+from eventsnn.cli.run import (
+    Clock,
+    Data,
+    Duration,
+    Input,
+    Json,
+    MappingOption,
+    MaxRate,
+    Orientation,
+    Seed,
+    Split,
+)
 
 
 def sweep(
@@ -57,6 +68,8 @@ def sweep(
     downsample: Annotated[
         int, typer.Option("--downsample", help="Divide event addresses by this (128 to 32 pixels: 4).")
     ] = 1,
+    orientation: Orientation = None,
+    clock: Clock = None,
     json_: Json = False,
 ) -> None:
     """Vary one value of an accelerator at a time: what accuracy, latency and energy depend on."""
@@ -71,7 +84,7 @@ def sweep(
     with show.progress_bar("simulating") as progress:
         found = running.sweep(
             network,
-            open_data(data, split, fraction, downsample),
+            open_data(data, split, fraction, downsample, orientation, clock),
             hardware,
             values,
             bands=bands,

@@ -1,8 +1,9 @@
 """Event streams: what an event is, files of events, sets of recordings, and emulated cameras.
 
 ``stream`` says what a valid stream is and reduces it, ``nmnist`` and ``aedat`` read and write files,
-``layouts`` holds camera and data-set conventions as data, ``datasets`` and ``recordings`` open folders
-of files lazily, ``images`` reads sets of images, ``encoders`` makes input of them, ``inputs`` holds
+``layouts`` holds camera and data-set conventions as data, ``clock`` says what a step back in time is,
+``datasets``, ``folders`` and ``recordings`` open folders of files lazily, ``formats`` knows what is not read
+yet by name, ``images`` reads sets of images, ``encoders`` makes input of them, ``inputs`` holds
 spike trains and analog images, ``saccade`` and ``smooth`` emulate recordings from pictures (``pixels``
 is their camera), ``synthetic`` writes them as files, ``draws`` holds all randomness.
 """
@@ -11,10 +12,13 @@ from eventsnn.events.aedat import AedatCounts as AedatCounts
 from eventsnn.events.aedat import read_aedat as read_aedat
 from eventsnn.events.aedat import read_aedat_with_counts as read_aedat_with_counts
 from eventsnn.events.aedat import write_aedat as write_aedat
+from eventsnn.events.clock import CLOCKS as CLOCKS
+from eventsnn.events.clock import Clock as Clock
 from eventsnn.events.datasets import CIFAR10_CLASSES as CIFAR10_CLASSES
 from eventsnn.events.datasets import SPLITS as SPLITS
 from eventsnn.events.datasets import open_dataset as open_dataset
 from eventsnn.events.datasets import open_recordings as open_recordings
+from eventsnn.events.datasets import record_counts as record_counts
 from eventsnn.events.encoders import ENCODINGS as ENCODINGS
 from eventsnn.events.encoders import Encoding as Encoding
 from eventsnn.events.encoders import encode as encode
@@ -27,12 +31,15 @@ from eventsnn.events.inputs import spike_train as spike_train
 from eventsnn.events.layouts import CIFAR10_DVS as CIFAR10_DVS
 from eventsnn.events.layouts import DVS128 as DVS128
 from eventsnn.events.layouts import JAER_MATLAB as JAER_MATLAB
+from eventsnn.events.layouts import ORIENTATIONS as ORIENTATIONS
 from eventsnn.events.layouts import RAW as RAW
 from eventsnn.events.layouts import AddressLayout as AddressLayout
 from eventsnn.events.layouts import Orientation as Orientation
 from eventsnn.events.nmnist import NMNIST_HEIGHT as NMNIST_HEIGHT
 from eventsnn.events.nmnist import NMNIST_WIDTH as NMNIST_WIDTH
+from eventsnn.events.nmnist import NmnistCounts as NmnistCounts
 from eventsnn.events.nmnist import read_nmnist as read_nmnist
+from eventsnn.events.nmnist import read_nmnist_with_counts as read_nmnist_with_counts
 from eventsnn.events.nmnist import write_nmnist as write_nmnist
 from eventsnn.events.recordings import Recording as Recording
 from eventsnn.events.recordings import RecordingSet as RecordingSet

@@ -4,17 +4,31 @@ Of recordings only the file names are looked at here; the layouts and splits of 
 function's docstring. A kind is added by one function and one entry in ``_KINDS``.
 """
 
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from eventsnn.errors import InvalidRequest
-from eventsnn.events.aedat import read_aedat
+from eventsnn.errors import InvalidFile, InvalidRequest
+from eventsnn.events.aedat import read_aedat, read_aedat_with_counts
+from eventsnn.events.clock import Clock, clock_of
+from eventsnn.events.folders import (
+    SPLIT_FOLDERS,
+    class_labels,
+    find_files,
+    folder_above,
+    other_formats,
+    split_folders,
+    split_of_folder,
+)
+from eventsnn.events.formats import format_of_file, not_yet
 from eventsnn.events.images import ImageSet, open_images
-from eventsnn.events.nmnist import NMNIST_HEIGHT, NMNIST_WIDTH, read_nmnist
-from eventsnn.events.recordings import RecordingFile, RecordingSet
+from eventsnn.events.layouts import CIFAR10_DVS, RAW, Orientation, orientation_of
+from eventsnn.events.nmnist import NMNIST_HEIGHT, NMNIST_WIDTH, read_nmnist, read_nmnist_with_counts
+from eventsnn.events.recordings import Recording, RecordingFile, RecordingSet
 
 SPLITS = ("all", "train", "test")
 
@@ -24,7 +38,23 @@ _FILES_PER_CLASS = 1000
 _TEST_FILES_PER_CLASS = 100
 
 
-def open_recordings(spec: str, split: str | None = None) -> RecordingSet:
+@dataclass(frozen=True)
+class _Wanted:
+    """What was asked for beside the path; None is what the kind of data set does."""
+
+    split: str
+    orientation: Orientation | None
+    clock: Clock
+    clock_was_said: bool
+
+
+def open_recordings(
+    spec: str,
+    split: str | None = None,
+    *,
+    orientation: Orientation | str | None = None,
+    clock: str | None = None,
+) -> RecordingSet:
     """Open a set of event recordings; ``open_dataset`` without images.
 
     Raises
@@ -32,30 +62,43 @@ def open_recordings(spec: str, split: str | None = None) -> RecordingSet:
     InvalidRequest
         As ``open_dataset``, and for images.
     """
-    found = open_dataset(spec, split)
+    found = open_dataset(spec, split, orientation=orientation, clock=clock)
     if isinstance(found, RecordingSet):
         return found
     raise InvalidRequest(f"{spec} holds images, no event recordings; give recordings")
 
 
-def open_dataset(spec: str, split: str | None = None) -> RecordingSet | ImageSet:
+def open_dataset(
+    spec: str,
+    split: str | None = None,
+    *,
+    orientation: Orientation | str | None = None,
+    clock: str | None = None,
+) -> RecordingSet | ImageSet:
     """Open a set of recordings without reading any events, or read a file of images.
 
     Parameters
     ----------
     spec
         ``KIND:PATH``. Kinds: ``nmnist`` (folder with ``<digit>/*.bin`` somewhere below, or one file),
-        ``cifar10-dvs`` (folder ``<class>/*.aedat``, or one file), ``aedat`` (another name for
-        ``cifar10-dvs``; its files may also lie directly in the folder, then without labels),
-        ``images`` (an ``.npz`` file, see ``open_images``).
+        ``cifar10-dvs`` (folder ``<class>/*.aedat``, or one file), ``aedat`` (any AEDAT 2.0 recordings of a
+        DVS128, in the same layout; files may also lie directly in the folder, then without labels),
+        ``images`` (an ``.npz`` file, see ``open_images``). Hidden files are left out, links are followed.
     split
         ``"train"``, ``"test"``, or ``"all"``, which None means too.
 
-        N-MNIST: if the files lie in folders ``Train`` and ``Test``, these are the splits; else every
-        fifth recording (index % 5 == 0 in the sorted list) is test. CIFAR10-DVS: with the full 1,000
+        Folders named ``Train`` and ``Test`` (in any case) are the splits; so is the folder that was named
+        itself, whose other split is then refused. Else, N-MNIST: every fifth recording (index % 5 == 0 in
+        the sorted list) is test. CIFAR10-DVS: with the full 1,000
         numbered files in each class, numbers 0 to 99 of each are test (the split of the paper on
         temporal effective batch normalisation, Duan et al. 2022); with fewer, as in an emulated set,
         every tenth (index % 10 == 0).
+    orientation
+        Of AEDAT recordings: what their axes and polarity mean, ``"raw"``, ``"jaer-matlab"``,
+        ``"cifar10-dvs"``, or an ``Orientation``. ``cifar10-dvs`` data have that of their name, ``aedat``
+        ``"raw"``: axes as stored, ON is a polarity bit of 1.
+    clock
+        What to do where time goes back, as of ``read_aedat_with_counts``; ``"last-reset"`` unless said.
 
     Returns
     -------
@@ -65,128 +108,220 @@ def open_dataset(spec: str, split: str | None = None) -> RecordingSet | ImageSet
     Raises
     ------
     InvalidRequest
-        If the kind, the path or the split is unknown, or there is no recording.
+        If the kind, the path, the split, orientation or clock is unknown, or there is no recording.
     InvalidFile, InvalidEvents
-        If a file holds no images, or values that no image can have.
+        If a file is of a format that is not read yet, holds no images, or values that no image can have.
     """
+    if not isinstance(spec, str):
+        raise InvalidRequest(
+            f"a data set is named by a text KIND:PATH with KIND one of {', '.join(_KINDS)}, found "
+            f"{type(spec).__name__} {str(spec)[:80]!r}; write for example open_dataset(f'nmnist:{{path}}')"
+        )
     kind, colon, place = spec.partition(":")
     if not colon or kind not in _KINDS or not place:
         raise InvalidRequest(
             f"unknown data set {spec!r}; write KIND:PATH with KIND one of {', '.join(_KINDS)}"
         )
-    if split is not None and split not in SPLITS:
+    if split is not None and (not isinstance(split, str) or split not in SPLITS):
         raise InvalidRequest(f"unknown split {split!r} of {spec}; allowed are {', '.join(SPLITS)}")
-    path = Path(place).expanduser()
-    if not path.exists():
+    wanted = _Wanted(
+        split or "all",
+        None if orientation is None else orientation_of(orientation),
+        clock_of("last-reset" if clock is None else clock),
+        clock is not None,
+    )
+    try:
+        path = Path(place).expanduser()
+        there = path.exists()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InvalidRequest(f"{spec}: {error}; give the path of a folder or file") from error
+    if not there:
         raise InvalidRequest(
             f"{spec}: there is no {path}; give the path of a folder of recordings, of one recording, or of "
             "an image file"
         )
-    return _KINDS[kind](path, split or "all")
+    return _KINDS[kind](path, wanted)
 
 
-def _open_nmnist(path: Path, split: str) -> RecordingSet:
+def record_counts(recordings: RecordingSet, position: int) -> tuple[Recording, dict[str, int]]:
+    """A recording, and what its file held beside the events: records, special events, what was left out.
+
+    Raises
+    ------
+    InvalidFile, InvalidEvents
+        As of the reader.
+    """
+    file = recordings.files[position]
+    counts: Any
+    if recordings.kind == "nmnist":
+        events, counts = read_nmnist_with_counts(file.path, **recordings.reader.keywords)
+    else:
+        events, counts = read_aedat_with_counts(file.path, **recordings.reader.keywords)
+    whole = {name: value for name, value in asdict(counts).items() if isinstance(value, int)}
+    return recordings.recording(position, events), whole
+
+
+def _open_nmnist(path: Path, wanted: _Wanted) -> RecordingSet:
     """Label = the folder that holds the file, a digit; files elsewhere are no part of the layout."""
+    what = f"nmnist:{path}"
+    if wanted.orientation is not None:
+        raise InvalidRequest(
+            f"{what}: an orientation ({wanted.orientation.name}) is chosen for AEDAT recordings; five-byte "
+            "files hold picture coordinates, leave it out"
+        )
     if path.is_file():
         _require_suffix(path, ".bin", "nmnist")
-        digit = path.resolve().parent.name
-        files = [RecordingFile(path, path.name, int(digit) if _is_digit(digit) else None, 0)]
+        folder, names = path.parent, [path.name]
     else:
-        names = [name for name in _find(path, ".bin") if _is_digit((path / name).resolve().parent.name)]
+        folder = path
+        names = [name for name in find_files(path, ".bin") if _is_class(path / name, what)]
         if not names:
             raise InvalidRequest(
-                f"nmnist:{path}: no <digit>/*.bin below this folder; "
-                "N-MNIST recordings lie in folders named 0 to 9"
+                f"{what}: no <digit>/*.bin below this folder; "
+                f"N-MNIST recordings lie in folders named 0 to 9{_instead(path)}"
             )
-        files = [
-            RecordingFile(path / name, name, int((path / name).resolve().parent.name), index)
-            for index, name in enumerate(names)
-        ]
-    folders = [{part.lower() for part in Path(file.name).parts[:-1]} for file in files]
-    named = any("train" in parts for parts in folders) and any("test" in parts for parts in folders)
-    if named:
-        chosen = {"all": files} | {
-            which: [file for file, parts in zip(files, folders, strict=True) if which in parts]
-            for which in ("train", "test")
-        }
-    else:
-        chosen = _every(files, 5)
+    digits = [folder_above(folder / name) for name in names]
+    files = [
+        RecordingFile(folder / name, name, int(digit) if _is_digit(digit) else None, index)
+        for index, (name, digit) in enumerate(zip(names, digits, strict=True))
+    ]
+    # Split by name, or else by number: a class folder may be what was named.
+    outer = folder.parent if _is_digit(_name(folder)) else folder
+    chosen = _by_folders(files, outer, wanted.split, what, 0) or _every(files, 5)
     return RecordingSet(
         kind="nmnist",
         path=str(path),
-        split=split,
+        split=wanted.split,
         height=NMNIST_HEIGHT,
         width=NMNIST_WIDTH,
         class_names=tuple("0123456789"),
-        files=_not_empty(chosen[split], split, f"nmnist:{path}"),
-        reader=read_nmnist,
+        files=_not_empty(chosen[wanted.split], wanted.split, what),
+        reader=partial(read_nmnist, clock=wanted.clock),
+        clock=wanted.clock,
+        origin="file",
     )
 
 
-def _open_cifar10_dvs(path: Path, split: str) -> RecordingSet:
-    """Label = place of the folder's name among the sorted class names.
+def _open_aedat(kind: str, default: Orientation, path: Path, wanted: _Wanted) -> RecordingSet:
+    """Label of a class folder as ``class_labels`` says.
 
     Where all folders are named as CIFAR-10 classes, the names are the ten of CIFAR-10 even if some
     folders are missing, so that a part of the data set keeps the labels of the whole.
     """
+    what = f"{kind}:{path}"
     if path.is_file():
-        _require_suffix(path, ".aedat", "cifar10-dvs")
-        names, folder = [path.name], path.parent
-        parents = [path.resolve().parent.name]
-        if parents[0] not in CIFAR10_CLASSES:
-            parents = [""]
+        _require_suffix(path, ".aedat", kind)
+        folder, names = path.parent, [path.name]
+        above = folder_above(path)
+        parents = [above if above in CIFAR10_CLASSES else ""]
     else:
-        names, folder = _find(path, ".aedat"), path
+        names, folder = find_files(path, ".aedat"), path
         # Files directly in the folder that was named have no class.
         parents = ["" if "/" not in name else name.split("/")[-2] for name in names]
     if not names:
         raise InvalidRequest(
-            f"cifar10-dvs:{path}: no <class>/*.aedat below this folder (AEDAT 2.0, one folder for each class)"
+            f"{what}: no <class>/*.aedat below this folder (AEDAT 2.0, one folder for each class)"
+            f"{_instead(path)}"
         )
+    if all(parent.lower() in ("", *SPLIT_FOLDERS) for parent in parents):
+        # Recordings without classes, in folders that are splits.
+        parents = [""] * len(parents)
     found = set(parents) - {""}
-    classes = CIFAR10_CLASSES if found and found <= set(CIFAR10_CLASSES) else tuple(sorted(found))
+    if found and found <= set(CIFAR10_CLASSES):
+        classes: tuple[str, ...] = CIFAR10_CLASSES
+        labels = {name: label for label, name in enumerate(classes)}
+    else:
+        classes, labels = class_labels(found, what)
     files = [
-        RecordingFile(folder / name, name, classes.index(parent) if parent else None, index)
+        RecordingFile(folder / name, name, labels.get(parent), index)
         for index, (name, parent) in enumerate(zip(names, parents, strict=True))
     ]
+    outer = folder.parent if _name(folder) in CIFAR10_CLASSES else folder
     numbers = [re.search(r"_(\d+)\.aedat$", name) for name in names]
-    if all(numbers) and min(Counter(parents).values()) >= _FILES_PER_CLASS:
+    chosen = _by_folders(files, outer, wanted.split, what, 1 if found else 0)
+    if chosen is None and all(numbers) and min(Counter(parents).values()) >= _FILES_PER_CLASS:
         test = [int(number[1]) < _TEST_FILES_PER_CLASS for number in numbers if number]
         chosen = {
             "all": files,
             "test": [file for file, is_test in zip(files, test, strict=True) if is_test],
             "train": [file for file, is_test in zip(files, test, strict=True) if not is_test],
         }
-    else:
-        chosen = _every(files, 10)
+    chosen = chosen or _every(files, 10)
+    orientation = wanted.orientation or default
     return RecordingSet(
-        kind="cifar10-dvs",
+        kind=kind,
         path=str(path),
-        split=split,
+        split=wanted.split,
         height=128,
         width=128,
         class_names=classes,
-        files=_not_empty(chosen[split], split, f"cifar10-dvs:{path}"),
-        reader=read_aedat,
+        files=_not_empty(chosen[wanted.split], wanted.split, what),
+        reader=partial(read_aedat, orientation=orientation, clock=wanted.clock),
+        orientation=orientation.name,
+        clock=wanted.clock,
+        origin="first-event",
     )
 
 
-_KINDS: dict[str, Callable[[Path, str], RecordingSet | ImageSet]] = {
+def _open_images(path: Path, wanted: _Wanted) -> ImageSet:
+    if wanted.orientation is not None or wanted.clock_was_said:
+        raise InvalidRequest(
+            f"images:{path} holds images; orientation (--orientation) and clock (--clock) are for event "
+            "recordings, leave them out"
+        )
+    if path.is_dir():
+        raise InvalidRequest(f"images:{path} is a folder; give an .npz file of images and labels")
+    if path.suffix.lower() != ".npz" and (other := format_of_file(path)) and "NumPy" not in other:
+        raise InvalidFile(f"images:{path}: {not_yet(other, 'give an .npz file of images and labels')}")
+    return open_images(path, wanted.split)
+
+
+_KINDS: dict[str, Callable[[Path, _Wanted], RecordingSet | ImageSet]] = {
     "nmnist": _open_nmnist,
-    "cifar10-dvs": _open_cifar10_dvs,
-    "aedat": _open_cifar10_dvs,
-    "images": open_images,
+    "cifar10-dvs": partial(_open_aedat, "cifar10-dvs", CIFAR10_DVS),
+    "aedat": partial(_open_aedat, "aedat", RAW),
+    "images": _open_images,
 }
 
 
-def _find(folder: Path, suffix: str) -> list[str]:
-    """Return the relative paths, with forward slashes, of all files of a suffix, sorted."""
-    return sorted(
-        (Path(parent) / name).relative_to(folder).as_posix()
-        for parent, _, names in os.walk(folder)
-        for name in names
-        if name.endswith(suffix)
-    )
+KINDS = tuple(_KINDS)
+
+
+def _by_folders(
+    files: list[RecordingFile], outer: Path, split: str, what: str, above: int
+) -> dict[str, list[RecordingFile]] | None:
+    """Splits by folders' names, below or the one that was named; None if they do not tell.
+
+    A folder ``Train`` alone below the one that was named is a part of a data set, and split by number.
+    """
+    inside = split_folders([file.name for file in files], above)
+    if "test" not in inside and (own := split_of_folder(outer)):
+        inside = [within or own for within in inside]
+        if split not in ("all", own):
+            raise InvalidRequest(
+                f"{what}: this folder is the split {own!r} by its name and holds no {split!r}; name the "
+                f"folder that holds both, or ask for {own!r}"
+            )
+    if "test" not in inside and not split_of_folder(outer):
+        return None
+    return {"all": files} | {
+        which: [file for file, within in zip(files, inside, strict=True) if within == which]
+        for which in ("train", "test")
+    }
+
+
+def _name(folder: Path) -> str:
+    return folder_above(folder / "file")
+
+
+def _is_class(path: Path, what: str) -> bool:
+    name = folder_above(path)
+    if re.fullmatch("[0-9]{2,3}", name):
+        raise InvalidRequest(
+            f"{what}: {path} lies in a folder named {name!r}; N-MNIST has the classes 0 to 9 only. Take "
+            "other folders out"
+        )
+    return _is_digit(name)
 
 
 def _is_digit(name: str) -> bool:
@@ -211,8 +346,18 @@ def _not_empty(files: Iterable[RecordingFile], split: str, what: str) -> tuple[R
     return chosen
 
 
+def _instead(folder: Path) -> str:
+    """What a message adds if there are recordings, but of formats that are not read yet."""
+    found = other_formats(folder)
+    return "".join(
+        f". {name} is {known}, which is not supported yet" for known, name in sorted(found.items())[:3]
+    )
+
+
 def _require_suffix(path: Path, suffix: str, kind: str) -> None:
-    if path.suffix != suffix:
-        raise InvalidRequest(
-            f"{kind}:{path}: a single recording of this kind is a {suffix} file; name one, or a folder"
-        )
+    if path.suffix.lower() == suffix:
+        return
+    instead = f"a single recording of this kind is a {suffix} file; name one, or a folder"
+    if other := format_of_file(path):
+        raise InvalidFile(f"{kind}:{path}: {not_yet(other, instead)}")
+    raise InvalidRequest(f"{kind}:{path}: {instead}")

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.errors import InvalidRequest
+
 
 @dataclass(frozen=True)
 class AddressLayout:
@@ -115,3 +117,21 @@ JAER_MATLAB = Orientation("jaer-matlab", swap=False, mirror_x=True, mirror_y=Fal
 
 RAW = Orientation("raw", swap=False, mirror_x=False, mirror_y=False, on_bit=1)
 """Addresses as stored, ON = bit 1: what the camera maker's documentation says of the bits."""
+
+ORIENTATIONS = {known.name: known for known in (RAW, JAER_MATLAB, CIFAR10_DVS)}
+"""The orientations that can be named."""
+
+
+def orientation_of(given: Orientation | str) -> Orientation:
+    """An orientation, or the one of a name.
+
+    Raises
+    ------
+    InvalidRequest
+        Neither.
+    """
+    if isinstance(given, Orientation):
+        return given
+    if not isinstance(given, str) or given not in ORIENTATIONS:
+        raise InvalidRequest(f"unknown orientation {given!r}; allowed are {', '.join(ORIENTATIONS)}")
+    return ORIENTATIONS[given]

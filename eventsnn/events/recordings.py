@@ -4,8 +4,9 @@ A ``RecordingSet`` holds file names only. Events are read, checked and reduced w
 for, so workers can open the same set without a shared file handle.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import overload
 
@@ -36,12 +37,15 @@ class Recording:
         Position in the whole sorted list of the data set, whatever split or subset it came from.
     name
         Path relative to the data set's folder, with forward slashes.
+    origin
+        What its time zero is: ``"file"``, the zero of the stored times, or ``"first-event"``.
     """
 
     events: Events
     label: int | None
     index: int
     name: str
+    origin: str = "first-event"
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class RecordingSet(Sequence[Recording]):
     Attributes
     ----------
     kind
-        ``"nmnist"`` or ``"cifar10-dvs"``.
+        ``"nmnist"``, ``"cifar10-dvs"`` or ``"aedat"``.
     path
         The folder or file the set was opened from.
     split
@@ -70,6 +74,13 @@ class RecordingSet(Sequence[Recording]):
         Sensor size in pixels, after ``downsampled``.
     class_names
         Names of the labels 0, 1, ...; empty if unknown.
+    orientation
+        Name of what raw axes and polarity of AEDAT recordings mean; None where files hold picture
+        coordinates.
+    clock
+        What is done where time goes back, see ``read_aedat_with_counts``.
+    origin
+        Of each ``Recording``.
     """
 
     kind: str
@@ -79,9 +90,12 @@ class RecordingSet(Sequence[Recording]):
     width: int
     class_names: tuple[str, ...]
     files: tuple[RecordingFile, ...]
-    reader: Callable[[Path], Events]
+    reader: "partial[Events]"
     fractions: tuple[float, ...] = ()
     factor: int = 1
+    orientation: str | None = None
+    clock: str = "last-reset"
+    origin: str = "first-event"
 
     def __len__(self) -> int:
         return len(self.files)
@@ -94,13 +108,16 @@ class RecordingSet(Sequence[Recording]):
         """Read one recording, or take a part of the list (nothing is read for a slice)."""
         if isinstance(item, slice):
             return replace(self, files=self.files[item])
-        file = self.files[item]
-        events = self.reader(file.path)
+        return self.recording(item, self.reader(self.files[item].path))
+
+    def recording(self, position: int, events: Events) -> Recording:
+        """The recording at a position, of all the events of its file."""
+        file = self.files[position]
         for fraction in self.fractions:
             events = take_fraction(events, fraction)
         if self.factor > 1:
             events = downsample_addresses(events, self.factor)
-        return Recording(events, file.label, file.index, file.name)
+        return Recording(events, file.label, file.index, file.name, self.origin)
 
     def __iter__(self) -> Iterator[Recording]:
         return (self[position] for position in range(len(self)))

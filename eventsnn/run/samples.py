@@ -117,7 +117,9 @@ def describe(samples: Samples) -> dict[str, Any]:
     digest = hashlib.blake2b(digest_size=16)
     if isinstance(samples, RecordingSet):
         for file in samples.files:
-            digest.update(f"{file.name}:{file.label}:{file.path.stat().st_size};".encode())
+            digest.update(
+                f"{file.name}:{file.label}:{file.path.stat().st_size};".encode("utf-8", "surrogateescape")
+            )
             with file.path.open("rb") as opened:
                 digest.update(opened.read(HASHED_BYTES))
     else:
@@ -132,7 +134,16 @@ def describe(samples: Samples) -> dict[str, Any]:
         "files": digest.hexdigest(),
         "fractions": list(samples.fractions) if isinstance(samples, RecordingSet) else [],
         "downsampled": samples.factor if isinstance(samples, RecordingSet) else 1,
-    }
+    } | _reading(samples)
+
+
+def _reading(samples: Samples) -> dict[str, Any]:
+    """How recordings are read, where that is not what results of old took for granted."""
+    if not isinstance(samples, RecordingSet):
+        return {}
+    found = {"orientation": samples.orientation, "clock": samples.clock}
+    usual = {"orientation": "cifar10-dvs" if samples.orientation else None, "clock": "last-reset"}
+    return {name: value for name, value in found.items() if value != usual[name]}
 
 
 def _hash_content(digest: Any, content: Any) -> None:
