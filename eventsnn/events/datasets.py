@@ -180,13 +180,13 @@ def _open_nmnist(path: Path, wanted: _Wanted) -> RecordingSet:
                 f"{what}: no <digit>/*.bin below this folder; "
                 f"N-MNIST recordings lie in folders named 0 to 9{_instead(path)}"
             )
-    digits = [folder_above(folder / name) for name in names]
+    digits = [folder_above(folder / name).name for name in names]
     files = [
         RecordingFile(folder / name, name, int(digit) if _is_digit(digit) else None, index)
         for index, (name, digit) in enumerate(zip(names, digits, strict=True))
     ]
     # Split by name, or else by number: a class folder may be what was named.
-    outer = folder.parent if _is_digit(_name(folder)) else folder
+    outer = folder_above(folder) if _is_digit(folder_above(folder / "file").name) else folder
     chosen = _by_folders(files, outer, wanted.split, what, 0) or _every(files, 5)
     return RecordingSet(
         kind="nmnist",
@@ -212,7 +212,7 @@ def _open_aedat(kind: str, default: Orientation, path: Path, wanted: _Wanted) ->
     if path.is_file():
         _require_suffix(path, ".aedat", kind)
         folder, names = path.parent, [path.name]
-        above = folder_above(path)
+        above = folder_above(path).name
         parents = [above if above in CIFAR10_CLASSES else ""]
     else:
         names, folder = find_files(path, ".aedat"), path
@@ -236,7 +236,7 @@ def _open_aedat(kind: str, default: Orientation, path: Path, wanted: _Wanted) ->
         RecordingFile(folder / name, name, labels.get(parent), index)
         for index, (name, parent) in enumerate(zip(names, parents, strict=True))
     ]
-    outer = folder.parent if _name(folder) in CIFAR10_CLASSES else folder
+    outer = folder_above(folder) if folder_above(folder / "file").name in CIFAR10_CLASSES else folder
     numbers = [re.search(r"_(\d+)\.aedat$", name) for name in names]
     chosen = _by_folders(files, outer, wanted.split, what, 1 if found else 0)
     if chosen is None and all(numbers) and min(Counter(parents).values()) >= _FILES_PER_CLASS:
@@ -310,12 +310,8 @@ def _by_folders(
     }
 
 
-def _name(folder: Path) -> str:
-    return folder_above(folder / "file")
-
-
 def _is_class(path: Path, what: str) -> bool:
-    name = folder_above(path)
+    name = folder_above(path).name
     if re.fullmatch("[0-9]{2,3}", name):
         raise InvalidRequest(
             f"{what}: {path} lies in a folder named {name!r}; N-MNIST has the classes 0 to 9 only. Take "

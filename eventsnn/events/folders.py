@@ -76,9 +76,9 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name in ("__MACOSX", "Thumbs.db", "desktop.ini")
 
 
-def folder_above(path: Path) -> str:
-    """The name of the folder that holds a file, by the name it was given, not by where a link leads."""
-    return Path(os.path.abspath(path)).parent.name
+def folder_above(path: Path) -> Path:
+    """The folder that holds a file or folder, by the name it was given, not by where a link leads."""
+    return Path(os.path.abspath(path)).parent
 
 
 def class_labels(names: Iterable[str], where: str) -> tuple[tuple[str, ...], dict[str, int]]:

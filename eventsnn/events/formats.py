@@ -36,7 +36,7 @@ _BEGINNINGS = (
     (b"#ROSBAG", "ROS bag"),
     (b"Event Stream", "Event Stream (.es)"),
     (b"MATLAB 5.0", "MATLAB (.mat)"),
-    (b"PK\x03\x04", "NumPy (.npz) or a ZIP archive"),
+    (b"PK\x03\x04", "a ZIP archive"),
     (b"\x1f\x8b", "a gzip archive"),
     (b"\x89PNG", "PNG"),
     (b"\xff\xd8\xff", "JPEG"),
@@ -62,11 +62,12 @@ def format_of_file(path: str | os.PathLike[str]) -> str | None:
             found = format_of_bytes(file.read(_LONGEST))
     except OSError:
         found = None
-    return found or format_of_name(str(path))
+    named = format_of_name(str(path))
+    # An .npz file is an archive, too.
+    return named if named and found in (None, _SUFFIXES[".zip"]) else found
 
 
 def not_yet(name: str, instead: str) -> str:
     """What a message says of a format that is not read yet."""
-    archive = " archive" in name
-    what = f"this is {name}" if archive else f"this is {name}, which is not supported yet"
-    return f"{what}; {'unpack it, ' if archive else ''}{instead}"
+    unpack = "unpack it, or " if " archive" in name else ""
+    return f"this is {name}, which is not supported yet; {unpack}{instead}"

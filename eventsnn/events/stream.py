@@ -39,7 +39,12 @@ def make_events(t: ArrayLike, x: ArrayLike, y: ArrayLike, p: ArrayLike) -> Event
     InvalidEvents
         If the columns differ in length, hold non-integers, or do not fit the fields.
     """
-    columns = {name: np.asarray(column) for name, column in zip("txyp", (t, x, y, p), strict=True)}
+    try:
+        columns = {name: np.asarray(column) for name, column in zip("txyp", (t, x, y, p), strict=True)}
+    except (TypeError, ValueError) as error:
+        raise InvalidEvents(
+            f"an event column is no array ({error}); give four one-dimensional columns of one length"
+        ) from error
     shapes = {name: column.shape for name, column in columns.items()}
     if len(set(shapes.values())) != 1 or columns["t"].ndim != 1:
         raise InvalidEvents(
@@ -80,6 +85,11 @@ def validate_events(events: Events, height: int, width: int, where: str) -> None
         If a field is missing or not an integer, a time is negative, too large or earlier than the
         one before it, or a coordinate lies outside the sensor; the first such event is named.
     """
+    if not isinstance(events, np.ndarray):
+        raise InvalidEvents(
+            f"{where}: an event stream is a structured array with the fields t, x, y and p, found "
+            f"{type(events).__name__}; build it with make_events"
+        )
     names = events.dtype.names or ()
     missing = [name for name in "txyp" if name not in names]
     if missing or events.ndim != 1:
@@ -155,8 +165,9 @@ def take_fraction(events: Events, fraction: float) -> Events:
 
 def require_fraction(fraction: float) -> None:
     """Raise InvalidRequest unless ``fraction`` is in (0, 1]."""
-    if not 0 < fraction <= 1:
-        raise InvalidRequest(f"a fraction of the events must be in (0, 1], found {fraction}; 1 keeps all")
+    number = isinstance(fraction, int | float | np.number) and not isinstance(fraction, bool)
+    if not number or not 0 < fraction <= 1:
+        raise InvalidRequest(f"a fraction of the events must be in (0, 1], found {fraction!r}; 1 keeps all")
 
 
 def downsample_addresses(events: Events, factor: int) -> Events:
