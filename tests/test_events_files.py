@@ -2,6 +2,7 @@
 
 import os
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -208,6 +209,52 @@ def test_aedat_damaged(tmp_path, header, tail, match):
 def test_aedat_writes_only_what_can_be_read(tmp_path, events, match):
     with pytest.raises(InvalidEvents, match=match):
         write_aedat(tmp_path / "a.aedat", events)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"#!AER-DAT2.0\r\n",
+        b"#!AER-DAT2.0\r\n# made by jAER\r\n#\r\n# caf\xc3\xa9\tl\xe9gende\r\n",
+        b"#!AER-DAT2.0\n# written with line feeds\n",
+        b"#!AER-DAT2.0\n# and with both\r\n",
+    ],
+)
+@pytest.mark.parametrize(
+    "address",
+    [
+        0x23000000,
+        0x23232323,
+        0x23414243,  # '#ABC', then the time
+        0x23410A00,
+    ],
+)
+@pytest.mark.parametrize("time", [0, 7, 0x41424344, 0x41420D0A])
+def test_an_event_that_begins_like_a_header_line_is_an_event(tmp_path, header, address, time):
+    """It is of no layout known here, and said to be; nothing is shifted."""
+    text = time == 0x41420D0A and address in (0x23414243, 0x23232323)
+    if text or (address == 0x23410A00 and b"0\n" in header):
+        pytest.skip("text that ends like the other lines, from its first byte on")
+    lines = header.count(b"\n")
+    file = aedat(tmp_path, (address, time), (2, 8), (4, 9), header=header)
+    with pytest.raises(InvalidFile, match=f"event 0 has address 0x{address:08X}, .*DVS128"):
+        read_aedat(file)
+    # The same with that event in another place, and the header read in full.
+    events, counts = read_aedat_with_counts(aedat(tmp_path, (2, 8), (4, 9), header=header))
+    assert (len(events), counts.records, len(counts.header)) == (2, 2, lines)
+
+
+def test_a_layout_with_high_bits_reads_such_an_event(tmp_path):
+    wide = replace(DVS128, name="wide", special_mask=0x23000000)
+    file = aedat(tmp_path, (0x23000000, 1), (2, 8), (4, 9), header=b"#!AER-DAT2.0\r\n")
+    events, counts = read_aedat_with_counts(file, layout=wide, orientation=RAW)
+    assert (events["x"].tolist(), counts.special_events, counts.records) == ([1, 2], 1, 3)
+
+
+def test_a_line_feed_alone_ends_no_header_line_where_others_end_in_both(tmp_path):
+    file = aedat(tmp_path, header=b"#!AER-DAT2.0\r\n#abcdef\n")
+    with pytest.raises(InvalidFile, match="event 0 has address 0x23616263"):
+        read_aedat(file)
 
 
 def test_aedat_settings(tmp_path):

@@ -44,8 +44,21 @@ def write_emulated_cifar10_dvs(
     Raises
     ------
     InvalidRequest
-        If pictures and labels do not fit, or the names are not in alphabetical order.
+        If pictures or labels are of another shape or type or do not fit, or the names are not in
+        alphabetical order.
+    OSError
+        If a file cannot be written.
     """
+    images, labels = np.asarray(images), np.asarray(labels)
+    if images.dtype != np.uint8 or images.shape[1:] not in ((32, 32, 3), (32, 32)):
+        raise InvalidRequest(
+            f"the pictures have shape {images.shape} and dtype {images.dtype}; give uint8 of shape "
+            "(n, 32, 32, 3) or (n, 32, 32)"
+        )
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise InvalidRequest(
+            f"the labels have shape {labels.shape} and dtype {labels.dtype}; give one whole number a picture"
+        )
     if len(images) != len(labels) or not len(images):
         raise InvalidRequest(
             f"{len(images)} pictures and {len(labels)} labels; give one label for each of one or more"
