@@ -270,7 +270,9 @@ def _open_images(path: Path, wanted: _Wanted) -> ImageSet:
             "recordings, leave them out"
         )
     if path.is_dir():
-        raise InvalidRequest(f"images:{path} is a folder; give an .npz file of images and labels")
+        raise InvalidFile(
+            f"images:{path} is a folder and cannot be read as images; give an .npz file of images and labels"
+        )
     if path.suffix.lower() != ".npz" and (other := format_of_file(path)) and "NumPy" not in other:
         raise InvalidFile(f"images:{path}: {not_yet(other, 'give an .npz file of images and labels')}")
     return open_images(path, wanted.split)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from eventsnn.errors import InvalidEvents, InvalidFile, InvalidRequest
+from eventsnn.errors import EventsnnError, InvalidEvents, InvalidFile, InvalidRequest
 from eventsnn.events.inputs import Sample
 
 # A normalised image stays within a few; beyond this, someone forgot to scale it.
@@ -200,10 +199,12 @@ def open_images(path: Path, split: str) -> ImageSet:
             if isinstance(file, np.ndarray):
                 raise InvalidFile(f"images:{path} is one array; give an .npz file of images and labels")
             return _read_images(path, split, file)
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        if isinstance(error, InvalidEvents | InvalidFile | InvalidRequest):
-            raise
-        raise InvalidFile(f"images:{path} cannot be read as a NumPy .npz file of images: {error}") from error
+    except EventsnnError:
+        raise
+    except Exception as error:
+        # NumPy and its decoders answer to damage with any kind of error.
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InvalidFile(f"images:{path} cannot be read as a NumPy .npz file of images: {reason}") from error
 
 
 def _read_images(path: Path, split: str, file: Any) -> ImageSet:
