@@ -215,6 +215,40 @@ def test_a_stretch_after_which_the_old_time_goes_on_is_no_reset(kind, tmp_path, 
         read(kind, tmp_path, [*SECOND[:500], *stretch, *SECOND[500:]], clock)
 
 
+@pytest.mark.parametrize("kind", READERS)
+def test_strays_and_resets_among_random_times(kind, tmp_path):
+    """Random gaps, 2 % of strays at random times, a reset in half of the recordings."""
+    rng = np.random.default_rng(8)
+    largest = READERS[kind][2]
+    for number in range(60):
+        gap = int(rng.choice([20, 300, 2000]))
+        before = np.cumsum(rng.exponential(gap, 150 if number % 2 else 0)).astype(int) + 900_000
+        true = np.cumsum(rng.exponential(gap, 400)).astype(int)
+        if number % 2:
+            true -= true[0]
+        wrong = rng.choice(np.arange(20, 380), 8, replace=False)
+        stored = true.copy()
+        stored[wrong] = true[wrong] + 100_000 + rng.integers(0, largest // 2, 8)
+        with pytest.warns(RecordingWarning):
+            found, counts = read(kind, tmp_path, [*before, *stored])
+        assert found == (np.delete(true, wrong) - true[0]).tolist()
+        assert (counts.events_before_reset, counts.stray_events) == (len(before), 8)
+
+
+def test_strays_in_a_long_recording(tmp_path):
+    rng = np.random.default_rng(0)
+    true = np.arange(200_000) * 7
+    stored = true.copy()
+    wrong = np.unique(rng.integers(10, 199_990, 2000))
+    stored[wrong] = rng.integers(2_000_000, 2**31 - 1, len(wrong))
+    records = np.zeros(len(stored), [("address", ">u4"), ("time", ">i4")])
+    records["time"] = stored
+    file = tmp_path / "a.aedat"
+    file.write_bytes(b"#!AER-DAT2.0\r\n" + records.tobytes())
+    with pytest.warns(RecordingWarning, match=f"{len(wrong)} events are out of line"):
+        assert np.array_equal(read_aedat(file)["t"], np.delete(true, wrong))
+
+
 def test_overflow_records_and_wraps_add_up(tmp_path):
     """240 in the row: 2^13 us more from there on; the 23 bits wrap on their own."""
     rows = [(1, 8_388_000), ("overflow", 0), (2, 8_388_600), (3, 500), ("overflow", 0), (4, 600)]

@@ -26,7 +26,7 @@ _PAUSE_US = 10_000_000
 # Strays in one place, between records that are in line; at either end, where only one side can tell.
 _FEW = 16
 _FEW_AT_THE_END = 3
-_STEPS_AFTER = 4
+_STEPS_AFTER = 16
 _SEEN_AFTER = 2048
 
 
@@ -243,7 +243,12 @@ class _Search:
             (k for k, time in enumerate(following[:-1]) if min(time, following[k + 1]) >= self.raw[before]),
             None,
         )
-        if back is None:
+        # So few were looked at as strays already.
+        if back is None or back <= _FEW:
+            return
+        then = following[back : back + _FEW]
+        if 2 * sum(time >= self.raw[before] for time in then) <= len(then):
+            # Strays among times that do stay low.
             return
         leap = following[back] - following[back - 1]
         if 2 * leap > fall and 4 * (following[back] - self.raw[before]) < leap:
@@ -262,7 +267,7 @@ class _Search:
             if not self._in_line(before, back) or not (last or self._in_line(before, back + 1)):
                 continue
             if not self._leaps(place, back, fall, back):
-                continue
+                return []
             drop, latest = [], before
             for k in range(place, back):
                 if self._in_line(latest, k) and self._in_line(k, back):
@@ -282,7 +287,9 @@ class _Search:
             if earlier is None:
                 return []
             if self._in_line(earlier, place):
-                return [drop] if self._leaps(earlier, before, fall, place) else []
+                # As many before a clock that starts again at zero are a reset like any other.
+                alone = self.raw[place] < NEAR_ZERO_US and earlier - self.start + 1 < len(drop)
+                return [drop] if not alone and self._leaps(earlier, before, fall, place) else []
             here = earlier
         return []
 
@@ -294,7 +301,7 @@ class _Search:
         leap = max(abs(self.raw[k + 1] - self.raw[k]) for k in range(first, last))
         after = range(here, min(here + _STEPS_AFTER, len(self.raw) - 1))
         usual = statistics.median(abs(self.raw[k + 1] - self.raw[k]) for k in after) if after else 0
-        return leap >= 2 * usual and (2 * leap > fall or (bool(after) and leap >= 4 * usual))
+        return 4 * leap >= 7 * usual and (2 * leap > fall or (bool(after) and leap >= 4 * usual))
 
     def _at_either_end(self, before: int, place: int, near_zero: bool) -> list[list[int]]:
         """The few last records, or the few first ones, are stray."""
