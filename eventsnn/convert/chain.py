@@ -8,6 +8,7 @@ out would give a network that runs and is wrong.
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
 
 import torch
@@ -179,3 +180,18 @@ def _refuse_unsupported(step: Step) -> None:
     raise UnsupportedLayer(
         f"module {step.path!r} is a {name}, which has no conversion. {ALLOWED} To convert it, {advice}"
     )
+
+
+def require_decision(path: str, target: tuple[int, int, int]) -> None:
+    """Refuse a last layer with a single output: there would be nothing to decide between.
+
+    Raises
+    ------
+    UnsupportedLayer
+    """
+    if math.prod(target) < 2:
+        raise UnsupportedLayer(
+            f"layer {path!r}, the last one, has one output; a decision needs two. Give the model an output "
+            "for each class: two rows of weights, 0 and w, with the biases 0 and b, "
+            "decide as the sign of w x + b does"
+        )

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from eventsnn.convert.chain import module_chain
+from eventsnn.convert.chain import module_chain, require_decision
 from eventsnn.convert.qcfs import QCFS
 from eventsnn.convert.quantise import integer_synapses, to_quanta
 from eventsnn.convert.samples import Samples, read_samples, stage_outputs
@@ -19,6 +19,7 @@ from eventsnn.convert.settings import DEFAULT_LEVELS, Settings
 from eventsnn.convert.stages import INPUT, Stage, build_stages
 from eventsnn.errors import InvalidNetwork, InvalidRequest
 from eventsnn.network import Input, Network, Population, Projection, Rate, Readout, Signed
+from eventsnn.network.decision import with_decision_weights
 
 TICKS_PER_MICROSECOND = 10**6
 LONGEST_PERIOD = 2 * 10**9
@@ -127,6 +128,7 @@ def convert(
     chain = module_chain(model)
     samples = read_samples(calibration, chain, input_scale, input_shape)
     stages = build_stages(chain, samples.shape)
+    require_decision(stages[-1].path, stages[-1].target)
     period, periods = _current(settings, samples, stages)
     populations = [Population(INPUT, stages[0].source, Input(unit=float(input_scale)))]
     projections = []
@@ -139,6 +141,7 @@ def convert(
         quanta = to_quanta(bias, f"a bias of layer {stage.name!r}") if stage.bias.any() else None
         populations.append(Population(stage.name, stage.target, _neuron(stage, unit, settings, period)))
         projections.append(Projection(f"{source}-{stage.name}", source, stage.name, synapses, quanta))
+    populations[-1] = with_decision_weights(populations[-1])
     conversion = _record(settings, samples, stages, populations)
     return Network(populations, projections, {**(metadata or {}), "conversion": conversion})
 

@@ -7,6 +7,8 @@ from eventsnn.compilation import kernel
 RULE_NONE = 0
 RULE_MAX_PROBABILITY = 1
 RULE_MARGIN = 2
+RULE_OWN = 3
+"""Asked in Python: the kernels stop at each check for it."""
 
 
 @kernel

@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.decide import asks_to_stop, decision, weighed
 from eventsnn.engine import columns as k
-from eventsnn.engine.contract import Engine, RunOptions, SampleRun
+from eventsnn.engine.contract import Engine, RunOptions, SampleRun, output_scale, output_weights
 from eventsnn.engine.failures import deadlock, event_limit, history_limit, overflow
 from eventsnn.engine.kernels.state import Queues, State
 from eventsnn.engine.outcome import Outcome, Played
@@ -44,6 +45,7 @@ class CompiledEngine(Engine):
         self._plan = self._lowered(network, mapping)
         about = (network, self._plan, self.options, self.step, mapping is not None)
         self._start = SampleStart(*about)
+        self._scale, self._weights = output_scale(network), output_weights(network)
         self._outcome = Outcome(*about, self._start.shift)
         # What a network has no use for is not compiled for it: see ``kernels.loop.advance``.
         kinds = set(self._plan.population[:, k.KIND].tolist())
@@ -112,6 +114,8 @@ class CompiledEngine(Engine):
                     room.log *= 2
                     state = state._replace(log=np.zeros(room.log, dtype=np.int64))
                 scalar[k.LOGGED] = 0
+            elif status == k.ASK_RULE:
+                self._ask_rule(state)
             elif status == k.GROW_TRACE:
                 room.trace *= 2
                 state = _doubled(state, "trace", "trace_readout")
@@ -125,6 +129,17 @@ class CompiledEngine(Engine):
             else:
                 room.enlarge(status, state)
                 return None
+
+    def _ask_rule(self, state: State) -> None:
+        """A check of a rule that no kernel knows: what ``kernels.checks.check`` does for the others."""
+        rule, scalar = self.options.exit_rule, state.scalar
+        assert rule is not None
+        last = scalar[k.CHECKS] - 1
+        readout = weighed(state.trace_readout[last].tolist(), self._weights)
+        if asks_to_stop(rule, readout, self._scale):
+            scalar[k.PREDICTION] = decision(readout)
+            scalar[k.DECISION_TIME] = scalar[k.STOP_AT] = state.trace[last, 0] + self._plan.chip[k.T_DECISION]
+            scalar[k.EARLY] = 1
 
     def _failure(self, status: int, state: State, queues: Queues | None, index: int) -> Exception:
         """Why a sample could not be run to its end."""

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.decide import ExitRule
+from eventsnn.decide import ExitRule, check_rule
 from eventsnn.engine.request import FEATURES, check_request, needed_features, stimulus_features
 from eventsnn.engine.stimulus import (
     TICKS_PER_MICROSECOND,
@@ -19,7 +19,8 @@ from eventsnn.engine.stimulus import (
 )
 from eventsnn.errors import InvalidRequest, NotYetSupported
 from eventsnn.hardware import Mapping
-from eventsnn.network import Network, Readout, Softmax
+from eventsnn.network import Network, Softmax
+from eventsnn.network.decision import LARGEST_WEIGHT, decision_weights, weights_of_neurons
 
 Int64 = NDArray[np.int64]
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Stimulus",
     "Trace",
     "output_scale",
+    "output_weights",
     "stimulus_from_events",
 ]
 
@@ -78,6 +80,8 @@ class RunOptions:
     history_period: int = 0
 
     def __post_init__(self) -> None:
+        if self.exit_rule is not None:
+            check_rule(self.exit_rule)
         for name, allowed in (("schedule", ("event", "step")), ("ties", ("ordered", "seeded"))):
             if getattr(self, name) not in allowed:
                 raise InvalidRequest(
@@ -96,7 +100,8 @@ class Trace:
     ----------
     time : int64 ticks, shape (checks,)
     readout : int64, shape (checks, classes)
-        Charge in quanta (readout populations) or spike counts.
+        Charge in quanta (readout populations) or spike counts, as they are: decisions weigh them first where
+        the output's units differ (``output_weights``).
     synaptic_operations, spikes, energy : int64, shape (checks,)
         Totals at ``time`` plus the decision unit's latency; energy is dynamic, in attojoules.
     """
@@ -191,12 +196,22 @@ class SampleRun:
 def output_scale(network: Network) -> float:
     """Logit per unit of the readout: per quantum of a readout, per count of a firing population.
 
-    Spikes of a spiking softmax are draws from its probabilities; one is taken as one logit.
+    Spikes of a spiking softmax are draws from its probabilities; one is taken as one logit. Where the
+    decision weighs its channels it is the logit per unit of a weighed readout.
     """
-    neuron = network.populations[network.output].neuron
+    population = network.populations[network.output]
+    neuron = population.neuron
     if isinstance(neuron, Softmax):
         return 1.0
-    return float(neuron.unit if isinstance(neuron, Readout) else np.atleast_1d(neuron.unit)[0])
+    units = np.atleast_1d(neuron.unit)
+    if decision_weights(population) is not None:
+        return float(units.max()) / LARGEST_WEIGHT
+    return float(units[0])
+
+
+def output_weights(network: Network) -> Int64 | None:
+    """What a count of each output neuron weighs in the decision, shape (classes,); None: all the same."""
+    return weights_of_neurons(network.populations[network.output])
 
 
 class Engine(ABC):

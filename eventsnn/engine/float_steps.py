@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.decide import decision
-from eventsnn.engine.contract import SampleRun, SpikeList, Trace, output_scale
+from eventsnn.decide import asks_to_stop, decision, weighed
+from eventsnn.engine.contract import SampleRun, SpikeList, Trace, output_scale, output_weights
 from eventsnn.engine.failures import event_limit
 from eventsnn.engine.float_sums import Float
 from eventsnn.engine.plan import initial_charge, initial_count
@@ -296,14 +296,15 @@ class FloatSample:
         if rule is None:
             return
         self.counters[self.output, COLUMN["decision_operations"]] += len(readout)
-        if self.now < self.stimulus.first or decision(readout) < 0:
+        seen = weighed(readout, output_weights(self.network))
+        if self.now < self.stimulus.first or decision(seen) < 0:
             return
-        if rule.confidence(readout, output_scale(self.network)) >= rule.threshold:
-            self.prediction, self.stop_at = decision(readout), self.now
+        if asks_to_stop(rule, seen, output_scale(self.network)):
+            self.prediction, self.stop_at = decision(seen), self.now
 
     def _result(self) -> FloatRun:
         if self.stop_at < 0:
-            self.prediction = decision(self._record_check())
+            self.prediction = decision(weighed(self._record_check(), output_weights(self.network)))
         for rank, layer in enumerate(self.layers):
             biased = int(np.count_nonzero(layer.current))
             if biased:

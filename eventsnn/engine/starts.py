@@ -8,11 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.decide.kernels import RULE_NONE
+from eventsnn.decide import ExitRule, kernel_of
+from eventsnn.decide.kernels import RULE_NONE, RULE_OWN
 from eventsnn.engine import columns as k
 from eventsnn.engine.analog import AnalogInput
 from eventsnn.engine.capacities import Capacities
-from eventsnn.engine.contract import SERVICE_COLUMNS, RunOptions, output_scale
+from eventsnn.engine.contract import SERVICE_COLUMNS, RunOptions, output_scale, output_weights
 from eventsnn.engine.failures import overflow
 from eventsnn.engine.kernels.state import Settings, State
 from eventsnn.engine.order import SEEDED_SHIFT
@@ -66,6 +67,9 @@ class SampleStart:
         }
         self.analog = AnalogInput(network, step)
         self.output = network.order.index(network.output)
+        weights = output_weights(network)
+        ones = np.ones(network.populations[network.output].size, dtype=np.int64)
+        self.weights = ones if weights is None else weights
         rows = plan.population
         # Rate neurons are kept as charges less what they lack to fire: a sign tells.
         self.shift = np.where(rows[:, k.KIND] == k.KIND_RATE, rows[:, k.THRESHOLD] + rows[:, k.STRICT], 0)
@@ -146,11 +150,12 @@ class SampleStart:
         biased = (rank[:, k.BIASED] > 0).tolist()
         settles = all(_comes_to_rest(p, b) for p, b in zip(self.network, biased, strict=True))
         return Settings(
-            rule=rule.code if rule else RULE_NONE,
-            rule_threshold=float(rule.threshold) if rule else 0.0,
+            rule=_rule_code(rule),
+            rule_threshold=0.0 if rule is None else float(rule.threshold),
             input_rank=self.network.order.index(self.network.input),
             output_rank=self.output,
             output_scale=output_scale(self.network),
+            decision_weights=self.weights,
             seed_key=np.uint64(0),
             max_events=self.options.max_events,
             first_event=0,
@@ -209,6 +214,7 @@ class SampleStart:
             log=np.empty(room.log, dtype=np.int64),
             trace=np.empty((room.trace, 4), dtype=np.int64),
             trace_readout=np.empty((room.trace, classes), dtype=np.int64),
+            weighed=np.empty(classes, dtype=np.int64),
             history=np.empty((room.history, *start.counters.shape), dtype=np.int64),
             history_readout=np.empty((room.history, classes), dtype=np.int64),
             part=np.zeros((len(start.parts), k.PART_COLUMNS), dtype=np.int64),
@@ -304,6 +310,13 @@ class SampleStart:
             order = np.lexsort((neuron, np.array(drawn, dtype=np.int64), time))
             words = words[order]
         return np.ascontiguousarray(time), np.ascontiguousarray(words)
+
+
+def _rule_code(rule: ExitRule | None) -> int:
+    if rule is None:
+        return RULE_NONE
+    code = kernel_of(rule)
+    return RULE_OWN if code is None else code
 
 
 def _comes_to_rest(population: Population, biased: bool) -> bool:

@@ -1,7 +1,8 @@
 """The network file: HDF5 with a schema number and a checksum over what the network computes.
 
 ``populations/<name>`` holds the attributes ``neuron``, ``shape`` and the neuron's parameters, and for a
-network at rest the datasets ``initial_charge`` and ``initial_count``, and with biases of its own ``bias``;
+network at rest the datasets ``initial_charge`` and ``initial_count``, with biases of its own ``bias``, and
+of the output ``decision_weights`` (int64) where a count of its channels is not worth the same;
 ``projections/<name>`` holds ``kind``, ``source``, ``target``, ``delay``, ``channel_offset``, the dataset
 ``bias``, and the fields of the synapses' kind: arrays (``weight``; ``indptr`` and ``indices`` of sparse
 synapses) as datasets, an axis ``y`` as ``y_taps``, ``y_stride`` and so on, numbers as attributes. What
@@ -31,7 +32,13 @@ from eventsnn.output import HDF5, replaced_whole
 
 FORMAT = "eventsnn-network"
 SCHEMA = 1
-POPULATION_ARRAYS = ("initial_charge", "initial_count", "bias")
+# Datasets, with the type that the checksum takes them in.
+POPULATION_ARRAYS = {
+    "initial_charge": "<i4",
+    "initial_count": "<i4",
+    "bias": "<i4",
+    "decision_weights": "<i8",
+}
 # A parameter that is None has no HDF5 value: it is left out of the file and of the checksum.
 
 
@@ -89,9 +96,9 @@ def content_checksum(network: Network) -> str:
     for name in sorted(network.populations):
         population = network.populations[name]
         add(name, _population_attributes(population))
-        for key in POPULATION_ARRAYS:
+        for key, stored in POPULATION_ARRAYS.items():
             if getattr(population, key) is not None:
-                add_array(getattr(population, key))
+                add_array(getattr(population, key), stored)
     for name in sorted(network.projections):
         projection = network.projections[name]
         add(name, _projection_attributes(projection))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from eventsnn.errors import InvalidNetwork
 from eventsnn.network.contract import InputContract
+from eventsnn.network.decision import decision_weights
 from eventsnn.network.neurons import (
     CHARGE_LIMIT,
     Input,
@@ -79,6 +80,7 @@ class Network:
         self._check_projections()
         self._check_charges()
         self._check_gates()
+        self._check_decision()
 
     def __iter__(self) -> Any:
         return (self.populations[name] for name in self.order)
@@ -310,6 +312,16 @@ class Network:
                     f"population {population.name!r} starts outside the 32-bit charge range; "
                     "use a smaller threshold"
                 )
+
+    def _check_decision(self) -> None:
+        """Only the output is weighed in a decision."""
+        for population in self:
+            if population.decision_weights is not None and population.name != self.output:
+                raise InvalidNetwork(
+                    f"population {population.name!r} has decision_weights, but the decision is read from the "
+                    f"output, {self.output!r}; only the output takes them"
+                )
+        decision_weights(self.populations[self.output])
 
     def _check_gates(self) -> None:
         """Max gates and max-pool synapses go together, one projection each."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.errors import InvalidNetwork
+from eventsnn.network.decision import check_decision_weights
 
 CHARGE_LIMIT = 2**31 - 1
 THRESHOLD_LIMIT = 2**20
@@ -376,6 +377,9 @@ class Population:
     bias : int32 array of shape (channels,) or (neurons,), or None
         Quanta of the population itself, added to the biases of the projections that end here. Rate
         neurons with one may do without projections: a source of spikes at a constant rate.
+    decision_weights : int64 array of shape (channels,), or None
+        Of the network's output only: what a count of each channel weighs in the decision, in parts of 2^20
+        of the largest; see ``eventsnn.network.decision``. None takes the units of its neurons.
     """
 
     name: str
@@ -384,6 +388,7 @@ class Population:
     initial_charge: NDArray[np.int32] | None = field(default=None, repr=False)
     initial_count: NDArray[np.int32] | None = field(default=None, repr=False)
     bias: NDArray[np.int32] | None = field(default=None, repr=False)
+    decision_weights: NDArray[np.int64] | None = field(default=None, repr=False)
     size: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -400,6 +405,7 @@ class Population:
         _require(self.size < 2**31, f"population {self.name!r} has {self.size} neurons; limit is 2^31 - 1")
         self._check_initial_state()
         self._check_bias()
+        object.__setattr__(self, "decision_weights", check_decision_weights(self))
 
     def _check_bias(self) -> None:
         if self.bias is None:

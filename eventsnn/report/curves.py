@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.decide import RULES
+from eventsnn.decide import RULES, ExitRule, asks_to_stop, check_rule, decision, kernel_of
 from eventsnn.errors import InvalidExitRule, InvalidRequest
 from eventsnn.report.latency import time_passed
 from eventsnn.results import ResultTable, SampleRecord
@@ -24,12 +26,11 @@ CURVE_DTYPE = np.dtype(
 DEFAULT_THRESHOLDS = np.concatenate([np.linspace(0.0, 0.9, 19), [0.95, 0.98, 0.99, 0.999, 1.0]])
 
 
-def trace_confidence(sample: SampleRecord, rule: str, scale: float) -> NDArray[np.float64]:
-    """The confidence of an exit rule at every check of a sample, shape (checks,)."""
+def trace_confidence(readout: NDArray[np.int64], code: int, scale: float) -> NDArray[np.float64]:
+    """The confidence of the rule of a kernel at every check of a sample, shape (checks,)."""
     from eventsnn.decide.kernels import confidence
 
-    code = RULES[rule].code
-    return np.array([confidence(row, scale, code) for row in sample.trace["readout"]])
+    return np.array([confidence(row, scale, code) for row in readout])
 
 
 def stopping_check(confidences: NDArray, decided: NDArray[np.bool_], threshold: float) -> int | None:
@@ -38,7 +39,27 @@ def stopping_check(confidences: NDArray, decided: NDArray[np.bool_], threshold: 
     return int(stops[0]) if len(stops) else None
 
 
-def trade_off(table: ResultTable, rule: str = "margin", thresholds: NDArray | None = None) -> NDArray:
+def _asked_check(
+    rule: ExitRule, threshold: float, readout: NDArray[np.int64], decided: NDArray[np.bool_], scale: float
+) -> int | None:
+    """``stopping_check`` of a rule that has no kernel: it is asked as it is in a run with that threshold."""
+    asked = copy(rule)
+    object.__setattr__(asked, "threshold", float(threshold))
+    asked.__post_init__()
+    checks = (int(n) for n in np.flatnonzero(decided))
+    return next((n for n in checks if asks_to_stop(asked, readout[n].tolist(), scale)), None)
+
+
+def _weighed_trace(table: ResultTable, sample: SampleRecord) -> NDArray[np.int64]:
+    """What the decision looked at, check by check, shape (checks, classes)."""
+    readout: NDArray[np.int64] = sample.trace["readout"]
+    weights = table.decision_weights
+    return readout if weights is None else readout * np.tile(weights, readout.shape[1] // len(weights))
+
+
+def trade_off(
+    table: ResultTable, rule: str | ExitRule = "margin", thresholds: NDArray | None = None
+) -> NDArray:
     """Mean accuracy, latency, operations and energy for every threshold.
 
     A sample stops at its first check whose confidence reaches the threshold, else with its full run:
@@ -48,8 +69,9 @@ def trade_off(table: ResultTable, rule: str = "margin", thresholds: NDArray | No
     ----------
     table : ResultTable
         A run without an exit rule.
-    rule : str
-        An exit rule's name: ``margin`` or ``max-probability``.
+    rule : str or ExitRule
+        An exit rule's name, ``margin`` or ``max-probability``; or a rule, with each of ``thresholds`` in
+        place of its own. A rule of one's own is asked in Python.
     thresholds : float array, optional
         Values from 0 to 1.
 
@@ -65,10 +87,14 @@ def trade_off(table: ResultTable, rule: str = "margin", thresholds: NDArray | No
     InvalidExitRule
         Unknown rule, or a threshold outside 0 to 1.
     InvalidRequest
-        The run had an exit rule: its traces end where it stopped.
+        The run had an exit rule: its traces end where it stopped. Or it had one output, and decided nothing.
     """
-    if rule not in RULES:
+    if isinstance(rule, str) and rule not in RULES:
         raise InvalidExitRule(f"exit rule {rule!r} is not known; allowed are {', '.join(sorted(RULES))}")
+    asked = RULES[rule](0.0) if isinstance(rule, str) else check_rule(rule)
+    code = kernel_of(asked)
+    if any(sample.trace["readout"].shape[1] < 2 for sample in table.samples):
+        raise InvalidRequest("these results are of a network with one output; a decision needs two")
     if table.configuration.get("exit") not in (None, "none"):
         raise InvalidRequest(
             f"these results were run with the exit rule {table.configuration['exit']!r}, so their traces "
@@ -81,13 +107,18 @@ def trade_off(table: ResultTable, rule: str = "margin", thresholds: NDArray | No
     static_watts = float(table.configuration.get("static_watts", 0.0))
     latency_ps = int(table.configuration.get("decision_latency_ps", 0))
     for column, sample in enumerate(table.samples):
-        confidences = trace_confidence(sample, rule, table.readout_scale)
-        decided: NDArray[np.bool_] = np.any(sample.trace["readout"] != 0, axis=1)
-        decided &= sample.trace["time_ps"] >= sample.first_event_ps
+        # The last row of a full run's trace is its end, not a check.
+        readout, scale = _weighed_trace(table, sample)[:-1], table.readout_scale
+        confidences = None if code is None else trace_confidence(readout, code, scale)
+        decided: NDArray[np.bool_] = np.any(readout != 0, axis=1)
+        decided &= sample.trace["time_ps"][:-1] >= sample.first_event_ps
         for row, threshold in enumerate(chosen):
-            # The last row of a full run's trace is its end, not a check.
-            check = stopping_check(confidences[:-1], decided[:-1], threshold)
-            rows[row, column] = _outcome(sample, check, threshold, static_watts, latency_ps)
+            if confidences is None:
+                check = _asked_check(asked, threshold, readout, decided, scale)
+            else:
+                check = stopping_check(confidences, decided, threshold)
+            chosen_class = None if check is None else decision(readout[check].tolist())
+            rows[row, column] = _outcome(sample, check, chosen_class, threshold, static_watts, latency_ps)
     curve = np.zeros(len(chosen), dtype=CURVE_DTYPE)
     whole = np.array([sample.latency_s for sample in table.samples])
     if np.isnan(time_passed(whole, table.configuration)).any():
@@ -98,7 +129,12 @@ def trade_off(table: ResultTable, rule: str = "margin", thresholds: NDArray | No
 
 
 def _outcome(
-    sample: SampleRecord, check: int | None, threshold: float, static_watts: float, latency_ps: int
+    sample: SampleRecord,
+    check: int | None,
+    prediction: int | None,
+    threshold: float,
+    static_watts: float,
+    latency_ps: int,
 ) -> tuple[float, ...]:
     right = float("nan") if sample.label < 0 else float(sample.prediction == sample.label)
     if check is None:
@@ -112,7 +148,6 @@ def _outcome(
             0.0,
         )
     trace = sample.trace
-    prediction = int(np.argmax(trace["readout"][check]))
     latency = (int(trace["time_ps"][check]) + latency_ps - sample.first_event_ps) * 1e-12
     energy = float(trace["energy_aj"][check]) * 1e-18 + static_watts * latency
     return (

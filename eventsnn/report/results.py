@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.decide import ExitRule
 from eventsnn.errors import InvalidRequest
 from eventsnn.report.latency import time_passed
 from eventsnn.results import CounterHistory, ResultTable, read_results, write_results
@@ -169,7 +170,7 @@ class Results:
         classes = [int(label) for label in np.unique(labels) if label >= 0]
         return {names[c] if c < len(names) else str(c): self.select(labels == c).summary() for c in classes}
 
-    def curve(self, rule: str = "margin", thresholds: NDArray | None = None) -> NDArray:
+    def curve(self, rule: str | ExitRule = "margin", thresholds: NDArray | None = None) -> NDArray:
         """Accuracy against latency, operations and energy for every threshold of an exit rule.
 
         See ``eventsnn.report.curves.trade_off``.

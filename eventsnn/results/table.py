@@ -115,13 +115,22 @@ class ResultTable:
     """A run: its configuration and its samples by index.
 
     ``order`` names the rows of the counters, by rank; ``readout_scale`` is the logit per unit of the
-    readout, needed to score traces again.
+    readout, weighed where the decision weighs it, needed to score traces again.
     """
 
     configuration: dict[str, Any]
     order: tuple[str, ...]
     readout_scale: float
     samples: tuple[SampleRecord, ...]
+
+    @property
+    def decision_weights(self) -> NDArray[np.int64] | None:
+        """What a count of each output channel weighs in the decision; None: all the same.
+
+        Of the network's output, kept with the configuration; classes lie channel by channel.
+        """
+        kept = self.configuration.get("decision_weights")
+        return None if kept is None else np.array(kept, dtype=np.int64)
 
     def column(self, name: str) -> NDArray:
         """One scalar of every sample, in sample order."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, replace
@@ -21,6 +23,7 @@ from eventsnn.hardware.baselines import work_of
 from eventsnn.hardware.energy import EnergyModel
 from eventsnn.hardware.quantities import End
 from eventsnn.network import Network, load_network
+from eventsnn.network.decision import decision_weights
 from eventsnn.report.results import Results
 from eventsnn.results import COLUMN, CounterHistory, Journal, ResultTable, SampleRecord
 from eventsnn.run.inputs import make_stimulus
@@ -139,6 +142,7 @@ def _run_in_processes(job: Job, positions: list[int], workers: int) -> Iterator[
     """Samples as they finish. Spawned, not forked: progress threads and compiled code survive that."""
     import multiprocessing
 
+    _require_picklable(job.settings.rule)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(job,)) as pool:
         waiting = iter(positions)
@@ -161,6 +165,24 @@ def _run_in_processes(job: Job, positions: list[int], workers: int) -> Iterator[
                 process.terminate()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _require_picklable(rule: ExitRule | None) -> None:
+    """Refuse an exit rule of the user's own that no other process could load."""
+    main = sys.modules["__main__"]
+    typed = getattr(main, "__file__", None) is None and getattr(main, "__spec__", None) is None
+    try:
+        sent = pickle.loads(pickle.dumps(rule))
+        reason = None if str(sent) == str(rule) else "what arrives there is another rule"
+    except Exception as error:
+        reason = str(error)
+    if reason is None and typed and type(rule).__module__ == "__main__":
+        reason = "its class was typed in, and is in no file"
+    if reason is not None:
+        raise InvalidRequest(
+            f"exit rule {type(rule).__name__} cannot be sent to other processes: {reason}. Define its class "
+            "at the top of a module that can be imported, or use workers=1"
+        )
 
 
 def make_job(
@@ -195,6 +217,11 @@ def check_samples(job: Job) -> None:
             "(RecordingSet.downsampled) or take the network made for this sensor"
         )
     classes = job.network.populations[job.network.output].size
+    if classes < 2:
+        raise InvalidRequest(
+            f"the output {job.network.output!r} has one neuron, so every sample would be decided for class "
+            "0; a decision needs two. Give the network one output a class"
+        )
     if int(samples.labels.max()) >= classes:
         raise InvalidRequest(
             f"the data have the label {int(samples.labels.max())}, the network decides between {classes} "
@@ -209,6 +236,7 @@ def configuration(job: Job) -> dict[str, Any]:
     architecture = settings.architecture
     mapping = job.mapping()
     chip = None if mapping is None else Chip(mapping)
+    weights = decision_weights(job.network.populations[job.network.output])
     return {
         "version": eventsnn.__version__,
         "network": job.network.checksum,
@@ -233,6 +261,7 @@ def configuration(job: Job) -> dict[str, Any]:
         "engine": settings.engine,
         "seed": settings.seed,
         "max_events": settings.max_events,
+        **({} if weights is None else {"decision_weights": weights.tolist()}),
     }
 
 
@@ -275,7 +304,8 @@ def simulate(
         Where the populations lie: ``layer`` (default), ``channel``, ``area``, ``pack``, or a mapping file
         (``eventsnn.hardware.user_mapping``).
     exit : str or ExitRule, optional
-        ``margin:0.3``, ``max-probability:0.9`` or ``none``.
+        ``margin:0.3``, ``max-probability:0.9``, ``none``, or a rule of one's own: see
+        ``eventsnn.decide.ExitRule``.
     schedule : str
         ``event``: thresholds are tested as charge arrives; ``step``: once per timestep, layer by layer.
     engine : str

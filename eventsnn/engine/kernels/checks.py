@@ -3,8 +3,9 @@
 import numpy as np
 
 from eventsnn.compilation import inlined, inner
-from eventsnn.decide.kernels import RULE_NONE, confidence, winner
+from eventsnn.decide.kernels import RULE_NONE, RULE_OWN, confidence, winner
 from eventsnn.engine.columns import (
+    ASK_RULE,
     BAD_NEURON,
     BIAS_LENGTH,
     BIAS_START,
@@ -102,17 +103,27 @@ def record_check(plan, st, settings, now, end):
 
 
 @inlined
+def weigh(st, settings, n):
+    """What the decision looks at in a row of the trace: counts times their weights, in ``weighed``."""
+    for i in range(len(st.weighed)):
+        st.weighed[i] = st.trace_readout[n, i] * settings.decision_weights[i]
+
+
+@inlined
 def check(plan, st, settings, now, end):
-    """The exit check, last in its tick."""
+    """The exit check, last in its tick; for a rule without a kernel the caller of ``advance`` is asked."""
     record_check(plan, st, settings, now, end)
     if settings.rule == RULE_NONE or st.scalar[STOP_AT] != NEVER:
         return
-    readout = st.trace_readout[st.scalar[CHECKS] - 1]
-    st.counters[settings.output_rank, DECISION_OPERATIONS] += len(readout)
-    chosen = winner(readout)
+    weigh(st, settings, st.scalar[CHECKS] - 1)
+    st.counters[settings.output_rank, DECISION_OPERATIONS] += len(st.weighed)
+    chosen = winner(st.weighed)
     if chosen < 0 or now < settings.first_event:
         return
-    if confidence(readout, settings.output_scale, settings.rule) >= settings.rule_threshold:
+    if settings.rule == RULE_OWN:
+        st.scalar[STATUS] = ASK_RULE
+        return
+    if confidence(st.weighed, settings.output_scale, settings.rule) >= settings.rule_threshold:
         st.scalar[PREDICTION] = chosen
         st.scalar[DECISION_TIME] = now + plan.chip[T_DECISION]
         st.scalar[STOP_AT] = now + plan.chip[T_DECISION]
@@ -168,7 +179,8 @@ def finish(plan, st, settings, end):
     if s[EARLY] == 0:
         s[DECISION_TIME] = s[LAST_TICK]
         record_check(plan, st, settings, s[DECISION_TIME], end)
-        s[PREDICTION] = winner(st.trace_readout[s[CHECKS] - 1])
+        weigh(st, settings, s[CHECKS] - 1)
+        s[PREDICTION] = winner(st.weighed)
     fill_totals(
         plan.energy, plan.chip, plan.population, st.rank, st.counters, st.trace, s, np.int64(NEVER), end
     )

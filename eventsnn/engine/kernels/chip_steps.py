@@ -6,6 +6,7 @@ the same compiled ``advance``, which comes back after each step.
 
 from eventsnn.compilation import inlined, kernel, source_stamp
 from eventsnn.engine.columns import (
+    ASK_RULE,
     BAD_NEURON,
     CHECKS,
     GROW_HISTORY,
@@ -145,7 +146,8 @@ def _make_advance_on_chip(sources):
                 if s[STATUS] != RUNNING:
                     return
             advance(plan, st, settings, full, 1, None, None, stimulus_time, stimulus_word)
-            if s[STATUS] != STEP_COMPUTED:
+            asks = s[STATUS] == ASK_RULE
+            if s[STATUS] != STEP_COMPUTED and not asks:
                 return
             s[STATUS] = RUNNING
             _play(plan, st, settings, walks, ways)
@@ -153,6 +155,9 @@ def _make_advance_on_chip(sources):
                 return
             if s[CHECKS] > 0 and st.trace[s[CHECKS] - 1, 0] == s[LAST_TICK]:
                 walks.checked[s[CHECKS] - 1] = walks.scalar[OVER]
+            if asks:  # what a rule says stops nothing within the step
+                s[STATUS] = ASK_RULE
+                return
 
     return advance_on_chip
 

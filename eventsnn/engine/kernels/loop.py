@@ -291,7 +291,8 @@ def _make_advance(sources):
     def advance(plan, st, settings, full, ideal, streams, queues, stimulus_time, stimulus_word):
         """Run until the sample ends or a buffer needs attention; the reason is in ``STATUS``.
 
-        After ``DRAIN_LOG``, ``GROW_TRACE`` and ``STEP_COMPUTED`` the run goes on where it was (call again);
+        After ``DRAIN_LOG``, ``GROW_TRACE``, ``ASK_RULE`` and ``STEP_COMPUTED`` the run goes on where it was
+        (call again);
         after another ``GROW_*`` the sample is started afresh with larger buffers.
 
         ``full`` None leaves out, when compiling, all that networks of signed neurons and readouts in the

@@ -14,6 +14,7 @@ class Settings(NamedTuple):
     input_rank: int
     output_rank: int
     output_scale: float
+    decision_weights: NDArray[np.int64]  # (classes,) what a count weighs in the decision
     seed_key: np.uint64
     max_events: int
     first_event: int
@@ -56,6 +57,7 @@ class State(NamedTuple):
     log: NDArray[np.int64]  # (capacity,) what the digest hashes, see results.digest
     trace: NDArray[np.int64]  # (capacity, 4): time, synaptic operations, spikes, energy
     trace_readout: NDArray[np.int64]  # (capacity, classes)
+    weighed: NDArray[np.int64]  # (classes,) scratch
     history: NDArray[np.int64]  # (rows, ranks, counters)
     history_readout: NDArray[np.int64]  # (rows, classes)
     part: NDArray[np.int64]  # (parts, PART_COLUMNS)

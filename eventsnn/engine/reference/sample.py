@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.decide import decision
+from eventsnn.decide import asks_to_stop, decision, weighed
 from eventsnn.engine.contract import (
     SERVICE_FIELDS,
     History,
@@ -17,6 +17,7 @@ from eventsnn.engine.contract import (
     Stimulus,
     Trace,
     output_scale,
+    output_weights,
 )
 from eventsnn.engine.failures import HISTORY_ROWS, check_readout, event_limit, history_limit, overflow
 from eventsnn.engine.reference.gates import Gates
@@ -48,7 +49,7 @@ class Sample:
         self.end = end
         self.input = self.network.order.index(self.network.input)
         self.output = self.network.order.index(self.network.output)
-        self.scale = output_scale(self.network)
+        self.scale, self.weights = output_scale(self.network), output_weights(self.network)
         self.counters = np.zeros((len(self.network.order), len(COUNTERS)), dtype=np.int64)
         self.parts = {
             part: np.zeros(len(COUNTERS), dtype=np.int64)
@@ -181,10 +182,11 @@ class Sample:
         if rule is None or self.stop_at is not None:
             return
         self._count(self.output, "decision_operations", len(readout))
-        if self.now < self.stimulus.first or decision(readout) < 0:
+        seen = weighed(readout, self.weights)
+        if self.now < self.stimulus.first or decision(seen) < 0:
             return
-        if rule.confidence(readout, self.scale) >= rule.threshold:
-            self.prediction = decision(readout)
+        if asks_to_stop(rule, seen, self.scale):
+            self.prediction = decision(seen)
             self.stop_at = self.now + self.latency
 
     def _before_tick(self, upcoming: int) -> None:
@@ -231,7 +233,7 @@ class Sample:
         final = self._readout(decision_time)
         if not early:
             self.checks.append((self.now, final))
-            self.prediction = decision(final)
+            self.prediction = decision(weighed(final, self.weights))
         check_readout(self.network, np.array([readout for _, readout in self.checks]), self.index)
         self._fill_totals(None)
         self._fill_history(decision_time)
