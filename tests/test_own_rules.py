@@ -1,6 +1,9 @@
 """Exit rules of one's own: without a kernel, and obeyed by every engine, curve and process all the same."""
 
+import subprocess
+import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -17,6 +20,7 @@ from eventsnn.engine import RunOptions, make_engine
 from eventsnn.errors import InvalidExitRule, InvalidRequest
 from eventsnn.report.results import Results
 
+ROOT = Path(__file__).resolve().parents[1]
 OPTIONS = RunOptions(record_spikes=True, max_events=20_000)
 STEP = 700  # the period of random readouts with a current
 
@@ -324,6 +328,31 @@ def test_other_processes_obey(folder, tmp_path):
 
     with pytest.raises(InvalidRequest, match=r"exit rule Local cannot be sent to other processes.*workers=1"):
         eventsnn.simulate(network, data, exit=Local(0.5), samples=4, workers=2)
+
+
+TYPED = """
+import sys
+sys.path[:0] = sys.argv[1].split(":")
+import eventsnn
+from eventsnn.decide import ExitRule
+from recordings import small_network
+
+class Typed(ExitRule):
+    def confidence(self, readout, scale):
+        return 0.0
+
+eventsnn.simulate(small_network(), sys.argv[2], exit=Typed(0.5), samples=2, workers=2)
+"""
+
+
+def test_a_rule_that_stands_in_no_file_stays_in_its_process(folder):
+    path = ":".join(str(place) for place in (ROOT, ROOT / "tests"))
+    command = [sys.executable, "-", path, f"nmnist:{folder}"]
+    done = subprocess.run(command, input=TYPED, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(
+        "eventsnn.errors.InvalidRequest: exit rule Typed cannot be sent to other processes: its class"
+    )
 
 
 def test_results_of_one_rule_are_not_gone_on_with_by_another(folder, tmp_path):

@@ -170,7 +170,10 @@ def _run_in_processes(job: Job, positions: list[int], workers: int) -> Iterator[
 def _require_picklable(rule: ExitRule | None) -> None:
     """Refuse an exit rule of the user's own that no other process could load."""
     main = sys.modules["__main__"]
-    typed = getattr(main, "__file__", None) is None and getattr(main, "__spec__", None) is None
+    # A main module without a file (a notebook, standard input) is not there in another process.
+    typed = (
+        not os.path.isfile(getattr(main, "__file__", None) or "") and getattr(main, "__spec__", None) is None
+    )
     try:
         sent = pickle.loads(pickle.dumps(rule))
         reason = None if str(sent) == str(rule) else "what arrives there is another rule"
