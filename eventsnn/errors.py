@@ -17,6 +17,10 @@ class InvalidFile(EventsnnError, ValueError):
     """A file that is truncated, of another format, or damaged."""
 
 
+class MissingFile(EventsnnError, FileNotFoundError):
+    """A file that is not there."""
+
+
 class InvalidNetwork(EventsnnError, ValueError):
     """A network whose parts do not fit together or whose numbers are not allowed."""
 

@@ -12,7 +12,7 @@ import eventsnn
 PACKAGE = Path(eventsnn.__file__).parent
 # Rooms from the ground up (design, section 6). A room may import those before its own level.
 LEVELS = [
-    {"errors", "compilation", "output"},
+    {"errors", "arguments", "compilation", "output"},
     {"network", "events", "results"},
     {"convert", "hardware", "decide"},
     {"engine", "insight", "report"},

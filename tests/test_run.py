@@ -233,7 +233,7 @@ def test_labels_outside_the_classes_are_refused():
         ({"exit": "sure:0.3"}, InvalidExitRule, "'sure:0.3' is not known; allowed are margin"),
         ({"exit": ""}, InvalidExitRule, "'' is not known; allowed are margin"),
         ({"exit": 0.5}, InvalidExitRule, "exit rule 0.5 is not known"),
-        ({"seed": 1.5}, InvalidRequest, "seed 1.5 is not"),
+        ({"seed": 1.5}, InvalidRequest, "seed is 1.5; it must be a whole number"),
         ({"workers": 1.5}, InvalidRequest, "workers is 1.5"),
         ({"exit": "margin:x"}, InvalidExitRule, "'x' is not a number"),
         ({"schedule": "step"}, InvalidRequest, r"do not name one period .*--step-us"),

@@ -17,6 +17,7 @@ from eventsnn.engine.plan import initial_charge, initial_count
 from eventsnn.engine.request import number_of_steps, takes_current
 from eventsnn.engine.stimulus import Int64, Stimulus
 from eventsnn.network import Input, Population, Rate, Readout, Signed
+from eventsnn.network.neurons import unknown_kind
 from eventsnn.results.counters import COLUMN, COUNTERS
 from eventsnn.results.digest import SampleDigest
 
@@ -182,6 +183,8 @@ class FloatSample:
                 layer.due = self.step + layer.model.settle_time // self.length
             if layer.due == self.step:
                 self._test_signed(rank, layer)
+        elif not isinstance(layer.model, Readout):
+            raise unknown_kind(layer.population)
         else:
             self.output_changed |= arrived or bool(layer.current.any())
 

@@ -30,10 +30,12 @@ from eventsnn.network import (
     Population,
     Projection,
     Rate,
+    Readout,
     Signed,
     Softmax,
     Sparse,
 )
+from eventsnn.network.neurons import unknown_kind
 from eventsnn.results.counters import COUNTERS
 from eventsnn.results.digest import population_key
 
@@ -431,6 +433,8 @@ def _neuron_columns(network: Network, population: Population) -> dict[int, int]:
             k.REFRACTORY_DROP: int(neuron.refractory_drop), k.LEAK_PERIOD: neuron.leak_period,
             k.LEAK_FACTOR: neuron.leak_factor,
         }  # fmt: skip
+    if not isinstance(neuron, Readout | Softmax):
+        raise unknown_kind(population)
     row |= {k.KIND: k.KIND_READOUT, k.PERIOD: max(1, getattr(neuron, "period", 0))}
     if isinstance(neuron, Softmax):
         variant = k.VARIANT_CLOCK if neuron.variant == "clock" else k.VARIANT_INDEPENDENT

@@ -26,7 +26,16 @@ from numpy.typing import NDArray
 
 from eventsnn.errors import InvalidNetwork
 from eventsnn.network.graph import Network
-from eventsnn.network.neurons import Input, MaxGate, Population, Rate, Readout, Signed, Softmax
+from eventsnn.network.neurons import (
+    Input,
+    MaxGate,
+    Population,
+    Rate,
+    Readout,
+    Signed,
+    Softmax,
+    unknown_kind,
+)
 from eventsnn.network.projections import Projection
 from eventsnn.network.synapses import Dense, Sparse
 
@@ -118,6 +127,8 @@ class _Bounds:
             return (0, 0)
         if isinstance(population.neuron, Rate):
             return self._rate(population, population.neuron)
+        if not isinstance(population.neuron, (Signed, Readout, Softmax)):
+            raise unknown_kind(population)
         return self._counted(population)
 
     # -- sums of counts: signed neurons, readouts ----------------------------------------------------------

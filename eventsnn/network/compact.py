@@ -28,7 +28,17 @@ from numpy.typing import NDArray
 from eventsnn.errors import InvalidNetwork
 from eventsnn.network.bounds import EVENTS, InputLimits, charge_bound
 from eventsnn.network.graph import Network
-from eventsnn.network.neurons import CHARGE_LIMIT, Input, MaxGate, Population, Rate, Signed
+from eventsnn.network.neurons import (
+    CHARGE_LIMIT,
+    Input,
+    MaxGate,
+    Population,
+    Rate,
+    Readout,
+    Signed,
+    Softmax,
+    unknown_kind,
+)
 from eventsnn.network.projections import Projection
 
 WEIGHT_LIMIT = 2**7 - 1
@@ -112,6 +122,8 @@ def _compact_population(
 ) -> tuple[Network, Fraction]:
     """The network with one population compact, and the factor of its charges."""
     neuron = network.populations[name].neuron
+    if not isinstance(neuron, (Rate, Signed, Readout, Softmax)):
+        raise unknown_kind(network.populations[name])
     if not isinstance(neuron, (Rate, Signed)):
         scale = _readout_scale(_largest_weight(network, name))
         return _scaled(network, name, scale), scale

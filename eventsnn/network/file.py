@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.errors import InvalidFile, InvalidNetwork
+from eventsnn import arguments
+from eventsnn.errors import InvalidFile, InvalidNetwork, InvalidRequest, MissingFile
 from eventsnn.network.graph import Network
 from eventsnn.network.neurons import NEURON_KINDS, Population, neuron_parameters
 from eventsnn.network.projections import Projection
@@ -117,6 +118,7 @@ def save_network(network: Network, path: str | os.PathLike[str]) -> None:
     """Write a network; an existing file is replaced only once the new one is whole."""
     import h5py
 
+    path = arguments.path(path, "network file", InvalidRequest)
     with replaced_whole(path, HDF5) as partial, h5py.File(partial, "w") as file:
         file.attrs["format"] = FORMAT
         file.attrs["schema"] = SCHEMA
@@ -142,16 +144,19 @@ def load_network(path: str | os.PathLike[str]) -> Network:
 
     Raises
     ------
-    FileNotFoundError
+    MissingFile
         There is no such file.
+    InvalidRequest
+        ``path`` is no path.
     InvalidFile
         Not HDF5, another format or schema, truncated, or changed since it was written.
     """
     import h5py
 
+    path = arguments.path(path, "network file", InvalidRequest)
     if not Path(path).is_file():
         what = "a folder" if Path(path).is_dir() else "not there"
-        raise FileNotFoundError(f"{path} is {what}; give the path of an eventsnn network file (.h5)")
+        raise MissingFile(f"{path} is {what}; give the path of an eventsnn network file (.h5)")
     try:
         with h5py.File(path, "r") as file:
             _check_header(file, path)
@@ -162,7 +167,7 @@ def load_network(path: str | os.PathLike[str]) -> Network:
         network = Network(populations, projections, metadata)
     except InvalidNetwork as error:
         raise InvalidFile(f"{path}: {error}") from error
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+    except Exception as error:  # whatever h5py raises where a file holds other things than ours
         if isinstance(error, InvalidFile):
             raise
         raise InvalidFile(

@@ -6,6 +6,7 @@ that law 2 sorts simultaneous events by; declaration order never matters.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from types import MappingProxyType
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.arguments import shown, text
 from eventsnn.errors import InvalidNetwork
 from eventsnn.network.contract import InputContract
 from eventsnn.network.decision import decision_weights
@@ -63,12 +65,16 @@ class Network:
         output: str | None = None,
         contract: InputContract | None = None,
     ) -> None:
-        self.populations: Mapping[str, Population] = _by_name(populations, "population")
-        self.projections: Mapping[str, Projection] = _by_name(projections, "projection")
+        self.populations: Mapping[str, Population] = _by_name(populations, Population)
+        self.projections: Mapping[str, Projection] = _by_name(projections, Projection)
+        if output is not None:
+            text(output, "output", InvalidNetwork)
+        if contract is not None and not isinstance(contract, InputContract):
+            raise InvalidNetwork(f"contract is {shown(contract)}; give an InputContract")
         named: dict[str, Any] = {} if output is None else {"output": output}
         if contract is not None:
             named["input"] = contract.document()
-        self.metadata: Mapping[str, Any] = MappingProxyType({**(metadata or {}), **named})
+        self.metadata: Mapping[str, Any] = MappingProxyType({**_json_values(metadata), **named})
         self.contract: InputContract | None = (
             InputContract.of(self.metadata["input"]) if "input" in self.metadata else None
         )
@@ -138,7 +144,7 @@ class Network:
 
     def bias(self, population: str) -> NDArray[np.int64]:
         """The summed bias of each neuron of a population, int64 quanta."""
-        target = self.populations[population]
+        target = self.population(population)
         total = np.zeros(target.size, dtype=np.int64)
         if target.bias is not None:
             total += np.tile(target.bias, target.size // target.bias.size)
@@ -192,9 +198,23 @@ class Network:
 
     # -- validation --------------------------------------------------------------------------------
 
+    def population(self, name: str) -> Population:
+        """A population by its name.
+
+        Raises
+        ------
+        InvalidNetwork
+            There is none of that name.
+        """
+        if not isinstance(name, str) or name not in self.populations:
+            raise InvalidNetwork(
+                f"no population {shown(name)} in this network; it has {', '.join(sorted(self.populations))}"
+            )
+        return self.populations[name]
+
     def _projection(self, projection: str | Projection) -> Projection:
-        name = projection if isinstance(projection, str) else projection.name
-        if name not in self.projections:
+        name = projection.name if isinstance(projection, Projection) else projection
+        if not isinstance(name, str) or name not in self.projections:
             raise InvalidNetwork(
                 f"no projection {name!r} in this network; it has {', '.join(sorted(self.projections))}"
             )
@@ -221,7 +241,7 @@ class Network:
         named = self.metadata.get("output")
         if named is None:
             return self._only("output", self.sinks)
-        if named not in self.populations:
+        if not isinstance(named, str) or named not in self.populations:
             raise InvalidNetwork(
                 f"the output is named {named!r} (metadata 'output'), which is not there; populations are "
                 f"{', '.join(sorted(self.populations))}"
@@ -385,9 +405,31 @@ def _cycles(names: Iterable[str], projections: Iterable[Projection]) -> dict[str
     }
 
 
-def _by_name(items: Iterable[Any], what: str) -> Mapping[str, Any]:
+def _json_values(metadata: Any) -> dict[str, Any]:
+    """Metadata, refused where the file could not keep it."""
+    if metadata is None:
+        return {}
+    if not isinstance(metadata, Mapping) or not all(isinstance(key, str) for key in metadata):
+        raise InvalidNetwork(f"metadata is {shown(metadata)}; give a mapping of texts to JSON values")
+    for key, value in metadata.items():
+        try:
+            json.dumps(value, sort_keys=True)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidNetwork(
+                f"metadata {key!r} is {shown(value)}, which JSON cannot hold ({error}); use texts, numbers, "
+                "lists and mappings of them"
+            ) from error
+    return dict(metadata)
+
+
+def _by_name(items: Any, kind: type[Any]) -> Mapping[str, Any]:
+    what = kind.__name__.lower()
+    if not isinstance(items, Iterable) or isinstance(items, str | bytes):
+        raise InvalidNetwork(f"{what}s are {shown(items)}; give a list of {kind.__name__} objects")
     named: dict[str, Any] = {}
     for item in items:
+        if type(item) is not kind:
+            raise InvalidNetwork(f"one of the {what}s is {shown(item)}; each is a {kind.__name__}")
         if item.name in named:
             raise InvalidNetwork(f"two {what}s are named {item.name!r}; names are unique")
         named[item.name] = item

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.arguments import check_fields, number, shown, text, whole
 from eventsnn.errors import InvalidNetwork
 from eventsnn.network.decision import check_decision_weights
 
@@ -34,6 +35,13 @@ def _require(condition: bool, message: str) -> None:
         raise InvalidNetwork(message)
 
 
+def _check_parameters(neuron: Any) -> None:
+    """Numbers, truth values and names as their annotations say; units are above 0."""
+    check_fields(neuron, f"{neuron.kind} {{}}", InvalidNetwork)
+    units = neuron.unit if isinstance(neuron.unit, tuple) else (neuron.unit,)
+    _require(min(units) > 0, f"{neuron.kind} unit is {shown(neuron.unit)}; it must be above 0")
+
+
 @dataclass(frozen=True)
 class Input:
     """Neurons that emit what the recording says, and hold no charge.
@@ -47,6 +55,7 @@ class Input:
     analog_scale: int = _added(256)
 
     def __post_init__(self) -> None:
+        _check_parameters(self)
         _require(
             1 <= self.analog_scale <= 2**20,
             f"analog_scale is {self.analog_scale}; allowed are 1 to 2^20",
@@ -87,6 +96,7 @@ class Signed:
     unit: tuple[float, ...] = (1.0,)
 
     def __post_init__(self) -> None:
+        _check_parameters(self)
         _require(
             1 <= self.threshold <= THRESHOLD_LIMIT,
             f"signed threshold is {self.threshold} quanta; allowed are 1 to {THRESHOLD_LIMIT}",
@@ -159,6 +169,7 @@ class Rate:
     leak_factor: int = _added(LEAK_ONE)
 
     def __post_init__(self) -> None:
+        _check_parameters(self)
         _require(
             1 <= self.threshold <= THRESHOLD_LIMIT,
             f"rate threshold is {self.threshold} quanta; allowed are 1 to {THRESHOLD_LIMIT}",
@@ -203,6 +214,10 @@ def leak_factor_of(tau: float, period: float) -> int:
 
     ``round(2^30 exp(-period / tau))``; with the step schedule ``period`` is the step.
     """
+    tau, period = (
+        number(value, f"{what} of a leak", InvalidNetwork)
+        for what, value in (("time constant", tau), ("period", period))
+    )
     _require(
         math.isfinite(tau) and tau > 0 and math.isfinite(period) and period > 0,
         f"a leak of time constant {tau} each {period} is not possible; both must be above 0",
@@ -223,10 +238,7 @@ class Readout:
     period: int = 0
 
     def __post_init__(self) -> None:
-        _require(
-            math.isfinite(self.unit) and self.unit > 0,
-            f"readout unit is {self.unit}; it must be a number above 0",
-        )
+        _check_parameters(self)
         _require(
             0 <= self.period <= 2**31,
             f"period is {self.period} ticks; allowed are 0 (bias at time 0) to 2^31",
@@ -278,6 +290,7 @@ class MaxGate:
     unit: tuple[float, ...] = (1.0,)
 
     def __post_init__(self) -> None:
+        _check_parameters(self)
         allowed = ("exact", "average", "finite_impulse", "exponential")
         _require(
             self.filter in allowed, f"max gate filter is {self.filter!r}; allowed are {', '.join(allowed)}"
@@ -334,6 +347,7 @@ class Softmax:
     interval: int = 10**9
 
     def __post_init__(self) -> None:
+        _check_parameters(self)
         _require(
             self.variant in ("clock", "independent"),
             f"softmax variant is {self.variant!r}; allowed are 'clock', 'independent'",
@@ -356,6 +370,47 @@ Neuron = Input | Signed | Rate | Readout | MaxGate | Softmax
 NEURON_KINDS: dict[str, type[Any]] = {
     cls.kind: cls for cls in (Input, Signed, Rate, Readout, MaxGate, Softmax)
 }
+
+
+def unknown_kind(population: Population) -> InvalidNetwork:
+    """The error of whoever meets neurons that it has no rule for."""
+    return InvalidNetwork(
+        f"population {population.name!r} has neurons of kind {shown(population.neuron)}, which are not "
+        f"simulated here; known are {', '.join(NEURON_KINDS)}"
+    )
+
+
+def check_name(name: Any, what: str) -> str:
+    """The name of a population or projection, as a group of the network file can bear it."""
+    found = text(name, f"a {what} name", InvalidNetwork)
+    _require(
+        found not in ("", ".", "..") and "/" not in found,
+        f"{what} name {found!r} is empty, a dot, or contains a slash",
+    )
+    _require(
+        found.isprintable(),
+        f"{what} name {found!r} holds a character that cannot be written; use letters, digits, signs",
+    )
+    return found
+
+
+def whole_shape(shape: Any, what: str) -> tuple[int, int, int]:
+    """``(y, x, channel)`` as ints, or a clear refusal."""
+    allowed = "allowed is (y, x, channel), each a whole number, at least 1"
+    if not isinstance(shape, tuple | list | np.ndarray) or len(shape) != 3:
+        raise InvalidNetwork(f"{what} {shown(shape)}; {allowed}")
+    try:
+        y, x, channel = (whole(side, "a side", InvalidNetwork, 1) for side in shape)
+    except InvalidNetwork as error:
+        raise InvalidNetwork(f"{what} {shown(shape)}; {allowed}") from error
+    return y, x, channel
+
+
+def _array(values: Any, what: str) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError) as error:
+        raise InvalidNetwork(f"{what} is {shown(values)}, which is no array of numbers") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -392,32 +447,41 @@ class Population:
     size: int = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "name", check_name(self.name, "population"))
         _require(
-            bool(self.name) and "/" not in self.name,
-            f"population name {self.name!r} is empty or contains a slash",
+            type(self.neuron) in NEURON_KINDS.values(),
+            f"population {self.name!r} has {shown(self.neuron)} as its neuron, which no engine knows; "
+            f"allowed are {', '.join(kind.__name__ for kind in NEURON_KINDS.values())} themselves, not "
+            "classes derived from them",
         )
-        _require(
-            len(self.shape) == 3 and all(int(n) >= 1 for n in self.shape),
-            f"population {self.name!r} has shape {self.shape}; allowed is (y, x, channel), each at least 1",
-        )
-        object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
-        object.__setattr__(self, "size", int(np.prod(self.shape)))
+        object.__setattr__(self, "shape", whole_shape(self.shape, f"population {self.name!r} has shape"))
+        object.__setattr__(self, "size", math.prod(self.shape))
         _require(self.size < 2**31, f"population {self.name!r} has {self.size} neurons; limit is 2^31 - 1")
+        self._check_unit()
         self._check_initial_state()
         self._check_bias()
         object.__setattr__(self, "decision_weights", check_decision_weights(self))
 
+    def _check_unit(self) -> None:
+        unit = self.neuron.unit
+        values = len(unit) if isinstance(unit, tuple) else 1
+        _require(
+            values in (1, self.shape[2]),
+            f"population {self.name!r} has {values} units for {self.shape[2]} channels; give one in all or "
+            "one per channel",
+        )
+
     def _check_bias(self) -> None:
         if self.bias is None:
             return
-        array = np.asarray(self.bias)
+        array = _array(self.bias, f"population {self.name!r}: a bias")
         _require(
             np.issubdtype(array.dtype, np.integer) and array.shape in ((self.shape[2],), (self.size,)),
             f"population {self.name!r} has a bias of shape {array.shape} and dtype {array.dtype}; it takes "
             f"{self.shape[2]} (one a channel) or {self.size} (one a neuron) whole numbers of quanta",
         )
         _require(
-            int(np.abs(array.astype(np.int64)).max()) <= CHARGE_LIMIT,
+            int(array.min()) >= -CHARGE_LIMIT and int(array.max()) <= CHARGE_LIMIT,
             f"population {self.name!r}: a bias leaves the 32-bit range; use a smaller threshold",
         )
         _require(
@@ -439,15 +503,23 @@ class Population:
             f"population {self.name!r} of {self.neuron.kind} neurons has initial state (charge, count) = "
             f"{given}; it takes {needed} or none",
         )
-        for array, low, high in (
-            (self.initial_charge, -CHARGE_LIMIT, CHARGE_LIMIT),
-            (self.initial_count, 0, CHARGE_LIMIT if exact_gate else getattr(self.neuron, "levels", 0)),
+        most = CHARGE_LIMIT if exact_gate else getattr(self.neuron, "levels", 0)
+        for name, low, high in (
+            ("initial_charge", -CHARGE_LIMIT, CHARGE_LIMIT),
+            ("initial_count", 0, most),
         ):
+            if getattr(self, name) is None:
+                continue
+            array = _array(getattr(self, name), f"population {self.name!r}: {name}")
             _require(
-                array is None
-                or (array.shape == (self.size,) and low <= int(array.min()) and int(array.max()) <= high),
-                f"population {self.name!r}: an initial state has one value a neuron from {low} to {high}",
+                np.issubdtype(array.dtype, np.integer)
+                and array.shape == (self.size,)
+                and low <= int(array.min())
+                and int(array.max()) <= high,
+                f"population {self.name!r}: an initial state has one whole number a neuron from {low} to "
+                f"{high}; {name} has shape {array.shape} and dtype {array.dtype}",
             )
+            object.__setattr__(self, name, np.ascontiguousarray(array, dtype=np.int32))
         if (
             isinstance(self.neuron, Signed)
             and self.initial_charge is not None

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eventsnn.arguments import shown, text
 from eventsnn.errors import InvalidNetwork
-from eventsnn.network.synapses import Box, Int32, Int64, Shape, Synapses
+from eventsnn.network.neurons import check_name
+from eventsnn.network.synapses import SYNAPSE_KINDS, Box, Int32, Int64, Shape, Synapses
 from eventsnn.network.synapses.base import added, as_weights, whole
 
 
@@ -46,8 +48,16 @@ class Projection:
     channel_offset: int = added(0)
 
     def __post_init__(self) -> None:
-        if not self.name or "/" in self.name:
-            raise InvalidNetwork(f"projection name {self.name!r} is empty or contains a slash")
+        object.__setattr__(self, "name", check_name(self.name, "projection"))
+        for end in ("source", "target"):
+            found = text(getattr(self, end), f"{end} of projection {self.name!r}", InvalidNetwork)
+            object.__setattr__(self, end, found)
+        if type(self.synapses) not in SYNAPSE_KINDS.values():
+            raise InvalidNetwork(
+                f"projection {self.name!r} has {shown(self.synapses)} as its synapses, which no engine "
+                f"knows; allowed are {', '.join(kind.__name__ for kind in SYNAPSE_KINDS.values())} "
+                "themselves, not classes derived from them"
+            )
         for name in ("delay", "channel_offset"):
             object.__setattr__(self, name, whole(getattr(self, name), f"{name} of projection {self.name!r}"))
         if not 0 <= self.delay < 2**62:

@@ -7,6 +7,7 @@ from copy import copy
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.arguments import shown
 from eventsnn.decide import RULES, ExitRule, asks_to_stop, check_rule, decision, kernel_of
 from eventsnn.errors import InvalidExitRule, InvalidRequest
 from eventsnn.report.latency import time_passed
@@ -100,7 +101,12 @@ def trade_off(
             f"these results were run with the exit rule {table.configuration['exit']!r}, so their traces "
             "end where it stopped; run again with --exit none and take the curve of that"
         )
-    chosen = DEFAULT_THRESHOLDS if thresholds is None else np.asarray(thresholds, dtype=np.float64)
+    try:
+        chosen = DEFAULT_THRESHOLDS if thresholds is None else np.asarray(thresholds, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidExitRule(f"thresholds are {shown(thresholds)}; give numbers from 0 to 1") from error
+    if chosen.ndim != 1 or np.asarray(thresholds).dtype.kind == "c":
+        raise InvalidExitRule(f"thresholds are {shown(thresholds)}; give a list of numbers from 0 to 1")
     if not ((chosen >= 0) & (chosen <= 1)).all():
         raise InvalidExitRule("thresholds of a curve lie from 0 to 1")
     rows = np.zeros((len(chosen), len(table.samples)), dtype=CURVE_DTYPE)

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn import arguments
+from eventsnn.arguments import shown, text
 from eventsnn.decide import RULES
 from eventsnn.errors import InvalidRequest, MissingExtra
 from eventsnn.hardware.actions import ACTION_OF_COUNTER
@@ -72,7 +74,10 @@ def write_report(
     InvalidHardware
         A baseline is not valid.
     """
-    runs = [results] if isinstance(results, Results) else list(results)
+    runs = [results] if isinstance(results, Results) else results
+    if not isinstance(runs, Sequence) or not all(isinstance(run, Results) for run in runs):
+        raise InvalidRequest(f"results are {shown(results)}; give Results, or a list of them")
+    path, title = arguments.path(path, "report", InvalidRequest), text(title, "title", InvalidRequest)
     if not runs:
         raise InvalidRequest("a report of zero runs is empty; give at least one results file")
     page = render(runs, title, baselines)

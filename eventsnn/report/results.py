@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn import arguments
 from eventsnn.decide import ExitRule
 from eventsnn.errors import InvalidRequest
 from eventsnn.report.latency import time_passed
@@ -46,6 +47,10 @@ class Results:
     """
 
     def __init__(self, table: ResultTable) -> None:
+        if not isinstance(table, ResultTable):
+            raise InvalidRequest(
+                f"results are made of {arguments.shown(table)}; give a ResultTable, or open a file with load"
+            )
         if not table.samples:
             raise InvalidRequest("a run of zero samples has no results; give at least one sample")
         self.table = table
@@ -53,11 +58,11 @@ class Results:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Results:
         """Open a results file; see ``eventsnn.results.read_results`` for its errors."""
-        return cls(read_results(path))
+        return cls(read_results(arguments.path(path, "results file", InvalidRequest)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a results file."""
-        write_results(path, self.table)
+        write_results(arguments.path(path, "results file", InvalidRequest), self.table)
 
     def __len__(self) -> int:
         return len(self.table.samples)
@@ -117,6 +122,7 @@ class Results:
         InvalidRequest
             No such sample, or a run that kept no history.
         """
+        sample = arguments.whole(sample, "sample", InvalidRequest)
         found = next((s for s in self.table.samples if s.index == sample), None)
         if found is None:
             first, last = self.table.samples[0].index, self.table.samples[-1].index
@@ -131,6 +137,11 @@ class Results:
 
     def select(self, chosen: NDArray[np.bool_]) -> Results:
         """The samples marked in a mask of shape (samples,)."""
+        if np.shape(chosen) != (len(self),) or np.asarray(chosen).dtype != np.bool_:
+            raise InvalidRequest(
+                f"chosen is {arguments.shown(chosen)}; give a mask, a truth value for each of the "
+                f"{len(self)} samples"
+            )
         samples = tuple(s for s, keep in zip(self.table.samples, chosen, strict=True) if keep)
         table = self.table
         return Results(ResultTable(table.configuration, table.order, table.readout_scale, samples))

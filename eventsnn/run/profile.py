@@ -6,11 +6,12 @@ import os
 from dataclasses import replace
 from typing import Any
 
+from eventsnn.arguments import whole
 from eventsnn.engine import make_engine
 from eventsnn.errors import InvalidRequest
 from eventsnn.hardware import Architecture
 from eventsnn.insight.profile import Summary, profile
-from eventsnn.run.settings import Settings
+from eventsnn.run.settings import Settings, check_names
 from eventsnn.run.simulate import Progress, make_job
 
 
@@ -49,6 +50,9 @@ def profile_samples(
         raise InvalidRequest(
             "a profile shows what an accelerator did; name one (hardware='event-conv-small', --hardware)"
         )
+    if sample is not None:
+        sample = whole(sample, "sample (--sample)", InvalidRequest)
+    check_names(settings)
     if sample is not None and samples is not None:
         raise InvalidRequest("give one sample (--sample) or a number of them (--samples), not both")
     job = make_job(network, data, Settings(hardware=hardware, **settings), split, samples)

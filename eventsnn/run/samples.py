@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from eventsnn.arguments import shown, text, whole
 from eventsnn.errors import InvalidRequest
 from eventsnn.events import (
     AnalogImage,
@@ -56,7 +57,16 @@ def _item(item: Any, index: int) -> Recording | Sample:
             f"sample {index} is a {type(content).__name__}; a sample is a structured event array (t, x, y, "
             "p), a SpikeTrain, an AnalogImage, an image, a pair of one of these and a label, or a Recording"
         )
-    return Sample(content, None if label is None else int(label), index, f"sample {index}")
+    return Sample(content, None if label is None else _label(label, index), index, f"sample {index}")
+
+
+def _label(label: Any, index: int) -> int:
+    if isinstance(label, list | tuple | np.ndarray) and np.size(label) > 1:
+        raise InvalidRequest(
+            f"the label of sample {index} is {shown(label)}; it must be one whole number, the class: of "
+            "one-hot rows take argmax(axis=1)"
+        )
+    return whole(label, f"the label of sample {index}", InvalidRequest, 0, 2**31 - 1)
 
 
 Samples = RecordingSet | ImageSet | MemorySet
@@ -81,6 +91,8 @@ def open_samples(data: Any, split: str | None = None, samples: int | None = None
         No samples, or more asked for than there are.
     """
     found: Samples
+    if split is not None:
+        text(split, "split", InvalidRequest)
     if isinstance(data, str):
         found = open_dataset(data, split)
     elif isinstance(data, RecordingSet | ImageSet):
@@ -97,6 +109,7 @@ def open_samples(data: Any, split: str | None = None, samples: int | None = None
             "samples"
         )
     if samples is not None:
+        samples = whole(samples, "samples", InvalidRequest)
         if isinstance(found, MemorySet):
             raise InvalidRequest("samples=N chooses from a data set; slice a list of recordings yourself")
         found = found.evenly(samples)

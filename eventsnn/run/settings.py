@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
+from eventsnn.arguments import nearest, number, whole
 from eventsnn.decide import ExitRule, parse_rule
 from eventsnn.engine import COMPARISON_ENGINES, ENGINES, RunOptions
 from eventsnn.engine.request import step_length
@@ -53,14 +55,19 @@ class Settings:
             ("engine", (*ENGINES, *COMPARISON_ENGINES)),
             ("ties", TIES),
         ):
-            if getattr(self, name) not in allowed:
+            if not isinstance(getattr(self, name), str) or getattr(self, name) not in allowed:
                 raise InvalidRequest(
                     f"{name} {getattr(self, name)!r} is not known; allowed are {', '.join(allowed)}"
                 )
-        if not isinstance(self.seed, int) or not -(2**63) <= self.seed < 2**63:
-            raise InvalidRequest(f"seed {self.seed!r} is not a 64-bit integer")
-        for name in ("step_us", "history_us", "duration_us"):
-            if getattr(self, name) is not None:
+        seed = whole(self.seed, "seed", InvalidRequest, -(2**63), 2**63 - 1)
+        object.__setattr__(self, "seed", seed)
+        most = whole(self.max_events, "max_events (--max-events)", InvalidRequest, 1, 2**63 - 1)
+        object.__setattr__(self, "max_events", most)
+        for name in ("step_us", "history_us", "duration_us", "max_rate_hz"):
+            if getattr(self, name) is None:
+                continue
+            object.__setattr__(self, name, number(getattr(self, name), name, InvalidRequest))
+            if name != "max_rate_hz":
                 picoseconds(getattr(self, name), name)
         if self.step_us is not None and self.schedule != "step" and self.input != "bernoulli":
             raise InvalidRequest(
@@ -124,3 +131,13 @@ class Settings:
             ties=self.ties,
             history_period=0 if self.history_us is None else picoseconds(self.history_us, "history_us"),
         )
+
+
+def check_names(given: Mapping[str, Any]) -> None:
+    """Refuse settings that are none, with the name that was probably meant."""
+    known = [item.name for item in fields(Settings) if item.init]
+    for name in given:
+        if name not in known:
+            raise InvalidRequest(
+                f"there is no setting {name!r}{nearest(name, known)}; there are {', '.join(known)}"
+            )

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 import eventsnn
+from eventsnn.arguments import path, shown, whole
 from eventsnn.decide import ExitRule
 from eventsnn.engine import Engine, SampleRun, Stimulus, make_engine
 from eventsnn.engine.contract import output_scale
@@ -351,8 +352,13 @@ def simulate(
     EventsnnError
         Bad input of any kind, in one message; see ``eventsnn.errors``.
     """
-    if not isinstance(workers, int) or workers < 1:
-        raise InvalidRequest(f"workers is {workers!r}; it must be a whole number, at least 1")
+    workers = whole(workers, "workers", InvalidRequest, 1)
+    if output is not None:
+        output = path(output, "output", InvalidRequest)
+    if progress is not None and not callable(progress):
+        raise InvalidRequest(
+            f"progress is {shown(progress)}; give a function of two numbers, done and in all"
+        )
     settings = Settings(
         hardware=hardware,
         exit=exit,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.arguments import number, shown, text, truth, whole
 from eventsnn.errors import EventsnnError, InvalidRequest
 from eventsnn.hardware import Architecture, load_architecture
 from eventsnn.hardware.energy import EnergyModel
@@ -18,7 +19,7 @@ from eventsnn.hardware.variations import Variation, banded, behaviour, scaled, v
 from eventsnn.network import Network
 from eventsnn.report.results import Results, distribution
 from eventsnn.report.sweep import Change, Measures, Outcome, Sweep
-from eventsnn.run.settings import Settings
+from eventsnn.run.settings import Settings, check_names
 from eventsnn.run.simulate import Job, Progress, configuration, make_job, run_job
 
 Runs = list[Results]
@@ -78,8 +79,16 @@ def sweep(
     """
     if hardware is None:
         raise InvalidRequest("a sweep varies an accelerator; give hardware (--hardware), a preset or a file")
-    if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
-        raise InvalidRequest(f"seeds is {seeds!r}; it must be a whole number, at least 1")
+    seeds = whole(seeds, "seeds", InvalidRequest, 1)
+    workers = whole(workers, "workers", InvalidRequest, 1)
+    seed = whole(seed, "seed", InvalidRequest)
+    bands = truth(bands, "bands", InvalidRequest)
+    check_names(settings)
+    if values is not None and not isinstance(values, Mapping):
+        raise InvalidRequest(
+            f"values are {shown(values)}; give a mapping of paths to lists, as in "
+            "{'actions.synapse.time': ['5 ns']}"
+        )
     nominal = load_architecture(hardware)
     variations = _variations(nominal, values or {}, bands, relative)
     job = make_job(network, data, Settings(hardware=nominal, seed=seed, **settings), split, samples)
@@ -99,15 +108,18 @@ def _variations(
 ) -> list[Variation]:
     found: list[Variation] = []
     for path, chosen in values.items():
-        if isinstance(chosen, str):
-            raise InvalidRequest(
-                f"values of {path} are the text {chosen!r}; give a list, as in ['5 ns', '10 ns']"
-            )
-        found += vary(nominal, path, [v if isinstance(v, str) else repr(v) for v in chosen])
+        if not isinstance(chosen, list | tuple | np.ndarray):
+            what = f"the text {chosen!r}" if isinstance(chosen, str) else shown(chosen)
+            raise InvalidRequest(f"values of {path} are {what}; give a list, as in ['5 ns', '10 ns']")
+        found += vary(
+            nominal, text(path, "a path of values", InvalidRequest), [_value(path, v) for v in chosen]
+        )
     if bands:
         found += banded(nominal)
     if relative is not None:
-        factors = [float(factor) for factor in relative]
+        if not isinstance(relative, list | tuple | np.ndarray):
+            raise InvalidRequest(f"relative is {shown(relative)}; give a list of factors, as in [0.8, 1.25]")
+        factors = [float(number(factor, "one of the factors above 0 of relative", InvalidRequest)) for factor in relative]
         if not factors or not all(math.isfinite(factor) and factor > 0 for factor in factors):
             raise InvalidRequest(f"relative is {list(relative)}; give factors above 0, as in 0.8,1.25")
         found += scaled(nominal, factors)
@@ -115,6 +127,12 @@ def _variations(
         none = f"; no value of {nominal.name} states a band" if bands else ""
         raise InvalidRequest(f"nothing to vary{none}; give --set PATH=V1,V2, --bands or --relative 0.8,1.25")
     return found
+
+
+def _value(path: str, value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return repr(number(value, f"a value of {path}", InvalidRequest))
 
 
 class _Runs:

@@ -19,7 +19,8 @@ from eventsnn.engine.reference.state import Destination, unit_payloads
 from eventsnn.engine.reference.transport import Message, Scan, Transport
 from eventsnn.engine.seeds import draw
 from eventsnn.engine.softmax_tables import next_event
-from eventsnn.network import Rate, Signed, Softmax
+from eventsnn.network import Rate, Readout, Signed, Softmax
+from eventsnn.network.neurons import unknown_kind
 
 if TYPE_CHECKING:
     from eventsnn.engine.reference import ReferenceEngine
@@ -302,6 +303,8 @@ class EventSample(Sample):
         elif isinstance(neurons.model, Signed):
             neurons.touched.update(j for j, _ in edges)
             self._schedule_test(to.target, self.now + neurons.model.settle_time)
+        elif not isinstance(neurons.model, Readout | Softmax):
+            raise unknown_kind(neurons.population)
         elif to.target == self.output and not isinstance(neurons.model, Softmax):
             self.output_changed = True
 

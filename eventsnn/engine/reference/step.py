@@ -38,6 +38,7 @@ from eventsnn.engine.reference.state import Destination, Neurons, unit_payloads
 from eventsnn.engine.request import number_of_steps
 from eventsnn.engine.softmax_tables import next_event
 from eventsnn.network import Input, Rate, Readout, Signed, Softmax
+from eventsnn.network.neurons import unknown_kind
 from eventsnn.results.counters import COLUMN, HARDWARE_COUNTERS
 
 if TYPE_CHECKING:
@@ -199,6 +200,8 @@ class StepSample(Sample):
             self._test(rank, neurons)
         elif isinstance(neurons.model, Softmax):
             self._fire_softmax(rank, neurons)
+        elif not isinstance(neurons.model, Readout):
+            raise unknown_kind(neurons.population)
         else:
             self.output_changed |= bool(arrivals) or any(neurons.current)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
+from eventsnn.arguments import check_fields, shown
 from eventsnn.errors import InvalidNetwork
-from eventsnn.network.synapses.base import Int64, added, whole
+from eventsnn.network.synapses.base import Int64, added
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,7 @@ class Axis:
     output_padding: int = added(0)
 
     def __post_init__(self) -> None:
-        for item in fields(self):
-            value = whole(getattr(self, item.name), f"{item.name} of a window")
-            object.__setattr__(self, item.name, bool(value) if item.name == "transposed" else value)
+        check_fields(self, "{} of a window", InvalidNetwork)
         lowest = min(self.taps, self.stride, self.dilation, self.pool)
         if lowest < 1 or min(self.pad_before, self.pad_after, self.output_padding) < 0:
             raise InvalidNetwork(
@@ -103,3 +102,10 @@ class Axis:
             exists = (reach % self.stride == 0) & (target >= 0)
         exists &= (target < target_length) & (cell < source_length // self.pool)[:, None]
         return np.where(exists, target, -1)
+
+
+def check_axes(kind: str, *axes: object) -> None:
+    """Refuse what is no geometry where synapses take one."""
+    for axis in axes:
+        if type(axis) is not Axis:
+            raise InvalidNetwork(f"{kind} geometry is {shown(axis)}; give an Axis for y and one for x")

@@ -6,7 +6,6 @@ a wider or boolean copy of a whole weight array: work goes block by block.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn import arguments
 from eventsnn.errors import InvalidNetwork
 
 Shape = tuple[int, int, int]
@@ -40,11 +40,19 @@ def added(default: Any) -> Any:
 
 
 def whole(value: Any, what: str) -> int:
-    """A whole number of any integer type as an int, or a clear refusal."""
+    """A whole number as an int, or a clear refusal."""
+    return arguments.whole(value, what, InvalidNetwork)
+
+
+def sides(values: Any, length: int, what: str) -> tuple[int, ...]:
+    """So many whole numbers, each at least 1, or a clear refusal."""
+    allowed = f"{what} is {arguments.shown(values)}; it holds {length} whole numbers, each at least 1"
+    if not isinstance(values, tuple | list | np.ndarray) or len(values) != length:
+        raise InvalidNetwork(allowed)
     try:
-        return int(operator.index(value))
-    except TypeError:
-        raise InvalidNetwork(f"{what} is {value!r}; it must be a whole number") from None
+        return tuple(arguments.whole(side, what, InvalidNetwork, 1) for side in values)
+    except InvalidNetwork as error:
+        raise InvalidNetwork(allowed) from error
 
 
 def as_weights(weight: Any, dimensions: int, kind: str) -> Int32:
@@ -52,7 +60,12 @@ def as_weights(weight: Any, dimensions: int, kind: str) -> Int32:
 
     An int32 array in C order is taken as it is, not copied, and is read-only from then on.
     """
-    array = np.asarray(weight)
+    try:
+        array = np.asarray(weight)
+    except (ValueError, TypeError) as error:  # rows of unequal lengths
+        raise InvalidNetwork(
+            f"{kind} weight is {arguments.shown(weight)}; it needs an array of {dimensions} dimensions"
+        ) from error
     if array.ndim != dimensions:
         raise InvalidNetwork(f"{kind} weight has {array.ndim} dimensions; it needs {dimensions}")
     if not np.issubdtype(array.dtype, np.integer):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.errors import InvalidNetwork
-from eventsnn.network.synapses.axis import Axis
+from eventsnn.network.synapses.axis import Axis, check_axes
 from eventsnn.network.synapses.base import Box, Int32, Int64, Shape, as_weights, whole
 
 
@@ -43,6 +43,7 @@ class Conv2d:
     def __post_init__(self) -> None:
         object.__setattr__(self, "weight", as_weights(self.weight, 4, self.kind))
         object.__setattr__(self, "groups", whole(self.groups, "conv2d groups"))
+        check_axes(self.kind, self.y, self.x)
         if self.weight.shape[:2] != (self.y.taps, self.x.taps):
             raise InvalidNetwork(
                 f"conv2d kernel is {self.weight.shape[:2]}, its geometry says ({self.y.taps}, {self.x.taps})"

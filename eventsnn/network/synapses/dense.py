@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from eventsnn.errors import InvalidNetwork
-from eventsnn.network.synapses.base import Box, Int32, Int64, Shape, as_weights, nonzero_per_row, whole
+from eventsnn.network.synapses.base import Box, Int32, Int64, Shape, as_weights, nonzero_per_row, sides
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,9 +29,7 @@ class Dense:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weight", as_weights(self.weight, 2, self.kind))
-        object.__setattr__(self, "pool", tuple(whole(side, "a side of dense pool") for side in self.pool))
-        if len(self.pool) != 2 or min(self.pool) < 1:
-            raise InvalidNetwork(f"dense pool is {self.pool}; it is (rows, columns), each at least 1")
+        object.__setattr__(self, "pool", sides(self.pool, 2, "dense pool"))
 
     def target_shape(self, source: Shape) -> Shape:
         """The shape the synapses from a source end in."""

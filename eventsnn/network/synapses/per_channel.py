@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from eventsnn.errors import InvalidNetwork
-from eventsnn.network.synapses.axis import Axis
+from eventsnn.network.synapses.axis import Axis, check_axes
 from eventsnn.network.synapses.base import Box, Int32, Int64, Shape, as_weights, whole
 from eventsnn.network.synapses.conv2d import Conv2d
 
@@ -75,6 +75,10 @@ class _WeightedPool(_Weighted):
     y: Axis
     x: Axis
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_axes(self.kind, self.y, self.x)
+
     def axes(self) -> tuple[Axis, Axis]:
         """The geometry along y and x."""
         return self.y, self.x
@@ -137,6 +141,9 @@ class MaxPool(_PerChannel):
     weight: ClassVar[Int32] = _ONE
     y: Axis
     x: Axis
+
+    def __post_init__(self) -> None:
+        check_axes(self.kind, self.y, self.x)
 
     def channel_weights(self, channels: int) -> Int32:
         """1 for each channel, int32, shape (channels,)."""

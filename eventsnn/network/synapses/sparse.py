@@ -9,8 +9,9 @@ from typing import Any, ClassVar, NoReturn, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from eventsnn.arguments import shown
 from eventsnn.errors import InvalidNetwork, NotYetSupported
-from eventsnn.network.synapses.base import Box, Int32, Int64, Shape, as_weights, blocks, whole
+from eventsnn.network.synapses.base import Box, Int32, Int64, Shape, as_weights, blocks, sides, whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +45,7 @@ class Sparse:
     def __post_init__(self) -> None:
         weight = as_weights(self.weight, 1, self.kind)
         indptr, indices = _whole_array(self.indptr, "indptr"), _whole_array(self.indices, "indices")
-        shape = tuple(whole(side, "a side of sparse target shape") for side in self.shape)
-        if len(shape) != 3 or min(shape) < 1:
-            raise InvalidNetwork(
-                f"sparse target shape is {shape}; allowed is (y, x, channel), each at least 1"
-            )
+        shape = sides(self.shape, 3, "sparse target shape")
         synapses = len(weight)
         if len(indices) != synapses:
             raise InvalidNetwork(
@@ -108,6 +105,7 @@ class Sparse:
             Target shape ``(y, x, channel)``.
         """
         row, column = _whole_array(source, "source"), _whole_array(target, "target")
+        source_neurons = whole(source_neurons, "source_neurons of sparse")
         quanta = np.asarray(weight)
         if not len(row) == len(column) == quanta.size:
             raise InvalidNetwork(
@@ -209,7 +207,12 @@ class Sparse:
 
 def _whole_array(values: ArrayLike, what: str) -> Int64:
     """A one-dimensional int64 array, or a clear refusal."""
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except (ValueError, TypeError) as error:  # rows of unequal lengths
+        raise InvalidNetwork(
+            f"sparse {what} is {shown(values)}; it needs one dimension of integers"
+        ) from error
     if array.ndim != 1 or (array.size and not np.issubdtype(array.dtype, np.integer)):
         raise InvalidNetwork(
             f"sparse {what} has {array.ndim} dimensions and dtype {array.dtype}; it needs one dimension "
