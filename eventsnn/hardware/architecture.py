@@ -15,11 +15,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
+from eventsnn import arguments
 from eventsnn.errors import InvalidHardware
 from eventsnn.hardware.actions import Action, Actions, CoreActions, Strict, refuse_jitter
-from eventsnn.hardware.documents import read_document
+from eventsnn.hardware.documents import places, read_document, read_text
 from eventsnn.hardware.network_on_chip import Depth, NetworkOnChip, OutputDepth
-from eventsnn.hardware.quantities import ALL_ENDS, End, Number, Quantity
+from eventsnn.hardware.quantities import ALL_ENDS, End, Number, Quantity, Whole
 
 PRESETS = "eventsnn.hardware.presets"
 SCHEMA = 2
@@ -114,7 +115,7 @@ class Core(Strict):
 class BarrierEntry(Strict):
     """Time of a barrier from so many tiles in use on."""
 
-    tiles: Annotated[int, Field(ge=1)]
+    tiles: Annotated[Whole, Field(ge=1)]
     time: Quantity
 
 
@@ -406,13 +407,9 @@ def parse_architecture(data: Any, where: str) -> Architecture:
     try:
         return Architecture.model_validate(data)
     except ValidationError as error:
-        lines = [
-            f"  {'.'.join(str(part) for part in item['loc']) or 'document'}: {item['msg']}"
-            for item in error.errors()
-        ]
         raise InvalidHardware(
             f"{where} is not a valid architecture:\n"
-            + "\n".join(lines)
+            + places(error, Architecture)
             + "\ncompare it with a preset: 'eventsnn hardware show NAME --yaml'"
         ) from error
 
@@ -431,13 +428,13 @@ def load_architecture(source: str | os.PathLike[str] | Architecture) -> Architec
         raise InvalidHardware(
             f"hardware is a {type(source).__name__}; give a preset's name, a file, or an Architecture"
         )
-    name, corner = os.fspath(source), None
+    name, corner = arguments.path(source, "hardware", InvalidHardware), None
     if name not in preset_names() and not Path(name).is_file() and "@" in name:
         name, _, corner = name.rpartition("@")
     if name in preset_names():
         text = (resources.files(PRESETS) / f"{name}.yaml").read_text(encoding="utf-8")
     elif Path(name).is_file():
-        text = _read_text(Path(name))
+        text = read_text(Path(name), "an architecture", InvalidHardware)
     else:
         raise InvalidHardware(
             f"no accelerator {name!r}: it is neither a file nor a preset; presets are "
@@ -453,10 +450,3 @@ def _at_corner(architecture: Architecture, corner: str, where: str) -> Architect
             f"{where} has no corner {corner!r}; its corners are: {_listed(architecture.corners)}"
         )
     return architecture.model_copy(update={"corner": corner})
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InvalidHardware(f"{path} is not a text file; an architecture is a YAML text") from error

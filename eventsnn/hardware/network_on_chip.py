@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from eventsnn.hardware.actions import Strict
+from eventsnn.hardware.quantities import Whole
 
 EAST, WEST, NORTH, SOUTH = range(4)  # x grows to the east, y to the north
 DIRECTIONS = 4
@@ -47,8 +48,8 @@ class NetworkOnChip(Strict):
     """
 
     topology: Literal["mesh", "bus", "ideal"]
-    width: Annotated[int, Field(ge=1, le=1024)] | None = None
-    height: Annotated[int, Field(ge=1, le=1024)] | None = None
+    width: Annotated[Whole, Field(ge=1, le=1024)] | None = None
+    height: Annotated[Whole, Field(ge=1, le=1024)] | None = None
     links: Links | None = None
 
     @model_validator(mode="after")

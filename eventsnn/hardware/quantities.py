@@ -25,6 +25,14 @@ def _no_truth_value(value: Any) -> Any:
     return value
 
 
+def _whole(value: Any) -> Any:
+    """YAML's numbers alone: no truth value, no text; 4.0 is 4."""
+    if isinstance(_no_truth_value(value), str):
+        raise ValueError(f"{value!r} is a text; give a whole number")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
 Number = Annotated[float, BeforeValidator(_no_truth_value), Field(ge=0, allow_inf_nan=False)]
 # A value as it stands, or an end of its band.
 End = Literal["low", "nominal", "high"]

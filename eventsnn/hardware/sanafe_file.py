@@ -7,8 +7,8 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, NoReturn
 
-from eventsnn.errors import InvalidHardware
-from eventsnn.hardware.documents import read_document
+from eventsnn.errors import InvalidHardware, MissingFile
+from eventsnn.hardware.documents import read_document, read_text
 
 Node = dict[str, Any]
 Value = dict[str, Any]
@@ -34,7 +34,7 @@ class SanafeFile:
     ------
     InvalidHardware
         Not YAML, or without the root.
-    FileNotFoundError
+    MissingFile
         No such file.
     """
 
@@ -43,11 +43,8 @@ class SanafeFile:
         self.left_out: list[str] = []
         self.models: set[str] = set()
         if not path.is_file():
-            raise FileNotFoundError(f"no file {path}; give an architecture (YAML) written for SANA-FE")
-        try:
-            text = path.read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            raise InvalidHardware(f"{path} is not a text file; give an architecture (YAML)") from error
+            raise MissingFile(f"no file {path}; give an architecture (YAML) written for SANA-FE")
+        text = read_text(path, "an architecture for SANA-FE", InvalidHardware)
         data = read_document(text, str(path), InvalidHardware)
         if not isinstance(data, dict) or not isinstance(data.get("architecture"), dict):
             self.refuse("document", "there is no 'architecture' with tiles; is it a file for SANA-FE?")

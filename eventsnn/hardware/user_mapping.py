@@ -27,9 +27,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
+from eventsnn import arguments
+from eventsnn.arguments import nearest
 from eventsnn.errors import InvalidMapping
 from eventsnn.hardware.actions import Strict
-from eventsnn.hardware.documents import read_document
+from eventsnn.hardware.documents import places, read_document, read_text
 
 STRATEGIES = ("layer", "channel", "area", "pack")
 MOST = 2**31
@@ -130,7 +132,9 @@ def _population(name: Any, entry: Any) -> Any:
             return tuple(Place.model_validate(item) for item in entry)
     except ValidationError as error:
         wrong = error.errors()[0]
-        raise ValueError(".".join(map(str, (name, *wrong["loc"]))) + f": {wrong['msg']}") from error
+        model = Spread if isinstance(entry, dict) and "split" in entry else Place
+        hint = nearest(wrong["loc"][-1], model.model_fields) if wrong["type"] == "extra_forbidden" else ""
+        raise ValueError(".".join(map(str, (name, *wrong["loc"]))) + f": {wrong['msg']}{hint}") from error
     raise ValueError(
         f"{name}: {entry!r} places nothing; write {{core: 3}}, a list of such with rows or channels, or "
         "{split: channel, pieces: 4}"
@@ -165,11 +169,7 @@ def parse_mapping(data: Any, where: str) -> MappingFile:
     try:
         return MappingFile.model_validate(data)
     except ValidationError as error:
-        lines = [
-            f"  {'.'.join(str(part) for part in item['loc']) or 'document'}: {item['msg']}"
-            for item in error.errors()
-        ]
-        raise InvalidMapping(f"{where} is not a valid mapping:\n" + "\n".join(lines)) from error
+        raise InvalidMapping(f"{where} is not a valid mapping:\n" + places(error, MappingFile)) from error
 
 
 def load_mapping(source: str | os.PathLike[str] | dict[str, Any] | MappingFile | None) -> MappingFile:
@@ -190,15 +190,12 @@ def load_mapping(source: str | os.PathLike[str] | dict[str, Any] | MappingFile |
             f"mapping is a {type(source).__name__}; give a strategy ({', '.join(STRATEGIES)}), a YAML file "
             "or a dictionary like one"
         )
-    name = os.fspath(source)
+    name = arguments.path(source, "mapping", InvalidMapping)
     try:
         parse_strategy(name)
         return load_mapping({"others": name})
     except ValueError as error:
         if not Path(name).is_file():
             raise InvalidMapping(f"no mapping {name!r}: it is not a file, and {error}") from error
-    try:
-        text = Path(name).read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InvalidMapping(f"{name} is not a text file; a mapping is a YAML text") from error
+    text = read_text(Path(name), "a mapping", InvalidMapping)
     return parse_mapping(read_document(text, name, InvalidMapping), name)

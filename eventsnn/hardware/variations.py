@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from eventsnn.errors import InvalidHardware
 from eventsnn.hardware.architecture import Architecture, parse_architecture
+from eventsnn.hardware.documents import read_document
 from eventsnn.hardware.quantities import ENERGY_UNITS, FREQUENCY_UNITS, POWER_UNITS, TIME_UNITS, Quantity
 from eventsnn.hardware.values import Place, is_quantity, quantities
 
@@ -187,8 +186,8 @@ def _new_value(old: Any, path: str, text: str) -> Any:
 
 def _plain(path: str, text: str) -> Any:
     try:
-        found = yaml.safe_load(text)
-    except yaml.YAMLError:
+        found = read_document(text, path, InvalidHardware)
+    except InvalidHardware:
         found = text
     if isinstance(found, (dict, list)):
         raise InvalidHardware(f"{path} = {text!r} is a group; give one value")

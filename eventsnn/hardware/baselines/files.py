@@ -10,10 +10,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from eventsnn import arguments
 from eventsnn.errors import InvalidHardware
 from eventsnn.hardware.baselines.digital import DigitalBaseline
 from eventsnn.hardware.baselines.gpu import GpuBaseline
-from eventsnn.hardware.documents import read_document
+from eventsnn.hardware.documents import places, read_document, read_text
 
 Baseline = GpuBaseline | DigitalBaseline
 FORMATS: dict[str, type[GpuBaseline] | type[DigitalBaseline]] = {
@@ -49,13 +50,9 @@ def parse_baseline(data: Any, where: str) -> Baseline:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        lines = [
-            f"  {'.'.join(str(part) for part in item['loc']) or 'document'}: {item['msg']}"
-            for item in error.errors()
-        ]
         raise InvalidHardware(
             f"{where} is not a valid {found}:\n"
-            + "\n".join(lines)
+            + places(error, model)
             + f"\ncorrect these places, or start from a preset ({', '.join(baseline_names())})"
         ) from error
 
@@ -74,17 +71,14 @@ def load_baseline(source: str | os.PathLike[str] | Baseline) -> Baseline:
         raise InvalidHardware(
             f"a baseline is a {type(source).__name__}; give a preset's name, a file, or a baseline"
         )
-    name = os.fspath(source)
-    try:
-        if name in baseline_names():
-            text = (_presets() / f"{name}.yaml").read_text(encoding="utf-8")
-        elif Path(name).is_file():
-            text = Path(name).read_text(encoding="utf-8")
-        else:
-            raise InvalidHardware(
-                f"no baseline {name!r}: it is neither a file nor a preset; presets are "
-                f"{', '.join(baseline_names())}"
-            )
-    except UnicodeDecodeError as error:
-        raise InvalidHardware(f"{name} is not a text file; a baseline is a YAML text") from error
+    name = arguments.path(source, "a baseline", InvalidHardware)
+    if name in baseline_names():
+        text = (_presets() / f"{name}.yaml").read_text(encoding="utf-8")
+    elif Path(name).is_file():
+        text = read_text(Path(name), "a baseline", InvalidHardware)
+    else:
+        raise InvalidHardware(
+            f"no baseline {name!r}: it is neither a file nor a preset; presets are "
+            f"{', '.join(baseline_names())}"
+        )
     return parse_baseline(read_document(text, name, InvalidHardware), name)
