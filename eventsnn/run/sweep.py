@@ -119,7 +119,10 @@ def _variations(
     if relative is not None:
         if not isinstance(relative, list | tuple | np.ndarray):
             raise InvalidRequest(f"relative is {shown(relative)}; give a list of factors, as in [0.8, 1.25]")
-        factors = [float(number(factor, "one of the factors above 0 of relative", InvalidRequest)) for factor in relative]
+        factors = [
+            float(number(factor, "one of the factors above 0 of relative", InvalidRequest))
+            for factor in relative
+        ]
         if not factors or not all(math.isfinite(factor) and factor > 0 for factor in factors):
             raise InvalidRequest(f"relative is {list(relative)}; give factors above 0, as in 0.8,1.25")
         found += scaled(nominal, factors)
