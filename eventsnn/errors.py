@@ -69,9 +69,25 @@ class MissingExtra(EventsnnError, ImportError):
     """An optional dependency that is needed for what was asked and is not installed."""
 
 
+class CannotWrite(EventsnnError, OSError):
+    """An output file for which there is no room."""
+
+
+class WorkerLost(EventsnnError, RuntimeError):
+    """A worker process that ended before its sample was done."""
+
+
 class EventsnnWarning(UserWarning):
     """Base of all warnings given by eventsnn; the command line prints each once, in one line."""
 
 
 class RecordingWarning(EventsnnWarning):
     """A recording of which a few events had to be left out; how many, and which, is said."""
+
+
+class UnreadableSamples(EventsnnWarning):
+    """A run left out samples that cannot be read; ``Results.failures`` says which, and why."""
+
+
+class UnfinishedRun(EventsnnWarning):
+    """Results were asked for whose run has not ended; those so far are given."""

@@ -13,7 +13,7 @@ import pytest
 from recordings import random_events, small_network, write_recordings
 
 import eventsnn
-from eventsnn.errors import InvalidEvents, InvalidExitRule, InvalidFile, InvalidRequest
+from eventsnn.errors import EventLimitReached, InvalidEvents, InvalidExitRule, InvalidFile, InvalidRequest
 from eventsnn.report.results import Results
 from eventsnn.results import MODEL_COUNTERS
 
@@ -34,7 +34,7 @@ def test_results_have_the_promised_fields(full, tmp_path):
     found = json.loads(full.to_json())
     assert found.keys() == {
         *("samples", "accuracy", "synaptic_operations", "spikes", "input_events", "latency_s"),
-        *("energy_j", "energy_interval_j", "decided_early", "digest", "version", "configuration"),
+        *("energy_j", "energy_interval_j", "decided_early", "failed", "digest", "version", "configuration"),
     }
     assert found["samples"] == 20
     assert found["synaptic_operations"].keys() == {"mean", "p50", "p95", "max"}
@@ -198,10 +198,10 @@ def test_samples_of_another_run_are_never_adopted(tmp_path):
 
 def test_a_failure_after_some_samples_keeps_them(tmp_path):
     rng = np.random.default_rng(2)
-    data = [random_events(rng), random_events(rng), random_events(rng)[:0]]
+    data = [random_events(rng, 9), random_events(rng, 9), random_events(rng, 900)]
     output = tmp_path / "results.h5"
-    with pytest.raises(InvalidEvents):
-        eventsnn.simulate(small_network(), data, output=output)
+    with pytest.raises(EventLimitReached):
+        eventsnn.simulate(small_network(), data, output=output, max_events=300)
     assert len(list((tmp_path / "results.h5.partial").glob("sample-*.npz"))) == 2
     assert not output.exists()
 

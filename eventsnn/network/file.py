@@ -29,7 +29,7 @@ from eventsnn.network.neurons import NEURON_KINDS, Population, neuron_parameters
 from eventsnn.network.projections import Projection
 from eventsnn.network.synapses import SYNAPSE_KINDS, Axis, Synapses
 from eventsnn.network.synapses.base import blocks
-from eventsnn.output import HDF5, replaced_whole
+from eventsnn.output import hdf5_replaced_whole
 
 FORMAT = "eventsnn-network"
 SCHEMA = 1
@@ -115,11 +115,17 @@ def content_checksum(network: Network) -> str:
 
 
 def save_network(network: Network, path: str | os.PathLike[str]) -> None:
-    """Write a network; an existing file is replaced only once the new one is whole."""
-    import h5py
+    """Write a network; an existing file is replaced only once the new one is whole.
 
+    Raises
+    ------
+    InvalidRequest
+        The path is none to write to, or a file of another kind is there.
+    CannotWrite
+        The disk is full.
+    """
     path = arguments.path(path, "network file", InvalidRequest)
-    with replaced_whole(path, HDF5) as partial, h5py.File(partial, "w") as file:
+    with hdf5_replaced_whole(path) as file:
         file.attrs["format"] = FORMAT
         file.attrs["schema"] = SCHEMA
         file.attrs["checksum"] = network.checksum

@@ -13,7 +13,7 @@ from eventsnn import arguments
 from eventsnn.decide import ExitRule
 from eventsnn.errors import InvalidRequest
 from eventsnn.report.latency import time_passed
-from eventsnn.results import CounterHistory, ResultTable, read_results, write_results
+from eventsnn.results import CounterHistory, FailedSample, ResultTable, open_results, write_results
 
 
 def distribution(values: NDArray) -> dict[str, float] | None:
@@ -57,8 +57,8 @@ class Results:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Results:
-        """Open a results file; see ``eventsnn.results.read_results`` for its errors."""
-        return cls(read_results(arguments.path(path, "results file", InvalidRequest)))
+        """Open a results file, or a run that has not ended; see ``eventsnn.results.open_results``."""
+        return cls(open_results(arguments.path(path, "results file", InvalidRequest)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a results file."""
@@ -109,6 +109,11 @@ class Results:
         without an accelerator, or if none of those that were needed states a band.
         """
         return interval(self.table.column("energy_low_j"), self.table.column("energy_high_j"))
+
+    @property
+    def failures(self) -> list[FailedSample]:
+        """The samples that could not be read (index, name, reason); they are in no figure and no digest."""
+        return list(self.table.failures)
 
     def class_names(self) -> list[str]:
         """Names of the classes, as the data set gave them."""
@@ -165,6 +170,7 @@ class Results:
         """The run as plain JSON values (design, section 9)."""
         return {
             **self.summary(),
+            "failed": len(self.failures),
             "digest": self.digest,
             "version": self.configuration.get("version"),
             "configuration": self.configuration,

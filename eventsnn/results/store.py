@@ -1,25 +1,29 @@
-"""Results on disk: a journal while a run is going, one HDF5 file when it is done.
+"""Results on disk, one HDF5 file: no bit of it can change without a word.
 
-Each finished sample becomes a file of its own in ``RESULTS.h5.partial/``, written aside and renamed, so
-that a run killed at any moment loses at most the samples it was working on. When all are there the
-HDF5 file is assembled aside, renamed into place, and the journal removed.
+The attribute ``contents`` has the hash of every dataset, the attribute ``checksum`` that of all other
+attributes; both are verified on opening, with the datasets of ``samples/``. The other datasets are verified
+when they are read, and HDF5's own checksum (fletcher32) stands at each of their chunks for whoever reads
+them with other tools. As HDF5 itself may crash or hang on damage, a hash of all bytes stands behind the end
+of the file and is verified first. Files of versions that wrote none of this are read, their types and shapes
+checked.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import os
-import shutil
-import zipfile
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from eventsnn.errors import InvalidFile, InvalidRequest
-from eventsnn.output import HDF5, replaced_whole, require_replaceable
+from eventsnn.errors import EventsnnError, InvalidFile
+from eventsnn.output import hdf5_replaced_whole, require_seal
 from eventsnn.results.counters import COUNTERS, HARDWARE_COUNTERS
 from eventsnn.results.table import (
     HISTORY_FIELDS,
@@ -27,212 +31,124 @@ from eventsnn.results.table import (
     SCALAR_FIELDS,
     TRACE_FIELDS,
     CounterHistory,
+    FailedSample,
     ResultTable,
     SampleRecord,
 )
 
 FORMAT = "eventsnn-results"
 SCHEMA = 1
-# Where the data lie says nothing about what was run; the dense work follows from the network.
-NOT_IDENTITY = ("data_path", "network_path", "dense_work")
+# No compression that HDF5 has makes more of a byte than this.
+LARGEST_EXPANSION = 1100
+CONFIGURATION_TYPES: dict[str, tuple[type, ...]] = {
+    "version": (str,),
+    "network": (str, type(None)),
+    "dense_work": (list,),
+    "data": (dict,),
+    "data_path": (str, type(None)),
+    "class_names": (list,),
+    "input": (str, type(None)),
+    "duration_ps": (int, type(None)),
+    "max_rate_hz": (int, float, type(None)),
+    "hardware": (str, type(None)),
+    "architecture": (dict, type(None)),
+    "mapping": (dict, type(None)),
+    "static_watts": (int, float),
+    "decision_latency_ps": (int,),
+    "exit": (str, type(None)),
+    "schedule": (str,),
+    "step_ps": (int,),
+    "history_ps": (int,),
+    "engine": (str,),
+    "seed": (int,),
+}
 
 
-def identity(configuration: dict[str, Any]) -> dict[str, Any]:
-    """The part of a configuration that two runs must share to be the same run."""
-    return {key: value for key, value in configuration.items() if key not in NOT_IDENTITY}
+def fingerprint(array: NDArray) -> str:
+    """blake2b-128 of an array: type, shape and values, byte order left out."""
+    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    digest = hashlib.blake2b(f"{little.dtype.str}{array.shape}".encode(), digest_size=16)
+    digest.update(little.data if little.size else b"")
+    return digest.hexdigest()
 
 
-def same_run(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether two configurations describe the same run."""
-    return json.dumps(identity(one), sort_keys=True) == json.dumps(identity(other), sort_keys=True)
-
-
-def _require_same(found: dict[str, Any], wanted: dict[str, Any], where: Path) -> None:
-    if same_run(found, wanted):
-        return
-    one, other = identity(found), identity(wanted)
-    differing = sorted(k for k in one.keys() | other.keys() if one.get(k) != other.get(k))
-    # The accelerator's name says more in a message than its whole description.
-    shown = [key for key in differing if key not in ("architecture", "class_names")] or differing
-    details = "; ".join(f"{k}: {_short(one.get(k))} there, {_short(other.get(k))} now" for k in shown[:4])
-    raise InvalidRequest(
-        f"{where} holds the results of another run ({details}). Choose another output file, or remove it"
-    )
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
-class Journal:
-    """The samples of a run that are already done, on disk.
-
-    Parameters
-    ----------
-    path : path
-        The results file to be; the journal is the folder beside it.
-    table : ResultTable
-        The run's configuration, with no samples.
+def write_results(path: str | os.PathLike[str], table: ResultTable) -> None:
+    """Write a results file; an existing one is replaced only once the new one is whole.
 
     Raises
     ------
     InvalidRequest
-        The file or the journal belongs to a run of another configuration.
+        The path is none to write to, or a file of another kind is there.
+    CannotWrite
+        The disk is full.
     """
-
-    def __init__(self, path: str | os.PathLike[str], table: ResultTable) -> None:
-        self.path = Path(path)
-        self.folder = self.path.with_name(self.path.name + ".partial")
-        self.table = table
-        self.done: dict[int, SampleRecord] = {}
-        require_replaceable(self.path, HDF5)
-        if self.path.exists() and self.path.stat().st_size:
-            found = read_results(self.path)
-            _require_same(found.configuration, table.configuration, self.path)
-            self.done = {sample.index: sample for sample in found.samples}
-            return
-        if self.folder.exists() and not self.folder.is_dir():
-            raise InvalidRequest(f"{self.folder} is in the way: samples are kept in a folder of that name")
-        header = self.folder / "configuration.json"
-        if header.exists():
-            _require_same(_read_header(header), table.configuration, self.folder)
-            for file in sorted(self.folder.glob("sample-*.npz")):
-                record = _read_sample(file)
-                if record is not None:
-                    self.done[record.index] = record
-            return
-        # Samples without a configuration are of nobody knows which run.
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir()
-        _replace(header, lambda partial: partial.write_text(json.dumps(table.configuration)))
-
-    def add(self, record: SampleRecord) -> None:
-        """Keep one finished sample."""
-        target = self.folder / f"sample-{record.index:09d}.npz"
-        _replace(target, lambda partial: _write_sample(partial, record))
-        self.done[record.index] = record
-
-    def close(self) -> ResultTable:
-        """Assemble the results file and remove the journal."""
-        samples = tuple(self.done[index] for index in sorted(self.done))
-        table = ResultTable(self.table.configuration, self.table.order, self.table.readout_scale, samples)
-        if not self.path.exists() or not self.path.stat().st_size:
-            write_results(self.path, table)
-        self._remove()
-        return table
-
-    def discard(self) -> None:
-        """Remove a journal in which no sample was finished."""
-        if not self.done:
-            self._remove()
-
-    def _remove(self) -> None:
-        """Remove the journal; its configuration never goes before its samples."""
-        for file in sorted(self.folder.glob("sample-*")):
-            file.unlink(missing_ok=True)
-        shutil.rmtree(self.folder, ignore_errors=True)
+    with hdf5_replaced_whole(path, sealed=True) as file:
+        contents = {}
+        for name, array in _datasets(table).items():
+            # What is there of every sample is read as a whole, and is verified as a whole.
+            kept: dict[str, Any] = {} if name.startswith("samples/") else {"fletcher32": True}
+            if name.startswith(("trace/", "history/")) and not name.endswith("/start"):
+                kept |= {"compression": "gzip", "shuffle": True}
+            file.create_dataset(name, data=array, **kept)
+            contents[name] = fingerprint(array)
+        attributes = {
+            "format": FORMAT,
+            "schema": SCHEMA,
+            "digest": table.digest,
+            "configuration": json.dumps(table.configuration),
+            "population_order": json.dumps(table.order),
+            "readout_scale": float(table.readout_scale),
+            "contents": json.dumps(contents),
+        }
+        if table.failures:
+            attributes["sources"] = json.dumps(table.sources)
+        file.attrs["checksum"] = _checksum(attributes)
+        for name, value in attributes.items():
+            file.attrs[name] = value
 
 
-def _replace(target: Path, write: Any) -> None:
-    partial = target.with_name(target.name + ".writing")
-    write(partial)
-    os.replace(partial, target)
-
-
-def _write_sample(path: Path, record: SampleRecord) -> None:
-    arrays: dict[str, Any] = {
-        name: np.array(getattr(record, name), dtype=kind) for name, kind in SCALAR_FIELDS.items()
+def _checksum(attributes: dict[str, Any]) -> str:
+    found = {
+        name: value if isinstance(value, str | int) else float(value).hex()
+        for name, value in attributes.items()
+        if name != "checksum"
     }
-    arrays |= {f"trace_{name}": record.trace[name] for name in TRACE_FIELDS}
-    if record.history is not None:
-        arrays |= {f"history_{name}": getattr(record.history, name) for name in HISTORY_FIELDS}
-    if record.parts is not None:
-        arrays["parts"] = record.parts
-    with path.open("wb") as file:
-        np.savez(file, digest=np.array(record.digest), counters=record.counters, **arrays)
+    return hashlib.blake2b(json.dumps(found, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
-def _read_header(path: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(path.read_text())
-    except ValueError as error:
-        raise InvalidFile(
-            f"{path} is damaged; remove the folder {path.parent} to start the run afresh"
-        ) from error
+def _datasets(table: ResultTable) -> dict[str, NDArray]:
+    """Every dataset of a results file, by its path."""
+    samples = table.samples
+    found: dict[str, NDArray] = {f"samples/{name}": table.column(name) for name in SCALAR_FIELDS}
+    found["samples/digest"] = np.array([s.digest for s in samples], dtype="S32")
+    found |= {f"populations/{name}": table.counter(index) for index, name in enumerate(COUNTERS)}
+    parts = [s.parts for s in samples if s.parts is not None]
+    if parts and len(parts) == len(samples):
+        for index, name in enumerate(COUNTERS):
+            found[f"parts/{name}"] = np.stack([rows[:, index] for rows in parts])
+    found |= _rows("trace", {name: [s.trace[name] for s in samples] for name in TRACE_FIELDS})
+    histories = [s.history for s in samples if s.history is not None]
+    if histories and len(histories) == len(samples):
+        found |= _rows("history", {name: [getattr(h, name) for h in histories] for name in HISTORY_FIELDS})
+    if table.failures:
+        # Not text of any length: HDF5 keeps that where no checksum reaches.
+        found["failures/index"] = np.array([f.index for f in table.failures], dtype=np.int64)
+        found["failures/name"] = np.array([_stored(f.name) for f in table.failures])
+        found["failures/reason"] = np.array([_stored(f.reason) for f in table.failures])
     return found
 
 
-def _read_sample(path: Path) -> SampleRecord | None:
-    """A finished sample, or None if the file is damaged: it is then simulated again."""
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-            return SampleRecord(
-                **{
-                    name: data[name].item()
-                    for name in SCALAR_FIELDS
-                    if name in data or name not in LATER_FIELDS
-                },
-                counters=data["counters"],
-                trace={name: data[f"trace_{name}"] for name in TRACE_FIELDS},
-                digest=str(data["digest"]),
-                history=CounterHistory(**{name: data[f"history_{name}"] for name in HISTORY_FIELDS})
-                if "history_time_ps" in data
-                else None,
-                parts=data.get("parts"),
-            )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
+def _stored(text: str) -> bytes:
+    # Names of files need not be UTF-8; HDF5 has no text of length 0.
+    return text.encode("utf-8", "surrogateescape") or b" "
 
 
-def write_results(path: str | os.PathLike[str], table: ResultTable) -> None:
-    """Write a results file; an existing one is replaced only once the new one is whole."""
-    with replaced_whole(path, HDF5) as partial:
-        _write_hdf5(partial, table)
-
-
-def _write_hdf5(path: Path, table: ResultTable) -> None:
-    import h5py
-
-    with h5py.File(path, "w") as file:
-        file.attrs["format"] = FORMAT
-        file.attrs["schema"] = SCHEMA
-        file.attrs["digest"] = table.digest
-        file.attrs["configuration"] = json.dumps(table.configuration)
-        file.attrs["population_order"] = json.dumps(table.order)
-        file.attrs["readout_scale"] = table.readout_scale
-        for name in SCALAR_FIELDS:
-            file[f"samples/{name}"] = table.column(name)
-        file["samples/digest"] = np.array([s.digest for s in table.samples], dtype="S32")
-        for index, name in enumerate(COUNTERS):
-            file[f"populations/{name}"] = table.counter(index)
-        parts = [s.parts for s in table.samples if s.parts is not None]
-        if parts and len(parts) == len(table.samples):
-            for index, name in enumerate(COUNTERS):
-                file[f"parts/{name}"] = np.stack([rows[:, index] for rows in parts])
-        traces = [s.trace for s in table.samples]
-        _write_rows(file, "trace", {name: [trace[name] for trace in traces] for name in TRACE_FIELDS})
-        histories = [s.history for s in table.samples if s.history is not None]
-        if histories and len(histories) == len(table.samples):
-            _write_rows(
-                file, "history", {name: [getattr(h, name) for h in histories] for name in HISTORY_FIELDS}
-            )
-
-
-def _write_rows(file: Any, group: str, columns: dict[str, list[Any]]) -> None:
+def _rows(group: str, columns: dict[str, list[NDArray]]) -> dict[str, NDArray]:
     """Samples' rows one after another; those of sample i stand from ``start[i]`` to ``start[i + 1]``."""
     lengths = [len(rows) for rows in columns["time_ps"]]
-    file[f"{group}/start"] = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    for name, rows in columns.items():
-        data = np.concatenate(rows)
-        file.create_dataset(f"{group}/{name}", data=data, compression="gzip", shuffle=True)
-
-
-def _read_rows(file: Any, group: str, names: Sequence[str]) -> list[dict[str, Any]]:
-    """What ``_write_rows`` wrote, by sample."""
-    start = file[f"{group}/start"][...]
-    columns = {name: file[f"{group}/{name}"][...] for name in names}
-    return [{name: rows[a:b] for name, rows in columns.items()} for a, b in pairwise(start)]
+    start = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    joined = {f"{group}/{name}": np.concatenate(rows) for name, rows in columns.items()}
+    return {f"{group}/start": start, **joined}
 
 
 def read_results(path: str | os.PathLike[str]) -> ResultTable:
@@ -243,60 +159,202 @@ def read_results(path: str | os.PathLike[str]) -> ResultTable:
     FileNotFoundError
         There is no such file.
     InvalidFile
-        Not HDF5, another format or schema, or truncated.
+        Not HDF5, another format or schema, truncated, or changed since it was written.
     """
     import h5py
 
     if not Path(path).is_file():
         raise FileNotFoundError(f"no results file {path}; 'eventsnn run ... -o {path}' writes one")
     try:
+        require_seal(path)
         with h5py.File(path, "r") as file:
-            if file.attrs.get("format") != FORMAT or file.attrs.get("schema") != SCHEMA:
+            found, schema = file.attrs.get("format"), file.attrs.get("schema")
+            if not isinstance(found, str) or found != FORMAT or not np.array_equal(schema, SCHEMA):
                 raise InvalidFile(
-                    f"{path}: format is {file.attrs.get('format')!r}, schema {file.attrs.get('schema')}; "
-                    f"a results file has {FORMAT!r}, schema {SCHEMA}. Results are written by 'eventsnn run'"
+                    f"{path}: format is {found!r}, schema {schema}; a results file has {FORMAT!r}, schema "
+                    f"{SCHEMA}. Results are written by 'eventsnn run'"
                 )
-            return _read_table(file)
-    except (OSError, RuntimeError, KeyError, ValueError, IndexError) as error:
-        if isinstance(error, InvalidFile):
-            raise
+            return _read_table(_Reader(file, Path(path).stat().st_size))
+    except EventsnnError:
+        raise
+    except _Damaged as error:
+        raise InvalidFile(
+            f"{path}: {error}. The file was changed or damaged after it was written; run 'eventsnn run' again"
+        ) from error
+    except Exception as error:
+        # HDF5 answers to damage with any kind of error.
         raise InvalidFile(
             f"{path} cannot be read as eventsnn results: {error}. It may be truncated or another kind of "
             "file; run 'eventsnn run' again"
         ) from error
 
 
-def _counter(file: Any, group: str, name: str) -> Any:
-    """A counter's table; a hardware counter that came later than the file is zero."""
-    if name in HARDWARE_COUNTERS and f"{group}/{name}" not in file:
-        return np.zeros_like(file[f"{group}/{COUNTERS[0]}"][...])
-    return file[f"{group}/{name}"][...]
+class _Damaged(Exception):
+    """What does not fit in a results file."""
 
 
-def _read_table(file: Any) -> ResultTable:
-    there = [name for name in SCALAR_FIELDS if f"samples/{name}" in file or name not in LATER_FIELDS]
-    scalars = {name: file[f"samples/{name}"][...] for name in there}
-    counters = np.stack([_counter(file, "populations", name) for name in COUNTERS], axis=-1)
-    parts = None
-    if "parts" in file:
-        parts = np.stack([_counter(file, "parts", name) for name in COUNTERS], axis=-1)
-    trace = _read_rows(file, "trace", TRACE_FIELDS)
-    history = _read_rows(file, "history", HISTORY_FIELDS) if "history" in file else None
-    digests = file["samples/digest"][...]
+def _require(holds: bool, what: str) -> None:
+    if not holds:
+        raise _Damaged(what)
+
+
+class _Reader:
+    """Verified access to an open file; ``contents`` is None where a version wrote no checksums."""
+
+    def __init__(self, file: Any, size: int) -> None:
+        self._file, self._size = file, size
+        self.attributes: dict[str, Any] = {}
+        for name, value in file.attrs.items():
+            plain = value.item() if isinstance(value, np.generic) else value
+            _require(isinstance(plain, str | int | float), f"attribute {name!r} is a {type(value).__name__}")
+            self.attributes[name] = plain
+        self.contents: dict[str, str] | None = None
+        if {"checksum", "contents"} & self.attributes.keys():
+            checksum = _checksum(self.attributes)
+            _require(
+                self.attributes.get("checksum") == checksum,
+                f"checksum is {self.attributes.get('checksum', 'missing')}, its attributes give {checksum}",
+            )
+            self.contents = self.json("contents", dict)
+
+    def json(self, name: str, kind: type) -> Any:
+        """A JSON attribute of a kind."""
+        text = self.attributes.get(name)
+        _require(isinstance(text, str), f"attribute {name!r} is missing or no text")
+        found = json.loads(str(text))
+        _require(isinstance(found, kind), f"attribute {name!r} is no JSON {kind.__name__}")
+        return found
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a dataset or group."""
+        if self.contents is None:
+            return name in self._file
+        return any(path == name or path.startswith(name + "/") for path in self.contents)
+
+    def read(self, name: str, kind: str, *shape: int | None) -> NDArray:
+        """A dataset of a type and shape, None being any length."""
+        import h5py
+
+        item = self._file.get(name)
+        _require(isinstance(item, h5py.Dataset), f"there is no dataset {name!r}")
+        wanted = np.dtype(kind)
+        fits = item.dtype.kind == "S" if kind == "S" else item.dtype.newbyteorder("=") == wanted
+        _require(fits, f"dataset {name!r} is of type {item.dtype}, which must be {wanted}")
+        alike = len(item.shape) == len(shape) and all(
+            b is None or a == b for a, b in zip(item.shape, shape, strict=True)
+        )
+        _require(alike, f"dataset {name!r} has shape {item.shape}, which does not fit the others")
+        _require(
+            item.nbytes <= LARGEST_EXPANSION * self._size,
+            f"dataset {name!r} is larger than the file can hold",
+        )
+        if self.contents is None:
+            # Files without checksums are older than those of chunks.
+            _require(not item.fletcher32, "its checksum is missing")
+        found = np.asarray(item[...])
+        if self.contents is not None:
+            _require(
+                self.contents.get(name) == fingerprint(found), f"dataset {name!r} does not give its checksum"
+            )
+        return found.astype(found.dtype.newbyteorder("="), copy=False)
+
+
+def _read_rows(
+    reader: _Reader, group: str, samples: int, shapes: dict[str, tuple[int | None, ...]]
+) -> list[dict[str, NDArray]]:
+    """What ``_rows`` gave, by sample."""
+    start = reader.read(f"{group}/start", "i8", samples + 1)
+    _require(start[0] == 0 and bool((np.diff(start) >= 0).all()), f"{group}/start does not ascend from 0")
+    columns = {name: reader.read(f"{group}/{name}", "i8", int(start[-1]), *s) for name, s in shapes.items()}
+    return [{name: rows[a:b] for name, rows in columns.items()} for a, b in pairwise(start)]
+
+
+def _counters(reader: _Reader, group: str, samples: int, rows: int | None) -> NDArray[np.int64]:
+    """Counters of samples; a hardware counter that came later than the file is zero."""
+    there = [name for name in COUNTERS if name not in HARDWARE_COUNTERS or reader.has(f"{group}/{name}")]
+    found = {name: reader.read(f"{group}/{name}", "i8", samples, rows) for name in there}
+    shapes = {array.shape for array in found.values()}
+    _require(len(shapes) == 1, f"the datasets of {group!r} differ in shape")
+    nothing = np.zeros(shapes.pop(), dtype=np.int64)
+    return np.stack([found.get(name, nothing) for name in COUNTERS], axis=-1)
+
+
+def read_configuration(configuration: Any) -> dict[str, Any]:
+    """A configuration as a file has it, the types of its values checked.
+
+    Raises
+    ------
+    InvalidFile
+        It is none.
+    """
+    if not isinstance(configuration, dict):
+        raise InvalidFile(f"the configuration is a {type(configuration).__name__}, no JSON object")
+    for name, kinds in CONFIGURATION_TYPES.items():
+        if name in configuration and not isinstance(configuration[name], kinds):
+            raise InvalidFile(
+                f"the configuration has {name} {configuration[name]!r}, which is of no type of it"
+            )
+    if not all(isinstance(name, str) for name in configuration.get("class_names", [])):
+        raise InvalidFile("the configuration has class_names that are no texts")
+    return configuration
+
+
+def _read_failures(reader: _Reader) -> tuple[FailedSample, ...]:
+    if not reader.has("failures"):
+        return ()
+    index = reader.read("failures/index", "i8", None)
+    name, reason = (reader.read(f"failures/{text}", "S", len(index)) for text in ("name", "reason"))
+    rows = zip(index.tolist(), name.tolist(), reason.tolist(), strict=True)
+    return tuple(
+        FailedSample(i, n.decode("utf-8", "surrogateescape"), r.decode("utf-8", "surrogateescape"))
+        for i, n, r in rows
+    )
+
+
+def _read_table(reader: _Reader) -> ResultTable:
+    order = reader.json("population_order", list)
+    _require(
+        bool(order) and all(isinstance(name, str) for name in order) and len(set(order)) == len(order),
+        "population_order is no list of names",
+    )
+    scale: Any = reader.attributes.get("readout_scale")
+    _require(isinstance(scale, int | float) and math.isfinite(scale), f"readout_scale is {scale!r}")
+    count = len(reader.read("samples/index", "i8", None))
+    there = [name for name in SCALAR_FIELDS if name not in LATER_FIELDS or reader.has(f"samples/{name}")]
+    scalars = {name: reader.read(f"samples/{name}", SCALAR_FIELDS[name], count) for name in there}
+    digests = [text.decode("ascii") for text in reader.read("samples/digest", "S32", count).tolist()]
+    failures = _read_failures(reader)
+    indices = scalars["index"].tolist() + [failure.index for failure in failures]
+    _require(len(set(indices)) == len(indices), "two samples have one index")
+    counters = _counters(reader, "populations", count, len(order))
+    parts = _counters(reader, "parts", count, None) if reader.has("parts") else None
+    trace = _read_rows(reader, "trace", count, _trace_shapes())
+    history = None
+    if reader.has("history"):
+        shapes = {"time_ps": (), "counters": (len(order), None), "readout": (None,)}
+        history = _read_rows(reader, "history", count, shapes)
+    classes = trace[0]["readout"].shape[1] if count else 0
+    for name in ("label", "prediction"):
+        inside = (scalars[name] >= -1) & (scalars[name] < classes)
+        _require(bool(inside.all()), f"samples/{name} has values outside the {classes} classes")
     samples = tuple(
         SampleRecord(
             **{name: values[i].item() for name, values in scalars.items()},
             counters=counters[i],
             trace=trace[i],
-            digest=digests[i].decode(),
+            digest=digests[i],
             history=None if history is None else CounterHistory(**history[i]),
             parts=None if parts is None else parts[i],
         )
-        for i in range(len(digests))
+        for i in range(count)
     )
-    return ResultTable(
-        configuration=json.loads(file.attrs["configuration"]),
-        order=tuple(json.loads(file.attrs["population_order"])),
-        readout_scale=float(file.attrs["readout_scale"]),
-        samples=samples,
-    )
+    sources = {int(i): str(s) for i, s in reader.json("sources", dict).items()} if failures else {}
+    configuration = read_configuration(reader.json("configuration", dict))
+    table = ResultTable(configuration, tuple(order), float(scale), samples, failures, sources)
+    _require(reader.attributes.get("digest") == table.digest, "its samples do not give its digest")
+    return table
+
+
+def _trace_shapes() -> dict[str, tuple[int | None, ...]]:
+    found: dict[str, Sequence[int | None]] = dict.fromkeys(TRACE_FIELDS, ()) | {"readout": (None,)}
+    return {name: tuple(shape) for name, shape in found.items()}

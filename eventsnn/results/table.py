@@ -111,17 +111,30 @@ LATER_FIELDS = ("energy_low_j", "energy_high_j")
 
 
 @dataclass(frozen=True)
+class FailedSample:
+    """A sample that could not be read: its position in the data set, its name, and why."""
+
+    index: int
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class ResultTable:
     """A run: its configuration and its samples by index.
 
     ``order`` names the rows of the counters, by rank; ``readout_scale`` is the logit per unit of the
-    readout, weighed where the decision weighs it, needed to score traces again.
+    readout, weighed where the decision weighs it, needed to score traces again. ``failures`` are no part of accuracy and digest. ``sources`` has
+    a hash of the input of each sample by index, if some failed: input that failed may be mended, and the
+    rest must stay as it was.
     """
 
     configuration: dict[str, Any]
     order: tuple[str, ...]
     readout_scale: float
     samples: tuple[SampleRecord, ...]
+    failures: tuple[FailedSample, ...] = ()
+    sources: dict[int, str] = field(default_factory=dict)
 
     @property
     def decision_weights(self) -> NDArray[np.int64] | None:

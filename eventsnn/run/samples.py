@@ -125,21 +125,18 @@ def sample_indices(samples: Samples) -> list[int]:
     return [int(index) for index in samples.indices]
 
 
+def sample_name(samples: Samples, position: int) -> str:
+    """What a sample is called, nothing read from disk."""
+    if isinstance(samples, RecordingSet):
+        return samples.files[position].name
+    return samples[position].name
+
+
 def describe(samples: Samples) -> dict[str, Any]:
     """What identifies a set of samples, as JSON values; its path apart."""
     digest = hashlib.blake2b(digest_size=16)
-    if isinstance(samples, RecordingSet):
-        for file in samples.files:
-            digest.update(
-                f"{file.name}:{file.label}:{file.path.stat().st_size};".encode("utf-8", "surrogateescape")
-            )
-            with file.path.open("rb") as opened:
-                digest.update(opened.read(HASHED_BYTES))
-    else:
-        for position in range(len(samples)):
-            item = samples[position]
-            digest.update(f"{item.index}:{item.label};".encode())
-            _hash_content(digest, content_of(item))
+    for position in range(len(samples)):
+        _hash_sample(digest, samples, position)
     return {
         "kind": samples.kind,
         "split": samples.split,
@@ -157,6 +154,34 @@ def _reading(samples: Samples) -> dict[str, Any]:
     found = {"orientation": samples.orientation, "clock": samples.clock}
     usual = {"orientation": "cifar10-dvs" if samples.orientation else None, "clock": "last-reset"}
     return {name: value for name, value in found.items() if value != usual[name]}
+
+
+def sources(samples: Samples) -> dict[int, str]:
+    """A hash of each sample's input, by index."""
+    found = {}
+    for position, index in enumerate(sample_indices(samples)):
+        digest = hashlib.blake2b(digest_size=8)
+        _hash_sample(digest, samples, position)
+        found[index] = digest.hexdigest()
+    return found
+
+
+def _hash_sample(digest: Any, samples: Samples, position: int) -> None:
+    if not isinstance(samples, RecordingSet):
+        item = samples[position]
+        digest.update(f"{item.index}:{item.label};".encode())
+        _hash_content(digest, content_of(item))
+        return
+    file = samples.files[position]
+    try:
+        size = file.path.stat().st_size
+        with file.path.open("rb") as opened:
+            beginning = opened.read(HASHED_BYTES)
+    except OSError:
+        # Why it cannot be read is said when it is its turn.
+        size, beginning = -1, b""
+    digest.update(f"{file.name}:{file.label}:{size};".encode("utf-8", "surrogateescape"))
+    digest.update(beginning)
 
 
 def _hash_content(digest: Any, content: Any) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import pickle
-import signal
-import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+import warnings
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import eventsnn
@@ -17,7 +15,14 @@ from eventsnn.arguments import path, shown, whole
 from eventsnn.decide import ExitRule
 from eventsnn.engine import Engine, SampleRun, Stimulus, make_engine
 from eventsnn.engine.contract import output_scale
-from eventsnn.errors import InvalidRequest
+from eventsnn.errors import (
+    CannotWrite,
+    EventsnnError,
+    InvalidEvents,
+    InvalidFile,
+    InvalidRequest,
+    UnreadableSamples,
+)
 from eventsnn.events import ImageSet, Recording, RecordingSet, Sample
 from eventsnn.hardware import Architecture, Chip, Mapping, MappingFile, map_network
 from eventsnn.hardware.baselines import work_of
@@ -26,12 +31,16 @@ from eventsnn.hardware.quantities import End
 from eventsnn.network import Network, load_network
 from eventsnn.network.decision import decision_weights
 from eventsnn.report.results import Results
-from eventsnn.results import COLUMN, CounterHistory, Journal, ResultTable, SampleRecord
+from eventsnn.results import COLUMN, CounterHistory, FailedSample, Journal, ResultTable, SampleRecord
 from eventsnn.run.inputs import make_stimulus
-from eventsnn.run.samples import Samples, describe, open_samples, sample_indices
+from eventsnn.run.samples import Samples, describe, open_samples, sample_indices, sample_name, sources
 from eventsnn.run.settings import Settings
+from eventsnn.run.workers import require_picklable, run_in_processes
 
 Progress = Callable[[int, int], None]
+# What reading a sample and making input of it raises where the fault is the sample's, not the request's.
+UNREADABLE = (InvalidEvents, InvalidFile, OSError)
+LISTED_FAILURES = 3
 
 
 @dataclass(frozen=True)
@@ -74,10 +83,26 @@ class Job:
         step = given.timestep_ps(self.network) if given.encoding is not None else 0
         return make_stimulus(item, self.network, given.encoding, given.duration_ps, step, given.seed)
 
-    def run(self, engine: Engine, position: int) -> SampleRecord:
-        """Read and simulate the sample at a position."""
-        item = self.samples[position]
-        return record(engine.run(self.stimulus(item), item.index), item.label, self.energy)
+    def run(self, engine: Engine, position: int) -> SampleRecord | FailedSample:
+        """Read and simulate the sample at a position; one that cannot be read is no error of the run."""
+        try:
+            item = self.samples[position]
+            stimulus = self.stimulus(item)
+        except UNREADABLE as error:
+            index = sample_indices(self.samples)[position]
+            return FailedSample(index, sample_name(self.samples, position), reason_of(error))
+        return record(engine.run(stimulus, item.index), item.label, self.energy)
+
+    def runner(self) -> Callable[[int], SampleRecord | FailedSample]:
+        """``run`` by position, on an engine of its own."""
+        return partial(self.run, self.make_engine())
+
+
+def reason_of(error: Exception) -> str:
+    """Why a sample cannot be read, in words."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
 
 
 def record(run: SampleRun, label: int | None, energy: EnergyModel | None) -> SampleRecord:
@@ -118,77 +143,6 @@ def record(run: SampleRun, label: int | None, energy: EnergyModel | None) -> Sam
     )
 
 
-# A worker process keeps its job and engine here: one engine, many samples.
-_worker: dict[str, Any] = {}
-
-
-def _start_worker(job: Job) -> None:
-    # An interrupt reaches the whole group; only the parent answers it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _worker.update(job=job, engine=job.make_engine())
-
-
-def _run_in_worker(position: int) -> SampleRecord:
-    found: SampleRecord = _worker["job"].run(_worker["engine"], position)
-    return found
-
-
-def _run_here(job: Job, positions: list[int]) -> Iterator[SampleRecord]:
-    engine = job.make_engine()
-    for position in positions:
-        yield job.run(engine, position)
-
-
-def _run_in_processes(job: Job, positions: list[int], workers: int) -> Iterator[SampleRecord]:
-    """Samples as they finish. Spawned, not forked: progress threads and compiled code survive that."""
-    import multiprocessing
-
-    _require_picklable(job.settings.rule)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(job,)) as pool:
-        waiting = iter(positions)
-        running: set[Future[SampleRecord]] = set()
-        try:
-            # A short queue per worker keeps them busy without holding every sample's future.
-            for position in waiting:
-                running.add(pool.submit(_run_in_worker, position))
-                if len(running) >= 4 * workers:
-                    done, running = wait(running, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        yield future.result()
-            while running:
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
-        except BaseException:
-            # What is running would otherwise be waited for, however long it takes.
-            for process in list(pool._processes.values()):
-                process.terminate()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _require_picklable(rule: ExitRule | None) -> None:
-    """Refuse an exit rule of the user's own that no other process could load."""
-    main = sys.modules["__main__"]
-    # A main module without a file (a notebook, standard input) is not there in another process.
-    typed = (
-        not os.path.isfile(getattr(main, "__file__", None) or "") and getattr(main, "__spec__", None) is None
-    )
-    try:
-        sent = pickle.loads(pickle.dumps(rule))
-        reason = None if str(sent) == str(rule) else "what arrives there is another rule"
-    except Exception as error:
-        reason = str(error)
-    if reason is None and typed and type(rule).__module__ == "__main__":
-        reason = "its class was typed in, and is in no file"
-    if reason is not None:
-        raise InvalidRequest(
-            f"exit rule {type(rule).__name__} cannot be sent to other processes: {reason}. Define its class "
-            "at the top of a module that can be imported, or use workers=1"
-        )
-
-
 def make_job(
     network: Network | str | os.PathLike[str],
     data: Any,
@@ -204,8 +158,33 @@ def make_job(
     job = Job(loaded, settings, open_samples(data, split, samples), network_path=path)
     check_samples(job)
     # What does not fit or is not supported is refused before anything is run.
-    job.make_engine().check(job.stimulus(job.samples[0]))
+    job.make_engine().check(first_readable(job))
     return job
+
+
+def first_readable(job: Job) -> Stimulus:
+    """The first sample that can be read, as input.
+
+    Raises
+    ------
+    InvalidEvents, InvalidFile, OSError
+        As the first sample says; there is none.
+    """
+    first: Exception | None = None
+    for position in range(len(job.samples)):
+        try:
+            return job.stimulus(job.samples[position])
+        except UNREADABLE as error:
+            first = first or error
+    assert first is not None
+    raise _none_readable(len(job.samples), first, reason_of(first)) from first
+
+
+def _none_readable(samples: int, first: Exception, reason: str) -> Exception:
+    if samples == 1:
+        return first
+    kind = type(first) if isinstance(first, EventsnnError) else InvalidFile
+    return kind(f"none of the {samples} samples can be read; the first: {reason}")
 
 
 def check_samples(job: Job) -> None:
@@ -346,11 +325,15 @@ def simulate(
     Returns
     -------
     Results
+        Of the samples that could be read; the others stand in ``failures``, with a warning
+        (``UnreadableSamples``).
 
     Raises
     ------
     EventsnnError
-        Bad input of any kind, in one message; see ``eventsnn.errors``.
+        Bad input of any kind, in one message; see ``eventsnn.errors``. Also no sample that can be read, a
+        full disk (``CannotWrite``), a worker process that was killed (``WorkerLost``); what is finished is
+        kept, if there is an ``output``.
     """
     workers = whole(workers, "workers", InvalidRequest, 1)
     if output is not None:
@@ -384,29 +367,82 @@ def run_job(
     progress: Progress | None = None,
 ) -> Results:
     """Run the samples of a job that are not done yet; the arguments are those of ``simulate``."""
-    table = ResultTable(configuration(job), job.network.order, output_scale(job.network), ())
+    table = ResultTable(
+        configuration(job),
+        job.network.order,
+        output_scale(job.network),
+        (),
+        sources={} if output is None else sources(job.samples),
+    )
     journal = None if output is None else Journal(output, table)
-    done = {} if journal is None else journal.done
-    positions = [p for p, index in enumerate(sample_indices(job.samples)) if index not in done]
     try:
-        for record_ in _records(job, positions, workers):
-            if journal is None:
-                done[record_.index] = record_
-            else:
-                journal.add(record_)
-            if progress is not None:
-                progress(len(done), len(job.samples))
-    except BaseException:
+        done: dict[int, SampleRecord] = {} if journal is None else journal.done
+        failed: dict[int, FailedSample] = {} if journal is None else journal.failed
+        positions = [p for p, index in enumerate(sample_indices(job.samples)) if index not in done]
+        with closing(_outcomes(job, positions, workers)) as outcomes:
+            for outcome in outcomes:
+                _keep(outcome, done, failed, journal)
+                if progress is not None:
+                    progress(len(done) + len(failed), len(job.samples))
+        failures = tuple(failed[index] for index in sorted(failed))
+        if not done:
+            raise _none_readable(len(failures), InvalidFile(failures[0].reason), failures[0].reason)
+        if journal is not None:
+            table = journal.close()
+        else:
+            ordered = tuple(done[index] for index in sorted(done))
+            table = replace(table, samples=ordered, failures=failures)
+        if failures:
+            warnings.warn(_left_out(failures, len(job.samples)), UnreadableSamples, stacklevel=3)
+        return Results(table)
+    except CannotWrite as error:
+        if journal is None or not journal.done:
+            raise
+        raise CannotWrite(
+            f"{error}. Samples that are finished are kept in {journal.folder}, and the same command goes on "
+            "from there"
+        ) from error
+    finally:
         if journal is not None:
             journal.discard()
-        raise
-    if journal is not None:
-        return Results(journal.close())
-    ordered = tuple(done[index] for index in sorted(done))
-    return Results(ResultTable(table.configuration, table.order, table.readout_scale, ordered))
+            journal.release()
 
 
-def _records(job: Job, positions: list[int], workers: int) -> Iterator[SampleRecord]:
-    if workers == 1 or len(positions) < 2:
-        return _run_here(job, positions)
-    return _run_in_processes(job, positions, min(workers, len(positions)))
+def _keep(
+    outcome: SampleRecord | FailedSample,
+    done: dict[int, SampleRecord],
+    failed: dict[int, FailedSample],
+    journal: Journal | None,
+) -> None:
+    if isinstance(outcome, FailedSample):
+        failed[outcome.index] = outcome
+        if journal is not None:
+            journal.add_failure(outcome)
+    else:
+        done[outcome.index] = outcome
+        if journal is not None:
+            journal.add(outcome)
+
+
+def _left_out(failures: tuple[FailedSample, ...], samples: int) -> str:
+    listed = "; ".join(
+        failure.reason if failure.name in failure.reason else f"{failure.name}: {failure.reason}"
+        for failure in failures[:LISTED_FAILURES]
+    )
+    more = len(failures) - LISTED_FAILURES
+    return (
+        f"{len(failures)} of {samples} samples cannot be read and are left out: {listed}"
+        f"{f'; and {more} more' if more > 0 else ''}"
+    )
+
+
+def _outcomes(
+    job: Job, positions: list[int], workers: int
+) -> Generator[SampleRecord | FailedSample, None, None]:
+    if workers > 1 and len(positions) > 1:
+        require_picklable(job.settings.rule)
+        yield from run_in_processes(job.runner, positions, min(workers, len(positions)))
+        return
+    run = job.runner()
+    for position in positions:
+        yield run(position)
