@@ -1,75 +1,155 @@
-"""``eventsnn``: the commands, and how an error reaches a person.
+"""``eventsnn``: how a command starts, and how it ends, whatever ends it.
 
-Only typer is imported to show help; each command imports what it needs when it runs.
+Nothing is imported here but the standard library, so that an interrupt finds its handler from the first
+moment on.
 """
 
 from __future__ import annotations
 
+import errno
+import os
+import signal
 import sys
-from typing import Annotated
+import warnings
+from types import FrameType
+from typing import Any, TextIO
 
-import typer
+MISTAKE = 2
+# As shells say it of a process that a signal ended.
+BY_SIGNAL = 128
+READER_GONE = BY_SIGNAL + 13
 
-from eventsnn.cli import convert, data, demo, hardware, inspect, profile, report, run, sweep
-
-app = typer.Typer(
-    name="eventsnn",
-    help="Event-driven simulation of spiking networks converted from trained ones: accuracy against "
-    "latency, operations and energy, per sample.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        from eventsnn import __version__
-
-        typer.echo(__version__)
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    del version
-
-
-app.command("demo")(demo.demo)
-app.command("convert")(convert.convert)
-app.command("run")(run.run)
-app.command("sweep")(sweep.sweep)
-app.command("curve")(report.curve)
-app.command("report")(report.report)
-app.command("timeline")(report.timeline)
-app.command("profile")(profile.profile)
-app.command("inspect")(inspect.inspect)
-app.add_typer(hardware.app, name="hardware")
-app.add_typer(data.app, name="data")
-
-
-INTERRUPTED = 130
+_stopped_by: list[int] = []
 
 
 def main() -> None:
     """Entry point: a user's mistake is one message on standard error and exit code 2."""
-    from eventsnn.errors import EventsnnError
+    _open_closed_streams()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # A process that was started to ignore them (nohup, a job in the background) goes on doing so.
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _stop)
+    code = _run()
+    if _stopped_by and code:
+        code = BY_SIGNAL + _stopped_by[0]
+        _say("stopped")
+    sys.exit(_flushed(code))
 
+
+def _run() -> Any:
+    """The exit code of the command."""
+    output = sys.stdout
     try:
-        app()
-    except (EventsnnError, FileNotFoundError) as error:
-        sys.stderr.write(f"eventsnn: {error}\n")
-        sys.exit(2)
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        sys.stderr.write(f"eventsnn: {where}{error.strerror or error}\n")
-        sys.exit(2)
+        from eventsnn.cli.commands import app
+        from eventsnn.errors import EventsnnError, EventsnnWarning
+
+        _print_warnings(EventsnnWarning)
+        try:
+            app()
+        except (EventsnnError, FileNotFoundError) as error:
+            if not _stopped_by:
+                _say(str(error))
+            return MISTAKE
     except SystemExit as stop:
-        if stop.code == INTERRUPTED:
-            sys.stderr.write("eventsnn: stopped\n")
-        raise
+        # Typer puts something else in the place of a standard output that nobody reads any more.
+        return READER_GONE if sys.stdout is not output else stop.code
+    except OSError as error:
+        # Files are named by whoever writes them; what has no name is a stream.
+        full = "standard output" if error.errno == errno.ENOSPC else None
+        where = error.filename or full
+        _say(f"{where}: {error.strerror}" if where else error.strerror or str(error))
+        return MISTAKE
+    except BaseException:
+        # An interrupt may come back as whatever it met.
+        if not _stopped_by:
+            raise
+        return BY_SIGNAL
+    return 0
+
+
+def _say(text: str) -> None:
+    try:
+        sys.stderr.write(f"eventsnn: {text}\n")
+    except OSError:
+        # Nobody listens.
+        return
+
+
+def _open_closed_streams() -> None:
+    """Standard streams that were closed (``>&-``) lead nowhere, and no file gets their numbers."""
+    for number, name, flags in (
+        (0, "stdin", os.O_RDONLY),
+        (1, "stdout", os.O_WRONLY),
+        (2, "stderr", os.O_WRONLY),
+    ):
+        if getattr(sys, name) is not None:
+            continue
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, flags)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+        # It stays open as long as the process.
+        setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        # Names of files need not be text.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """An interrupt is an exception, once; a second one, or one during imports, ends the process at once.
+
+    Imports do not take exceptions at any place, and have nothing to lose.
+    """
+    if _stopped_by or _is_importing(frame):
+        os.write(2, b"eventsnn: stopped\n")
+        os._exit(BY_SIGNAL + number)
+    _stopped_by.append(number)
+    raise KeyboardInterrupt
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _print_warnings(ours: type[Warning]) -> None:
+    """Warnings of ours are one line each, once; others as Python prints them."""
+    python, said = warnings.showwarning, set()
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if not issubclass(category, ours):
+            python(message, category, filename, lineno, file, line)
+        elif str(message) not in said:
+            said.add(str(message))
+            _say(f"warning: {message}")
+
+    warnings.simplefilter("always", ours)
+    warnings.showwarning = show
+
+
+def _flushed(code: Any) -> Any:
+    """Write out what is still held; the exit code, unless that fails."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # Python would try again, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno == errno.EPIPE:
+            return code or READER_GONE
+        _say(f"standard output: {error.strerror}")
+        return code or MISTAKE
+    return code

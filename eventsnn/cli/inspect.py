@@ -21,15 +21,19 @@ def inspect(
     """Show what is in a network, a results file, a recording or a data set."""
     from eventsnn.cli import recordings, show
     from eventsnn.errors import InvalidFile, InvalidRequest
+    from eventsnn.results import unfinished_run
 
-    data = recordings.data_named(file)
+    data = None if unfinished_run(file) else recordings.data_named(file)
     if data is not None:
         _data(recordings.contents(data, orientation, clock), json_)
         return
-    if not file.is_file():
-        raise FileNotFoundError(f"no file {file}; give a network, a results file or recordings")
     if orientation is not None or clock is not None:
         raise InvalidRequest(f"{file} holds no recordings; leave --orientation and --clock out")
+    if unfinished_run(file):
+        _show(_results(file), json_)
+        return
+    if not file.is_file():
+        raise FileNotFoundError(f"no file {file}; give a network, a results file or recordings")
     kind = _hdf5_format(file)
     if kind == "eventsnn-network":
         found, rows = _network(file)
@@ -38,14 +42,20 @@ def inspect(
             return
         _print_network(found, rows)
     elif kind == "eventsnn-results":
-        from eventsnn.report.results import Results
-
-        _show(Results.load(file).to_dict(), json_)
+        _show(_results(file), json_)
     else:
         raise InvalidFile(
             f"{file}: format attribute is {kind!r}; known files are eventsnn networks and results (.h5) "
             "and recordings (.bin, .aedat)"
         )
+
+
+def _results(file: Path) -> dict[str, Any]:
+    from eventsnn.report.results import Results
+
+    found = Results.load(file)
+    failures = [{"index": f.index, "name": f.name, "reason": f.reason} for f in found.failures]
+    return found.to_dict() | ({"failures": failures} if failures else {})
 
 
 def _hdf5_format(file: Path) -> Any:
@@ -55,8 +65,10 @@ def _hdf5_format(file: Path) -> Any:
 
     try:
         with h5py.File(file, "r") as opened:
-            return opened.attrs.get("format")
-    except (OSError, RuntimeError) as error:
+            found = opened.attrs.get("format")
+            return found if isinstance(found, str) else repr(found)
+    except Exception as error:
+        # HDF5 answers to damage with any kind of error.
         raise InvalidFile(
             f"{file} is not an HDF5 file, or is truncated; known files are eventsnn networks and results "
             "(.h5) and recordings (.bin, .aedat)"

@@ -150,15 +150,21 @@ def run(
             show.note(played)
     if json_:
         show.print_json(results.to_dict())
+        if results.failures:
+            raise typer.Exit(1)
         return
     made = show.table("quantity", "value")
     for row in show.summary_rows(results.summary()):
         made.add_row(*row)
+    if results.failures:
+        made.add_row("failed", f"{len(results.failures)}, in no figure here")
     made.add_row("digest", results.digest)
     show.print_table(made, f"{network} on {data}, split {split or 'all'}")
     show.note("results not kept: give -o RESULTS.h5 to keep them" if output is None else f"wrote {output}")
     if hardware:
         show.note(model_figures(hardware))
+    if results.failures:
+        raise typer.Exit(1)
 
 
 def model_figures(hardware: str) -> str:

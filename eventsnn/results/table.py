@@ -124,9 +124,9 @@ class ResultTable:
     """A run: its configuration and its samples by index.
 
     ``order`` names the rows of the counters, by rank; ``readout_scale`` is the logit per unit of the
-    readout, weighed where the decision weighs it, needed to score traces again. ``failures`` are no part of accuracy and digest. ``sources`` has
-    a hash of the input of each sample by index, if some failed: input that failed may be mended, and the
-    rest must stay as it was.
+    readout, weighed where the decision weighs it, needed to score traces again. ``failures`` are no part of
+    accuracy and digest. ``sources`` has a hash of the input of each sample by index, if some failed: input
+    that failed may be mended, and the rest must stay as it was.
     """
 
     configuration: dict[str, Any]
