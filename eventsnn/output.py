@@ -18,6 +18,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO
@@ -203,7 +204,7 @@ def remove_leftovers(target: Path) -> None:
             continue
 
 
-def lock(file: BinaryIO) -> bool:
+def lock(file: BinaryIO | FileIO) -> bool:
     """Take the lock of an open file, until it is closed; False where another holds it."""
     if fcntl is None:
         return True

@@ -15,8 +15,9 @@ import json
 import os
 import warnings
 from dataclasses import asdict, replace
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from eventsnn.errors import InvalidFile, InvalidRequest, UnfinishedRun
 from eventsnn.output import HDF5, WRITING, lock, remove_leftovers, require_replaceable, room_for, write_whole
@@ -102,7 +103,7 @@ class Journal:
         self.table = table
         self.done: dict[int, SampleRecord] = {}
         self.failed: dict[int, FailedSample] = {}
-        self._lock: BinaryIO | None = None
+        self._lock: FileIO | None = None
         self._whole = False
         require_replaceable(self.path, HDF5)
         if self._adopt_file():
@@ -137,12 +138,12 @@ class Journal:
             with room_for(self.path):
                 self.folder.mkdir(exist_ok=True)
             try:
-                file = place.open("a+b")
+                file = place.open("a+b", buffering=0)
             except FileNotFoundError:
                 continue
             if not lock(file):
                 file.seek(0)
-                writer = file.read(20).decode("ascii", "replace").strip()
+                writer = (file.read(20) or b"").decode("ascii", "replace").strip()
                 file.close()
                 raise InvalidRequest(
                     f"{self.path} is being written by another run (process {writer or 'unknown'}); wait for "
@@ -161,7 +162,6 @@ class Journal:
         with contextlib.suppress(OSError):
             file.truncate(0)
             file.write(f"{os.getpid()}\n".encode())
-            file.flush()
 
     def _open_folder(self) -> None:
         header = self.folder / HEADER
