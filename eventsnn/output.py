@@ -57,8 +57,10 @@ def require_replaceable(path: str | os.PathLike[str], beginning: bytes) -> Path:
     Raises
     ------
     InvalidRequest
-        The folder does not exist, the path is a folder or a device, or a file of another kind.
+        The folder does not exist, the path is none, a folder or a device, or a file of another kind.
     """
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path) or "\0" in str(path):
+        raise InvalidRequest(f"{path!r} is no path; give the name of a file to write")
     target = Path(path)
     if target.is_dir():
         raise InvalidRequest(f"{target} is a folder; give the name of a file to write")

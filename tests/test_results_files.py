@@ -397,3 +397,11 @@ def test_a_lock_without_its_process_does_not_block(data, tmp_path):
     (tmp_path / "results.h5.mine.writing").write_bytes(b"precious")
     eventsnn.simulate(small_network(), data, output=output)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["results.h5", "results.h5.mine.writing"]
+
+
+@pytest.mark.parametrize("path", [None, "", 5, True])
+def test_what_is_no_path_is_refused(saved, path):
+    with pytest.raises(InvalidRequest, match="is no path"):
+        Results.load(path)
+    with pytest.raises(InvalidRequest, match="is no path"):
+        Results.load(saved).save(path)

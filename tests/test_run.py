@@ -242,6 +242,9 @@ def test_labels_outside_the_classes_are_refused():
         ({"workers": 0}, InvalidRequest, "workers is 0"),
         ({"samples": 0}, InvalidRequest, "allowed are 1 to 20"),
         ({"samples": 21}, InvalidRequest, "allowed are 1 to 20"),
+        ({"output": ""}, InvalidRequest, "'' is no path"),
+        ({"output": 5}, InvalidRequest, "5 is no path"),
+        ({"output": "a\0b"}, InvalidRequest, "is no path"),
         ({"output": "/nowhere/results.h5"}, InvalidRequest, "folder of .* does not exist"),
     ],
 )

@@ -98,14 +98,13 @@ class Journal:
     """
 
     def __init__(self, path: str | os.PathLike[str], table: ResultTable) -> None:
-        self.path = Path(path)
+        self.path = require_replaceable(path, HDF5)
         self.folder = journal_folder(path)
         self.table = table
         self.done: dict[int, SampleRecord] = {}
         self.failed: dict[int, FailedSample] = {}
         self._lock: FileIO | None = None
         self._whole = False
-        require_replaceable(self.path, HDF5)
         if self._adopt_file():
             return
         if self.folder.exists() and not self.folder.is_dir():
@@ -310,7 +309,11 @@ def open_results(path: str | os.PathLike[str]) -> ResultTable:
         There is neither.
     InvalidFile
         As ``read_results``; or no sample is there yet.
+    InvalidRequest
+        It is no path.
     """
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        raise InvalidRequest(f"{path!r} is no path; give that of a results file")
     given, folder = Path(path), unfinished_run(path)
     if folder is None:
         return read_results(given)

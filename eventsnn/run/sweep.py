@@ -97,7 +97,7 @@ def sweep(
     runs = runs_of(nominal)
     base = _Measured.of(runs, _energy_model(job))
     outcomes = [_outcome(variation, runs_of, base, job) for variation in variations]
-    return Sweep(configuration(job), len(job.samples), seeds, base.measures(), tuple(outcomes))
+    return Sweep(configuration(job), base.prediction.shape[1], seeds, base.measures(), tuple(outcomes))
 
 
 def _variations(
