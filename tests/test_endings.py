@@ -104,10 +104,15 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="re
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_no_worker_outlives_its_parent(files, tmp_path, digest, number):
     output = tmp_path / "r.h5"
-    process = started(arguments(files, output, "slow", "--workers", 2), 1, output)
+    command = arguments(files, output, "slow", "--workers", 2)
+    process = started(command, 1, output, start_new_session=True)
     below = children(process.pid)
     assert len(below) >= 2
-    process.send_signal(number)
+    if number == signal.SIGKILL:
+        process.send_signal(number)
+    else:
+        # As a terminal does it, and who ends services: to all of them at once.
+        os.killpg(process.pid, number)
     begun = time.monotonic()
     # Ends only when nobody holds the pipes any more.
     _, errors = process.communicate(timeout=GRACE_S)
