@@ -222,3 +222,19 @@ def test_the_warning_may_be_an_error_and_nothing_is_lost(folder, tmp_path):
     with pytest.raises(UnreadableSamples):
         eventsnn.simulate(small_network(), f"nmnist:{folder}", output=tmp_path / "r.h5")
     assert len(Results.load(tmp_path / "r.h5")) == 18
+
+
+def test_profiles_and_estimates_go_on_without_them(folder):
+    from eventsnn.run.load import estimate_load
+    from eventsnn.run.profile import profile_samples
+
+    data, chip = f"nmnist:{folder}", "event-conv-small"
+    with pytest.warns(UnreadableSamples, match="2 of 20"):
+        assert len(profile_samples(small_network(), data, chip, samples=20).profiles) == 18
+    with pytest.warns(UnreadableSamples, match="2 of 20"):
+        found = estimate_load(small_network(), data, chip, samples=20)
+    whole = open_recordings(data)
+    good = [whole[i] for i, file in enumerate(whole.files) if file.path.stat().st_size > 3]
+    assert found == estimate_load(small_network(), good, chip)
+    with pytest.raises(InvalidFile, match=TRUNCATED):
+        profile_samples(small_network(), data, chip, sample=0)

@@ -61,12 +61,10 @@ def estimate_load(
     options = replace(job.settings.options(job.network), record_spikes=True)
     engine = make_engine(job.settings.engine, job.network, None, options)
     found = []
-    for position in range(len(job.samples)):
-        item = job.samples[position]
-        stimulus = job.stimulus(item)
+    for item, stimulus in job.readable(range(len(job.samples))):
         found.append(ideal_spikes(job.network, engine.run(stimulus, item.index), stimulus, engine.step))
         if progress is not None:
-            progress(position + 1, len(job.samples))
+            progress(len(found), len(job.samples))
     return estimate(job.network, placed, found)
 
 

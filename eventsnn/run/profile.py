@@ -70,9 +70,7 @@ def profile_samples(
     if options.schedule == "event":
         ideal = make_engine(job.settings.engine, job.network, None, options)
     found = []
-    for position in positions:
-        item = job.samples[position]
-        stimulus = job.stimulus(item)
+    for item, stimulus in job.readable(positions):
         run = engine.run(stimulus, item.index)
         other = None if ideal is None else ideal.run(stimulus, item.index)
         found.append(

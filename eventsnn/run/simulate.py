@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -85,13 +85,34 @@ class Job:
 
     def run(self, engine: Engine, position: int) -> SampleRecord | FailedSample:
         """Read and simulate the sample at a position; one that cannot be read is no error of the run."""
+        found = self.read(position)
+        if isinstance(found, FailedSample):
+            return found
+        item, stimulus = found
+        return record(engine.run(stimulus, item.index), item.label, self.energy)
+
+    def read(self, position: int) -> tuple[Recording | Sample, Stimulus] | FailedSample:
+        """The sample at a position and what it is as input, or why it cannot be read."""
         try:
             item = self.samples[position]
-            stimulus = self.stimulus(item)
+            return item, self.stimulus(item)
         except UNREADABLE as error:
             index = sample_indices(self.samples)[position]
             return FailedSample(index, sample_name(self.samples, position), reason_of(error))
-        return record(engine.run(stimulus, item.index), item.label, self.energy)
+
+    def readable(self, positions: Iterable[int]) -> Iterator[tuple[Recording | Sample, Stimulus]]:
+        """``read`` of those that can be read; of the others a warning (``UnreadableSamples``) in the end."""
+        failures, chosen = [], list(positions)
+        for position in chosen:
+            found = self.read(position)
+            if isinstance(found, FailedSample):
+                failures.append(found)
+            else:
+                yield found
+        if len(failures) == len(chosen):
+            raise _none_readable(len(failures), InvalidFile(failures[0].reason), failures[0].reason)
+        if failures:
+            warnings.warn(_left_out(tuple(failures), len(chosen)), UnreadableSamples, stacklevel=2)
 
     def runner(self) -> Callable[[int], SampleRecord | FailedSample]:
         """``run`` by position, on an engine of its own."""
