@@ -239,6 +239,9 @@ def test_a_full_disk_is_one_message_and_keeps_what_is_done(files, tmp_path, size
     assert done.returncode == 2, done.stderr
     assert done.stderr.count("\n") == 1
     assert "cannot be written: file too large. Make room there" in done.stderr
+    kept = len(list(tmp_path.rglob("sample-*.npz")))
+    assert ("Samples that are finished are kept" in done.stderr) == bool(kept)
+    assert kept or not list(tmp_path.iterdir())
     assert not list(tmp_path.rglob("*.writing"))
     assert not output.exists()
     again = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False)

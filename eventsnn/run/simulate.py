@@ -435,14 +435,15 @@ def _keep(
     failed: dict[int, FailedSample],
     journal: Journal | None,
 ) -> None:
+    # A journal counts as done what is on disk.
     if isinstance(outcome, FailedSample):
-        failed[outcome.index] = outcome
         if journal is not None:
             journal.add_failure(outcome)
+        failed[outcome.index] = outcome
     else:
-        done[outcome.index] = outcome
         if journal is not None:
             journal.add(outcome)
+        done[outcome.index] = outcome
 
 
 def _left_out(failures: tuple[FailedSample, ...], samples: int) -> str:
