@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from eventsnn.convert import QCFS, convert, layer_check, quantised_activations
+from eventsnn.convert.activations import stage_outputs
 from eventsnn.convert.chain import module_chain
-from eventsnn.convert.samples import stage_outputs
 from eventsnn.convert.stages import build_stages
 
 torch.set_num_threads(1)
@@ -221,7 +221,7 @@ def test_flattening_keeps_the_order_of_channels_rows_and_columns():
         linear.weight.copy_(torch.eye(24))
     model = nn.Sequential(nn.Flatten(), linear, QCFS(32, theta=32.0))
     counts = np.arange(24).reshape(1, 2, 3, 4)
-    network = convert(model, counts)
+    network = convert(model, counts, input="events")
     assert network.populations["input"].shape == (3, 4, 2)
     found = quantised_activations(network, network_counts(counts))["linear_1"]
     np.testing.assert_array_equal(found[0], np.arange(24))

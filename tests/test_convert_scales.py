@@ -140,7 +140,7 @@ def recordings(count, events=600, end_us=100_000):
     for seed in range(count):
         rng = np.random.default_rng(seed)
         t = np.sort(rng.integers(0, end_us, events))
-        t[-1] = end_us
+        t[0], t[-1] = 0, end_us
         centre = rng.uniform(0, 8, 2)
         x, y = (np.clip(rng.normal(c, 1.5, events), 0, 7).astype(int) for c in centre)
         found.append(Recording(make_events(t, x, y, rng.random(events) < 0.5), None, seed, str(seed)))

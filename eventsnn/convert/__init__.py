@@ -1,8 +1,9 @@
 """From a trained network to a spiking one.
 
 ``convert`` takes a PyTorch model and returns a ``Network``; ``layer_check`` compares the two layer by
-layer; ``quantised_activations`` evaluates the integer network without running it; ``load_model`` reads a
-saved model without executing anything in the file; ``QCFS`` is the activation to train with.
+layer, ``compare`` decision by decision as well; ``quantised_activations`` evaluates the integer network
+without running it; ``load_model`` reads a saved model without executing anything in the file; ``QCFS`` is
+the activation to train with.
 
 Names load on first use, so importing this package imports neither PyTorch nor a compiler.
 """
@@ -17,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 from eventsnn.errors import MissingExtra
 
 if TYPE_CHECKING:
+    from eventsnn.convert.check import Comparison as Comparison
     from eventsnn.convert.check import LayerCheck as LayerCheck
+    from eventsnn.convert.check import compare as compare
     from eventsnn.convert.check import layer_check as layer_check
     from eventsnn.convert.converter import convert as convert
     from eventsnn.convert.qcfs import QCFS as QCFS
@@ -27,13 +30,24 @@ if TYPE_CHECKING:
 _HOME = {
     "convert": "converter",
     "layer_check": "check",
+    "compare": "check",
+    "Comparison": "check",
     "LayerCheck": "check",
     "quantised_activations": "quantised",
     "load_model": "saved",
     "QCFS": "qcfs",
 }
 
-__all__ = ["QCFS", "LayerCheck", "convert", "layer_check", "load_model", "quantised_activations"]
+__all__ = [
+    "QCFS",
+    "Comparison",
+    "LayerCheck",
+    "compare",
+    "convert",
+    "layer_check",
+    "load_model",
+    "quantised_activations",
+]
 
 
 def __getattr__(name: str) -> Any:

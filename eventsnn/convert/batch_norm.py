@@ -8,8 +8,11 @@ from torch import nn
 from eventsnn.convert.windows import Float64, finite_array
 from eventsnn.errors import InvalidNetwork, UnsupportedLayer
 
+BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.SyncBatchNorm
+"""In evaluation mode a SyncBatchNorm is the batch norm of its statistics, without any process group."""
 
-def norm_factors(path: str, module: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[Float64, Float64]:
+
+def norm_factors(path: str, module: BatchNorm) -> tuple[Float64, Float64]:
     """Factor and shift with ``module(x) = factor x + shift``, float64, shape (channels,) each.
 
     factor = gamma / sqrt(variance + eps), shift = beta - factor mean, from the running statistics.

@@ -1,23 +1,31 @@
-"""The converted network against the original model, layer by layer."""
+"""The converted network against the original model: layer by layer, and decision by decision."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from eventsnn.convert.activations import batches, stage_outputs
 from eventsnn.convert.chain import module_chain
+from eventsnn.convert.encoded import encoded_counts
+from eventsnn.convert.normalisation import normalisation
 from eventsnn.convert.quantised import quantised_activations
-from eventsnn.convert.samples import read_samples, stage_outputs
+from eventsnn.convert.samples import read_samples
 from eventsnn.convert.stages import Stage, build_stages
 from eventsnn.errors import InvalidRequest
 from eventsnn.network import Input, Network, Rate, Readout, Signed
+from eventsnn.network.contract import IMAGE_CODINGS
 
 Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+
+WEIGHT_OF_LARGEST = 2**20
+"""Of a decision: the output channel whose spikes stand for the largest activation."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,8 @@ class LayerCheck:
         Pearson's; if one side is constant, 1 when both are equal everywhere and 0 otherwise.
     saturated : float
         Share of signed neurons at their largest count, 0 for other kinds.
+    decisions : float or None
+        Of the output: the share of samples for which network and model decide alike. None elsewhere.
     """
 
     name: str
@@ -47,6 +57,30 @@ class LayerCheck:
     largest_difference: float
     correlation: float
     saturated: float
+    decisions: float | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A network beside its model.
+
+    Attributes
+    ----------
+    layers : list of LayerCheck
+        Spiking populations and the readout, from input to output.
+    decisions, model_decisions : int64 array, shape (samples,)
+        Output neuron of the largest activation, the first of several; -1 where spiking outputs are all
+        silent, so that nothing is decided.
+    """
+
+    layers: list[LayerCheck]
+    decisions: Int64
+    model_decisions: Int64
+
+    @property
+    def agreement(self) -> float:
+        """The share of samples for which both decide alike."""
+        return float((self.decisions == self.model_decisions).mean())
 
 
 def layer_check(
@@ -55,18 +89,20 @@ def layer_check(
     samples: Any,
     activity: Mapping[str, NDArray[np.int64]] | None = None,
 ) -> list[LayerCheck]:
-    """Compare a converted network with its model, layer by layer.
+    """Compare a converted network with its model, layer by layer; the last layer's ``decisions`` too.
 
     Parameters
     ----------
     model : torch.nn.Module
         The one the network was converted from.
     network : Network
-    samples : float array or tensor, RecordingSet, or list of recordings
-        As for ``convert``; arrays are event counts times the network's input scale.
+    samples : array or tensor, ImageSet, RecordingSet, or list of recordings
+        As for ``convert``; arrays for networks of events are event counts times the network's input
+        scale, others images before the normalisation that the network has folded in.
     activity : mapping of str to int64 array, shape (samples, neurons), optional
         Spike counts (readout: charges) of simulated runs on these samples, by population. Needed for
-        rate neurons; signed ones are evaluated by ``quantised_activations`` without it.
+        rate neurons; signed ones are evaluated by ``quantised_activations`` without it, on the input that
+        a run with seed 0 would have.
 
     Returns
     -------
@@ -79,42 +115,66 @@ def layer_check(
         The network is not this model's, the samples are no event counts, ``activity`` is missing or of
         another shape.
     """
+    return compare(model, network, samples, activity).layers
+
+
+def compare(
+    model: nn.Module,
+    network: Network,
+    samples: Any,
+    activity: Mapping[str, NDArray[np.int64]] | None = None,
+) -> Comparison:
+    """``layer_check`` with every sample's decisions."""
     chain = module_chain(model)
     source = network.populations[network.input]
     unit = source.neuron.unit if isinstance(source.neuron, Input) else 1.0
     height, width, channels = source.shape
-    read = read_samples(samples, chain, unit, _input_shape(samples, source.shape))
+    contract = network.contract
+    coding = None if contract is None else contract.coding
+    folded = contract is not None and contract.folded
+    read = read_samples(samples, chain, _input_shape(samples, source.shape), coding, folded)
+    if coding in IMAGE_CODINGS and read.counted:
+        raise InvalidRequest(f"the network was converted for {coding} images; give images, not recordings")
     stages = build_stages(chain, read.shape)
     _require_same(network, stages)
-    if activity is None:
-        if any(isinstance(population.neuron, Rate) for population in network):
-            raise InvalidRequest(
-                "what rate neurons end with depends on when their input arrives; give the counts of "
-                "simulated runs as activity"
-            )
-        counts = read.values.numpy().reshape(-1, channels, height, width).transpose(0, 2, 3, 1) / unit
-        whole = np.rint(counts)
-        if np.abs(counts - whole).max(initial=0.0) > 1e-6 * max(1.0, float(whole.max(initial=0.0))):
-            raise InvalidRequest(
-                f"the samples are no whole multiples of the network's input scale {unit:.6g}, so no events "
-                "give them; use event counts times the input scale"
-            )
-        activity = quantised_activations(network, whole.astype(np.int64))
-    found = []
-    for stage, output in stage_outputs(chain, stages, read.values):
-        values = np.asarray(activity[stage.name]) if stage.name in activity else np.empty(0)
-        if values.size != output.size:
-            raise InvalidRequest(
-                f"activity of population {stage.name!r} has {values.size} values; {len(output)} samples "
-                f"have {output.size}"
-            )
-        found.append(_compare(network, stage, values.reshape(output.shape), output))
-    return found
+    norm = None
+    if contract is not None:
+        norm = normalisation(contract.input_range, contract.mean, contract.deviation, channels)
+    read = replace(read, unit=unit, normalisation=norm)
+    if activity is None and any(isinstance(population.neuron, Rate) for population in network):
+        raise InvalidRequest(
+            "what rate neurons end with depends on when their input arrives; give the counts of simulated "
+            "runs as activity"
+        )
+    if activity is not None:
+        _require_shapes(activity, stages, read.count)
+    sums = {stage.name: _Sums(network, stage) for stage in stages}
+    decided: list[tuple[Int64, Int64]] = []
+    begin = 0
+    for values in batches(read, stages):
+        end = begin + len(values)
+        if activity is None:
+            image = values.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
+            found = encoded_counts(network, image, read.indices[begin:end])
+            part: Mapping[str, NDArray[Any]] = quantised_activations(network, found.counts, found.analog)
+        else:
+            part = {stage.name: np.asarray(activity[stage.name])[begin:end] for stage in stages}
+        for stage, output in stage_outputs(chain, stages, read.model_values(values)):
+            counts = part[stage.name].reshape(output.shape)
+            sums[stage.name].add(counts, output)
+            if stage is stages[-1]:
+                decided.append(_decisions(network, stage, counts, output))
+        begin = end
+    decisions, of_model = (np.concatenate(side) for side in zip(*decided, strict=True))
+    layers = [sums[stage.name].check() for stage in stages]
+    layers[-1] = replace(layers[-1], decisions=float((decisions == of_model).mean()))
+    return Comparison(layers, decisions, of_model)
 
 
 def _input_shape(samples: Any, shape: tuple[int, int, int]) -> tuple[int, ...] | None:
-    """The model's input shape for the network's, unless the samples are rows of features."""
-    return None if getattr(samples, "ndim", 0) == 2 else (shape[2], shape[0], shape[1])
+    """The model's input shape for the network's, where recordings do not tell it."""
+    listed = isinstance(samples, list | tuple)
+    return (shape[2], shape[0], shape[1]) if listed or hasattr(samples, "reader") else None
 
 
 def _require_same(network: Network, stages: list[Stage]) -> None:
@@ -127,25 +187,79 @@ def _require_same(network: Network, stages: list[Stage]) -> None:
         )
 
 
-def _compare(network: Network, stage: Stage, values: NDArray[Any], output: Float64) -> LayerCheck:
+def _require_shapes(activity: Mapping[str, Any], stages: list[Stage], count: int) -> None:
+    for stage in stages:
+        values = np.asarray(activity[stage.name]) if stage.name in activity else np.empty(0)
+        wanted = count * int(np.prod(stage.target))
+        if values.size != wanted or len(values) != count:
+            raise InvalidRequest(
+                f"activity of population {stage.name!r} has {values.size} values; {count} samples have "
+                f"{wanted}"
+            )
+
+
+def _decisions(network: Network, stage: Stage, counts: Int64, output: Float64) -> tuple[Int64, Int64]:
+    """What network and model decide: the largest activation, not the largest count."""
     neuron = network.populations[stage.name].neuron
-    converted = values * np.asarray(neuron.unit, dtype=np.float64)
-    difference = np.abs(converted - output)
-    saturated = float((values >= neuron.levels).mean()) if isinstance(neuron, Signed) else 0.0
-    return LayerCheck(
-        name=stage.name,
-        neuron="readout" if isinstance(neuron, Readout) else neuron.kind,
-        mean_activation=float(np.abs(output).mean()),
-        mean_difference=float(difference.mean()),
-        largest_difference=float(difference.max()),
-        correlation=_correlation(converted, output),
-        saturated=saturated,
-    )
+    rows, of_model = counts.astype(np.int64), output.reshape(len(output), -1)
+    if not isinstance(neuron, Readout):
+        unit = np.asarray(neuron.unit, dtype=np.float64)
+        rows = rows * np.rint(WEIGHT_OF_LARGEST * unit / unit.max()).astype(np.int64)
+    rows = rows.reshape(len(rows), -1)
+    found, wanted = rows.argmax(axis=1), of_model.argmax(axis=1)
+    if not isinstance(neuron, Readout):
+        found[(rows <= 0).all(axis=1)] = -1
+        wanted[(of_model <= 0).all(axis=1)] = -1
+    return found, wanted
 
 
-def _correlation(first: Float64, second: Float64) -> float:
-    a, b = (v.reshape(-1) - v.mean() for v in (first, second))
-    scale = float(np.sqrt((a @ a) * (b @ b)))
-    if np.ptp(first) == 0 or np.ptp(second) == 0 or scale == 0:
-        return float(np.array_equal(first, second))
-    return min(1.0, max(-1.0, float(a @ b) / scale))
+class _Sums:
+    """What a layer's check needs, added up batch by batch."""
+
+    def __init__(self, network: Network, stage: Stage) -> None:
+        self.name = stage.name
+        self.neuron = network.populations[stage.name].neuron
+        self.count = 0
+        self.activation = self.difference = self.largest = self.saturated = 0.0
+        self.range = np.array([[np.inf, -np.inf]] * 2)
+        # Around the values of the first batch, against cancellation.
+        self.centre: Float64 | None = None
+        self.first: Float64 = np.zeros(2)
+        self.second: Float64 = np.zeros((2, 2))
+
+    def add(self, counts: Int64, output: Float64) -> None:
+        converted = counts * np.asarray(self.neuron.unit, dtype=np.float64)
+        difference = np.abs(converted - output)
+        self.count += output.size
+        self.activation += float(np.abs(output).sum())
+        self.difference += float(difference.sum())
+        self.largest = max(self.largest, float(difference.max()))
+        if isinstance(self.neuron, Signed):
+            self.saturated += float((counts >= self.neuron.levels).sum())
+        sides: Float64 = np.stack([converted.reshape(-1), output.reshape(-1)])
+        self.range[:, 0] = np.minimum(self.range[:, 0], sides.min(axis=1))
+        self.range[:, 1] = np.maximum(self.range[:, 1], sides.max(axis=1))
+        if self.centre is None:
+            self.centre = np.asarray(sides.mean(axis=1))
+        sides = sides - self.centre[:, None]
+        self.first = self.first + sides.sum(axis=1)
+        self.second = self.second + sides @ sides.T
+
+    def check(self) -> LayerCheck:
+        return LayerCheck(
+            name=self.name,
+            neuron="readout" if isinstance(self.neuron, Readout) else self.neuron.kind,
+            mean_activation=self.activation / self.count,
+            mean_difference=self.difference / self.count,
+            largest_difference=self.largest,
+            correlation=self._correlation(),
+            saturated=self.saturated / self.count,
+        )
+
+    def _correlation(self) -> float:
+        spread = self.second - np.outer(self.first, self.first) / self.count
+        scale = float(np.sqrt(max(spread[0, 0], 0.0) * max(spread[1, 1], 0.0)))
+        constant = bool((self.range[:, 0] == self.range[:, 1]).any())
+        if constant or scale == 0:
+            return float(self.largest == 0)
+        return min(1.0, max(-1.0, float(spread[0, 1]) / scale))

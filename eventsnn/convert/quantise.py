@@ -33,13 +33,9 @@ def integer_synapses(stage: Stage, unit_in: Float64, unit_out: Float64, threshol
     InvalidNetwork
         A weight leaves 32 bits, or all of them round to zero.
     """
-    if stage.axes is None:
-        per_source = np.tile(unit_in, stage.weight.shape[0] // len(unit_in))[:, None]
-    else:
-        in_group, out_channels = stage.weight.shape[2:]
-        group = np.arange(out_channels) // (out_channels // stage.groups)
-        per_source = unit_in[group[None, :] * in_group + np.arange(in_group)[:, None]]
-    weight = to_quanta(stage.weight * per_source / unit_out * threshold, f"a weight of layer {stage.name!r}")
+    weight = to_quanta(
+        stage.weight * per_source(stage, unit_in) / unit_out * threshold, f"a weight of layer {stage.name!r}"
+    )
     if stage.weight.any() and not weight.any():
         raise InvalidNetwork(
             f"all weights of layer {stage.name!r} round to zero quanta, so it would receive nothing; use a "
@@ -48,6 +44,15 @@ def integer_synapses(stage: Stage, unit_in: Float64, unit_out: Float64, threshol
     if stage.axes is None:
         return Dense(weight, stage.pool)
     return Conv2d(weight, *stage.axes, groups=stage.groups)
+
+
+def per_source(stage: Stage, values: Float64) -> Float64:
+    """Values of the source channels, in a shape that multiplies the stage's weight."""
+    if stage.axes is None:
+        return np.tile(values, stage.weight.shape[0] // len(values))[:, None]
+    in_group, out_channels = stage.weight.shape[2:]
+    group = np.arange(out_channels) // (out_channels // stage.groups)
+    return values[group[None, :] * in_group + np.arange(in_group)[:, None]]
 
 
 def to_quanta(values: Float64, what: str) -> Int32:

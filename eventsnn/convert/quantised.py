@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
 from eventsnn.errors import InvalidEvents, InvalidRequest
-from eventsnn.network import Conv2d, Dense, MaxGate, Network, Projection, Readout, Signed, Sparse
+from eventsnn.network import Conv2d, Dense, Input, MaxGate, Network, Projection, Readout, Signed, Sparse
 from eventsnn.network.projections import Shape
 
 Float64 = NDArray[np.float64]
@@ -26,7 +26,9 @@ MOST_SPIKES = 2.0**31
 """With weights of 32 bits, sums over fewer spikes than this stay inside 64 bits."""
 
 
-def quantised_activations(network: Network, input_counts: ArrayLike) -> dict[str, Int64]:
+def quantised_activations(
+    network: Network, input_counts: ArrayLike, analog: bool = False
+) -> dict[str, Int64]:
     """Final count of every signed neuron and final charge of every readout neuron.
 
     Parameters
@@ -36,6 +38,9 @@ def quantised_activations(network: Network, input_counts: ArrayLike) -> dict[str
     input_counts : integer array
         Input spikes of each neuron: shape (neurons,) or (y, x, channel) for one sample, (samples,
         neurons) or (samples, y, x, channel) for several. Values may be negative.
+    analog : bool
+        The counts are parts of the input's ``analog_scale``: analog values, whose weighted sum is rounded
+        to quanta, halves away from zero.
 
     Returns
     -------
@@ -72,7 +77,10 @@ def quantised_activations(network: Network, input_counts: ArrayLike) -> dict[str
             continue
         charge = np.broadcast_to(network.bias(name), (len(rows), network.populations[name].size)).copy()
         for projection in network.incoming(name):
-            charge += received(network, projection, values[projection.source])
+            if projection.source != network.input or not analog:
+                charge += received(network, projection, values[projection.source])
+        if analog:
+            charge += _analog_charge(network, name, values[network.input])
         if isinstance(neuron, Signed):
             charge += neuron.initial_charge
             values[name] = np.clip(charge // neuron.threshold, 0, neuron.levels)
@@ -85,6 +93,21 @@ def quantised_activations(network: Network, input_counts: ArrayLike) -> dict[str
             )
     del values[network.input]
     return {name: value[0] for name, value in values.items()} if single else values
+
+
+def _analog_charge(network: Network, name: str, parts: Int64) -> Int64:
+    """Quanta that analog values give a population at time 0."""
+    neuron = network.populations[network.input].neuron
+    assert isinstance(neuron, Input)
+    total = np.zeros((len(parts), network.populations[name].size), dtype=np.int64)
+    for projection in network.incoming(name):
+        if projection.source == network.input:
+            # In two halves, as sums go over fewer than 2^31 units.
+            total += received(network, projection, parts >> 16) * 2**16
+            total += received(network, projection, parts & 0xFFFF)
+    scale = neuron.analog_scale
+    rounded = (2 * np.abs(total) + scale) // (2 * scale)
+    return np.where(total < 0, -rounded, rounded)
 
 
 def received(network: Network, projection: Projection, counts: Int64) -> Int64:
@@ -126,14 +149,15 @@ def received(network: Network, projection: Projection, counts: Int64) -> Int64:
         if most * float(np.abs(weight).max(initial=0)) >= EXACT:
             return total(weight >> 16) * 2**16 + total(weight & 0xFFFF)
         if isinstance(synapses, Dense):
-            rows = _pooled(images, synapses.pool).reshape(len(images), -1)
+            rows = pooled(images, synapses.pool).reshape(len(images), -1)
             return (rows @ weight.astype(np.float64)).astype(np.int64)
-        return _convolved(images, weight.astype(np.float64), synapses, target)
+        sums = convolved(images, weight.astype(np.float64), synapses, target)
+        return sums.reshape(len(images), -1).astype(np.int64)
 
     return total(synapses.weight.astype(np.int64))
 
 
-def _pooled(images: Float64, pool: tuple[int, int]) -> Float64:
+def pooled(images: Float64, pool: tuple[int, int]) -> Float64:
     """Sums over pooled cells of (samples, y, x, channel); rows and columns left over are dropped."""
     n, height, width, channels = images.shape
     rows, columns = height // pool[0], width // pool[1]
@@ -142,9 +166,9 @@ def _pooled(images: Float64, pool: tuple[int, int]) -> Float64:
     return summed
 
 
-def _convolved(images: Float64, weight: Float64, conv: Conv2d, target: Shape) -> Int64:
-    """Tap by tap: each tap sends a grid of sources to a grid of targets through one small matrix."""
-    cells = _pooled(images, (conv.y.pool, conv.x.pool))
+def convolved(images: Float64, weight: Float64, conv: Conv2d, target: Shape) -> Float64:
+    """Sums (samples, *target), tap by tap: each sends a grid of sources to a grid of targets."""
+    cells = pooled(images, (conv.y.pool, conv.x.pool))
     targets_y = replace(conv.y, pool=1).target_of_tap(cells.shape[1], target[0])
     targets_x = replace(conv.x, pool=1).target_of_tap(cells.shape[2], target[1])
     charge = np.zeros((len(images), *target))
@@ -157,4 +181,4 @@ def _convolved(images: Float64, weight: Float64, conv: Conv2d, target: Shape) ->
             tap = weight[ky, kx].reshape(in_group, conv.groups, out_group).transpose(1, 0, 2)
             sums = (sources @ tap).transpose(1, 0, 2)
             charge[reached] += sums.reshape(len(images), len(y), len(x), target[2])
-    return charge.reshape(len(images), -1).astype(np.int64)
+    return charge

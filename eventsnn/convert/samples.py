@@ -1,66 +1,129 @@
-"""Calibration data as the model sees it: arrays, or recordings counted into arrays."""
+"""Calibration data as the model sees it: arrays, images, or recordings counted into arrays.
+
+Nothing is held but what the caller gave: values are made for the samples that are asked for.
+"""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from eventsnn.convert.chain import Step
-from eventsnn.convert.stages import Stage, build_stages
+from eventsnn.convert.normalisation import Normalisation
+from eventsnn.convert.stages import build_stages
 from eventsnn.errors import InvalidNetwork, InvalidRequest
-from eventsnn.events import RecordingSet, event_counts
+from eventsnn.events import ImageSet, RecordingSet, event_counts
+from eventsnn.events.images import LARGEST_VALUE, image_values
+from eventsnn.network.contract import IMAGE_CODINGS
+
+Float64 = NDArray[np.float64]
+EVENTS, IMAGES = "events", "images"
 
 _ALLOWED = (
-    "give an array or tensor of shape (samples, channels, height, width) as the model sees it, a "
-    "RecordingSet, or a list of recordings"
+    "give an array or tensor of shape (samples, channels, height, width) as the model sees it, an ImageSet, "
+    "a RecordingSet, or a list of recordings"
 )
-BATCH = 64
+CHECKED_AT_ONCE = 2**21
+"""Values of an array that are looked at together."""
+
+KEPT_BYTES = 2**28
+"""Counts of recordings are kept up to this size, and read again beyond it."""
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Model inputs.
+    """Model inputs, made when they are asked for.
 
     Attributes
     ----------
-    values : float64 tensor, shape (samples, channels, height, width) or (samples, features)
+    count : int
+    shape : tuple of int
+        Of one sample as the model sees it: (channels, height, width) or (features,).
+    read : callable
+        ``read(begin, end)``: float64 of shape (end - begin, *shape), before ``unit`` and normalisation.
+    kind : str or None
+        ``"events"`` (recordings, or arrays declared to be event counts), ``"images"``, or None: an array
+        that could be either.
     duration_us : float or None
-        Mean time of the last event, in microseconds; None if the samples are no recordings.
+        Mean time of the last event after the origin, in microseconds; None if the samples are no
+        recordings.
+    unit : float
+        What ``read`` is multiplied by: the activation of an event for recordings, else 1.
+    normalisation : Normalisation or None
+        What the model reads images through.
+    indices : int64 array, shape (count,)
+        Of the samples in their data set.
+    counted : bool
+        Whether ``read`` gives event counts.
     """
 
-    values: torch.Tensor
+    count: int
+    shape: tuple[int, ...]
+    read: Callable[[int, int], Float64]
+    kind: str | None = None
     duration_us: float | None = None
+    unit: float = 1.0
+    normalisation: Normalisation | None = None
+    indices: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    counted: bool = False
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of one sample."""
-        return tuple(self.values.shape[1:])
+    def values(self, begin: int, end: int) -> Float64:
+        """Image values, or event counts times the unit: what the input of the network stands for."""
+        return self.read(begin, end) * self.unit if self.counted else self.read(begin, end)
+
+    def model_values(self, values: Float64) -> torch.Tensor:
+        """What the model reads for them, float64."""
+        return torch.from_numpy(values if self.normalisation is None else self.normalisation.of(values))
 
 
 def read_samples(
-    data: Any, chain: Sequence[Step], input_scale: float, input_shape: tuple[int, ...] | None
+    data: Any,
+    chain: Sequence[Step],
+    input_shape: tuple[int, ...] | None = None,
+    coding: str | None = None,
+    normalised: bool = False,
 ) -> Samples:
     """Samples of any accepted form.
 
-    Recordings become their event counts times ``input_scale``: channel 0 OFF, channel 1 ON, or both
-    together if the model reads one channel.
+    Recordings become event counts: channel 0 OFF, channel 1 ON, or both together if the model reads one
+    channel. Images are read as ``image_values`` says: uint8 is divided by 255.
+
+    Parameters
+    ----------
+    data : array, tensor, ImageSet, RecordingSet, or list of recordings
+    chain : sequence of Step
+    input_shape : tuple of int, optional
+        (channels, height, width), needed for a list of recordings.
+    coding : str or None
+        What the input was declared to be, one of ``CODINGS``.
+    normalised : bool
+        Whether the model reads images that were normalised, so that arrays are images.
 
     Raises
     ------
     InvalidRequest
-        No samples, another type or number of axes, negative values, recordings without a sensor size.
+        No samples, another type or number of axes, values that are not allowed, data that contradict the
+        coding, recordings without a sensor size.
     InvalidNetwork
         Values that are not finite, a shape the model does not take.
     """
-    if isinstance(data, torch.Tensor | np.ndarray) and getattr(data.dtype, "names", None) is None:
-        samples = Samples(_from_array(data))
-    elif isinstance(data, Sequence) and not isinstance(data, str):
-        samples = _from_recordings(data, chain, input_scale, input_shape)
+    if isinstance(data, ImageSet):
+        samples = _from_images(data, chain, coding)
+    elif isinstance(data, torch.Tensor | np.ndarray) and getattr(data.dtype, "names", None) is None:
+        samples = _from_array(data, coding, normalised)
+    elif isinstance(data, Sequence) and not isinstance(data, str | bytes):
+        if coding in IMAGE_CODINGS or normalised:
+            what = f"input {coding!r} is" if coding in IMAGE_CODINGS else "a normalisation of the input is"
+            raise InvalidRequest(
+                f"{what} for images, and the calibration data are recordings; leave it out, or calibrate on "
+                "images"
+            )
+        samples = _from_recordings(data, chain, input_shape)
     else:
         raise InvalidRequest(f"calibration data is a {type(data).__name__}; {_ALLOWED}")
     if input_shape is not None and samples.shape != tuple(input_shape):
@@ -68,41 +131,148 @@ def read_samples(
             f"the samples have shape {samples.shape}, input_shape says {tuple(input_shape)}; both are "
             "(channels, height, width)"
         )
+    if not len(samples.indices):
+        samples = replace(samples, indices=np.arange(samples.count))
     return samples
 
 
-def _from_array(data: torch.Tensor | np.ndarray) -> torch.Tensor:
-    if isinstance(data, np.ndarray) and data.dtype.kind not in "biuf":
-        raise InvalidRequest(f"calibration data has dtype {data.dtype}; {_ALLOWED}")
-    tensor = torch.as_tensor(np.array(data) if isinstance(data, np.ndarray) else data.detach())
-    values = tensor.to("cpu", torch.float64)
-    if values.ndim not in (2, 4) or 0 in values.shape[1:]:
+def _none_at_all() -> InvalidRequest:
+    return InvalidRequest(f"calibration data holds no samples; at least one is needed: {_ALLOWED}")
+
+
+# -- images and arrays ---------------------------------------------------------------------------------
+
+
+def starts_with_linear(chain: Sequence[Step]) -> bool:
+    """Whether the model reads rows of features: its first layer is Linear, with no Flatten before."""
+    kinds = (torch.nn.Conv2d, torch.nn.Linear, torch.nn.Flatten)
+    first = next((step.module for step in chain if isinstance(step.module, kinds)), None)
+    return isinstance(first, torch.nn.Linear)
+
+
+def _from_images(data: ImageSet, chain: Sequence[Step], coding: str | None) -> Samples:
+    if coding == EVENTS:
         raise InvalidRequest(
-            f"calibration data has shape {tuple(values.shape)}; {_ALLOWED}; (samples, features) for a model "
+            f"input 'events' is for recordings, and {data!r} holds images; leave it out, or give one of "
+            f"{', '.join(IMAGE_CODINGS)}"
+        )
+    if not len(data):
+        raise _none_at_all()
+    height, width, channels = data.images.shape[1:]
+    rows = starts_with_linear(chain)
+    if rows and channels > 1 and height * width > 1:
+        raise InvalidRequest(
+            f"images of {height} x {width} pixels and {channels} channels have no one order as the features "
+            "of a model that starts with Linear; put nn.Flatten() before it, or give an array of shape "
+            "(samples, features)"
+        )
+
+    def read(begin: int, end: int) -> Float64:
+        values = image_values(data.images[begin:end], f"{data!r}")
+        return values.reshape(len(values), -1) if rows else values.transpose(0, 3, 1, 2)
+
+    shape = (height * width * channels,) if rows else (channels, height, width)
+    data.check(where=f"{data!r}")
+    return Samples(len(data), shape, read, IMAGES, indices=data.indices)
+
+
+def _from_array(data: torch.Tensor | np.ndarray, coding: str | None, normalised: bool) -> Samples:
+    kind = data.dtype.kind if isinstance(data, np.ndarray) else _kind_of_tensor(data)
+    if kind not in ("b", "i", "u", "f"):
+        hint = ": the imaginary part has no meaning here" if kind == "c" else ""
+        raise InvalidRequest(f"calibration data has dtype {data.dtype}{hint}; {_ALLOWED}")
+    if data.ndim not in (2, 4) or 0 in data.shape[1:]:
+        raise InvalidRequest(
+            f"calibration data has shape {tuple(data.shape)}; {_ALLOWED}; (samples, features) for a model "
             "that starts with Linear"
         )
-    if len(values) == 0:
-        raise InvalidRequest(f"calibration data holds no samples; at least one is needed: {_ALLOWED}")
-    finite = torch.isfinite(values).flatten(1).all(1)
-    if not finite.all():
-        where = int((~finite).nonzero()[0])
-        raise InvalidNetwork(f"calibration sample {where} holds NaN or infinite values; remove or repair it")
-    if (values < 0).any():
+    if len(data) == 0:
+        raise _none_at_all()
+    small = str(data.dtype).removeprefix("torch.") in ("uint8", "bool")
+    images = coding in IMAGE_CODINGS or normalised or (small and coding is None)
+    lowest, highest = _extremes(data)
+    if coding is None and lowest < 0:
+        images = True
+    if coding == EVENTS and (lowest < 0 or normalised):
         raise InvalidRequest(
-            f"calibration data goes down to {float(values.min()):.4g}; the input counts events, each adding "
-            "input_scale, and is never negative. Give event counts times input_scale"
+            f"calibration data goes down to {lowest:.4g}; the input counts events, each adding input_scale, "
+            "and is never negative. Give event counts times input_scale"
+            if lowest < 0
+            else "a normalisation of the input is for images; leave it out with input 'events'"
         )
-    return values
+    if normalised and lowest < 0:
+        raise InvalidRequest(
+            f"calibration data goes down to {lowest:.4g}, so it is normalised already; with input_range, "
+            "input_mean or input_std give the images before that"
+        )
+    if images and not small and kind in "iu":
+        raise InvalidRequest(
+            f"calibration data has dtype {data.dtype}; images are uint8 (0 to 255), bool, or floating-point"
+        )
+    largest = 1.0 if small else max(highest, -lowest)
+    if coding != EVENTS and largest > LARGEST_VALUE:
+        raise InvalidRequest(
+            f"calibration data has values from {lowest:g} to {highest:g}; images reach {LARGEST_VALUE:g} at "
+            "most: give uint8 (0 to 255, divided by 255) or scale them to 0 to 1. For a model that reads "
+            "0 to 255, give input_range=(0, 255) as well; for event counts, input='events'"
+        )
+
+    def read(begin: int, end: int) -> Float64:
+        values = _as_numpy(data[begin:end])
+        return image_values(values, "calibration data") if images else values.astype(np.float64)
+
+    found = EVENTS if coding == EVENTS else IMAGES if images else None
+    return Samples(len(data), tuple(data.shape[1:]), read, found)
+
+
+def _kind_of_tensor(data: torch.Tensor) -> str:
+    """The letter that NumPy has for a tensor's dtype; another one for what cannot be read."""
+    if data.layout != torch.strided or data.is_quantized or data.is_meta:
+        return "?"
+    if data.is_complex():
+        return "c"
+    return "f" if data.is_floating_point() else "b" if data.dtype == torch.bool else "i"
+
+
+def _as_numpy(data: torch.Tensor | np.ndarray) -> NDArray[Any]:
+    if isinstance(data, np.ndarray):
+        return data
+    tensor = data.detach().cpu()
+    return (tensor.to(torch.float64) if tensor.is_floating_point() else tensor).numpy()
+
+
+def _extremes(data: torch.Tensor | np.ndarray) -> tuple[float, float]:
+    """The smallest and the largest value; refuses values that are not finite."""
+    step = max(1, CHECKED_AT_ONCE // int(np.prod(data.shape[1:])))
+    lowest, highest = np.inf, -np.inf
+    for begin in range(0, len(data), step):
+        values = _as_numpy(data[begin : begin + step])
+        finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+        if not finite.all():
+            where = begin + int(np.argmin(finite))
+            raise InvalidNetwork(
+                f"calibration sample {where} holds NaN or infinite values; remove or repair it"
+            )
+        lowest, highest = min(lowest, float(values.min())), max(highest, float(values.max()))
+    return lowest, highest
+
+
+# -- recordings ----------------------------------------------------------------------------------------
 
 
 def _from_recordings(
-    data: Sequence[Any], chain: Sequence[Step], input_scale: float, input_shape: tuple[int, ...] | None
+    data: Sequence[Any], chain: Sequence[Step], input_shape: tuple[int, ...] | None
 ) -> Samples:
     if len(data) == 0:
-        raise InvalidRequest(f"calibration data holds no samples; at least one is needed: {_ALLOWED}")
+        raise _none_at_all()
     for item in data if not isinstance(data, RecordingSet) else ():
-        if not isinstance(getattr(item, "events", item), np.ndarray):
+        events = getattr(item, "events", item)
+        if not isinstance(events, np.ndarray):
             raise InvalidRequest(f"the calibration list holds a {type(item).__name__}; {_ALLOWED}")
+        if events.dtype.names is None:
+            raise InvalidRequest(
+                f"the calibration list holds an array of dtype {events.dtype}, no events; {_ALLOWED}"
+            )
     if input_shape is None:
         if not isinstance(data, RecordingSet):
             raise InvalidRequest(
@@ -115,15 +285,60 @@ def _from_recordings(
             "recordings give 2 channels (OFF, ON) or 1 (both), the model's input has shape "
             f"{tuple(input_shape)}; train a model on event counts"
         )
-    counts, ends = [], []
-    for item in data:
+    counts = _Counts(data, input_shape)
+    ends = [end for end in map(counts.look_at, range(len(data))) if end is not None]
+    duration = float(np.mean(ends)) if ends else None
+    return Samples(
+        len(data), tuple(input_shape), counts.read, EVENTS, duration, indices=counts.indices(), counted=True
+    )
+
+
+class _Counts:
+    """Events of recordings by channel and pixel, kept in small whole numbers while they fit."""
+
+    def __init__(self, data: Sequence[Any], shape: tuple[int, ...]) -> None:
+        self.data, self.shape = data, shape
+        self._kept: dict[int, NDArray[Any]] = {}
+        self._bytes = 0
+
+    def indices(self) -> NDArray[np.int64]:
+        """Of the recordings in their set."""
+        if isinstance(self.data, RecordingSet):
+            return np.array([file.index for file in self.data.files], dtype=np.int64)
+        return np.array([getattr(item, "index", k) for k, item in enumerate(self.data)], dtype=np.int64)
+
+    def look_at(self, place: int) -> int | None:
+        """Read one recording; the time of its last event after the origin, None without events."""
+        item = self.data[place]
         events = getattr(item, "events", item)
-        image = event_counts(events, input_shape[1], input_shape[2])
-        counts.append(image if input_shape[0] == 2 else image.sum(axis=0, keepdims=True))
-        if len(events):
-            ends.append(int(events["t"][-1]))
-    values = torch.from_numpy(np.stack(counts).astype(np.float64) * input_scale)
-    return Samples(values, float(np.mean(ends)) if ends else None)
+        counted = self._count(events)
+        small = counted.astype(np.min_scalar_type(int(counted.max(initial=0))))
+        if self._bytes + small.nbytes <= KEPT_BYTES:
+            self._kept[place] = small
+            self._bytes += small.nbytes
+        if not len(events):
+            return None
+        first = 0 if origin_of(self.data, item) == "file" else int(events["t"][0])
+        return int(events["t"][-1]) - first
+
+    def read(self, begin: int, end: int) -> Float64:
+        """Counts of some recordings, float64."""
+        rows = [self._kept[k] if k in self._kept else self._again(k) for k in range(begin, end)]
+        return np.stack(rows).astype(np.float64)
+
+    def _again(self, place: int) -> NDArray[Any]:
+        item = self.data[place]
+        return self._count(getattr(item, "events", item))
+
+    def _count(self, events: NDArray) -> NDArray[np.int64]:
+        image = event_counts(events, self.shape[1], self.shape[2])
+        return image if self.shape[0] == 2 else image.sum(axis=0, keepdims=True)
+
+
+def origin_of(data: Any, item: Any) -> str:
+    """Where a recording's time zero is: ``file``, as stored, or ``first-event``."""
+    default = "file" if getattr(data, "kind", None) == "nmnist" else "first-event"
+    return str(getattr(item, "origin", getattr(data, "origin", default)))
 
 
 def _event_channels(chain: Sequence[Step], height: int, width: int) -> int:
@@ -136,37 +351,3 @@ def _event_channels(chain: Sequence[Step], height: int, width: int) -> int:
     except InvalidNetwork:
         return 2
     return 1
-
-
-def stage_outputs(
-    chain: Sequence[Step], stages: Sequence[Stage], values: torch.Tensor
-) -> Iterator[tuple[Stage, np.ndarray]]:
-    """Every stage with the model's own output there.
-
-    Yields
-    ------
-    stage : Stage
-    output : float64 array, shape (samples, y, x, channel)
-        After the activation; the logits for a readout.
-
-    Raises
-    ------
-    InvalidNetwork
-        A module does not take the values it gets.
-    """
-    wanted = {stage.last: stage for stage in stages}
-    for place, step in enumerate(chain):
-        try:
-            with torch.no_grad(), warnings.catch_warnings():
-                # PyTorch's remark that it copies; the result is the same.
-                warnings.filterwarnings("ignore", message="Using padding='same' with even kernel")
-                values = torch.cat([step.module(batch) for batch in torch.split(values, BATCH)])
-        except (RuntimeError, ValueError) as error:
-            raise InvalidNetwork(
-                f"module {step.path!r} does not take values of shape {tuple(values.shape[1:])}: {error}"
-            ) from error
-        if place in wanted:
-            stage = wanted[place]
-            height, width, channels = stage.target
-            image = values.reshape(-1, channels, height, width).permute(0, 2, 3, 1)
-            yield stage, np.ascontiguousarray(image.numpy())

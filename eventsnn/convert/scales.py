@@ -1,4 +1,4 @@
-"""The activation that one spike stands for, found from a layer's activations on calibration data."""
+"""The ceiling or percentile of a layer's activations on calibration data, all at once or part by part."""
 
 from __future__ import annotations
 
@@ -38,23 +38,39 @@ def best_ceiling(activations: Float64, levels: int) -> float:
     the nearest level and the code rounds down; and the grid runs over the whole set at once, with no
     moving average over batches.
     """
-    positive = np.sort(activations[activations > 0], axis=None)
+    positive = activations[activations > 0]
     if positive.size == 0:
         return 0.0
-    # Sums over the values of one level are differences of running sums, so no value is visited twice.
-    running = np.concatenate([[0.0], np.cumsum(positive)])
-    count = np.arange(levels + 1)
-    best, least = float(positive[-1]), np.inf
-    for k in range(GRID):
-        theta = float(positive[-1]) * (1 - 0.01 * k)
-        value = count * theta / levels
-        starts = np.searchsorted(positive, (count - 0.5) * theta / levels, side="left")
-        ends = np.append(starts[1:], positive.size)
-        # The sum of x^2 is the same for every ceiling and left out.
-        error = float(np.sum(value * value * (ends - starts) - 2 * value * (running[ends] - running[starts])))
-        if error < least:
-            best, least = theta, error
-    return best
+    search = Ceilings(float(positive.max()), levels)
+    search.add(positive)
+    return search.best()
+
+
+class Ceilings:
+    """The squared error of every ceiling of the grid, added up part by part of the activations."""
+
+    def __init__(self, largest: float, levels: int) -> None:
+        self.levels = levels
+        self.grid = [largest * (1 - 0.01 * k) for k in range(GRID)]
+        self.error = np.zeros(GRID)
+
+    def add(self, positive: Float64) -> None:
+        """Take more activations in, all above 0 and none above the largest."""
+        ordered = np.sort(positive, axis=None)
+        # Sums over the values of one level are differences of running sums, so no value is visited twice.
+        running = np.concatenate([[0.0], np.cumsum(ordered)])
+        count = np.arange(self.levels + 1)
+        for k, theta in enumerate(self.grid):
+            value = count * theta / self.levels
+            starts = np.searchsorted(ordered, (count - 0.5) * theta / self.levels, side="left")
+            ends = np.append(starts[1:], ordered.size)
+            # The sum of x^2 is the same for every ceiling and left out.
+            spread = value * value * (ends - starts) - 2 * value * (running[ends] - running[starts])
+            self.error[k] += float(np.sum(spread))
+
+    def best(self) -> float:
+        """The ceiling of least error, the largest of several."""
+        return self.grid[int(np.argmin(self.error))]
 
 
 def robust_maximum(activations: Float64, percentile: float) -> float:
@@ -67,7 +83,45 @@ def robust_maximum(activations: Float64, percentile: float) -> float:
     smaller.
     """
     positive = activations[activations > 0]
-    return float(np.percentile(positive, percentile)) if positive.size else 0.0
+    if not positive.size:
+        return 0.0
+    search = Percentile(positive.size, percentile)
+    search.add(positive)
+    return search.best()
+
+
+class Percentile:
+    """The percentile of values that come part by part, exactly that of ``numpy.percentile``.
+
+    Of ``count`` values only those from the percentile up are held, or those up to it where they are fewer.
+    """
+
+    def __init__(self, count: int, percentile: float) -> None:
+        place = (count - 1) * (percentile / 100)
+        self.below = int(np.floor(place))
+        self.share = place - self.below
+        self.from_top = count - self.below <= self.below + 2
+        self.room = min(count - self.below if self.from_top else self.below + 2, count)
+        self.held: Float64 = np.zeros(0)
+
+    def add(self, positive: Float64) -> None:
+        """Take more values in."""
+        held = np.concatenate([self.held, positive.reshape(-1)])
+        if held.size > self.room:
+            cut = held.size - self.room
+            held = (
+                np.partition(held, cut)[cut:] if self.from_top else np.partition(held, self.room)[: self.room]
+            )
+        self.held = held
+
+    def best(self) -> float:
+        """The value between the two neighbours of the percentile."""
+        held = np.sort(self.held)
+        place = 0 if self.from_top else self.below
+        low, high = float(held[place]), float(held[min(place + 1, held.size - 1)])
+        if self.share >= 0.5:
+            return high - (high - low) * (1 - self.share)
+        return low + (high - low) * self.share
 
 
 def floored(of_channel: Float64, of_layer: float) -> Float64:

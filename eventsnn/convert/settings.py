@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from eventsnn.errors import InvalidRequest
+from eventsnn.network.contract import CODINGS, DRAWN
 
 LARGEST_THRESHOLD = 2**16
 DEFAULT_LEVELS = 15
+LONGEST_US = 10**12
+"""Microseconds; the tick counter of a run reaches a little further."""
 
 
 @dataclass(frozen=True)
 class Settings:
     """The arguments of ``convert`` that are numbers and names; see there.
 
+    ``input_range``, ``input_mean`` and ``input_std`` become tuples of float, or stay None.
+
     Raises
     ------
     InvalidRequest
-        A value out of range, or one that the chosen kind of neuron does not have.
+        A value out of range, or one that the chosen kind of neuron or input does not have.
     """
 
     neuron: str
     levels: int | None
-    input_scale: float
+    input_scale: float | None
     percentile: float
     threshold: int
     graded: bool
@@ -32,26 +41,58 @@ class Settings:
     duration_us: float | None
     scales: str
     spikes_at_lambda: float
+    input: str | None = None
+    max_rate_hz: float | None = None
+    input_range: Any = None
+    input_mean: Any = None
+    input_std: Any = None
 
     def __post_init__(self) -> None:
         def require(condition: bool, name: str, allowed: str) -> None:
             if not condition:
                 raise InvalidRequest(f"{name} is {getattr(self, name)!r}; allowed are {allowed}")
 
+        def optional(name: str, allowed: str, most: float = math.inf) -> None:
+            value = getattr(self, name)
+            require(value is None or (_number(value) and 0 < value <= most), name, allowed)
+
         require(self.neuron in ("signed", "rate"), "neuron", "'signed' and 'rate'")
         require(self.scales in ("layer", "channel"), "scales", "'layer' and 'channel'")
+        require(self.levels is None or _number(self.levels), "levels", "1 to 32767")
         require(self.levels is None or 1 <= self.levels <= 2**15 - 1, "levels", "1 to 32767")
-        require(_positive(self.input_scale), "input_scale", "finite numbers above 0")
-        require(0 < self.percentile <= 100, "percentile", "numbers above 0, at most 100")
-        require(1 <= self.threshold <= LARGEST_THRESHOLD, "threshold", f"1 to {LARGEST_THRESHOLD} quanta")
+        optional("input_scale", "finite numbers above 0")
+        require(
+            _number(self.percentile) and 0 < self.percentile <= 100,
+            "percentile",
+            "numbers above 0, at most 100",
+        )
+        require(
+            _number(self.threshold) and 1 <= self.threshold <= LARGEST_THRESHOLD,
+            "threshold",
+            f"1 to {LARGEST_THRESHOLD} quanta",
+        )
         require(int(self.threshold) == self.threshold, "threshold", "whole numbers of quanta")
         require(self.levels is None or int(self.levels) == self.levels, "levels", "whole numbers")
-        require(0 <= self.settle_time_us < 10**12, "settle_time_us", "0 to 10^12 microseconds")
-        require(0 <= self.hysteresis <= 16, "hysteresis", "0 to 16 thresholds")
         require(
-            self.duration_us is None or _positive(self.duration_us), "duration_us", "finite numbers above 0"
+            _number(self.settle_time_us) and 0 <= self.settle_time_us < 10**12,
+            "settle_time_us",
+            "0 to 10^12 microseconds",
         )
-        require(_positive(self.spikes_at_lambda), "spikes_at_lambda", "finite numbers above 0")
+        require(_number(self.hysteresis) and 0 <= self.hysteresis <= 16, "hysteresis", "0 to 16 thresholds")
+        optional("duration_us", "finite numbers above 0, at most 10^12 microseconds", LONGEST_US)
+        require(
+            _number(self.spikes_at_lambda) and self.spikes_at_lambda > 0,
+            "spikes_at_lambda",
+            "finite numbers above 0",
+        )
+        require(self.input is None or self.input in CODINGS, "input", f"{', '.join(CODINGS)}, and None")
+        optional("max_rate_hz", "finite numbers above 0, up to 1e12", 1e12)
+        self._check_normalisation()
+        if self.max_rate_hz is not None and self.input not in DRAWN:
+            raise InvalidRequest(
+                f"max_rate_hz is {self.max_rate_hz:g}, but only {' and '.join(DRAWN)} input draws spikes at "
+                "a rate; leave it out, or give input='poisson'"
+            )
         if self.neuron == "rate":
             for name, default in (
                 ("levels", None),
@@ -65,11 +106,44 @@ class Settings:
                         "or convert with neuron='signed'"
                     )
 
+    def _check_normalisation(self) -> None:
+        for name in ("input_range", "input_mean", "input_std"):
+            object.__setattr__(self, name, _numbers(getattr(self, name), name))
+        span = self.input_range
+        if span is not None and (len(span) != 2 or span[0] >= span[1]):
+            raise InvalidRequest(
+                f"input_range is {span}; give the lowest and the highest value of the images that the model "
+                "reads, as (0, 255)"
+            )
+        if self.input_std is not None and min(self.input_std) <= 0:
+            raise InvalidRequest(f"input_std is {self.input_std}; each deviation is above 0")
+
+    @property
+    def normalised(self) -> bool:
+        """Whether the model reads images that were normalised."""
+        return any(value is not None for value in (self.input_range, self.input_mean, self.input_std))
+
     @property
     def per_channel(self) -> bool:
         """One scale for each channel instead of one per layer."""
         return self.scales == "channel"
 
 
-def _positive(value: float) -> bool:
-    return math.isfinite(value) and value > 0
+def _number(value: Any) -> bool:
+    """A finite real number; truth values are none."""
+    real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    return real and math.isfinite(value)
+
+
+def _numbers(values: Any, name: str) -> tuple[float, ...] | None:
+    """One number or several as a tuple."""
+    if values is None:
+        return None
+    listed = values.tolist() if hasattr(values, "tolist") else values
+    if isinstance(listed, Iterable) and not isinstance(listed, str | bytes | dict):
+        found = list(listed)
+    else:
+        found = [listed]
+    if not found or not all(map(_number, found)):
+        raise InvalidRequest(f"{name} is {values!r}; give one finite number, or one for each channel")
+    return tuple(float(value) for value in found)

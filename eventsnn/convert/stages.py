@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from torch import nn
 
-from eventsnn.convert.batch_norm import norm_factors
+from eventsnn.convert.batch_norm import BatchNorm, norm_factors
 from eventsnn.convert.chain import DROPOUTS, Step
 from eventsnn.convert.qcfs import QCFS
 from eventsnn.convert.windows import Float64, conv_padding, finite_array, pool_window
@@ -43,7 +43,7 @@ class Stage:
         With ``axes``: ``(kernel_y, kernel_x, in_channels // groups, out_channels)``. Without: ``(pooled
         source neurons, target neurons)``, sources in ``(y, x, channel)`` order.
     bias : float64 array
-        One value per target channel.
+        One value per target channel, or per target neuron (row-major y, x, channel).
     pool : tuple of int
         Rows and columns of a pooled source cell, its area already divided out of the weights.
     axes : tuple of Axis or None
@@ -110,7 +110,7 @@ class _Builder:
             self.open = self._convolution(step.path, module, place)
         elif isinstance(module, nn.Linear):
             self.open = self._linear(step.path, module, place)
-        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+        elif isinstance(module, BatchNorm):
             self._batch_norm(step.path, module, place)
         elif isinstance(module, nn.ReLU | QCFS):
             self._activation(step.path, module, place)
@@ -226,7 +226,7 @@ class _Builder:
 
     # -- what folds in -----------------------------------------------------------------------------
 
-    def _batch_norm(self, path: str, module: nn.BatchNorm1d | nn.BatchNorm2d, place: int) -> None:
+    def _batch_norm(self, path: str, module: BatchNorm, place: int) -> None:
         stage = self.open
         if stage is None or (self.flat and stage.axes is not None):
             raise UnsupportedLayer(
