@@ -8,7 +8,9 @@ import torch
 from torch import nn
 
 from eventsnn.convert import QCFS, convert, layer_check, quantised_activations
-from eventsnn.convert.scales import best_ceiling, robust_maximum
+from eventsnn.convert import activations as activations_room
+from eventsnn.convert import calibration as calibration_room
+from eventsnn.convert.scales import Ceilings, Percentile, best_ceiling, robust_maximum
 from eventsnn.engine import Stimulus, make_engine, stimulus_from_events
 from eventsnn.errors import InvalidRequest
 from eventsnn.events import Recording, event_counts, make_events
@@ -237,3 +239,41 @@ def test_recordings_are_counted_and_addressed_as_the_engine_does(tmp_path):
         merged[1].weight.copy_(torch.eye(12))
     network = convert(merged, [events], input_shape=(1, 3, 4))
     assert layer_check(merged, network, [events])[0].largest_difference == 0
+
+
+# -- batch by batch --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_percentile_found_part_by_part_is_numpys(seed):
+    rng = np.random.default_rng(seed)
+    values = rng.exponential(1, int(rng.integers(1, 2000)))
+    for percentile in (*rng.uniform(0, 100, 5), 50, 99.9, 100):
+        search = Percentile(values.size, percentile)
+        for part in np.array_split(values, 7):
+            search.add(part)
+        assert search.best() == np.percentile(values, percentile)
+        assert search.held.size <= values.size // 2 + 2
+
+
+@pytest.mark.parametrize("levels", [1, 15])
+def test_a_ceiling_found_part_by_part_is_that_of_all(levels):
+    values = np.random.default_rng(0).exponential(1, 5000)
+    search = Ceilings(values.max(), levels)
+    for part in np.array_split(values, 9):
+        search.add(part)
+    assert search.best() == best_ceiling(values, levels)
+
+
+@pytest.mark.parametrize("neuron", ["signed", "rate"])
+@pytest.mark.parametrize("scales", ["layer", "channel"])
+def test_the_size_of_batches_changes_no_scale(neuron, scales, monkeypatch):
+    counts = np.random.default_rng(3).poisson(1.0, (150, 2, 8, 8))
+    options = {"duration_us": 1e5, "scales": scales} if neuron == "rate" else {"scales": scales}
+    whole = convert(rate_model(), counts, neuron, **options)
+    monkeypatch.setattr(activations_room, "BATCH_VALUES", 5000)
+    monkeypatch.setattr(calibration_room, "TOGETHER", 500)
+    parts = convert(rate_model(), counts, neuron, **options)
+    for name in whole.order[1:]:
+        one, other = (n.populations[name].neuron.unit for n in (whole, parts))
+        assert one == pytest.approx(other, rel=1e-12)

@@ -127,7 +127,11 @@ OTHERS = {
     "keras 3": ("a.keras", lambda p: archive(p, "config.json", "model.weights.h5"), "is a Keras model"),
     "nir": ("a.nir", lambda p: hdf5(p, groups=["node"]), "is a NIR graph"),
     "hdf5": ("a.h5", hdf5, "is an HDF5 file"),
-    "aedat4": ("a.aedat4", lambda p: p.write_bytes(b"#!AER-DAT4.0\r\n" + bytes(80)), "AEDAT 4.0 file.*data"),
+    "aedat4": (
+        "a.aedat4",
+        lambda p: p.write_bytes(b"#!AER-DAT4.0\r\n" + bytes(80)),
+        r"AEDAT 4\.0 .*not supported yet",
+    ),
     "arrays": ("a.npz", lambda p: np.savez(p, x=np.ones(3)), "NumPy arrays, no model"),
     "tflite": ("a.tflite", lambda p: p.write_bytes(b"\x1c\0\0\0TFL3" + bytes(40)), "TensorFlow Lite"),
     "safetensors": (

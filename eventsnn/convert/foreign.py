@@ -8,7 +8,6 @@ from pathlib import Path
 GIVE = "give a PyTorch model saved with torch.save(model, path)"
 NOT_YET = f"which is not supported yet; {GIVE}"
 HDF5 = b"\x89HDF\r\n\x1a\n"
-EVENTS = "holds event recordings, no model; give it as data, and a model saved with torch.save(model, path)"
 _SUFFIXES = {
     ".onnx": "ONNX",
     ".nir": "NIR",
@@ -29,7 +28,8 @@ def foreign_file(path: Path) -> str | None:
         return _hdf5(path)
     if start.startswith(b"#!AER-DAT"):
         version = start[9:12].decode("ascii", "replace")
-        return f"is an AEDAT {version} file, and {EVENTS}"
+        later = ", which are not supported yet" if version.startswith(("3", "4")) else ""
+        return f"is an AEDAT {version} file: event recordings{later}, and no model; {GIVE}"
     if start[4:8] == b"TFL3":
         return f"is a TensorFlow Lite model, {NOT_YET}"
     if start[8:10] == b'{"' and start[7] == 0:
