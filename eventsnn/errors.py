@@ -85,6 +85,10 @@ class RecordingWarning(EventsnnWarning):
     """A recording of which a few events had to be left out; how many, and which, is said."""
 
 
+class CalibrationWarning(EventsnnWarning):
+    """Samples far from the length that the network's bias currents were calibrated for."""
+
+
 class UnreadableSamples(EventsnnWarning):
     """A run left out samples that cannot be read; ``Results.failures`` says which, and why."""
 

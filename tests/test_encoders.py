@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eventsnn.errors import InvalidEvents, InvalidFile, InvalidRequest
+from eventsnn.errors import EventLimitReached, InvalidEvents, InvalidFile, InvalidRequest
 from eventsnn.events import Encoding, encode, image_set, open_dataset, spike_train
 from eventsnn.events.draws import exponential, keyed_generator
 
@@ -166,9 +166,8 @@ def test_bad_encodings_are_refused(settings, message):
     [
         ([[[np.nan]]], "analog", "image holds NaN"),
         ([[[1.5]]], "poisson", "values from 1.5 to 1.5; allowed here are -1 to 1"),
-        ([[[255.0]]], "analog", r"allowed here are -16 to 16. Divide them, or give uint8"),
+        ([[[255.0]]], "analog", r"allowed here are -16 to 16. Give uint8 \(0 to 255\), or scale"),
         (np.array([[[3]]]), "analog", "has dtype int64; images are uint8"),
-        ([[[0.0]]], "poisson", "no spike was drawn in 1000 microseconds"),
         ([[[0.4]]], "charge", "no value reaches half of 1, the activation of one input spike"),
     ],
 )
@@ -257,3 +256,35 @@ def test_image_sets_of_arrays():
         made.evenly(6)
     with pytest.raises(InvalidEvents, match="allowed here are -1 to 1"):
         image_set(np.full((1, 1, 1), 1.5)).check(1.0)
+
+
+@pytest.mark.parametrize("kind", ["poisson", "bernoulli", "charge"])
+def test_dark_images_are_trains_without_spikes(kind):
+    rate = None if kind == "charge" else 100
+    dark = encode(np.zeros((2, 2, 1)), Encoding(kind, 1000, rate), step_ps=MILLISECOND)
+    assert (len(dark), dark.payload is None or len(dark.payload) == 0) == (0, True)
+    assert dark.duration_ps == 1000 * 10**6
+
+
+def test_values_below_half_a_fine_unit_are_dark():
+    assert len(encode(np.full((1, 1, 1), 0.001), Encoding("charge"), unit=1 / 255)) == 0
+
+
+@pytest.mark.parametrize("kind", ["poisson", "bernoulli"])
+def test_too_many_spikes_are_refused_before_they_are_drawn(kind, monkeypatch):
+    """100 pixels at 1000 Hz over 1e7 us: a million spikes."""
+    monkeypatch.setattr("eventsnn.events.encoders.keyed_generator", lambda *_: None)
+    image = np.ones((10, 10, 1))
+    with pytest.raises(EventLimitReached, match=r"image: 1e\+07 microseconds .* 1e\+06 spikes.*max_events"):
+        encode(image, Encoding(kind, 1e7, 1000.0), step_ps=MILLISECOND, most=990_000)
+    with pytest.raises(EventLimitReached, match=r"at most 16777216 are drawn"):
+        encode(image, Encoding(kind, 1e9, 1000.0), step_ps=MILLISECOND, most=10**9)
+
+
+def test_bernoulli_draws_in_blocks_are_those_of_single_steps(monkeypatch):
+    image = np.random.default_rng(1).random((3, 5, 1))
+    whole = encode(image, Encoding("bernoulli", 50_000, 400.0), step_ps=MILLISECOND, seed=5)
+    monkeypatch.setattr("eventsnn.events.encoders.DRAWS_AT_ONCE", 15)
+    single = encode(image, Encoding("bernoulli", 50_000, 400.0), step_ps=MILLISECOND, seed=5)
+    assert whole.time_ps.tolist() == single.time_ps.tolist()
+    assert whole.neuron.tolist() == single.neuron.tolist()

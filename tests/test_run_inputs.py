@@ -107,7 +107,9 @@ def test_spike_trains_beside_event_arrays():
     stimulus = Stimulus(
         np.array([2_500_000, 7_000_000]), np.array([5, 11]), np.array([-1, 2]), None, 9_000_000
     )
-    expected = direct([stimulus_from_events(events, net), stimulus, stimulus], net)
+    moved = events.copy()
+    moved["t"] -= events["t"][0]
+    expected = direct([stimulus_from_events(moved, net), stimulus, stimulus], net)
     assert digests(found) == expected
     assert found.table.column("label").tolist() == [4, 2, -1]
 

@@ -20,6 +20,8 @@ from eventsnn.cli.run import (
     MappingOption,
     MaxRate,
     Orientation,
+    Origin,
+    ScaleCurrents,
     Seed,
     Split,
     open_data,
@@ -102,6 +104,8 @@ def timeline(
     input: Input = None,
     duration_us: Duration = None,
     max_rate_hz: MaxRate = None,
+    origin: Origin = None,
+    scale_currents: ScaleCurrents = False,
     seed: Seed = 0,
     fraction: Fraction = 1.0,
     downsample: Downsample = 1,
@@ -125,6 +129,8 @@ def timeline(
         input=input,
         duration_us=duration_us,
         max_rate_hz=max_rate_hz,
+        origin=origin,
+        scale_currents=scale_currents,
         seed=seed,
     )
     show.note(f"wrote {output}; open it in https://ui.perfetto.dev or chrome://tracing")

@@ -31,6 +31,17 @@ MaxRate = Annotated[
         "--max-rate-hz", help="Poisson and Bernoulli input: spikes per second at an activation of 1."
     ),
 ]
+Origin = Annotated[
+    str | None,
+    typer.Option(
+        "--origin",
+        help="Time zero of recordings: file (as stored; default of nmnist) or first-event (all others).",
+    ),
+]
+ScaleCurrents = Annotated[
+    bool,
+    typer.Option("--scale-currents", help="Scale a rate network's bias currents to each sample's length."),
+]
 Seed = Annotated[int, typer.Option("--seed", help="Of random draws.")]
 Fraction = Annotated[
     float, typer.Option("--fraction", help="Replay only the first share of each recording's events.")
@@ -97,6 +108,8 @@ def run(
     input: Input = None,
     duration_us: Duration = None,
     max_rate_hz: MaxRate = None,
+    origin: Origin = None,
+    scale_currents: ScaleCurrents = False,
     history_us: Annotated[
         float | None, typer.Option("--history-us", help="Keep the counters each so many microseconds.")
     ] = None,
@@ -137,6 +150,8 @@ def run(
             input=input,
             duration_us=duration_us,
             max_rate_hz=max_rate_hz,
+            origin=origin,
+            scale_currents=scale_currents,
             workers=workers,
             samples=samples,
             max_events=max_events,

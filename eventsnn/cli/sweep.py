@@ -16,6 +16,8 @@ from eventsnn.cli.run import (
     MappingOption,
     MaxRate,
     Orientation,
+    Origin,
+    ScaleCurrents,
     Seed,
     Split,
 )
@@ -56,6 +58,8 @@ def sweep(
     input: Input = None,
     duration_us: Duration = None,
     max_rate_hz: MaxRate = None,
+    origin: Origin = None,
+    scale_currents: ScaleCurrents = False,
     engine: Annotated[str, typer.Option("--engine", help="compiled or reference.")] = "compiled",
     samples: Annotated[
         int | None, typer.Option("--samples", help="Take N samples evenly over the sorted list.")
@@ -101,6 +105,8 @@ def sweep(
             input=input,
             duration_us=duration_us,
             max_rate_hz=max_rate_hz,
+            origin=origin,
+            scale_currents=scale_currents,
             engine=engine,
         )
     if output is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +25,7 @@ class AnalogInput:
         neuron = network.populations[network.input].neuron
         assert isinstance(neuron, Input)
         self.scale = neuron.analog_scale
-        self._known: dict[str, list[NDArray[np.int64]]] = {}
+        self._known: dict[str, tuple[Any, int]] = {}
         self._targets = sorted({p.target for p in network.outgoing(network.input)})
 
     def quanta(self, stimulus: Stimulus) -> dict[str, NDArray[np.int64]]:
@@ -38,7 +40,7 @@ class AnalogInput:
         """
         if stimulus.analog is None:
             return {}
-        return {name: self._quanta(name, stimulus.analog) for name in self._targets}
+        return {name: self._quanta(name, stimulus) for name in self._targets}
 
     @cached_property
     def multiplications(self) -> dict[str, int]:
@@ -48,39 +50,64 @@ class AnalogInput:
             counts[projection.target] += self.network.synapses(projection)
         return counts
 
-    def _quanta(self, name: str, values: NDArray) -> NDArray[np.int64]:
+    def _quanta(self, name: str, stimulus: Stimulus) -> NDArray[np.int64]:
         population = self.network.populations[name]
         if isinstance(population.neuron, MaxGate):
             raise InvalidEvents(
                 f"analog values cannot feed the max gates {name!r}; give the input as events, or take the "
                 "maximum before"
             )
-        # Python integers where int64 could wrap: exact whatever the weights and values.
-        source, target, weight = self._edges(name)
-        most = int(np.abs(values).max(initial=0)) * int(np.abs(weight).max(initial=0)) * len(source)
-        kind = np.int64 if most < 2**62 else np.dtype(object)
-        total = np.zeros(population.size, dtype=kind)
-        np.add.at(total, target, weight.astype(kind) * values[source].astype(kind))
-        quanta = [int(round_half_away(value, self.scale)) for value in total]
+        factor, divisor = 1, self.scale
+        if takes_current(population) and stimulus.analog_time is not None:
+            neuron: Any = population.neuron
+            factor, divisor = neuron.period, self.scale * stimulus.analog_time
+            common = math.gcd(factor, divisor)
+            factor, divisor = factor // common, divisor // common
+        quanta = round_half_away(self._sums(name, stimulus.analog, factor, divisor), divisor)
         bias = self.network.bias(name)
-        for j, value in enumerate(quanta):
-            if abs(value + int(bias[j])) > CHARGE_LIMIT:
-                raise InvalidEvents(
-                    f"the analog values give neuron {j} of population {name!r} {value} quanta, which with "
-                    "its bias leave the 32-bit range; use a smaller threshold or a larger analog_scale"
-                )
-        found = np.array(quanta, dtype=np.int64)
+        beyond = np.abs(quanta + bias) > CHARGE_LIMIT
+        if beyond.any():
+            j = int(np.argmax(beyond))
+            raise InvalidEvents(
+                f"the analog values give neuron {j} of population {name!r} {quanta[j]} quanta, which with "
+                "its bias leave the 32-bit range; use a smaller threshold or a larger analog_scale"
+            )
+        found: NDArray[np.int64] = quanta.astype(np.int64)
         if takes_current(population):
             check_currents(population, bias + found, self.step)
         return found
 
-    def _edges(self, name: str) -> list[NDArray[np.int64]]:
-        """Every synapse from the input into a population: source, target, weight; computed once."""
+    def _sums(self, name: str, values: Any, factor: int, divisor: int) -> NDArray:
+        """Weighted sums times a factor, exact; such that twice one plus the divisor stays in its type."""
+        matrix, largest = self._synapses(name)
+        most = max(int(values.max(initial=0)), -int(values.min(initial=0))) * largest * factor
+        if 2 * most + 2 * divisor < 2**62:
+            sums: NDArray = matrix @ values.astype(np.int64) * factor
+            return sums
+        # Python integers where int64 could wrap: exact whatever the weights and values.
+        total = np.zeros(matrix.shape[0], dtype=object)
+        edges = matrix.tocoo()
+        np.add.at(total, edges.row, edges.data.astype(object) * values[edges.col].astype(object))
+        return total * factor
+
+    def _synapses(self, name: str) -> tuple[Any, int]:
+        """The weights from the input into a population, and the largest sum of magnitudes of a target.
+
+        Shape (targets, sources), int64; made once.
+        """
         if name not in self._known:
+            from scipy.sparse import coo_matrix
+
             parts = [
                 self.network.edges(projection)
                 for projection in self.network.incoming(name)
                 if projection.source == self.network.input
             ]
-            self._known[name] = [np.concatenate(c).astype(np.int64) for c in zip(*parts, strict=True)]
+            source, target, weight = (np.concatenate(column) for column in zip(*parts, strict=True))
+            shape = (
+                self.network.populations[name].size,
+                self.network.populations[self.network.input].size,
+            )
+            matrix = coo_matrix((weight.astype(np.int64), (target, source)), shape=shape).tocsr()
+            self._known[name] = matrix, int(abs(matrix).sum(axis=1).max())
         return self._known[name]

@@ -41,6 +41,9 @@ class Stimulus:
     duration : int or None
         Tick at which the input ends, at least that of the last event: currents flow until then, and a run
         that nothing stops is not over before. None is the tick of the last event.
+    analog_time : int or None
+        Ticks over which an analog value acts on a current once: of the sum, a population with the period P
+        takes the share P / analog_time, rounded once. None is once per period.
     """
 
     time: Int64
@@ -48,6 +51,7 @@ class Stimulus:
     payload: Int64 | None = None
     analog: Int64 | None = None
     duration: int | None = None
+    analog_time: int | None = None
 
     @property
     def first(self) -> int:
@@ -111,8 +115,10 @@ def check_stimulus(stimulus: Stimulus, network: Network) -> None:
                 f"input {what} has shape {values.shape} and dtype {values.dtype}; it needs one whole number "
                 f"for each of {time.size} events"
             )
-    if time.size == 0 and stimulus.analog is None:
-        raise InvalidEvents("there are neither events nor analog values; a sample needs at least one")
+    if time.size == 0 and stimulus.analog is None and stimulus.duration is None:
+        raise InvalidEvents(
+            "there are neither events nor analog values, and no duration; a sample needs at least one"
+        )
     if time.size:
         ascending = not (time[1:] < time[:-1]).any()
         earliest, latest = (time[0], time[-1]) if ascending else (time.min(), time.max())
@@ -134,6 +140,8 @@ def check_stimulus(stimulus: Stimulus, network: Network) -> None:
             raise InvalidEvents("an input payload leaves the 32-bit range")
     if stimulus.duration is not None and not 0 <= stimulus.duration < LAST_TICK:
         raise InvalidEvents(f"the duration is {stimulus.duration} ticks; allowed are 0 to 2^62")
+    if stimulus.analog_time is not None and not 0 < stimulus.analog_time < LAST_TICK:
+        raise InvalidEvents(f"analog_time is {stimulus.analog_time} ticks; allowed are 1 to 2^62")
     analog = stimulus.analog
     if analog is not None and (analog.shape != (size,) or not _whole(analog)):
         raise InvalidEvents(

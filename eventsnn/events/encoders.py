@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.errors import InvalidEvents, InvalidRequest
+from eventsnn.errors import EventLimitReached, InvalidEvents, InvalidRequest
 from eventsnn.events.draws import exponential, keyed_generator
 from eventsnn.events.images import LARGEST_VALUE, image_values
 from eventsnn.events.inputs import AnalogImage, SpikeTrain, picoseconds, sorted_train
@@ -30,7 +30,12 @@ RANDOM = ("poisson", "bernoulli")
 PICOSECONDS_PER_SECOND = 10**12
 # Spikes are drawn in blocks of this many; the draws of a longer train begin with those of a shorter one.
 BLOCK = 4096
+DRAWS_AT_ONCE = 2**20
+# Input spikes of one sample that are drawn at most; they are held in memory, some 50 bytes each.
+LARGEST_DRAW = 2**24
 LARGEST_PAYLOAD = 2**31 - 1
+# With an input unit from here on, rounding takes most of an image of 0 to 1; below, only what is dark.
+COARSE_UNIT = 0.5
 
 
 @dataclass(frozen=True)
@@ -91,8 +96,9 @@ def encode(
     seed: int = 0,
     sample: int = 0,
     where: str = "image",
+    most: int = LARGEST_DRAW,
 ) -> SpikeTrain | AnalogImage:
-    """An image as input.
+    """An image as input; a dark one may become a spike train without spikes.
 
     Parameters
     ----------
@@ -108,6 +114,8 @@ def encode(
         Key of the random draws, integers from 0 to 2^64 - 1.
     where
         What a message calls the image.
+    most
+        Spikes that may be drawn.
 
     Raises
     ------
@@ -115,6 +123,8 @@ def encode(
         Values the encoding cannot take.
     InvalidRequest
         No timestep for Bernoulli spikes, or a rate above one spike a step.
+    EventLimitReached
+        More spikes than ``most`` or ``LARGEST_DRAW``; they are not drawn.
     """
     values = image_values(image, where, encoding.largest)
     duration = encoding.duration_ps
@@ -126,15 +136,14 @@ def encode(
     assert duration is not None
     rate = None if encoding.max_rate_hz is None else float(encoding.max_rate_hz)
     generator = keyed_generator(seed, sample, f"{encoding.kind} input")
+    shares = np.abs(flat)
     if rate is not None and encoding.kind == "poisson":
-        time, neuron = _poisson(np.abs(flat), duration, rate, generator)
+        _refuse_many(float(shares.sum()) * rate * duration / PICOSECONDS_PER_SECOND, most, encoding, where)
+        time, neuron = _poisson(shares, duration, rate, generator)
     else:
-        time, neuron = _bernoulli(np.abs(flat), duration, rate, step_ps, generator)
-    if not len(time):
-        raise InvalidEvents(
-            f"{where}: no spike was drawn in {encoding.duration_us:g} microseconds; a sample needs at least "
-            "one. Use a longer duration, a higher rate, or analog input"
-        )
+        highest = highest_probability(rate, step_ps)
+        _refuse_many(float(shares.sum()) * highest * -(-duration // step_ps), most, encoding, where)
+        time, neuron = _bernoulli(shares * highest, duration, step_ps, generator)
     signs = np.where(flat < 0, -1, 1)[neuron] if (flat < 0).any() else None
     return sorted_train(time, neuron, signs, duration)
 
@@ -144,7 +153,7 @@ def _charges(values: NDArray[np.float64], unit: float, duration: int | None, whe
     if np.abs(payload).max(initial=0) > LARGEST_PAYLOAD:
         raise InvalidEvents(f"{where}: a charge of {np.abs(payload).max():g} input units leaves 32 bits")
     neuron = np.flatnonzero(payload)
-    if not len(neuron):
+    if not len(neuron) and values.any() and unit >= COARSE_UNIT:
         raise InvalidEvents(
             f"{where}: no value reaches half of {unit:g}, the activation of one input spike, so there are no "
             "charges; use a network with a smaller input unit, or analog input"
@@ -179,23 +188,48 @@ def _poisson(
     return np.concatenate(times), np.concatenate(neurons)
 
 
-def _bernoulli(
-    shares: NDArray[np.float64],
-    duration: int,
-    rate_hz: float | None,
-    step: int,
-    generator: np.random.Generator,
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Times and neurons of one draw per neuron and timestep; spikes stand at the start of their step."""
-    if step <= 0:
+def highest_probability(rate_hz: float | None, step_ps: int) -> float:
+    """The probability of a Bernoulli spike per timestep at an activation of 1; without a rate it is 1.
+
+    Raises
+    ------
+    InvalidRequest
+        No timestep, or more than one spike in each.
+    """
+    if step_ps <= 0:
         raise InvalidRequest("bernoulli input needs the length of a timestep: give step_us (--step-us)")
-    highest = 1.0 if rate_hz is None else rate_hz * step / PICOSECONDS_PER_SECOND
+    highest = 1.0 if rate_hz is None else float(rate_hz) * step_ps / PICOSECONDS_PER_SECOND
     if highest > 1.0 + 1e-9:  # a rate of 1 / step may round up
         raise InvalidRequest(
-            f"max_rate_hz {rate_hz:g} makes {highest:g} spikes per timestep of {step / 1e6:g} microseconds; "
-            "bernoulli input has at most one"
+            f"max_rate_hz {rate_hz:g} makes {highest:g} spikes per timestep of {step_ps / 1e6:g} "
+            "microseconds; bernoulli input has at most one"
         )
-    probability = shares * highest
-    fired = [np.flatnonzero(generator.random(len(shares)) < probability) for _ in range(-(-duration // step))]
-    time = np.repeat(np.arange(len(fired), dtype=np.int64) * step, [len(found) for found in fired])
-    return time, np.concatenate(fired)
+    return highest
+
+
+def _bernoulli(
+    probability: NDArray[np.float64], duration: int, step: int, generator: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Times and neurons of one draw per neuron and timestep; spikes stand at the start of their step."""
+    neurons, steps = len(probability), -(-duration // step)
+    times, fired = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    block = max(1, DRAWS_AT_ONCE // max(1, neurons))
+    for first in range(0, steps, block):
+        drawn = generator.random((min(block, steps - first), neurons))
+        at, neuron = np.nonzero(drawn < probability)
+        times.append((first + at) * step)
+        fired.append(neuron)
+    return np.concatenate(times), np.concatenate(fired)
+
+
+def _refuse_many(expected: float, most: int, encoding: Encoding, where: str) -> None:
+    """Refuse before drawing what would not fit; a draw is within six deviations of what is expected."""
+    if expected - 6 * math.sqrt(expected) <= min(most, LARGEST_DRAW):
+        return
+    bound = f"max_events (--max-events) is {most}"
+    if most > LARGEST_DRAW:
+        bound = f"at most {LARGEST_DRAW} are drawn for a sample"
+    raise EventLimitReached(
+        f"{where}: {encoding.duration_us:g} microseconds of {encoding.kind} input are about {expected:.3g} "
+        f"spikes, and {bound}; use a shorter duration or a lower rate"
+    )

@@ -43,7 +43,7 @@ def image_values(image: NDArray, where: str, largest: float = LARGEST_VALUE) -> 
     if values.size and float(np.abs(values).max()) > largest:
         raise InvalidEvents(
             f"{where} has values from {values.min():g} to {values.max():g}; allowed here are "
-            f"{-largest:g} to {largest:g}. Divide them, or give uint8 (0 to 255)"
+            f"{-largest:g} to {largest:g}. Give uint8 (0 to 255), or scale them to 0 to 1"
         )
     return values
 

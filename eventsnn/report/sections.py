@@ -21,7 +21,7 @@ from eventsnn.results import COLUMN
 
 # Rows that an accelerator's model gives.
 MODELLED = ("Latency per sample", "Energy per sample")
-INPUT_KEYS = ("input", "duration_ps", "max_rate_hz")
+INPUT_KEYS = ("input", "duration_ps", "max_rate_hz", "origin", "scale_currents")
 
 
 def is_full(run: Results) -> bool:

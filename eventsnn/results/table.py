@@ -66,6 +66,8 @@ class SampleRecord:
     parts : int64 array, shape (parts, counters), or None
         What was counted by part of a population on the accelerator, parts in the order of the populations
         and of the mapping; what is not told apart by part is 0 there. None without an accelerator.
+    strain : str
+        How the sample is far from what the network was calibrated for; for a warning, not kept in files.
     """
 
     index: int
@@ -85,6 +87,7 @@ class SampleRecord:
     energy_low_j: float = float("nan")
     energy_high_j: float = float("nan")
     parts: NDArray[np.int64] | None = field(default=None, repr=False)
+    strain: str = field(default="", repr=False, compare=False)
 
     @property
     def latency_s(self) -> float:

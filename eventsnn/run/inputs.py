@@ -12,8 +12,9 @@ from eventsnn.engine import Stimulus, stimulus_from_events
 from eventsnn.engine.request import takes_current
 from eventsnn.engine.stimulus import check_stimulus
 from eventsnn.errors import InvalidEvents, InvalidRequest
-from eventsnn.events import AnalogImage, Encoding, Recording, Sample, SpikeTrain, encode
-from eventsnn.network import Network
+from eventsnn.events import AnalogImage, Recording, Sample, SpikeTrain, encode
+from eventsnn.network import InputContract, Network
+from eventsnn.run.coding import Coding, words
 
 # Analog values stay whole numbers in float64.
 LARGEST_PARTS = 2**53
@@ -29,65 +30,130 @@ def is_image(content: Any) -> bool:
     return isinstance(content, np.ndarray) and content.dtype.names is None
 
 
-def make_stimulus(
-    item: Recording | Sample,
-    network: Network,
-    encoding: Encoding | None = None,
-    duration_ps: int | None = None,
-    step_ps: int = 0,
-    seed: int = 0,
-) -> Stimulus:
-    """A sample as input of a network.
+def is_events(content: Any) -> bool:
+    """Whether a sample's content is a structured array of events."""
+    return isinstance(content, np.ndarray) and content.dtype.names is not None
 
-    Parameters
-    ----------
-    item : Recording or Sample
-    network : Network
-    encoding : Encoding or None
-        Of images; other samples take none.
-    duration_ps : int or None
-        How long the input lasts where the sample does not say it.
-    step_ps : int
-        Timestep of Bernoulli spikes.
-    seed : int
-        Of spikes that are drawn; keyed with the sample's index.
+
+def make_stimulus(item: Recording | Sample, network: Network, coding: Coding) -> Stimulus:
+    """A sample as input of a network, its origin at time 0.
 
     Raises
     ------
     InvalidEvents, InvalidRequest
-        The sample is not one that this network can take.
+        The sample is not one that this network can take, or the coding is not of such samples.
+    EventLimitReached
+        Too many spikes would be drawn.
     """
     content, where = content_of(item), item.name
     if is_image(content):
-        if encoding is None:
-            raise InvalidRequest(
-                f"{where} is an image; say how it becomes input: input= (--input) analog, poisson, bernoulli "
-                "or charge"
-            )
-        image = in_shape(content, network, where)
-        unit = _input(network).unit
-        content = encode(image, encoding, unit, step_ps, seed % 2**64, item.index % 2**64, where)
-    elif encoding is not None:
-        raise InvalidRequest(
-            f"input {encoding.kind!r} encodes images, and {where} is none; leave input= (--input) out"
-        )
+        content = _encoded(item, content, network, coding)
+    else:
+        _check_kind(content, where, coding)
     if isinstance(content, np.ndarray):
-        stimulus = stimulus_from_events(content, network, where)
+        stimulus = stimulus_from_events(_from_origin(item, content, coding), network, where)
     elif isinstance(content, SpikeTrain):
         stimulus = Stimulus(content.time_ps, content.neuron, content.payload, None, content.duration_ps)
     else:
         nothing = np.zeros(0, dtype=np.int64)
-        parts = analog_parts(content, network, where)
+        parts = analog_parts(content, network, where, coding.contract)
         stimulus = Stimulus(nothing, nothing, None, parts, content.duration_ps)
     if stimulus.duration is None:
-        stimulus = replace(stimulus, duration=duration_ps)
+        stimulus = replace(stimulus, duration=coding.duration_ps)
+    dark = is_image(content_of(item)) and stimulus.analog is None and not len(stimulus.time)
+    if dark and stimulus.duration is None:
+        # A dark image is a sample as well: what answers then is the biases.
+        _require_no_currents(network, stimulus, where)
+        stimulus = replace(stimulus, duration=0)
     try:
         check_stimulus(stimulus, network)
     except InvalidEvents as error:
         raise InvalidEvents(f"{where}: {error}") from error
     if stimulus.duration is None and stimulus.end == 0:
         _require_no_currents(network, stimulus, where)
+    if stimulus.analog is not None and coding.contract is not None:
+        stimulus = replace(stimulus, analog_time=coding.stands_ps or stimulus.end or None)
     return stimulus
+
+
+def _encoded(
+    item: Recording | Sample, image: NDArray, network: Network, coding: Coding
+) -> SpikeTrain | AnalogImage:
+    contract, where = coding.contract, item.name
+    _refuse_origin(coding, where, "an image")
+    if contract is not None and contract.coding == "events":
+        raise InvalidRequest(
+            f"{where} is an image; the network was converted for {words(contract)}. Convert it with images, "
+            "or give events"
+        )
+    if coding.encoding is None:
+        raise InvalidRequest(
+            f"{where} is an image; say how it becomes input: input= (--input) analog, poisson, bernoulli "
+            "or charge"
+        )
+    shaped = in_shape(image, network, where)
+    _check_values(shaped, where, contract)
+    return encode(
+        shaped,
+        coding.encoding,
+        _input(network).unit,
+        coding.step_ps,
+        coding.seed % 2**64,
+        item.index % 2**64,
+        where,
+        coding.most,
+    )
+
+
+def _check_kind(content: Any, where: str, coding: Coding) -> None:
+    """Refuse what is no image where the network, or the user, means images, or another kind of them."""
+    contract = coding.contract
+    meant = None if contract is None else contract.coding
+    what = {SpikeTrain: "a spike train", AnalogImage: "an analog image"}.get(type(content), "events")
+    refused = {
+        "events": ("an analog image",),
+        "analog": ("a spike train", "events"),
+        "charge": ("an analog image", "events"),
+        "poisson": ("an analog image", "events"),
+        "bernoulli": ("an analog image", "events"),
+    }
+    if contract is not None and meant is not None and what in refused[meant]:
+        raise InvalidRequest(
+            f"{where} holds {what}; the network was converted for {words(contract)}. Give those, or convert "
+            "the network with samples of this kind"
+        )
+    if coding.named and coding.encoding is not None:
+        raise InvalidRequest(
+            f"input {coding.encoding.kind!r} encodes images, and {where} is none; leave input= (--input) out"
+        )
+    if what != "events":
+        _refuse_origin(coding, where, what)
+
+
+def _refuse_origin(coding: Coding, where: str, what: str) -> None:
+    if coding.origin is not None:
+        raise InvalidRequest(
+            f"origin (--origin) is the time zero of recordings, and {where} is {what}, which starts at 0; "
+            "leave it out"
+        )
+
+
+def origin_of(item: Recording | Sample, coding: Coding) -> str:
+    """What a recording's time zero is: as set, else as its kind of data says."""
+    return coding.origin or (item.origin if isinstance(item, Recording) else "first-event")
+
+
+def _from_origin(item: Recording | Sample, events: NDArray, coding: Coding) -> NDArray:
+    """Events with their origin at time 0; what is damaged stays so, for the message."""
+    time = events["t"] if "t" in (events.dtype.names or ()) and events.ndim == 1 else np.zeros(0)
+    if origin_of(item, coding) == "file" or not len(time) or time.dtype.kind not in "iu":
+        return events
+    first = time[0]
+    if first <= 0 or bool((time[1:] < time[:-1]).any()):
+        return events
+    moved = events.copy()
+    moved["t"] = time - first
+    return moved
 
 
 def _input(network: Network) -> Any:
@@ -117,7 +183,22 @@ def in_shape(image: NDArray, network: Network, where: str) -> NDArray:
     )
 
 
-def analog_parts(image: AnalogImage, network: Network, where: str) -> NDArray[np.int64]:
+def _check_values(values: NDArray, where: str, contract: InputContract | None) -> None:
+    """Refuse images that a network was not converted for."""
+    if contract is None or contract.coding == "events" or values.dtype.kind not in "f" or not values.size:
+        return
+    lowest = float(values.min())
+    if lowest >= 0 or not (contract.folded or contract.lowest >= 0):
+        return
+    reason = "was converted for images without"
+    if contract.folded:
+        reason = "normalises images itself and takes them as they are before, without"
+    raise InvalidEvents(f"{where} has values down to {lowest:g}; the network {reason} negative values")
+
+
+def analog_parts(
+    image: AnalogImage, network: Network, where: str, contract: InputContract | None = None
+) -> NDArray[np.int64]:
     """The values of an analog image in parts of the input's ``analog_scale``, halves away from zero.
 
     Raises
@@ -127,6 +208,7 @@ def analog_parts(image: AnalogImage, network: Network, where: str) -> NDArray[np
     """
     neuron = _input(network)
     values = in_shape(np.asarray(image.values, dtype=np.float64), network, where).reshape(-1)
+    _check_values(values, where, contract)
     parts = np.floor(np.abs(values) * (neuron.analog_scale / neuron.unit) + 0.5)
     if not np.isfinite(parts).all() or parts.max(initial=0) > LARGEST_PARTS:
         raise InvalidEvents(f"{where} holds NaN, infinite, or too large values; remove or scale them")

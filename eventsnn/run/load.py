@@ -6,12 +6,13 @@ import os
 from dataclasses import replace
 from typing import Any
 
-from eventsnn.engine import SampleRun, Stimulus, make_engine
+from eventsnn.engine import SampleRun, Stimulus
 from eventsnn.events import ImageSet, RecordingSet, open_dataset
 from eventsnn.hardware import Architecture, MappingFile, load_architecture, map_network
 from eventsnn.hardware.load import IdealSpikes, LoadEstimate, estimate
 from eventsnn.network import Network
 from eventsnn.results import COLUMN
+from eventsnn.run.currents import warn_of
 from eventsnn.run.settings import Settings
 from eventsnn.run.simulate import Progress, make_job
 
@@ -42,8 +43,8 @@ def estimate_load(
     progress : callable, optional
         Called with (samples done, samples in all).
     settings
-        ``seed``, ``ties``, ``engine``, ``input``, ``duration_us``, ``max_rate_hz``, ``step_us``, as of
-        ``simulate``.
+        ``seed``, ``ties``, ``engine``, ``input``, ``duration_us``, ``max_rate_hz``, ``step_us``, ``origin``,
+        ``scale_currents``, as of ``simulate``.
 
     Raises
     ------
@@ -59,12 +60,14 @@ def estimate_load(
     job = make_job(network, chosen, Settings(schedule=schedule, **settings), None, samples)
     placed = map_network(job.network, architecture, mapping)
     options = replace(job.settings.options(job.network), record_spikes=True)
-    engine = make_engine(job.settings.engine, job.network, None, options)
-    found = []
+    engine = job.engine_of(None, options)
+    found, strained = [], ""
     for item, stimulus in job.readable(range(len(job.samples))):
+        strained = strained or job.strain(stimulus, item.name)
         found.append(ideal_spikes(job.network, engine.run(stimulus, item.index), stimulus, engine.step))
         if progress is not None:
             progress(len(found), len(job.samples))
+    warn_of(strained)
     return estimate(job.network, placed, found)
 
 

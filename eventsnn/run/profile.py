@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from eventsnn.arguments import whole
-from eventsnn.engine import make_engine
 from eventsnn.errors import InvalidRequest
 from eventsnn.hardware import Architecture
 from eventsnn.insight.profile import Summary, profile
+from eventsnn.run.currents import warn_of
 from eventsnn.run.settings import Settings, check_names
 from eventsnn.run.simulate import Progress, make_job
 
@@ -65,12 +65,13 @@ def profile_samples(
     assert mapping is not None  # there is hardware
     options = replace(job.settings.options(job.network), record_spikes=True)
     watched = replace(options, record_service=True)
-    engine = make_engine(job.settings.engine, job.network, mapping, watched)
+    engine = job.engine_of(mapping, watched)
     ideal = None
     if options.schedule == "event":
-        ideal = make_engine(job.settings.engine, job.network, None, options)
-    found = []
+        ideal = job.engine_of(None, options)
+    found, strained = [], ""
     for item, stimulus in job.readable(positions):
+        strained = strained or job.strain(stimulus, item.name)
         run = engine.run(stimulus, item.index)
         other = None if ideal is None else ideal.run(stimulus, item.index)
         found.append(
@@ -83,4 +84,5 @@ def profile_samples(
         )
         if progress is not None:
             progress(len(found), len(positions))
+    warn_of(strained)
     return Summary(tuple(found), mapping)

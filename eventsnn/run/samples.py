@@ -20,7 +20,7 @@ from eventsnn.events import (
     image_set,
     open_dataset,
 )
-from eventsnn.run.inputs import content_of
+from eventsnn.run.inputs import content_of, is_events
 
 # Of each file its name, size and beginning identify it: whole data sets may be many gigabytes.
 HASHED_BYTES = 1 << 16
@@ -169,7 +169,8 @@ def sources(samples: Samples) -> dict[int, str]:
 def _hash_sample(digest: Any, samples: Samples, position: int) -> None:
     if not isinstance(samples, RecordingSet):
         item = samples[position]
-        digest.update(f"{item.index}:{item.label};".encode())
+        own = f"{item.origin};" if isinstance(item, Recording) and item.origin != "first-event" else ""
+        digest.update(f"{item.index}:{item.label};{own}".encode())
         _hash_content(digest, content_of(item))
         return
     file = samples.files[position]
@@ -182,6 +183,21 @@ def _hash_sample(digest: Any, samples: Samples, position: int) -> None:
         size, beginning = -1, b""
     digest.update(f"{file.name}:{file.label}:{size};".encode("utf-8", "surrogateescape"))
     digest.update(beginning)
+
+
+def origins(samples: Samples) -> str | None:
+    """What the time zero of recordings is, left to themselves; None for samples that are none."""
+    if isinstance(samples, RecordingSet):
+        return samples.origin
+    if isinstance(samples, ImageSet):
+        return None
+    items = [samples[position] for position in range(len(samples))]
+    found = {
+        item.origin if isinstance(item, Recording) else "first-event"
+        for item in items
+        if isinstance(item, Recording) or is_events(item.content)
+    }
+    return ", ".join(sorted(found)) or None
 
 
 def _hash_content(digest: Any, content: Any) -> None:

@@ -7,18 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from eventsnn.arguments import nearest, number, whole
+from eventsnn.arguments import nearest, number, truth, whole
 from eventsnn.decide import ExitRule, parse_rule
 from eventsnn.engine import COMPARISON_ENGINES, ENGINES, RunOptions
 from eventsnn.engine.request import step_length
 from eventsnn.errors import InvalidRequest
-from eventsnn.events import Encoding
+from eventsnn.events.encoders import ENCODINGS
 from eventsnn.events.inputs import picoseconds
 from eventsnn.hardware import Architecture, MappingFile, load_architecture, load_mapping
 from eventsnn.network import Network
+from eventsnn.network.contract import IMAGE_CODINGS
 
 SCHEDULES = ("event", "step")
 TIES = ("ordered", "seeded")
+ORIGINS = ("file", "first-event")
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,10 @@ class Settings:
     max_rate_hz: float | None = None
     max_events: int = 10**9
     mapping: str | os.PathLike[str] | dict[str, Any] | MappingFile | None = None
+    origin: str | None = None
+    scale_currents: bool = False
     architecture: Architecture | None = field(init=False)
     rule: ExitRule | None = field(init=False)
-    encoding: Encoding | None = field(init=False)
     placement: MappingFile | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -54,11 +57,15 @@ class Settings:
             ("schedule", SCHEDULES),
             ("engine", (*ENGINES, *COMPARISON_ENGINES)),
             ("ties", TIES),
+            ("input", (None, *ENCODINGS)),
+            ("origin", (None, *ORIGINS)),
         ):
             if not isinstance(getattr(self, name), str) or getattr(self, name) not in allowed:
                 raise InvalidRequest(
-                    f"{name} {getattr(self, name)!r} is not known; allowed are {', '.join(allowed)}"
+                    f"{name} {getattr(self, name)!r} is not known; allowed are "
+                    f"{', '.join(filter(None, allowed))}"
                 )
+        truth(self.scale_currents, "scale_currents (--scale-currents)", InvalidRequest)
         seed = whole(self.seed, "seed", InvalidRequest, -(2**63), 2**63 - 1)
         object.__setattr__(self, "seed", seed)
         most = whole(self.max_events, "max_events (--max-events)", InvalidRequest, 1, 2**63 - 1)
@@ -69,20 +76,8 @@ class Settings:
             object.__setattr__(self, name, number(getattr(self, name), name, InvalidRequest))
             if name != "max_rate_hz":
                 picoseconds(getattr(self, name), name)
-        if self.step_us is not None and self.schedule != "step" and self.input != "bernoulli":
-            raise InvalidRequest(
-                "step_us (--step-us) is the length of a timestep, and nothing here has timesteps; use "
-                "schedule='step' (--schedule step), or leave it out"
-            )
         if self.ties == "seeded" and self.schedule == "step":
             raise InvalidRequest("the step schedule knows no ties; leave ties='seeded' (--ties) out")
-        if self.input is None and self.max_rate_hz is not None:
-            raise InvalidRequest(
-                "max_rate_hz (--max-rate-hz) is the rate of spikes drawn from images; use it with "
-                "input='poisson' or 'bernoulli' (--input)"
-            )
-        encoding = None if self.input is None else Encoding(self.input, self.duration_us, self.max_rate_hz)
-        object.__setattr__(self, "encoding", encoding)
         object.__setattr__(self, "rule", parse_rule(self.exit))
         found = None if self.hardware is None else load_architecture(self.hardware)
         object.__setattr__(self, "architecture", found)
@@ -95,10 +90,11 @@ class Settings:
         placement = None if self.mapping is None else load_mapping(self.mapping)
         object.__setattr__(self, "placement", placement)
 
-    @property
-    def duration_ps(self) -> int | None:
-        """How long the input lasts, picoseconds."""
-        return None if self.duration_us is None else picoseconds(self.duration_us, "duration_us")
+    def image_coding(self, network: Network) -> str | None:
+        """How images become input: as set, else as the network was converted for; None if neither says."""
+        contract = network.contract
+        meant = None if contract is None or contract.coding not in IMAGE_CODINGS else contract.coding
+        return self.input or meant
 
     def timestep_ps(self, network: Network) -> int:
         """Length of a timestep of the schedule or of Bernoulli input; 0 where there are none.
@@ -110,7 +106,7 @@ class Settings:
         """
         if self.step_us is not None:
             return picoseconds(self.step_us, "step_us")
-        if self.schedule != "step" and self.input != "bernoulli":
+        if self.schedule != "step" and self.image_coding(network) != "bernoulli":
             return 0
         try:
             return step_length(network)

@@ -13,7 +13,7 @@ from typing import Any
 import eventsnn
 from eventsnn.arguments import path, shown, whole
 from eventsnn.decide import ExitRule
-from eventsnn.engine import Engine, SampleRun, Stimulus, make_engine
+from eventsnn.engine import Engine, RunOptions, SampleRun, Stimulus, make_engine
 from eventsnn.engine.contract import output_scale
 from eventsnn.errors import (
     CannotWrite,
@@ -24,6 +24,7 @@ from eventsnn.errors import (
     UnreadableSamples,
 )
 from eventsnn.events import ImageSet, Recording, RecordingSet, Sample
+from eventsnn.events.inputs import picoseconds
 from eventsnn.hardware import Architecture, Chip, Mapping, MappingFile, map_network
 from eventsnn.hardware.baselines import work_of
 from eventsnn.hardware.energy import EnergyModel
@@ -32,8 +33,18 @@ from eventsnn.network import Network, load_network
 from eventsnn.network.decision import decision_weights
 from eventsnn.report.results import Results
 from eventsnn.results import COLUMN, CounterHistory, FailedSample, Journal, ResultTable, SampleRecord
+from eventsnn.run.coding import Coding, bias_time_us, coding_of, has_currents
+from eventsnn.run.currents import ScaledEngine, strain, warn_of
 from eventsnn.run.inputs import make_stimulus
-from eventsnn.run.samples import Samples, describe, open_samples, sample_indices, sample_name, sources
+from eventsnn.run.samples import (
+    Samples,
+    describe,
+    open_samples,
+    origins,
+    sample_indices,
+    sample_name,
+    sources,
+)
 from eventsnn.run.settings import Settings
 from eventsnn.run.workers import require_picklable, run_in_processes
 
@@ -75,13 +86,40 @@ class Job:
     def make_engine(self) -> Engine:
         """A fresh engine."""
         options = replace(self.settings.options(self.network), record_service=self.record_service)
-        return make_engine(self.settings.engine, self.network, self.mapping(), options)
+        return self.engine_of(self.mapping(), options)
+
+    def engine_of(self, mapping: Mapping | None, options: RunOptions) -> Engine:
+        """A fresh engine of other options, with the currents scaled to each sample if that is set."""
+
+        def make(network: Network) -> Engine:
+            return make_engine(self.settings.engine, network, mapping, options)
+
+        if self.settings.scale_currents and self.calibrated_ps is not None:
+            return ScaledEngine(make, self.network, self.calibrated_ps)
+        return make(self.network)
+
+    @cached_property
+    def coding(self) -> Coding:
+        """How samples become input."""
+        return coding_of(self.settings, self.network)
+
+    @cached_property
+    def calibrated_ps(self) -> int | None:
+        """How long samples are for which the bias currents stand; None where none flow, or nobody says."""
+        time_us = bias_time_us(self.network)
+        if time_us is None or not has_currents(self.network):
+            return None
+        return picoseconds(time_us, "the network's duration_us")
 
     def stimulus(self, item: Recording | Sample) -> Stimulus:
         """A sample as input of the network."""
-        given = self.settings
-        step = given.timestep_ps(self.network) if given.encoding is not None else 0
-        return make_stimulus(item, self.network, given.encoding, given.duration_ps, step, given.seed)
+        return make_stimulus(item, self.network, self.coding)
+
+    def strain(self, stimulus: Stimulus, where: str) -> str:
+        """What to say of a sample that is far from what the network was calibrated for, or nothing."""
+        if self.calibrated_ps is None or self.settings.scale_currents:
+            return ""
+        return strain(self.calibrated_ps, stimulus, where)
 
     def run(self, engine: Engine, position: int) -> SampleRecord | FailedSample:
         """Read and simulate the sample at a position; one that cannot be read is no error of the run."""
@@ -89,7 +127,8 @@ class Job:
         if isinstance(found, FailedSample):
             return found
         item, stimulus = found
-        return record(engine.run(stimulus, item.index), item.label, self.energy)
+        row = record(engine.run(stimulus, item.index), item.label, self.energy)
+        return replace(row, strain=self.strain(stimulus, item.name))
 
     def read(self, position: int) -> tuple[Recording | Sample, Stimulus] | FailedSample:
         """The sample at a position and what it is as input, or why it cannot be read."""
@@ -211,7 +250,7 @@ def _none_readable(samples: int, first: Exception, reason: str) -> Exception:
 def check_samples(job: Job) -> None:
     """Refuse a sensor or labels that do not belong to the network, before anything is run."""
     height, width, _ = job.network.populations[job.network.input].shape
-    samples, encoding = job.samples, job.settings.encoding
+    samples, encoding = job.samples, job.coding.encoding
     if isinstance(samples, ImageSet) and encoding is not None:
         samples.check(encoding.largest, f"input {encoding.kind}: the set of images")
     if isinstance(samples, RecordingSet) and (samples.height, samples.width) != (height, width):
@@ -249,9 +288,11 @@ def configuration(job: Job) -> dict[str, Any]:
         "data": describe(job.samples),
         "data_path": None if job.samples.path is None else str(job.samples.path),
         "class_names": list(job.samples.class_names),
-        "input": settings.input,
-        "duration_ps": settings.duration_ps,
-        "max_rate_hz": settings.max_rate_hz,
+        "input": None if job.coding.encoding is None else job.coding.encoding.kind,
+        "duration_ps": job.coding.duration_ps,
+        "max_rate_hz": None if job.coding.encoding is None else job.coding.encoding.max_rate_hz,
+        "origin": settings.origin or origins(job.samples),
+        "scale_currents": settings.scale_currents,
         "hardware": None if architecture is None else architecture.name,
         "architecture": None if architecture is None else architecture.document(),
         "mapping": None if mapping is None else mapping.description(),
@@ -286,6 +327,8 @@ def simulate(
     input: str | None = None,
     duration_us: float | None = None,
     max_rate_hz: float | None = None,
+    origin: str | None = None,
+    scale_currents: bool = False,
     split: str | None = None,
     samples: int | None = None,
     max_events: int = 10**9,
@@ -328,11 +371,20 @@ def simulate(
     history_us : float, optional
         Keep the counters at each multiple of so many microseconds (``Results.history``).
     input : str, optional
-        How images become input: ``analog``, ``poisson``, ``bernoulli`` or ``charge``.
+        How images become input: ``analog``, ``poisson``, ``bernoulli`` or ``charge``; a network converted
+        for images says it itself, and takes no other.
     duration_us : float, optional
-        How long the input lasts, in microseconds, where a sample does not say it itself, and at least.
+        How long the input lasts, in microseconds, where a sample does not say it itself, and at least;
+        images last as long as the network was converted for, unless this says otherwise.
     max_rate_hz : float, optional
-        Spikes per second at an activation of 1, of Poisson and Bernoulli input.
+        Spikes per second at an activation of 1, of Poisson and Bernoulli input. A converted network knows
+        it: rate x time x activation of one input spike = 1, the time being that for which its biases stand.
+    origin : str, optional
+        Time zero of recordings: ``file``, as the times are stored, or ``first-event``. Left out, N-MNIST
+        keeps its stored times, everything else starts at its first event.
+    scale_currents : bool
+        Multiply the bias currents of a converted rate network by the duration they were calibrated for over
+        each sample's own. It takes an engine for each length, which costs some milliseconds.
     split, samples : optional
         Of a data set: its split, and how many recordings to take evenly from the sorted list.
     max_events : int
@@ -355,6 +407,11 @@ def simulate(
         Bad input of any kind, in one message; see ``eventsnn.errors``. Also no sample that can be read, a
         full disk (``CannotWrite``), a worker process that was killed (``WorkerLost``); what is finished is
         kept, if there is an ``output``.
+
+    Warns
+    -----
+    CalibrationWarning
+        Once a run: a sample is more than 20 % longer or shorter than the bias currents stand for.
     """
     workers = whole(workers, "workers", InvalidRequest, 1)
     if output is not None:
@@ -375,6 +432,8 @@ def simulate(
         input=input,
         duration_us=duration_us,
         max_rate_hz=max_rate_hz,
+        origin=origin,
+        scale_currents=scale_currents,
         max_events=max_events,
         mapping=mapping,
     )
@@ -400,9 +459,13 @@ def run_job(
         done: dict[int, SampleRecord] = {} if journal is None else journal.done
         failed: dict[int, FailedSample] = {} if journal is None else journal.failed
         positions = [p for p, index in enumerate(sample_indices(job.samples)) if index not in done]
+        warned = False
         with closing(_outcomes(job, positions, workers)) as outcomes:
             for outcome in outcomes:
                 _keep(outcome, done, failed, journal)
+                if not warned and isinstance(outcome, SampleRecord) and outcome.strain:
+                    warned = True
+                    warn_of(outcome.strain)
                 if progress is not None:
                     progress(len(done) + len(failed), len(job.samples))
         failures = tuple(failed[index] for index in sorted(failed))

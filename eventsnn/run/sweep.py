@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.arguments import number, shown, text, truth, whole
-from eventsnn.errors import EventsnnError, InvalidRequest
+from eventsnn.errors import CalibrationWarning, EventsnnError, InvalidRequest
 from eventsnn.hardware import Architecture, load_architecture
 from eventsnn.hardware.energy import EnergyModel
 from eventsnn.hardware.variations import Variation, banded, behaviour, scaled, vary
@@ -175,7 +176,10 @@ class _Runs:
             if self._progress is not None:
                 self._progress(before + done, everything)
 
-        return run_job(replace(self._job, settings=settings), self._workers, progress=update)
+        with warnings.catch_warnings():
+            if before:  # said of the nominal run
+                warnings.simplefilter("ignore", CalibrationWarning)
+            return run_job(replace(self._job, settings=settings), self._workers, progress=update)
 
 
 def _energy_model(job: Job) -> EnergyModel:

@@ -8,6 +8,7 @@ from typing import Any
 
 from eventsnn.errors import InvalidRequest
 from eventsnn.output import JSON, require_replaceable
+from eventsnn.run.currents import warn_of
 from eventsnn.run.settings import Settings
 from eventsnn.run.simulate import make_job
 
@@ -38,5 +39,7 @@ def write_sample_timeline(
         )
     job = replace(job, record_service=True)
     item = job.samples[sample]
-    run = job.make_engine().run(job.stimulus(item), item.index)
+    stimulus = job.stimulus(item)
+    run = job.make_engine().run(stimulus, item.index)
+    warn_of(job.strain(stimulus, item.name))
     write_timeline(run, job.network, job.mapping(), output)
