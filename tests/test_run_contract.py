@@ -444,3 +444,30 @@ def test_on_the_command_line(tmp_path):
         refused = run(*more)
         assert (refused.returncode, message in refused.stderr, refused.stdout) == (2, True, "")
         assert len(refused.stderr.strip().splitlines()) == 1
+
+
+def test_the_sibling_commands_take_origin_and_scaled_currents(tmp_path):
+    """50 ms late, 50 ms long: 100 spikes of the bias with scaled currents, half of them without."""
+    from eventsnn.run.load import estimate_load
+    from eventsnn.run.profile import profile_samples
+    from eventsnn.run.sweep import sweep
+    from eventsnn.run.trace import write_sample_timeline
+
+    net, data = rate_network("events"), [events(50_000, 100_000)]
+    chip, given = "event-conv-small", {"scale_currents": True, "origin": "first-event"}
+    assert fired(eventsnn.simulate(net, data, hardware=chip, **given), "b") == [100]
+    profile_samples(net, data, chip, **given)
+    write_sample_timeline(net, data, chip, 0, tmp_path / "t.json", **given)
+    found = {True: estimate_load(net, data, chip, **given)}
+    sweep(net, data, chip, relative=[2.0], **given)
+    with pytest.warns(CalibrationWarning):
+        profile_samples(net, data, chip)
+    with pytest.warns(CalibrationWarning):
+        write_sample_timeline(net, data, chip, 0, tmp_path / "t.json")
+    with pytest.warns(CalibrationWarning):
+        found[False] = estimate_load(net, data, chip)
+    with pytest.warns(CalibrationWarning) as said:
+        sweep(net, data, chip, relative=[2.0])
+    assert len(said) == 1
+    messages = {key: sum(server.messages for server in value.servers) for key, value in found.items()}
+    assert messages[True] > messages[False]

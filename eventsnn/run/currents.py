@@ -31,7 +31,7 @@ def strain(calibrated_ps: int, stimulus: Stimulus, where: str) -> str:
         return ""
     return (
         f"{where} is {stimulus.end / 1e6:.6g} microseconds long, and the network's bias currents stand for "
-        f"{calibrated_ps / 1e6:.6g}: more than 20 % apart, biases and input keep no proportion. Use "
+        f"{calibrated_ps / 1e6:.6g}: more than 20 % apart, which it was not calibrated for. Use "
         "scale_currents=True (--scale-currents) to scale the currents to each sample, or convert the network "
         "for this duration; other samples may be as far off"
     )
