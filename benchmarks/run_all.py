@@ -32,6 +32,7 @@ SCRIPTS = (
     "hardware",
     "scaling",
     "workers",
+    "kills",
     "large",
     "accelerators",
 )

@@ -11,7 +11,6 @@ from eventsnn.cli.run import Clock, Orientation
 
 if TYPE_CHECKING:
     from eventsnn.convert import Comparison
-    from eventsnn.engine import Stimulus
     from eventsnn.events import ImageSet, RecordingSet
     from eventsnn.network import Network
 
@@ -221,62 +220,23 @@ def simulated_activity(network: Network, data: RecordingSet | ImageSet) -> dict[
     """Final spike counts and charges of every population, one row per sample, input as the contract says."""
     import numpy as np
 
-    from eventsnn.engine import make_engine
-    from eventsnn.network import Readout
+    from eventsnn.network import Input, Readout
+    from eventsnn.run.settings import Settings
+    from eventsnn.run.simulate import make_job
 
-    engine = make_engine("compiled", network)
+    source, contract = network.populations[network.input].neuron, network.contract
+    step_us = None
+    if contract is not None and contract.coding == "bernoulli" and contract.duration_us is not None:
+        assert isinstance(source, Input)
+        # The longest step in which at most one spike is asked for.
+        step_us = contract.duration_us * source.unit
+    job = make_job(network, data, Settings(step_us=step_us))
+    engine = job.make_engine()
     rows: dict[str, list[Any]] = {population.name: [] for population in network}
     for place in range(len(data)):
         sample = data[place]
-        run = engine.run(stimulus_of(network, data, sample), sample.index)
+        run = engine.run(job.stimulus(sample), sample.index)
         for population in network:
             kept = run.charge if isinstance(population.neuron, Readout) else run.counts
             rows[population.name].append(kept[population.name])
     return {name: np.stack(values) for name, values in rows.items()}
-
-
-def stimulus_of(network: Network, data: RecordingSet | ImageSet, sample: Any) -> Stimulus:
-    """A sample as the network was converted for, for its whole duration."""
-    import numpy as np
-
-    from eventsnn.convert.encoded import drawn, encoded_counts
-    from eventsnn.convert.samples import origin_of
-    from eventsnn.engine import Stimulus, stimulus_from_events
-    from eventsnn.events.images import image_values
-    from eventsnn.events.inputs import picoseconds
-
-    contract = network.contract
-    assert contract is not None
-    if data.kind != "images":
-        events = sample.events
-        if len(events) and origin_of(data, sample) != "file":
-            events = events.copy()
-            events["t"] -= events["t"][0]
-        return stimulus_from_events(events, network, sample.name)
-    assert contract.duration_us is not None
-    duration = picoseconds(contract.duration_us, "duration_us")
-    image = image_values(sample.content, sample.name).reshape(network.populations[network.input].shape)
-    none = np.zeros(0, dtype=np.int64)
-    if contract.coding == "analog":
-        # Over the duration a value x adds w x: its share in each period of the currents.
-        periods = [getattr(p.neuron, "period", 0) for p in network if p.name != network.input]
-        share = max(periods) / duration
-        parts = encoded_counts(network, image[None] * share, np.array([sample.index])).counts[0]
-        return Stimulus(none, none, None, parts, duration)
-    if contract.coding == "charge":
-        counts = encoded_counts(network, image[None], np.array([sample.index])).counts[0]
-        neuron = np.flatnonzero(counts)
-        return Stimulus(
-            np.zeros(len(neuron), np.int64), neuron, counts[neuron], _nothing(network, neuron), duration
-        )
-    train = drawn(network, image, sample.index)
-    if train is None:
-        return Stimulus(none, none, None, _nothing(network, none), duration)
-    return Stimulus(train.time_ps, train.neuron, train.payload, None, train.duration_ps)
-
-
-def _nothing(network: Network, spikes: Any) -> Any:
-    """Analog values of zero for a sample without a spike, which would be no sample; else none."""
-    import numpy as np
-
-    return None if len(spikes) else np.zeros(network.populations[network.input].size, dtype=np.int64)

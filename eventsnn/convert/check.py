@@ -20,12 +20,10 @@ from eventsnn.convert.stages import Stage, build_stages
 from eventsnn.errors import InvalidRequest
 from eventsnn.network import Input, Network, Rate, Readout, Signed
 from eventsnn.network.contract import IMAGE_CODINGS
+from eventsnn.network.decision import weights_of_neurons
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
-
-WEIGHT_OF_LARGEST = 2**20
-"""Of a decision: the output channel whose spikes stand for the largest activation."""
 
 
 @dataclass(frozen=True)
@@ -201,11 +199,10 @@ def _require_shapes(activity: Mapping[str, Any], stages: list[Stage], count: int
 def _decisions(network: Network, stage: Stage, counts: Int64, output: Float64) -> tuple[Int64, Int64]:
     """What network and model decide: the largest activation, not the largest count."""
     neuron = network.populations[stage.name].neuron
-    rows, of_model = counts.astype(np.int64), output.reshape(len(output), -1)
-    if not isinstance(neuron, Readout):
-        unit = np.asarray(neuron.unit, dtype=np.float64)
-        rows = rows * np.rint(WEIGHT_OF_LARGEST * unit / unit.max()).astype(np.int64)
-    rows = rows.reshape(len(rows), -1)
+    rows, of_model = counts.reshape(len(counts), -1).astype(np.int64), output.reshape(len(output), -1)
+    weights = weights_of_neurons(network.populations[stage.name])
+    if weights is not None:
+        rows = rows * weights
     found, wanted = rows.argmax(axis=1), of_model.argmax(axis=1)
     if not isinstance(neuron, Readout):
         found[(rows <= 0).all(axis=1)] = -1

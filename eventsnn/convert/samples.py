@@ -318,7 +318,7 @@ class _Counts:
             self._bytes += small.nbytes
         if not len(events):
             return None
-        first = 0 if origin_of(self.data, item) == "file" else int(events["t"][0])
+        first = 0 if getattr(item, "origin", None) == "file" else int(events["t"][0])
         return int(events["t"][-1]) - first
 
     def read(self, begin: int, end: int) -> Float64:
@@ -333,12 +333,6 @@ class _Counts:
     def _count(self, events: NDArray) -> NDArray[np.int64]:
         image = event_counts(events, self.shape[1], self.shape[2])
         return image if self.shape[0] == 2 else image.sum(axis=0, keepdims=True)
-
-
-def origin_of(data: Any, item: Any) -> str:
-    """Where a recording's time zero is: ``file``, as stored, or ``first-event``."""
-    default = "file" if getattr(data, "kind", None) == "nmnist" else "first-event"
-    return str(getattr(item, "origin", getattr(data, "origin", default)))
 
 
 def _event_channels(chain: Sequence[Step], height: int, width: int) -> int:
