@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from eventsnn.arguments import nearest, number, truth, whole
+from eventsnn.arguments import nearest, number, shown, truth, whole
 from eventsnn.decide import ExitRule, parse_rule
 from eventsnn.engine import COMPARISON_ENGINES, ENGINES, RunOptions
 from eventsnn.engine.request import step_length
@@ -60,9 +60,10 @@ class Settings:
             ("input", (None, *ENCODINGS)),
             ("origin", (None, *ORIGINS)),
         ):
-            if not isinstance(getattr(self, name), str) or getattr(self, name) not in allowed:
+            chosen = getattr(self, name)
+            if not isinstance(chosen, str | None) or chosen not in allowed:
                 raise InvalidRequest(
-                    f"{name} {getattr(self, name)!r} is not known; allowed are "
+                    f"{name} {shown(chosen)} is not known; allowed are "
                     f"{', '.join(filter(None, allowed))}"
                 )
         truth(self.scale_currents, "scale_currents (--scale-currents)", InvalidRequest)
