@@ -79,10 +79,8 @@ def text(value: Any, what: str, error: Failure) -> str:
 def path(value: Any, what: str, error: Failure) -> str:
     """The path of a file as text, or ``error``: neither empty nor with a zero byte."""
     found = os.fspath(value) if isinstance(value, str | os.PathLike) else None
-    if not isinstance(found, str):
-        raise error(f"{what} is {shown(value)}; give the path of a file")
-    if not found or "\0" in found:
-        raise error(f"{what} is {shown(found)}, which is no path; give the path of a file")
+    if not isinstance(found, str) or not found or "\0" in found:
+        raise error(f"{what} is {shown(value)}, which is no path; give the path of a file")
     return found
 
 

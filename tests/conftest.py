@@ -1,6 +1,16 @@
-"""The same random weights in every run: drawn anew, now and then a layer would never be active."""
+"""What all tests stand on.
 
+The same random weights in every run: drawn anew, now and then a layer would never be active. And interrupts
+that reach the processes which tests start: a run in the background would leave them ignored.
+"""
+
+import signal
 import sys
+
+
+def pytest_configure(config):
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item):

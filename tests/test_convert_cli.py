@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from typer.testing import CliRunner
 
-from eventsnn.cli.app import app
+from eventsnn.cli.commands import app
 from eventsnn.errors import InvalidRequest
 from eventsnn.network import load_network
 

@@ -242,8 +242,13 @@ def test_weights_that_contradict_are_refused():
                 Projection("q", "hidden", "out", Dense([[4, 4], [4, 4]])),
             ],
         )
-    for units in ((1.0, 2.0, 3.0), (1.0, 0.0), (1.0, float("nan")), (-1.0, 1.0)):
-        with pytest.raises(InvalidNetwork, match="output population 'out' of 2 channels has the units"):
+    for units, said in (
+        ((1.0, 2.0, 3.0), "population 'out' has 3 units for 2 channels"),
+        ((1.0, 0.0), "unit"),
+        ((1.0, float("nan")), "unit"),
+        ((-1.0, 1.0), "unit"),
+    ):
+        with pytest.raises(InvalidNetwork, match=said):
             pair(Rate(10, unit=units))
 
 

@@ -241,7 +241,7 @@ def events(*times):
         (None, IMAGE, {"input": "analog", "origin": "file"}, "origin .* sample 0 is an image"),
         (None, [spike_train([9], [0])], {"origin": "file"}, "origin .* sample 0 is a spike train"),
         (None, [events(0, 5)], {"origin": "begin"}, "origin 'begin' is not known; allowed are file, first"),
-        (None, [events(0, 5)], {"scale_currents": 1}, "scale_currents is 1; it is True or False"),
+        (None, [events(0, 5)], {"scale_currents": 1}, "scale_currents .* is 1; it must be True or False"),
         ("analog", IMAGE, {"max_rate_hz": 5}, "analog input draws no spikes"),
     ],
 )

@@ -66,6 +66,12 @@ def test_the_same_run_on_random_chips(feature, seed, chip):
 
 
 @compiled_only
+def test_a_history_ends_with_the_decision():
+    """A tick that turns out to be none, two periods later, adds no rows."""
+    check(2048, "gate", dict.fromkeys(CHIPS, False))
+
+
+@compiled_only
 @given(st.integers(0, 2**32 - 1), st.booleans(), st.booleans())
 @settings(max_examples=30, deadline=None, derandomize=True)
 def test_the_same_run_on_random_plain_chips(seed, links, jitter):

@@ -134,8 +134,10 @@ class Outcome:
         period = self.options.history_period
         if not period:
             return None
-        output, rows = self.network.output, state.scalar[k.HISTORY_ROWS]
+        output, rows = self.network.output, int(state.scalar[k.HISTORY_ROWS])
         last = 1
+        if not self.step:  # a tick that was looked at in vain came after the decision: so did rows before it
+            rows = min(rows, max(0, decided - 1) // period)
         if self.on_chip and self.step:  # nothing happens after the last step until it is decided
             if (decided - 1) // period > HISTORY_ROWS:
                 raise history_limit(period, decided)

@@ -77,7 +77,8 @@ def write_report(
     runs = [results] if isinstance(results, Results) else results
     if not isinstance(runs, Sequence) or not all(isinstance(run, Results) for run in runs):
         raise InvalidRequest(f"results are {shown(results)}; give Results, or a list of them")
-    path, title = arguments.path(path, "report", InvalidRequest), text(title, "title", InvalidRequest)
+    path = arguments.path(path, "report", InvalidRequest)
+    title = None if title is None else text(title, "title", InvalidRequest)
     if not runs:
         raise InvalidRequest("a report of zero runs is empty; give at least one results file")
     page = render(runs, title, baselines)

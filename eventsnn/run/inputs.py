@@ -13,6 +13,7 @@ from eventsnn.engine.request import takes_current
 from eventsnn.engine.stimulus import check_stimulus
 from eventsnn.errors import InvalidEvents, InvalidRequest
 from eventsnn.events import AnalogImage, Recording, Sample, SpikeTrain, encode
+from eventsnn.events.inputs import picoseconds
 from eventsnn.network import InputContract, Network
 from eventsnn.run.coding import Coding, words
 
@@ -63,14 +64,13 @@ def make_stimulus(item: Recording | Sample, network: Network, coding: Coding) ->
     dark = is_image(content_of(item)) and stimulus.analog is None and not len(stimulus.time)
     if dark and stimulus.duration is None:
         # A dark image is a sample as well: what answers then is the biases.
-        _require_no_currents(network, stimulus, where)
-        stimulus = replace(stimulus, duration=0)
+        stimulus = replace(stimulus, duration=_duration_of_an_instant(network, stimulus, coding, where) or 0)
     try:
         check_stimulus(stimulus, network)
     except InvalidEvents as error:
         raise InvalidEvents(f"{where}: {error}") from error
     if stimulus.duration is None and stimulus.end == 0:
-        _require_no_currents(network, stimulus, where)
+        stimulus = replace(stimulus, duration=_duration_of_an_instant(network, stimulus, coding, where))
     if stimulus.analog is not None and coding.contract is not None:
         stimulus = replace(stimulus, analog_time=coding.stands_ps or stimulus.end or None)
     return stimulus
@@ -215,12 +215,20 @@ def analog_parts(
     return np.where(values < 0, -parts, parts).astype(np.int64)
 
 
-def _require_no_currents(network: Network, stimulus: Stimulus, where: str) -> None:
-    """All input at time 0 ends there, and with it every current: no run of a network that has some."""
+def _duration_of_an_instant(network: Network, stimulus: Stimulus, coding: Coding, where: str) -> int | None:
+    """How long a sample lasts whose input all stands at time 0; None: until it is quiet.
+
+    Currents flow until the input ends. What is one instant says nothing of its length, so that it lasts as
+    long as the biases of a converted network stand; of others nobody knows.
+    """
     for population in network:
         fed = stimulus.analog is not None or bool(network.bias(population.name).any())
-        if takes_current(population) and fed:
-            raise InvalidRequest(
-                f"{where}: all input stands at time 0, and the currents of population {population.name!r} "
-                "flow until the input ends; give duration_us (--duration-us)"
-            )
+        if not (takes_current(population) and fed):
+            continue
+        if coding.contract is not None and coding.contract.duration_us is not None:
+            return picoseconds(coding.contract.duration_us, "the network's duration_us")
+        raise InvalidRequest(
+            f"{where}: all input stands at time 0, and the currents of population {population.name!r} "
+            "flow until the input ends; give duration_us (--duration-us)"
+        )
+    return None

@@ -63,8 +63,7 @@ class Settings:
             chosen = getattr(self, name)
             if not isinstance(chosen, str | None) or chosen not in allowed:
                 raise InvalidRequest(
-                    f"{name} {shown(chosen)} is not known; allowed are "
-                    f"{', '.join(filter(None, allowed))}"
+                    f"{name} {shown(chosen)} is not known; allowed are {', '.join(filter(None, allowed))}"
                 )
         truth(self.scale_currents, "scale_currents (--scale-currents)", InvalidRequest)
         seed = whole(self.seed, "seed", InvalidRequest, -(2**63), 2**63 - 1)
