@@ -17,12 +17,10 @@ from numba import njit
 _SOURCES = (
     "compilation.py",
     "decide/kernels.py",
-    "engine/columns.py",
     "engine/kernels",
     "engine/order.py",
     "engine/seeds.py",
     "engine/softmax_tables.py",
-    "engine/walk_columns.py",
     "results/counters.py",
 )
 

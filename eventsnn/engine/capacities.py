@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.engine import columns as k
 from eventsnn.engine.contract import RunOptions
+from eventsnn.engine.kernels import records as k
 from eventsnn.engine.kernels.state import State
 from eventsnn.engine.plan import Plan
 
@@ -29,7 +29,7 @@ class Capacities:
     def of(cls, plan: Plan, options: RunOptions) -> Capacities:
         """What a first sample begins with."""
         return cls(
-            lists=np.minimum(plan.population[:, k.SIZE], 1 << 16) + 64,
+            lists=np.minimum(plan.population.neurons, 1 << 16) + 64,
             service=1 << 16 if options.record_service else 1,
             history=256 if options.history_period else 1,
         )
@@ -37,7 +37,7 @@ class Capacities:
     def enlarge(self, status: int, state: State) -> None:
         """Make room where a kernel found none; the sample starts afresh then."""
         if status == k.GROW_LISTS:
-            full = state.rank[:, k.LIST_LIMIT] - state.rank[:, k.LIST_STOP] < self.lists // 2
+            full = state.rank.list_limit - state.rank.list_stop < self.lists // 2
             # One test may emit more than a list holds: then no list is full, and any may be the one.
             grows = full | (not full.any())
             self.lists = np.where(grows, 4 * self.lists, self.lists)

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.decide import asks_to_stop, decision, weighed
-from eventsnn.engine import columns as k
 from eventsnn.engine.contract import Engine, RunOptions, SampleRun, output_scale, output_weights
 from eventsnn.engine.failures import deadlock, event_limit, history_limit, overflow
+from eventsnn.engine.kernels import records as k
 from eventsnn.engine.kernels.state import Queues, State
 from eventsnn.engine.outcome import Outcome, Played
 from eventsnn.engine.plan import Plan, build_plan, destinations
@@ -48,7 +48,7 @@ class CompiledEngine(Engine):
         self._scale, self._weights = output_scale(network), output_weights(network)
         self._outcome = Outcome(*about, self._start.shift)
         # What a network has no use for is not compiled for it: see ``kernels.loop.advance``.
-        kinds = set(self._plan.population[:, k.KIND].tolist())
+        kinds = set(self._plan.population.kind.tolist())
         plain = kinds <= {k.KIND_INPUT, k.KIND_SIGNED, k.KIND_READOUT} and not self.step
         self._full = None if plain else 1
 
@@ -101,19 +101,19 @@ class CompiledEngine(Engine):
                     advance(self._plan, state, settings, self._full, ideal, streams, queues, time, words)
                 else:
                     advance_on_chip(self._plan, state, settings, self._full, walks, under_way, time, words)
-            status = scalar[k.STATUS]
+            status = scalar.status
             if status in (k.DRAIN_LOG, k.DONE):
-                log = state.log[: scalar[k.LOGGED]]
+                log = state.log[: scalar.logged]
                 digest.add_log(log)
                 if self.options.record_spikes:
                     pieces.append(spikes_of_log(self.network.order, log))
                 if status == k.DONE:
                     played = self._played(stimulus, state, walks)
                     return self._outcome.sample_run(index, state, played, digest, pieces)
-                if scalar[k.LOGGED] == 0:  # one tick alone does not fit
+                if scalar.logged == 0:  # one tick alone does not fit
                     room.log *= 2
                     state = state._replace(log=np.zeros(room.log, dtype=np.int64))
-                scalar[k.LOGGED] = 0
+                scalar.logged = 0
             elif status == k.ASK_RULE:
                 self._ask_rule(state)
             elif status == k.GROW_TRACE:
@@ -134,16 +134,16 @@ class CompiledEngine(Engine):
         """A check of a rule that no kernel knows: what ``kernels.checks.check`` does for the others."""
         rule, scalar = self.options.exit_rule, state.scalar
         assert rule is not None
-        last = scalar[k.CHECKS] - 1
+        last = scalar.checks - 1
         readout = weighed(state.trace_readout[last].tolist(), self._weights)
         if asks_to_stop(rule, readout, self._scale):
-            scalar[k.PREDICTION] = decision(readout)
-            scalar[k.DECISION_TIME] = scalar[k.STOP_AT] = state.trace[last, 0] + self._plan.chip[k.T_DECISION]
-            scalar[k.EARLY] = 1
+            scalar.prediction = decision(readout)
+            scalar.decision_time = scalar.stop_at = state.trace[last].time + self._plan.chip.decision_latency
+            scalar.early = 1
 
     def _failure(self, status: int, state: State, queues: Queues | None, index: int) -> Exception:
         """Why a sample could not be run to its end."""
-        rank, neuron = state.scalar[k.BAD_RANK], state.scalar[k.BAD_NEURON]
+        rank, neuron = state.scalar.bad_rank, state.scalar.bad_neuron
         if status == k.OVERFLOW:
             return overflow(self.network, rank, neuron, index)
         if status == k.HISTORY_LIMIT:
@@ -157,14 +157,14 @@ class CompiledEngine(Engine):
     def _played(self, stimulus: Stimulus, state: State, walks: Walks | None) -> Played:
         """Times, services and counters, the accelerator's own where there is one."""
         scalar = state.scalar
-        checks, logged = scalar[k.CHECKS], self.options.record_service and self.mapping is not None
+        checks, logged = scalar.checks, self.options.record_service and self.mapping is not None
         if walks is None or self._walks is None:
-            services = state.service[: scalar[k.SERVICES]] if logged else None
+            services = state.service[: scalar.services] if logged else None
             parts = None if self._ways is None else state.parts
-            checked = state.trace[:checks, 0]
-            return Played(int(scalar[k.DECISION_TIME]), stimulus.first, checked, services, parts)
-        services = walks.service[: scalar[k.SERVICES]] if logged else None
-        early = scalar[k.EARLY]
+            checked = state.trace[:checks].time
+            return Played(int(scalar.decision_time), stimulus.first, checked, services, parts)
+        services = walks.service[: scalar.services] if logged else None
+        early = scalar.early
         moment, first_event, checked = self._walks.moments(walks, stimulus.first, early, checks)
         return Played(moment, first_event, checked, services, walks.counters)
 
@@ -173,5 +173,8 @@ def _doubled(arrays: Any, *names: str) -> Any:
     """A tuple of arrays with some of them twice as long."""
     longer = {name: getattr(arrays, name) for name in names}
     return arrays._replace(
-        **{name: np.concatenate([array, np.zeros_like(array)]) for name, array in longer.items()}
+        **{
+            name: np.concatenate([array, np.zeros_like(array)]).view(type(array))
+            for name, array in longer.items()
+        }
     )

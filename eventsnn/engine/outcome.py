@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.engine import columns as k
 from eventsnn.engine.contract import SERVICE_FIELDS, History, RunOptions, SampleRun, SpikeList, Trace
 from eventsnn.engine.failures import HISTORY_ROWS, check_readout, history_limit
+from eventsnn.engine.kernels import records as k
 from eventsnn.engine.kernels.state import State
 from eventsnn.engine.plan import Plan
 from eventsnn.network import Network, Readout
@@ -31,7 +31,7 @@ class Played(NamedTuple):
     decision_time: int
     first_event: int
     checked: NDArray[np.int64]  # (checks,)
-    services: NDArray[np.int64] | None
+    services: k.Records | None
     parts: NDArray[np.int64] | None
 
 
@@ -55,7 +55,7 @@ class Outcome:
     def places(self) -> dict[str, slice]:
         """Where each population's neurons stand."""
         rows = self.plan.population
-        starts, stops = rows[:, k.OFFSET].tolist(), (rows[:, k.OFFSET] + rows[:, k.SIZE]).tolist()
+        starts, stops = rows.offset.tolist(), (rows.offset + rows.neurons).tolist()
         return {n: slice(a, b) for n, a, b in zip(self.network.order, starts, stops, strict=True)}
 
     @cached_property
@@ -78,30 +78,30 @@ class Outcome:
     ) -> SampleRun:
         """All that a run gave; ``pieces`` are its spikes."""
         scalar = state.scalar
-        checks = scalar[k.CHECKS]
-        if state.rank[self.output, k.BIAS_LENGTH]:  # without a current the charge itself is guarded
+        checks = scalar.checks
+        if state.rank[self.output].bias_length:  # without a current the charge itself is guarded
             check_readout(self.network, state.trace_readout[:checks], index)
-        prediction, decision_time = int(scalar[k.PREDICTION]), int(scalar[k.DECISION_TIME])
+        prediction, decision_time = int(scalar.prediction), int(scalar.decision_time)
         service = self._service(played.services, decision_time)
         charge = self._charge(state, decision_time)
         emitted = state.emitted.astype(np.int64)
         charges = {name: charge[where] for name, where in self.places.items()}
         counts = {name: emitted[where] for name, where in self.places.items()}
-        totals = state.trace[:checks, 1:].T.copy()
+        trace = state.trace[:checks]
         return SampleRun(
             index=index,
             prediction=prediction,
             decision_time=played.decision_time,
-            decided_early=bool(scalar[k.EARLY]),
+            decided_early=bool(scalar.early),
             first_event=played.first_event,
             counters=state.counters,
             digest=digest.finish(prediction, played.decision_time, state.counters),
             trace=Trace(
                 time=played.checked.copy(),
                 readout=_handed_over(state.trace_readout, int(checks)),
-                synaptic_operations=totals[0],
-                spikes=totals[1],
-                energy=totals[2],
+                synaptic_operations=trace.synaptic_operations.copy(),
+                spikes=trace.spikes.copy(),
+                energy=trace.energy.copy(),
             ),
             counts=counts,
             charge=charges,
@@ -112,11 +112,11 @@ class Outcome:
             parts=played.parts,
         )
 
-    def _service(self, services: NDArray[np.int64] | None, decision_time: int) -> NDArray | None:
+    def _service(self, services: k.Records | None, decision_time: int) -> NDArray | None:
         """The log as records; in the event schedule without what joined a queue after the decision."""
         if services is None:
             return None
-        service = np.ascontiguousarray(services).view(SERVICE_FIELDS).reshape(-1)
+        service = services.view(np.ndarray).astype(SERVICE_FIELDS)
         if not self.step:
             service = service[service["arrival"] <= decision_time]
             for name in ("finish", "released", "start"):  # planned for after the decision
@@ -134,7 +134,7 @@ class Outcome:
         period = self.options.history_period
         if not period:
             return None
-        output, rows = self.network.output, int(state.scalar[k.HISTORY_ROWS])
+        output, rows = self.network.output, int(state.scalar.history_rows)
         last = 1
         if not self.step:  # a tick that was looked at in vain came after the decision: so did rows before it
             rows = min(rows, max(0, decided - 1) // period)
@@ -161,21 +161,22 @@ class Outcome:
     def _charge(self, state: State, now: int) -> NDArray[np.int64]:
         """Charges at the decision, currents included."""
         charge = state.charge.astype(np.int64)
-        now = min(now, int(state.scalar[k.INPUT_END]))
-        for rank, where in enumerate(self.places.values()):
-            shift, length = self.shift[rank], state.rank[rank, k.BIAS_LENGTH]
+        now = min(now, int(state.scalar.input_end))
+        lengths = state.rank.bias_length.tolist()
+        for rank, (where, length) in enumerate(zip(self.places.values(), lengths, strict=True)):
+            shift = self.shift[rank]
             if length == 0 or self.step:
                 charge[where] += shift
             if length == 0:
                 continue
-            start = state.rank[rank, k.BIAS_START]
+            start = state.rank[rank].bias_start
             table = slice(start, start + length)
             quanta = state.quanta[table].astype(np.int64)
             if self.step:
                 if not shift:
                     charge[where] += self._tiled(quanta, where) * (now // self.step)
                 continue
-            given = _current_charge(quanta, int(self.plan.population[rank, k.PERIOD]), now)
+            given = _current_charge(quanta, int(self.plan.population[rank].period), now)
             if shift:
                 given += state.shift[table] - state.base[table]
             charge[where] += self._tiled(given, where)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.engine import columns as k
+from eventsnn.engine.kernels import records as k
 from eventsnn.engine.request import takes_current
 from eventsnn.engine.softmax_tables import exponentials, logit_unit, waits
 from eventsnn.engine.times import Times
@@ -52,20 +52,20 @@ TABLE_LANES = 256
 
 
 class Plan(NamedTuple):
-    """Read-only arrays, with the named columns of ``columns``; int64 unless said."""
+    """Read-only arrays, some of them of ``records``; int64 unless said."""
 
-    population: NDArray[np.int64]  # (ranks, POPULATION_COLUMNS)
-    destination: NDArray[np.int64]  # (destinations, DESTINATION_COLUMNS)
-    cells: NDArray[np.int32]  # (destinations x source pixels, CELL_COLUMNS)
+    population: k.Records  # (ranks,) POPULATION
+    destination: k.Records  # (destinations,) DESTINATION
+    cells: k.Records  # (destinations x source pixels,) CELL
     edges: NDArray[np.int64]  # of sparse destinations: row pointers, then targets
     weights: NDArray[np.int32]  # flat
-    fan_out: NDArray[np.int32]  # (destinations x source neurons, full or effective)
+    fan_out: k.Records  # (destinations x source neurons,) FAN_OUT
     keys: NDArray[np.int64]  # (ranks, 2) what the digest calls a population
     part_of: NDArray[np.int32]  # (neurons,) part on a core
-    part: NDArray[np.int64]  # (parts, PART_PLAN_COLUMNS)
-    way: NDArray[np.int64]  # (parts x destinations of their population, WAY_COLUMNS)
-    leg: NDArray[np.int64]  # (legs, LEG_COLUMNS)
-    chip: NDArray[np.int64]  # (CHIP_COLUMNS,)
+    part: k.Records  # (parts,) PART
+    way: k.Records  # (parts x destinations of their population,) WAY
+    leg: k.Records  # (legs,) LEG
+    chip: k.Records  # CHIP, one
     energy: NDArray[np.int64]  # (ranks, counters) attojoules per count
     times: NDArray[np.int64]  # (tables, length) equally likely times
     spread: NDArray[np.int64]  # (tables,) how many there are to draw from: 1 is a constant
@@ -242,8 +242,8 @@ def _convolution(conv: Conv2d, source: Shape, target: Shape) -> _Kernel:
     )  # fmt: skip
 
 
-def _convolution_cells(kernel: _Kernel, target: Shape, part: Part) -> NDArray[np.int64]:
-    """Per source pixel, where its spikes land inside a part; see ``columns``."""
+def _convolution_cells(kernel: _Kernel, target: Shape, part: Part) -> k.Records:
+    """Per source pixel, where its spikes land inside a part: records of ``CELL``."""
     (first_y, taps_y, phase_y, tap_y), (first_x, taps_x, phase_x, tap_x) = kernel.y.table.T, kernel.x.table.T
     # Rows of the part only: the first target row at or after y0, and no row at or after y1.
     skipped = np.clip(-((first_y - part.y0) // kernel.y.step), 0, taps_y)
@@ -254,23 +254,23 @@ def _convolution_cells(kernel: _Kernel, target: Shape, part: Part) -> NDArray[np
     pixel = first_y[:, None] * target[1] + first_x[None, :]
     weight_row = phase[..., 2] * kernel.out_group
     weight = phase[..., 0] + tap_y[:, None] * weight_row + tap_x[None, :] * kernel.out_group
-    cells = np.zeros((*exists.shape, k.CELL_COLUMNS), dtype=np.int64)
-    cells[..., k.CELL_TARGET] = pixel * target[2]
-    cells[..., k.CELL_WEIGHT] = weight
-    cells[..., k.CELL_ROWS] = rows[:, None]
-    cells[..., k.CELL_TAPS] = taps_x[None, :]
-    cells[..., k.CELL_WEIGHT_ROW] = weight_row
-    cells[..., k.CELL_PIXEL] = pixel
-    return np.where(exists[..., None], cells, 0).reshape(-1, k.CELL_COLUMNS)
+    cells = k.records(k.CELL, exists.size).reshape(exists.shape)
+    cells.target = np.where(exists, pixel * target[2], 0)
+    cells.weight = np.where(exists, weight, 0)
+    cells.rows = np.where(exists, rows[:, None], 0)
+    cells.taps = np.where(exists, taps_x[None, :], 0)
+    cells.weight_row = np.where(exists, weight_row, 0)
+    cells.pixel = np.where(exists, pixel, 0)
+    return cells.reshape(-1)
 
 
-def _dense_cells(dense: Dense, source: Shape) -> NDArray[np.int64]:
+def _dense_cells(dense: Dense, source: Shape) -> k.Records:
     """One run of all targets for each source pixel; a channel's weights follow the last one's."""
     row = dense.rows(source).reshape(-1, source[2])[:, 0]
-    cells = np.zeros((len(row), k.CELL_COLUMNS), dtype=np.int64)
-    cells[:, k.CELL_WEIGHT] = np.where(row >= 0, row, 0) * dense.weight.shape[1]
-    cells[:, k.CELL_ROWS] = row >= 0
-    cells[:, k.CELL_TAPS] = row >= 0
+    cells = k.records(k.CELL, len(row))
+    cells.weight = np.where(row >= 0, row, 0) * dense.weight.shape[1]
+    cells.rows = row >= 0
+    cells.taps = row >= 0
     return cells
 
 
@@ -296,7 +296,7 @@ class _Builder:
     def __init__(self, network: Network) -> None:
         self.network = network
         self.rank_of = {name: rank for rank, name in enumerate(network.order)}
-        self.rows: list[dict[int, int]] = []
+        self.rows: list[dict[str, int]] = []
         self.stores: dict[str, list[NDArray[Any]]] = {
             name: [] for name in ("weights", "cells", "edges", "fan_out", "effective")
         }
@@ -313,11 +313,15 @@ class _Builder:
         self.sizes[store] += len(array)
         return start
 
-    def joined(self, store: str, dtype: Any, columns: int = 0) -> NDArray[Any]:
+    def joined(self, store: str, dtype: Any) -> NDArray[Any]:
         """A store's arrays as one."""
         arrays = self.stores[store]
-        empty = np.zeros((0, columns) if columns else (1,), dtype=dtype)
-        return np.concatenate(arrays).astype(dtype, copy=False) if arrays else empty
+        return np.concatenate(arrays).astype(dtype, copy=False) if arrays else np.zeros(1, dtype=dtype)
+
+    def joined_records(self, store: str, kind: np.dtype[np.void]) -> k.Records:
+        """A store's records as one array."""
+        arrays = self.stores[store]
+        return np.concatenate(arrays).view(np.recarray) if arrays else k.records(kind, 0)
 
     def add(self, projection: Projection, part: Part, offset: int, kind: int) -> None:
         """One copy of the spikes of a projection's source."""
@@ -328,9 +332,9 @@ class _Builder:
         effective = fan_out_in_part(self.network, projection, part, effective=True).astype(np.int32)
         self.append("effective", effective)
         row = {
-            k.TARGET: self.rank_of[projection.target], k.TARGET_KIND: kind, k.TARGET_OFFSET: offset,
-            k.CORE: part.core, k.DELAY: projection.delay, k.FAN_OUT: self.append("fan_out", full),
-            k.CHANNELS: source[2], k.LOW: max(part.c0 - first, 0), k.HIGH: min(part.c1, stop) - first,
+            "target": self.rank_of[projection.target], "target_kind": kind, "target_offset": offset,
+            "core": part.core, "delay": projection.delay, "fan_out": self.append("fan_out", full),
+            "channels": source[2], "low": max(part.c0 - first, 0), "high": min(part.c1, stop) - first,
         }  # fmt: skip
         if isinstance(projection.synapses, MaxPool):
             row |= self._gates(projection, part)
@@ -340,14 +344,14 @@ class _Builder:
             row |= self._rows(projection, source, target, part)
         self.rows.append(row)
 
-    def _sparse(self, sparse: Sparse, projection: Projection, target: Shape, part: Part) -> dict[int, int]:
+    def _sparse(self, sparse: Sparse, projection: Projection, target: Shape, part: Part) -> dict[str, int]:
         pointers, targets, weights = _sparse_edges(sparse, projection, target, part)
         return {
-            k.IS_SPARSE: 1, k.EDGES: self.append("edges", pointers),
-            k.EDGE_TARGETS: self.append("edges", targets), k.WEIGHTS: self.append("weights", weights),
+            "is_sparse": 1, "edges": self.append("edges", pointers),
+            "edge_targets": self.append("edges", targets), "weights": self.append("weights", weights),
         }  # fmt: skip
 
-    def _gates(self, projection: Projection, part: Part) -> dict[int, int]:
+    def _gates(self, projection: Projection, part: Part) -> dict[str, int]:
         source, target, _ = self.network.edges(projection)
         _, width, channels = self.network.populations[projection.target].shape
         y, channel = target // (width * channels), target % channels
@@ -358,20 +362,20 @@ class _Builder:
         self.estimates += size
         self.windows.setdefault(projection.target, []).append((target, first + source))
         return {
-            k.EDGES: self.append("edges", _pointers(source, size)),
-            k.EDGE_TARGETS: self.append("edges", target[order]), k.ESTIMATES: first,
+            "edges": self.append("edges", _pointers(source, size)),
+            "edge_targets": self.append("edges", target[order]), "estimates": first,
         }  # fmt: skip
 
-    def window_columns(self, name: str) -> dict[int, int]:
+    def window_fields(self, name: str) -> dict[str, int]:
         """Where the windows of a population of gates are listed, sources ascending."""
         target, place = (np.concatenate(c) for c in zip(*self.windows[name], strict=True))
         order = np.lexsort((place, target))
         return {
-            k.WINDOWS: self.append("edges", _pointers(target, self.network.populations[name].size)),
-            k.WINDOW_SOURCES: self.append("edges", place[order]),
+            "windows": self.append("edges", _pointers(target, self.network.populations[name].size)),
+            "window_sources": self.append("edges", place[order]),
         }
 
-    def _rows(self, projection: Projection, source: Shape, target: Shape, part: Part) -> dict[int, int]:
+    def _rows(self, projection: Projection, source: Shape, target: Shape, part: Part) -> dict[str, int]:
         synapses = projection.synapses
         first, stop = projection.channels(source)
         whole = first == 0 and stop == target[2] and part.c0 == 0 and part.c1 == target[2]
@@ -390,57 +394,57 @@ class _Builder:
                 self.kernels[projection.name] = (kernel, self.append("weights", kernel.weights))
             cells = _convolution_cells(self.kernels[projection.name][0], target, part)
         kernel, weights = self.kernels[projection.name]
-        cells[:, k.CELL_TARGET] += first
+        cells.target += first
         return {
-            k.CELLS: self.append("cells", cells.astype(np.int32)), k.CHANNEL_BLOCK: kernel.channel_block,
-            k.WEIGHTS: weights,
-            k.MERGED: int(kernel.x.step == 1 and kernel.out_group == target[2] and whole),
-            k.IN_GROUP: kernel.in_group, k.OUT_GROUP: kernel.out_group,
-            k.ROW_TARGETS: kernel.y.step * target[1] * target[2], k.PIECE_TARGETS: kernel.x.step * target[2],
-            k.ROW_PIXELS: kernel.y.step * target[1], k.STEP_PIXELS: kernel.x.step,
+            "cells": self.append("cells", cells), "channel_block": kernel.channel_block,
+            "weights": weights,
+            "merged": int(kernel.x.step == 1 and kernel.out_group == target[2] and whole),
+            "in_group": kernel.in_group, "out_group": kernel.out_group,
+            "row_targets": kernel.y.step * target[1] * target[2], "piece_targets": kernel.x.step * target[2],
+            "row_pixels": kernel.y.step * target[1], "step_pixels": kernel.x.step,
         }  # fmt: skip
 
 
 # -- populations -----------------------------------------------------------------------------------------
 
 
-def _neuron_columns(network: Network, population: Population) -> dict[int, int]:
+def _neuron_fields(network: Network, population: Population) -> dict[str, int]:
     neuron = population.neuron
-    row = {k.SIZE: population.size, k.TOUCH_OFFSET: -1, k.GROUP: 1}
+    row = {"neurons": population.size, "touch_offset": -1, "group": 1}
     if isinstance(neuron, Input):
-        return row | {k.KIND: k.KIND_INPUT}
+        return row | {"kind": k.KIND_INPUT}
     if isinstance(neuron, MaxGate):
         return row | {
-            k.KIND: k.KIND_EXACT_GATE if neuron.filter == "exact" else k.KIND_RATE_GATE,
-            k.FILTER: FILTERS.get(neuron.filter, 0), k.GRADED: int(neuron.graded),
-            k.SETTLE: neuron.settle_time, k.PERIOD: neuron.period, k.FACTOR: neuron.factor,
+            "kind": k.KIND_EXACT_GATE if neuron.filter == "exact" else k.KIND_RATE_GATE,
+            "filter": FILTERS.get(neuron.filter, 0), "graded": int(neuron.graded),
+            "settle_time": neuron.settle_time, "period": neuron.period, "factor": neuron.factor,
         }  # fmt: skip
-    row[k.LARGEST_WEIGHT] = max(
+    row["largest_weight"] = max(
         1, *(_largest(p.synapses.weight) for p in network.incoming(population.name)), 0
     )
     if isinstance(neuron, Signed):
         return row | {
-            k.KIND: k.KIND_SIGNED, k.THRESHOLD: neuron.threshold, k.LEVELS: neuron.levels,
-            k.SETTLE: neuron.settle_time, k.HYSTERESIS_LOW: neuron.hysteresis_low,
-            k.HYSTERESIS_HIGH: neuron.hysteresis_high, k.GRADED: int(neuron.graded),
+            "kind": k.KIND_SIGNED, "threshold": neuron.threshold, "levels": neuron.levels,
+            "settle_time": neuron.settle_time, "hysteresis_low": neuron.hysteresis_low,
+            "hysteresis_high": neuron.hysteresis_high, "graded": int(neuron.graded),
         }  # fmt: skip
     if isinstance(neuron, Rate):
         return row | {
-            k.KIND: k.KIND_RATE, k.THRESHOLD: neuron.threshold, k.HARD: int(neuron.reset == "hard"),
-            k.STRICT: int(neuron.strict), k.MULTISPIKE: int(neuron.multispike),
-            k.CLAMPED: int(neuron.lower_clamp is not None), k.CLAMP: neuron.lower_clamp or 0,
-            k.PERIOD: neuron.period, k.REFRACTORY: neuron.refractory,
-            k.REFRACTORY_DROP: int(neuron.refractory_drop), k.LEAK_PERIOD: neuron.leak_period,
-            k.LEAK_FACTOR: neuron.leak_factor,
+            "kind": k.KIND_RATE, "threshold": neuron.threshold, "hard": int(neuron.reset == "hard"),
+            "strict": int(neuron.strict), "multispike": int(neuron.multispike),
+            "clamped": int(neuron.lower_clamp is not None), "clamp": neuron.lower_clamp or 0,
+            "period": neuron.period, "refractory": neuron.refractory,
+            "refractory_drop": int(neuron.refractory_drop), "leak_period": neuron.leak_period,
+            "leak_factor": neuron.leak_factor,
         }  # fmt: skip
     if not isinstance(neuron, Readout | Softmax):
         raise unknown_kind(population)
-    row |= {k.KIND: k.KIND_READOUT, k.PERIOD: max(1, getattr(neuron, "period", 0))}
+    row |= {"kind": k.KIND_READOUT, "period": max(1, getattr(neuron, "period", 0))}
     if isinstance(neuron, Softmax):
         variant = k.VARIANT_CLOCK if neuron.variant == "clock" else k.VARIANT_INDEPENDENT
         row |= {
-            k.KIND: k.KIND_SOFTMAX, k.FILTER: variant, k.INTERVAL: neuron.interval,
-            k.LOGIT_UNIT: logit_unit(neuron),
+            "kind": k.KIND_SOFTMAX, "filter": variant, "interval": neuron.interval,
+            "logit_unit": logit_unit(neuron),
         }  # fmt: skip
     return row
 
@@ -480,67 +484,63 @@ def build_plan(
     times = Times(ways.times)
     parts = ideal_parts(network) if mapping is None else mapping.parts
     copies = destinations(network, mapping)
-    population = np.zeros((len(network.order), k.POPULATION_COLUMNS), dtype=np.int64)
+    rows: list[dict[str, int]] = []
     part_of: list[NDArray] = []
-    part_rows: list[NDArray[np.int64]] = []
+    part_rows: list[dict[str, int]] = []
     number_of_part: dict[Part, int] = {}
     offset = touched = destination_count = 0
     for rank, item in enumerate(network):
-        row = _neuron_columns(network, item) | {k.OFFSET: offset}
-        if row[k.KIND] in MARKED or (marked and row[k.KIND] in (k.KIND_RATE, k.KIND_SOFTMAX)):
-            row[k.GROUP] = _group(network, item, parts[item.name])
-            row[k.TOUCH_OFFSET] = touched
-            touched += item.size // row[k.GROUP]
-        row[k.DESTINATION_START] = destination_count
+        row = _neuron_fields(network, item) | {"offset": offset}
+        if row["kind"] in MARKED or (marked and row["kind"] in (k.KIND_RATE, k.KIND_SOFTMAX)):
+            row["group"] = _group(network, item, parts[item.name])
+            row["touch_offset"] = touched
+            touched += item.size // row["group"]
+        row["destination_start"] = destination_count
         destination_count += len(copies[rank])
-        row[k.DESTINATION_STOP] = destination_count
-        row[k.DIRECT] = int(mapping is None and not queued and all(p.delay == 0 for p, _ in copies[rank]))
+        row["destination_stop"] = destination_count
+        row["direct"] = int(mapping is None and not queued and all(p.delay == 0 for p, _ in copies[rank]))
         targets = [p.target for p, _ in copies[rank]]
-        row[k.INTERLEAVED] = int(len(set(targets)) < len(targets))
-        row[k.PART_START] = len(part_rows)
+        row["interleaved"] = int(len(set(targets)) < len(targets))
+        row["part_start"] = len(part_rows)
         box = np.full(item.shape, -1, dtype=np.int32)
         for part in parts[item.name]:
             box[part.y0 : part.y1, :, part.c0 : part.c1] = len(part_rows)
             number_of_part[part] = len(part_rows)
             size = (part.y1 - part.y0) * item.shape[1] * (part.c1 - part.c0)
-            part_rows.append(_part_columns(part, size, row[k.KIND], chip, times))
-        row[k.PART_STOP] = len(part_rows)
+            part_rows.append(_part_fields(part, size, row["kind"], chip, times))
+        row["part_stop"] = len(part_rows)
         part_of.append(box.reshape(-1))
         offset += item.size
-        for column, value in row.items():
-            population[rank, column] = value
+        rows.append(row)
 
     builder = _Builder(network)
     for rank in range(len(network.order)):
         for projection, part in copies[rank]:
-            target = builder.rank_of[projection.target]
-            builder.add(projection, part, int(population[target, k.OFFSET]), int(population[target, k.KIND]))
-            builder.rows[-1][k.TARGET_PART] = number_of_part[part]
+            target = rows[builder.rank_of[projection.target]]
+            builder.add(projection, part, target["offset"], target["kind"])
+            builder.rows[-1]["target_part"] = number_of_part[part]
             if chip is not None:
-                builder.rows[-1] |= _service_columns(part, int(population[target, k.KIND]), chip, times)
+                builder.rows[-1] |= _service_fields(part, target["kind"], chip, times)
     for name in builder.windows:
-        for column, value in builder.window_columns(name).items():
-            population[builder.rank_of[name], column] = value
-    destination = np.zeros((len(builder.rows), k.DESTINATION_COLUMNS), dtype=np.int64)
-    for index, row in enumerate(builder.rows):
-        for column, value in row.items():
-            destination[index, column] = value
-    part_table = np.array(part_rows, dtype=np.int64)
-    part_table[:, k.PART_WAYS], part_table[:, k.PART_SERVER] = ways.first, ways.core
-    chip_columns = _chip_columns(chip, times)
+        rows[builder.rank_of[name]] |= builder.window_fields(name)
+    part_table = k.filled(k.PART, part_rows)
+    part_table.ways, part_table.server = ways.first, ways.core
+    chip_record = _chip_record(chip, times)
     return Plan(
-        population=population,
-        destination=destination,
-        cells=builder.joined("cells", np.int32, k.CELL_COLUMNS),
+        population=k.filled(k.POPULATION, rows),
+        destination=k.filled(k.DESTINATION, builder.rows),
+        cells=builder.joined_records("cells", k.CELL),
         edges=builder.joined("edges", np.int64),
         weights=builder.joined("weights", np.int32),
-        fan_out=np.stack([builder.joined(name, np.int32) for name in ("fan_out", "effective")], axis=1),
+        fan_out=k.as_records(
+            np.stack([builder.joined(name, np.int32) for name in ("fan_out", "effective")], axis=1), k.FAN_OUT
+        ),
         keys=np.stack([population_key(name) for name in network.order]),
         part_of=np.concatenate(part_of),
         part=part_table,
         way=ways.way,
         leg=ways.leg,
-        chip=chip_columns,
+        chip=chip_record,
         energy=np.zeros((len(network.order), len(COUNTERS)), dtype=np.int64)
         if chip is None
         else chip.energy(network.order),
@@ -556,32 +556,31 @@ def _softmax_tables(network: Network) -> NDArray[np.int64]:
     return np.array(waits() + exponentials(), dtype=np.int64)
 
 
-def _part_columns(part: Part, size: int, kind: int, chip: Chip | None, times: Times) -> NDArray[np.int64]:
-    row = np.zeros(k.PART_PLAN_COLUMNS, dtype=np.int64)
-    row[k.PART_CORE], row[k.PART_SIZE], row[k.PART_LANES] = part.core, size, 1
+def _part_fields(part: Part, size: int, kind: int, chip: Chip | None, times: Times) -> dict[str, int]:
+    row = {"core": part.core, "neurons": size, "lanes": 1}
     if chip is not None:
         core = chip.core(part.core)
-        row[k.PART_LANES] = core.processing_elements
-        row[k.PART_SERIALISE] = times.row(core.serialise)
-        row[k.PART_UPDATE] = core.update
+        row["lanes"] = core.processing_elements
+        row["serialise"] = times.row(core.serialise)
+        row["update"] = core.update
         if kind not in (k.KIND_INPUT, k.KIND_SOFTMAX, k.KIND_READOUT):
-            row[k.PART_FIRE] = core.fire
+            row["fire"] = core.fire
     return row
 
 
-def _service_columns(part: Part, kind: int, chip: Chip, times: Times) -> dict[int, int]:
+def _service_fields(part: Part, kind: int, chip: Chip, times: Times) -> dict[str, int]:
     core = chip.core(part.core)
     tested_at_once = kind in (k.KIND_RATE, k.KIND_RATE_GATE)
     return {
-        k.DECODE: times.row(core.decode), k.SYNAPSE: times.row(chip.synapse(part.population, part.core)),
-        k.CYCLE_UPDATE: core.update if tested_at_once else 0, k.LANES: core.processing_elements,
+        "decode": times.row(core.decode), "synapse": times.row(chip.synapse(part.population, part.core)),
+        "cycle_update": core.update if tested_at_once else 0, "lanes": core.processing_elements,
     }  # fmt: skip
 
 
-def _chip_columns(chip: Chip | None, times: Times) -> NDArray[np.int64]:
-    row = np.zeros(k.CHIP_COLUMNS, dtype=np.int64)
+def _chip_record(chip: Chip | None, times: Times) -> k.Records:
+    row = k.record(k.CHIP)
     if chip is not None:
-        row[k.ON_HARDWARE], row[k.T_DECISION], row[k.PRICED] = 1, chip.decision, 1
-        row[k.HOP_X_TABLE], row[k.HOP_Y_TABLE] = times.row(chip.hop_x), times.row(chip.hop_y)
-        row[k.USES_BUS] = chip.architecture.network_on_chip.topology == "bus"
+        row.on_hardware, row.decision_latency, row.priced = 1, chip.decision, 1
+        row.hop_x_table, row.hop_y_table = times.row(chip.hop_x), times.row(chip.hop_y)
+        row.uses_bus = chip.architecture.network_on_chip.topology == "bus"
     return row

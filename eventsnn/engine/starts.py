@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from eventsnn.decide import ExitRule, kernel_of
 from eventsnn.decide.kernels import RULE_NONE, RULE_OWN
-from eventsnn.engine import columns as k
 from eventsnn.engine.analog import AnalogInput
 from eventsnn.engine.capacities import Capacities
-from eventsnn.engine.contract import SERVICE_COLUMNS, RunOptions, output_scale, output_weights
+from eventsnn.engine.contract import SERVICE_FIELDS, RunOptions, output_scale, output_weights
 from eventsnn.engine.failures import overflow
+from eventsnn.engine.kernels import records as k
 from eventsnn.engine.kernels.state import Settings, State
 from eventsnn.engine.order import SEEDED_SHIFT
 from eventsnn.engine.plan import Currents, Plan, currents, initial_charge, initial_count
@@ -37,7 +37,7 @@ class _Template(NamedTuple):
     shift: NDArray[np.int32]
     charge: NDArray[np.int32]
     touched: NDArray[np.uint8]
-    rank: NDArray[np.int64]  # room for lists and events of a softmax left out
+    rank: k.Records  # RANK; room for lists and events of a softmax left out
     counters: NDArray[np.int64]
     parts: NDArray[np.int64]
     settings: Settings
@@ -72,21 +72,21 @@ class SampleStart:
         self.weights = ones if weights is None else weights
         rows = plan.population
         # Rate neurons are kept as charges less what they lack to fire: a sign tells.
-        self.shift = np.where(rows[:, k.KIND] == k.KIND_RATE, rows[:, k.THRESHOLD] + rows[:, k.STRICT], 0)
-        rate = rows[rows[:, k.KIND] == k.KIND_RATE]
-        self.refractory = bool((rate[:, k.REFRACTORY] > 0).any())
-        self.loses = bool((rate[:, [k.HARD, k.CLAMPED, k.LEAK_PERIOD, k.REFRACTORY_DROP]] > 0).any())
-        self.queued = bool((rows[:, k.DIRECT] == 0).any())
-        self.largest, self.classes = int(rows[:, k.SIZE].max()), int(rows[self.output, k.SIZE])
+        self.shift = np.where(rows.kind == k.KIND_RATE, rows.threshold + rows.strict, 0)
+        rate = rows[rows.kind == k.KIND_RATE]
+        self.refractory = bool((rate.refractory > 0).any())
+        self.loses = bool((rate.hard | rate.clamped | rate.leak_period | rate.refractory_drop).any())
+        self.queued = bool((rows.direct == 0).any())
+        self.largest, self.classes = int(rows.neurons.max()), int(rows[self.output].neurons)
         self.softmaxes = [(r, p.neuron) for r, p in enumerate(network) if isinstance(p.neuron, Softmax)]
         self._usual: _Template | None = None
 
     def _initial_estimates(self) -> NDArray[np.int64]:
         """What max gates keep of their sources at the start: the counts of a network at rest."""
         pieces = [np.zeros(1, dtype=np.int64)]
-        for to in self.plan.destination[np.argsort(self.plan.destination[:, k.ESTIMATES], kind="stable")]:
-            if to[k.TARGET_KIND] in (k.KIND_EXACT_GATE, k.KIND_RATE_GATE):
-                (projection,) = self.network.incoming(self.network.order[to[k.TARGET]])
+        for to in self.plan.destination[np.argsort(self.plan.destination.estimates, kind="stable")]:
+            if to.target_kind in (k.KIND_EXACT_GATE, k.KIND_RATE_GATE):
+                (projection,) = self.network.incoming(self.network.order[to.target])
                 source = self.network.populations[projection.source]
                 given = source.initial_count
                 pieces.append(
@@ -115,7 +115,7 @@ class SampleStart:
         counters = np.zeros((len(rank), len(COUNTERS)), dtype=np.int64)
         shift = np.zeros(len(flow.quanta), dtype=np.int32)
         for r, (name, row) in enumerate(zip(network.order, plan.population, strict=True)):
-            where = slice(row[k.OFFSET], row[k.OFFSET] + row[k.SIZE])
+            where = slice(row.offset, row.offset + row.neurons)
             if name in added:
                 counters[r, COLUMN["multiplications"]] = self.analog.multiplications[name]
                 if not takes_current(network.populations[name]):
@@ -135,10 +135,10 @@ class SampleStart:
             counters=counters,
             parts=self._parts(bool(added)),
             settings=self._settings(rank),
-            waits=bool((rank[:, k.BIAS_LENGTH] > 0).any()),
+            waits=bool((rank.bias_length > 0).any()),
         )
 
-    def _settings(self, rank: NDArray[np.int64]) -> Settings:
+    def _settings(self, rank: k.Records) -> Settings:
         """Those of every sample, with the key and the first event of none."""
         rule = self.options.exit_rule
         logs = bool(self.options.record_service and self.on_chip)
@@ -147,7 +147,7 @@ class SampleStart:
             for p in self.network
         )
         # In steps only signed networks go on when the input is over.
-        biased = (rank[:, k.BIASED] > 0).tolist()
+        biased = (rank.biased > 0).tolist()
         settles = all(_comes_to_rest(p, b) for p, b in zip(self.network, biased, strict=True))
         return Settings(
             rule=_rule_code(rule),
@@ -173,18 +173,18 @@ class SampleStart:
         """Arrays of one sample's own; buffers, of which only what was written is read, are not cleared."""
         room, neurons, classes = self.capacities, len(self.initial), self.classes
         rank = self._fresh_ranks(start, key, end)
-        scalar = np.zeros(k.SCALARS, dtype=np.int64)
-        scalar[k.STOP_AT] = k.NEVER
-        scalar[k.PREDICTION] = -1
-        scalar[k.INPUT_END] = end
-        scalar[k.NEXT_STEP] = self.step
-        scalar[k.STEPS_END] = end if self.step else 0
-        scalar[k.RUN_UNTIL] = end if outlasts else 0
-        scalar[k.HISTORY_NEXT] = self.options.history_period
-        scalar[k.WINDOW_NEXT] = rank[:, k.WINDOW_END].min()
-        scalar[k.TEST_NEXT] = rank[:, k.TEST_DUE].min()
-        scalar[k.LOW_RANK], scalar[k.HIGH_RANK] = len(rank), -1
-        scalar[k.MESSAGES_FREE] = -1
+        scalar = k.record(k.SCALARS)
+        scalar.stop_at = k.NEVER
+        scalar.prediction = -1
+        scalar.input_end = end
+        scalar.next_step = self.step
+        scalar.steps_end = end if self.step else 0
+        scalar.run_until = end if outlasts else 0
+        scalar.history_next = self.options.history_period
+        scalar.window_next = rank.window_end.min()
+        scalar.test_next = rank.test_due.min()
+        scalar.low_rank, scalar.high_rank = len(rank), -1
+        scalar.messages_free = -1
         longest = max(int(room.lists.max()), self.largest if self.seeded else 0)
 
         def if_needed(needed: bool, value: int = 0) -> NDArray[np.int64]:
@@ -205,23 +205,23 @@ class SampleStart:
             lost=np.zeros((k.LOST_CAUSES, neurons if self.loses else 1), dtype=np.int64),
             rank=rank,
             counters=start.counters.copy(),
-            lists=np.empty(int(rank[-1, k.LIST_LIMIT]), dtype=np.int64),
+            lists=np.empty(int(rank[-1].list_limit), dtype=np.int64),
             scratch=np.empty(longest, dtype=np.int64),
             digits=np.empty(257, dtype=np.int64),
             flagged=np.empty(self.largest, dtype=np.int64),
-            pending=np.empty((room.pending, 4), dtype=np.int64),
-            crossings=np.empty((room.pending, 2), dtype=np.int64),
+            pending=k.room(k.PENDING, room.pending),
+            crossings=k.room(k.CROSSING, room.pending),
             log=np.empty(room.log, dtype=np.int64),
-            trace=np.empty((room.trace, 4), dtype=np.int64),
+            trace=k.room(k.CHECK, room.trace),
             trace_readout=np.empty((room.trace, classes), dtype=np.int64),
             weighed=np.empty(classes, dtype=np.int64),
             history=np.empty((room.history, *start.counters.shape), dtype=np.int64),
             history_readout=np.empty((room.history, classes), dtype=np.int64),
-            part=np.zeros((len(start.parts), k.PART_COLUMNS), dtype=np.int64),
+            part=k.records(k.PART_STATE, len(start.parts)),
             parts=start.parts.copy(),
             estimates=self.estimates.copy(),
             decays=np.zeros(len(self.estimates), dtype=np.int64),
-            service=np.zeros((room.service, SERVICE_COLUMNS), dtype=np.int64),
+            service=k.records(SERVICE_FIELDS, room.service),
             scalar=scalar,
         )
 
@@ -231,65 +231,64 @@ class SampleStart:
         parts = np.zeros((len(plan.part), len(COUNTERS)), dtype=np.int64)
         if analog:
             row = plan.population[self.network.order.index(self.network.input)]
-            for to in plan.destination[row[k.DESTINATION_START] : row[k.DESTINATION_STOP]]:
-                synapses = plan.fan_out[to[k.FAN_OUT] : to[k.FAN_OUT] + row[k.SIZE], k.FULL_FAN_OUT].sum()
-                parts[to[k.TARGET_PART], COLUMN["multiplications"]] += synapses
+            for to in plan.destination[row.destination_start : row.destination_stop]:
+                synapses = plan.fan_out[to.fan_out : to.fan_out + row.neurons].full.sum()
+                parts[to.target_part, COLUMN["multiplications"]] += synapses
         return parts
 
     def _groups(self) -> int:
-        marked = self.plan.population[self.plan.population[:, k.TOUCH_OFFSET] >= 0]
-        return int((marked[:, k.SIZE] // marked[:, k.GROUP]).sum()) if len(marked) else 0
+        marked = self.plan.population[self.plan.population.touch_offset >= 0]
+        return int((marked.neurons // marked.group).sum()) if len(marked) else 0
 
-    def _start_tests(self, driven: Collection[str], rank: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def _start_tests(self, driven: Collection[str], rank: k.Records) -> NDArray[np.uint8]:
         """Marks of touched neurons: charges at time 0, biases or analog, ask for a test of all of them."""
         touched = np.zeros(1 + self._groups(), dtype=np.uint8)
         for r, population in enumerate(self.network):
             row = self.plan.population[r]
-            if row[k.KIND] != k.KIND_SIGNED:
+            if row.kind != k.KIND_SIGNED:
                 continue
             if r in self.start_biased or population.name in driven:
-                groups = row[k.SIZE] // row[k.GROUP]
-                touched[row[k.TOUCH_OFFSET] : row[k.TOUCH_OFFSET] + groups] = 1
-                rank[r, k.TOUCHED_START], rank[r, k.TOUCHED_STOP] = 0, groups
-                rank[r, k.TEST_DUE] = self.step
+                groups = row.neurons // row.group
+                touched[row.touch_offset : row.touch_offset + groups] = 1
+                rank[r].touched_start, rank[r].touched_stop = 0, groups
+                rank[r].test_due = self.step
         return touched
 
-    def _ranks(self, flow: Currents) -> NDArray[np.int64]:
+    def _ranks(self, flow: Currents) -> k.Records:
         """What is known of every rank before there is a sample."""
         rows = self.plan.population
-        rank = np.zeros((len(rows), k.RANK_COLUMNS), dtype=np.int64)
-        rank[:, k.TOUCHED_START] = rows[:, k.SIZE]
-        rank[:, k.TEST_DUE] = k.NEVER
-        rank[:, k.BIAS_START], rank[:, k.BIAS_LENGTH] = flow.start, flow.length
-        rank[:, k.BIASED] = flow.biased
-        rank[:, k.WINDOW_END] = rank[:, k.LEAK_NEXT] = k.NEVER
-        rank[:, k.ACTIVE] = 1
-        rank[self.output, k.COUNTED_AT_ONCE] = 1
-        for r in np.flatnonzero(rows[:, k.KIND] == k.KIND_RATE):
-            if rows[r, k.LEAK_PERIOD] and not self.step:
-                rank[r, k.LEAK_NEXT] = rows[r, k.LEAK_PERIOD]
+        rank = k.records(k.RANK, len(rows))
+        rank.touched_start = rows.neurons
+        rank.test_due = k.NEVER
+        rank.bias_start, rank.bias_length = flow.start, flow.length
+        rank.biased = flow.biased
+        rank.window_end = rank.leak_next = k.NEVER
+        rank.active = 1
+        rank[self.output].counted_at_once = 1
+        for r in np.flatnonzero(rows.kind == k.KIND_RATE):
+            if rows[r].leak_period and not self.step:
+                rank[r].leak_next = rows[r].leak_period
             if flow.length[r]:
                 table = flow.quanta[flow.start[r] : flow.start[r] + flow.length[r]].astype(np.int64)
                 largest = int(np.abs(table).max())
-                period = int(rows[r, k.PERIOD])
-                rank[r, k.WINDOW_LIMIT] = max(1, WINDOW_QUANTA * period // largest)
-                rank[r, k.WINDOW_LENGTH] = min(max(1, period // 16), rank[r, k.WINDOW_LIMIT])
+                period = int(rows[r].period)
+                rank[r].window_limit = max(1, WINDOW_QUANTA * period // largest)
+                rank[r].window_length = min(max(1, period // 16), rank[r].window_limit)
                 if self.step:
-                    rank[r, k.WINDOW_CHARGE] = largest
+                    rank[r].window_charge = largest
                 else:
-                    rank[r, k.WINDOW_END] = 0
+                    rank[r].window_end = 0
         return rank
 
-    def _fresh_ranks(self, start: _Template, key: int, end: int) -> NDArray[np.int64]:
+    def _fresh_ranks(self, start: _Template, key: int, end: int) -> k.Records:
         rank = start.rank.copy()
-        rank[:, k.LIST_LIMIT] = rank[:, k.LIST_END] = np.cumsum(self.capacities.lists)
-        for column in (k.LIST_START, k.LIST_STOP, k.LIST_DONE):
-            rank[:, column] = rank[:, k.LIST_LIMIT] - self.capacities.lists
+        rank.list_limit = rank.list_end = np.cumsum(self.capacities.lists)
+        rank.list_start = rank.list_stop = rank.list_done = rank.list_limit - self.capacities.lists
         for r, neuron in self.softmaxes:
             first = next_event(neuron, key, r, 0, 0)
-            rank[r, k.CLOCK_NEXT] = min(first, k.NEVER)
+            rank[r].clock_next = min(first, k.NEVER)
             if not self.step and first <= end:
-                rank[r, k.TEST_DUE] = first
+                rank[r].test_due = first
         return rank
 
     def input(self, stimulus: Stimulus, index: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.engine import columns as k
-from eventsnn.engine import walk_columns as w
-from eventsnn.engine.contract import SERVICE_COLUMNS
+from eventsnn.engine.contract import SERVICE_FIELDS
+from eventsnn.engine.kernels import records as w
 from eventsnn.engine.plan import Plan, destinations, fan_out_in_part
 from eventsnn.engine.times import Times
 from eventsnn.hardware import Chip, Mapping, Part
@@ -27,30 +26,29 @@ Copy = tuple[int, Projection, Part]  # rank of the source, what, where to
 class Walks(NamedTuple):
     """The parts of a network on the cores of a chip; what changes stands below ``hops``."""
 
-    part: NDArray[np.int64]  # (parts, W_COLUMNS)
-    copy: NDArray[np.int64]  # (copies, C_COLUMNS)
-    core: NDArray[np.int64]  # (cores, U_COLUMNS)
+    part: w.Records  # (parts,) WALK_PART
+    copy: w.Records  # (copies,) WALK_COPY
+    core: w.Records  # (cores,) WALK_CORE
     incoming: NDArray[np.int64]  # copies by the part they end in
     of_core: NDArray[np.int64]  # parts by their core, by rank, readouts left out
-    stream: NDArray[np.int64]  # (parts x their copies, 2): part and copy, by the core the copy ends on
+    stream: w.Records  # (parts x their copies,) WALK_STREAM, by the core the copy ends on
     stream_of: NDArray[np.int64]  # (parts, copies) its place there
     fan_out: NDArray[np.int32]  # (copies x source neurons,)
     times: NDArray[np.int64]  # (tables, length) equally likely times
     spread: NDArray[np.int64]  # (tables,) how many there are to draw from
-    chip: NDArray[np.int64]  # (CHIP_COLUMNS,)
+    chip: w.Records  # WALK_CHIP, one
     part_of: NDArray[np.int32]  # (neurons,)
     hops: NDArray[np.int64]  # (x or y, parts, copies)
     words: NDArray[np.int64]  # (spikes of a step,) by part
-    message: NDArray[np.int64]  # (capacity, 3) arrival, service, place in ``words``; by stream
-    reach: NDArray[np.int64]  # (streams, 3) where its messages start, the next one, and the end
+    message: w.Records  # (capacity,) WALK_WAITING, by stream
     ordinal: NDArray[np.int64]  # (neurons,) spikes emitted, for random times and the log
     counters: NDArray[np.int64]  # (parts, counters)
-    live: NDArray[np.int64]  # (parts, L_COLUMNS)
-    unit: NDArray[np.int64]  # (cores, UNIT_COLUMNS)
+    live: w.Records  # (parts,) WALK_LIVE
+    unit: w.Records  # (cores,) WALK_UNIT
     heard: NDArray[np.int64]  # (copies, steps remembered) when a copy's messages had been served
-    service: NDArray[np.int64]  # (capacity, contract.SERVICE_COLUMNS)
+    service: w.Records  # (capacity,) contract.SERVICE_FIELDS
     checked: NDArray[np.int64]  # (checks,) when the step of an exit check was over
-    scalar: NDArray[np.int64]  # (WALK_SCALARS,)
+    scalar: w.Records  # WALK_SCALARS, one
 
 
 class Ways(NamedTuple):
@@ -58,11 +56,11 @@ class Ways(NamedTuple):
 
     route: NDArray[np.int64]  # servers on the ways between parts and copies, receiving units left out
     route_start: NDArray[np.int64]  # (parts, copies)
-    server: NDArray[np.int64]  # (receiving units and links, S_COLUMNS)
-    message: NDArray[np.int64]  # (capacity, M_COLUMNS)
-    event: NDArray[np.int64]  # (capacity, E_COLUMNS)
+    server: w.Records  # (receiving units and links,) WALK_SERVER
+    message: w.Records  # (capacity,) WALK_MESSAGE
+    event: w.Records  # (capacity,) WALK_EVENT
     agenda: NDArray[np.int64]  # (capacity, 3) what is to be done at this tick, and with what
-    scalar: NDArray[np.int64]  # (WAY_SCALARS,)
+    scalar: w.Records  # WAY_SCALARS, one
 
 
 class WalkPlan:
@@ -88,32 +86,32 @@ class WalkPlan:
         self.stream = self._streams()
         self.core_rows, self.of_core = self._core_rows()
         self.chip_row = self._chip_row()
-        totals = self.chip_row[w.TOTALS] != 0
+        totals = self.chip_row.totals != 0
         self.is_general = not totals and (logs or self._varies() or self._queues() or self._mixes())
 
     # -- lowering ------------------------------------------------------------------------------------
 
-    def _copy_rows(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        rows = np.zeros((len(self.copies), w.C_COLUMNS), dtype=np.int64)
+    def _copy_rows(self) -> tuple[w.Records, NDArray[np.int32]]:
+        rows = w.records(w.WALK_COPY, len(self.copies))
         tables: list[NDArray[Any]] = [np.zeros(1, dtype=np.int32)]
         start = 1
         for row, (_, projection, part) in zip(rows, self.copies, strict=True):
             core = self.chip.core(part.core)
             table = fan_out_in_part(self.network, projection, part).astype(np.int32)
             rank = self.network.order.index(projection.target)
-            row[w.C_PART] = self.parts.index((rank, part))
-            row[w.C_CORE] = self.core_of[part.core]
-            row[w.C_LATE] = projection.delay // self.step
-            row[w.C_FAN_OUT] = start
-            row[w.C_DECODE] = self.times.row(core.decode)
-            row[w.C_SYNAPSE] = self.times.row(self.chip.synapse(part.population, part.core))
-            row[w.C_LANES] = core.processing_elements
+            row.part = self.parts.index((rank, part))
+            row.core = self.core_of[part.core]
+            row.late = projection.delay // self.step
+            row.fan_out = start
+            row.decode = self.times.row(core.decode)
+            row.synapse = self.times.row(self.chip.synapse(part.population, part.core))
+            row.lanes = core.processing_elements
             tables.append(table)
             start += len(table)
         return rows, np.concatenate(tables)
 
-    def _part_rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        rows = np.zeros((len(self.parts), w.W_COLUMNS), dtype=np.int64)
+    def _part_rows(self) -> tuple[w.Records, NDArray[np.int64]]:
+        rows = w.records(w.WALK_PART, len(self.parts))
         ranks = np.array([rank for rank, _, _ in self.copies], dtype=np.int64)
         senders = np.bincount([rank for rank, _ in self.parts], minlength=len(self.network.order))
         incoming: list[int] = []
@@ -122,20 +120,20 @@ class WalkPlan:
             population = self.network.populations[part.population]
             _, width, channels = population.shape
             costs = self.chip.core(part.core)
-            row[w.W_RANK], row[w.W_CORE], row[w.W_OFFSET] = rank, self.core_of[part.core], offsets[rank]
-            row[w.W_FIRST_PIXEL], row[w.W_CHANNELS] = part.y0 * width, channels
-            row[w.W_LOW], row[w.W_WIDTH] = part.c0, part.c1 - part.c0
-            row[w.W_SIZE] = (part.y1 - part.y0) * width * (part.c1 - part.c0)
-            row[w.W_IS_INPUT] = isinstance(population.neuron, Input)
-            row[w.W_IS_READOUT] = isinstance(population.neuron, Readout)
-            row[w.W_ACCESS], row[w.W_UPDATE], row[w.W_FIRE] = costs.access, costs.update, costs.fire
-            row[w.W_SERIALISE] = self.times.row(costs.serialise)
-            row[[w.W_COPY_START, w.W_COPY_STOP]] = np.searchsorted(ranks, [rank, rank + 1])
-            mine = np.flatnonzero(self.copy_rows[:, w.C_PART] == number)
-            row[w.W_IN_START] = len(incoming)
+            row.rank, row.core, row.offset = rank, self.core_of[part.core], offsets[rank]
+            row.first_pixel, row.channels = part.y0 * width, channels
+            row.first_channel, row.width = part.c0, part.c1 - part.c0
+            row.neurons = (part.y1 - part.y0) * width * (part.c1 - part.c0)
+            row.is_input = isinstance(population.neuron, Input)
+            row.is_readout = isinstance(population.neuron, Readout)
+            row.access, row.update, row.fire = costs.access, costs.update, costs.fire
+            row.serialise = self.times.row(costs.serialise)
+            row.copy_start, row.copy_stop = np.searchsorted(ranks, [rank, rank + 1])
+            mine = np.flatnonzero(self.copy_rows.part == number)
+            row.in_start = len(incoming)
             incoming += mine.tolist()
-            row[w.W_IN_STOP] = len(incoming)
-            row[w.W_SENDERS] = senders[ranks[mine[self.copy_rows[mine, w.C_LATE] == 0]]].sum()
+            row.in_stop = len(incoming)
+            row.senders = senders[ranks[mine[self.copy_rows[mine].late == 0]]].sum()
         return rows, np.array(incoming or [0], dtype=np.int64)
 
     def _part_of(self) -> NDArray[np.int32]:
@@ -155,39 +153,39 @@ class WalkPlan:
 
     def _streams(self) -> NDArray[np.int64]:
         streams = [
-            (int(self.copy_rows[copy, w.C_CORE]), part, copy)
+            (int(self.copy_rows[copy].core), part, copy)
             for part, row in enumerate(self.part_rows)
-            for copy in range(row[w.W_COPY_START], row[w.W_COPY_STOP])
+            for copy in range(row.copy_start, row.copy_stop)
         ]
         return np.array(sorted(streams), dtype=np.int64).reshape(-1, 3)
 
-    def _core_rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        rows = np.zeros((len(self.numbers), w.U_COLUMNS), dtype=np.int64)
+    def _core_rows(self) -> tuple[w.Records, NDArray[np.int64]]:
+        rows = w.records(w.WALK_CORE, len(self.numbers))
         of_core: list[int] = []
-        walked = self.part_rows[:, w.W_IS_READOUT] == 0
+        walked = self.part_rows.is_readout == 0
         for core, row in enumerate(rows):
-            row[w.U_NUMBER] = self.numbers[core]
-            row[w.U_PART_START] = len(of_core)
-            of_core += np.flatnonzero((self.part_rows[:, w.W_CORE] == core) & walked).tolist()
-            row[w.U_PART_STOP] = len(of_core)
-            edges = np.searchsorted(self.stream[:, 0], [core, core + 1])
-            row[[w.U_STREAM_START, w.U_STREAM_STOP]] = edges
+            row.number = self.numbers[core]
+            row.part_start = len(of_core)
+            of_core += np.flatnonzero((self.part_rows.core == core) & walked).tolist()
+            row.part_stop = len(of_core)
+            row.stream_start, row.stream_stop = np.searchsorted(self.stream[:, 0], [core, core + 1])
         return rows, np.array(of_core or [0], dtype=np.int64)
 
-    def _chip_row(self) -> NDArray[np.int64]:
-        row = np.zeros(w.CHIP_COLUMNS, dtype=np.int64)
+    def _chip_row(self) -> w.Records:
+        row = w.record(w.WALK_CHIP)
         architecture, chip = self.mapping.architecture, self.chip
         synchronisation, noc = architecture.synchronisation, architecture.network_on_chip
-        row[w.BARRIER] = synchronisation.kind == "barrier"
-        row[w.TOTALS] = synchronisation.timing == "totals"
-        row[w.PACED] = synchronisation.pace == "input"
-        row[w.BARRIER_TIME], row[w.STEP_TIME] = chip.barrier, chip.step
-        row[w.LINKED], row[w.ON_BUS] = noc.has_links, noc.topology == "bus"
-        tables = (chip.hop_x, chip.hop_y, chip.bus)
-        row[[w.HOP_X, w.HOP_Y, w.BUS]] = [self.times.row(table) for table in tables]
-        late = self.copy_rows[:, w.C_LATE].max(initial=0)
-        row[w.LATEST] = 0 if row[w.BARRIER] else late
-        row[w.INPUT_PART] = np.argmax(self.part_rows[:, w.W_IS_INPUT])
+        row.barrier = synchronisation.kind == "barrier"
+        row.totals = synchronisation.timing == "totals"
+        row.paced = synchronisation.pace == "input"
+        row.barrier_time, row.step_time = chip.barrier, chip.step
+        row.linked, row.on_bus = noc.has_links, noc.topology == "bus"
+        row.hop_x, row.hop_y, row.bus = (
+            self.times.row(table) for table in (chip.hop_x, chip.hop_y, chip.bus)
+        )
+        late = self.copy_rows.late.max(initial=0)
+        row.latest = 0 if row.barrier else late
+        row.input_part = np.argmax(self.part_rows.is_input)
         return row
 
     # -- which chips are plain -------------------------------------------------------------------------
@@ -199,14 +197,14 @@ class WalkPlan:
     def _queues(self) -> bool:
         """Whether anything but messages at a core queues, or queues are bounded."""
         depths = [self.chip.core(number).input_depth for number in self.numbers]
-        return bool(self.chip_row[w.LINKED]) or any(depth is not None for depth in depths)
+        return bool(self.chip_row.linked) or any(depth is not None for depth in depths)
 
     def _mixes(self) -> bool:
         """Whether a core may serve what its walks do not wait for before what they do."""
-        waits = self.part_rows[self.part_rows[:, w.W_SENDERS] > 0]
+        waits = self.part_rows[self.part_rows.senders > 0]
         for core, part, _ in self.stream:
-            mine = waits[waits[:, w.W_CORE] == core]
-            if len(mine) and self.part_rows[part, w.W_RANK] >= mine[:, w.W_RANK].min():
+            mine = waits[waits.core == core]
+            if len(mine) and self.part_rows[part].rank >= mine.rank.min():
                 return True
         return False
 
@@ -215,20 +213,20 @@ class WalkPlan:
     def price(self, plan: Plan) -> Plan:
         """The plan of the ideal run with this accelerator's energies."""
         chip = plan.chip.copy()
-        chip[k.PRICED] = 1
+        chip.priced = 1
         return plan._replace(chip=chip, energy=self.chip.energy(self.network.order, steps=True))
 
     def moments(
         self, walks: Walks, first_event: int, early: bool, checks: int
     ) -> tuple[int, int, NDArray[np.int64]]:
         """Of a run that is over: decision time, first event, and the time of each check."""
-        over = int(walks.scalar[w.OVER])
+        over = int(walks.scalar.over)
         checked = walks.checked[:checks]
         if not early:
             checked[-1] = over
         return (
             over + (self.chip.decision if early else 0),
-            first_event if self.chip_row[w.PACED] else 0,
+            first_event if self.chip_row.paced else 0,
             checked,
         )
 
@@ -238,22 +236,23 @@ class WalkPlan:
         """Arrays of a sample; capacities: spikes of a step, messages of a step, rows of the log, checks."""
         stream_of = np.zeros((len(self.parts), max(1, len(self.copies))), dtype=np.int64)
         stream_of[self.stream[:, 1], self.stream[:, 2]] = np.arange(len(self.stream))
+        stream = w.records(w.WALK_STREAM, len(self.stream))
+        stream.part, stream.copy_at = self.stream[:, 1], self.stream[:, 2]
         named = self.is_general or self.logs or self._varies()
-        live = np.zeros((len(self.parts), w.L_COLUMNS), dtype=np.int64)
+        live = w.records(w.WALK_LIVE, len(self.parts))
         return Walks(
             part=self.part_rows, copy=self.copy_rows, core=self.core_rows, incoming=self.incoming,
-            of_core=self.of_core, stream=np.ascontiguousarray(self.stream[:, 1:]), stream_of=stream_of,
+            of_core=self.of_core, stream=stream, stream_of=stream_of,
             fan_out=self.fan_out, times=self.times.tables(), spread=self.times.spread(), chip=self.chip_row,
             part_of=self.part_of, hops=self.hops,
             words=np.zeros(spikes, dtype=np.int64),
-            message=np.zeros((1 if self.is_general else messages, 3), dtype=np.int64),
-            reach=np.zeros((len(self.stream), 3), dtype=np.int64),
+            message=w.records(w.WALK_WAITING, 1 if self.is_general else messages),
             ordinal=np.zeros(len(self.part_of) if named else 1, dtype=np.int64),
             counters=np.zeros((len(self.parts), len(COUNTERS)), dtype=np.int64), live=live,
-            unit=np.zeros((len(self.numbers), w.UNIT_COLUMNS), dtype=np.int64),
-            heard=np.zeros((max(1, len(self.copies)), int(self.chip_row[w.LATEST]) + 1), dtype=np.int64),
-            service=np.zeros((services, SERVICE_COLUMNS), dtype=np.int64),
-            checked=np.zeros(checks, dtype=np.int64), scalar=np.zeros(w.WALK_SCALARS, dtype=np.int64),
+            unit=w.records(w.WALK_UNIT, len(self.numbers)),
+            heard=np.zeros((max(1, len(self.copies)), int(self.chip_row.latest) + 1), dtype=np.int64),
+            service=w.records(SERVICE_FIELDS, services),
+            checked=np.zeros(checks, dtype=np.int64), scalar=w.record(w.WALK_SCALARS),
         )  # fmt: skip
 
     def fresh_ways(self, messages: int) -> Ways | None:
@@ -273,17 +272,17 @@ class WalkPlan:
         for (i, j), route in routes.items():
             start[i, j] = len(flat)
             flat += [links[link] for link in route]
-        server = np.zeros((len(self.numbers) + len(links), w.S_COLUMNS), dtype=np.int64)
-        server[:, [w.S_HEAD, w.S_TAIL, w.S_BLOCKED]] = -1
-        server[:, w.S_NUMBER] = [*self.numbers, *sorted(links)]
+        server = w.records(w.WALK_SERVER, len(self.numbers) + len(links))
+        server.head = server.tail = server.blocked = -1
+        server.number = [*self.numbers, *sorted(links)]
         depths = [self.chip.core(number).input_depth for number in self.numbers]
         depths += [architecture.network_on_chip.link_depth] * len(links)
-        server[:, w.S_DEPTH] = [-1 if depth is None else depth for depth in depths]
-        scalar = np.zeros(w.WAY_SCALARS, dtype=np.int64)
-        scalar[w.SPARE] = -1
+        server.depth = [-1 if depth is None else depth for depth in depths]
+        scalar = w.record(w.WAY_SCALARS)
+        scalar.spare = -1
         return Ways(
             route=np.array(flat or [0], dtype=np.int64), route_start=start, server=server,
-            message=np.zeros((messages, w.M_COLUMNS), dtype=np.int64),
-            event=np.zeros((messages + len(self.parts), w.E_COLUMNS), dtype=np.int64),
+            message=w.records(w.WALK_MESSAGE, messages),
+            event=w.records(w.WALK_EVENT, messages + len(self.parts)),
             agenda=np.zeros((len(self.copies) + len(server) + 16, 3), dtype=np.int64), scalar=scalar,
         )  # fmt: skip

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.engine import columns as k
+from eventsnn.engine.kernels import records as k
 from eventsnn.engine.kernels.state import Queues, Streams
 from eventsnn.engine.seeds import PURPOSE_BUS, PURPOSE_HOP_X, PURPOSE_HOP_Y
 from eventsnn.engine.times import Times
@@ -25,27 +25,27 @@ Server = tuple[str, int]  # serialiser, link or core, and its number
 
 
 class Ways(NamedTuple):
-    """Read-only arrays, with the named columns of ``columns``; ``times`` are the tables that legs name."""
+    """Read-only arrays, some of them of ``records``; ``times`` are the tables that legs name."""
 
     times: tuple[Int64, ...]
-    way: Int64  # (parts x destinations of their population, WAY_COLUMNS)
+    way: k.Records  # (parts x destinations of their population,) WAY
     first: Int64  # (parts,) what a destination is added to for its way
     core: Int64  # (parts,) number of its core's server
-    leg: Int64  # (legs, LEG_COLUMNS)
-    stream: Int64  # (streams, STREAM_COLUMNS) as a sample begins
-    server: Int64  # (servers, SERVER_COLUMNS) as a sample begins; the last one is none
-    place: Int64  # (places, PLACE_COLUMNS) as a sample begins
+    leg: k.Records  # (legs,) LEG
+    stream: k.Records  # (streams,) STREAM, as a sample begins
+    server: k.Records  # (servers,) SERVER, as a sample begins; the last one is none
+    place: k.Records  # (places,) PLACE, as a sample begins
 
 
 NO_WAYS = Ways(
     times=(),
-    way=np.zeros((1, k.WAY_COLUMNS), dtype=np.int64),
+    way=k.records(k.WAY, 1),
     first=np.zeros(1, dtype=np.int64),
     core=np.zeros(1, dtype=np.int64),
-    leg=np.zeros((1, k.LEG_COLUMNS), dtype=np.int64),
-    stream=np.zeros((1, k.STREAM_COLUMNS), dtype=np.int64),
-    server=np.zeros((1, k.SERVER_COLUMNS), dtype=np.int64),
-    place=np.zeros((1, k.PLACE_COLUMNS), dtype=np.int64),
+    leg=k.records(k.LEG, 1),
+    stream=k.records(k.STREAM, 1),
+    server=k.records(k.SERVER, 1),
+    place=k.records(k.PLACE, 1),
 )
 POLICIES = {"block": k.POLICY_BLOCK, "drop-new": k.POLICY_DROP_NEW, "drop-old": k.POLICY_DROP_OLD}
 
@@ -56,7 +56,7 @@ class _Leg(NamedTuple):
     source: Server
     target: Server
     offset: int
-    columns: dict[int, int]
+    fields: dict[str, int]
 
 
 class _Legs:
@@ -80,16 +80,13 @@ class _Legs:
         route, (hops_x, hops_y) = chip.architecture.route(source, target), self._hops(source, target)
         server, core = ("serialiser", source), ("core", target)
         if not route:
-            last: dict[int, int] = {k.LEG_LAST: 1}
+            last = {"last": 1}
             offset = delay
-            for column, table, hops in (
-                (k.LEG_DRAW_X, chip.hop_x, hops_x),
-                (k.LEG_DRAW_Y, chip.hop_y, hops_y),
-            ):
+            for name, table, hops in (("draw_x", chip.hop_x, hops_x), ("draw_y", chip.hop_y, hops_y)):
                 if len(table) == 1:
                     offset += hops * int(table[0])
                 else:
-                    last[column] = hops
+                    last[name] = hops
             self.legs.append(_Leg(server, core, offset, last))
             return
         bus = chip.architecture.network_on_chip.topology == "bus"
@@ -100,10 +97,10 @@ class _Legs:
                 table, purpose, hop = chip.hop_x, PURPOSE_HOP_X, place
             else:
                 table, purpose, hop = chip.hop_y, PURPOSE_HOP_Y, place - hops_x
-            row = {k.LEG_TABLE: self.times.row(table), k.LEG_PURPOSE: purpose, k.LEG_HOP: hop}
+            row = {"table": self.times.row(table), "purpose": purpose, "hop": hop}
             self.legs.append(_Leg(server, ("link", link), 0, row))
             server = ("link", link)
-        self.legs.append(_Leg(server, core, delay, {k.LEG_LAST: 1}))
+        self.legs.append(_Leg(server, core, delay, {"last": 1}))
 
     def _hops(self, source: int, target: int) -> tuple[int, int]:
         return self.chip.architecture.hops(source, target)
@@ -124,11 +121,7 @@ def build_ways(network: Network, chip: Chip, copies: Copies, plain: bool) -> Way
                 hops = chip.architecture.hops(part.core, target.core)
                 rows.append((legs.first(part.core, target.core, projection.delay), *hops))
         destination += len(copies[rank])
-    leg = np.zeros((max(len(legs.legs), 1), k.LEG_COLUMNS), dtype=np.int64)
-    for row, item in zip(leg, legs.legs, strict=False):
-        row[k.LEG_OFFSET] = item.offset
-        for column, value in item.columns.items():
-            row[column] = value
+    leg = k.filled(k.LEG, [item.fields | {"offset": item.offset} for item in legs.legs] or [{}])
     cores = [part.core for name in network.order for part in parts[name]]
     servers = {leg.target for leg in legs.legs} | {("core", core) for core in cores}
     if not plain:
@@ -141,63 +134,63 @@ def build_ways(network: Network, chip: Chip, copies: Copies, plain: bool) -> Way
         place = _places(legs.legs, leg, number, chip)
     return Ways(
         times=tuple(times.found),
-        way=np.array(rows or [(0, 0, 0)], dtype=np.int64), first=np.array(firsts, dtype=np.int64),
+        way=k.as_records(np.array(rows or [(0, 0, 0)]), k.WAY), first=np.array(firsts, dtype=np.int64),
         core=np.array([number["core", core] for core in cores], dtype=np.int64),
         leg=leg, stream=stream, server=server, place=place,
     )  # fmt: skip
 
 
-def _streams(legs: list[_Leg], table: Int64, number: dict[Server, int]) -> tuple[Int64, Int64]:
+def _streams(legs: list[_Leg], table: k.Records, number: dict[Server, int]) -> tuple[k.Records, k.Records]:
     """Number the streams into servers, and write them into the legs.
 
     Messages from one server to another that take equally long stay in order: they are one stream. Random
     times of hops disturb it: such a stream sorts.
     """
-    draws = [bool(row[k.LEG_DRAW_X] or row[k.LEG_DRAW_Y]) for row in table]
+    draws = [bool(row.draw_x or row.draw_y) for row in table]
     keys = [
         (number[leg.target], leg.source, -1 if sorts else leg.offset)
         for leg, sorts in zip(legs, draws, strict=False)
     ]
     ordered = sorted(set(keys))
     place = {key: position for position, key in enumerate(ordered)}
-    server = np.zeros((len(number) + 1, k.SERVER_COLUMNS), dtype=np.int64)
-    server[:, k.AT] = k.NEVER
-    server[:, k.ACCEPTED_HEAD] = server[:, k.ACCEPTED_TAIL] = -1
+    server = k.records(k.SERVER, len(number) + 1)
+    server.at = k.NEVER
+    server.accepted_head = server.accepted_tail = -1
     for (kind, of), row in zip(number, server, strict=False):
-        row[k.SERVER_NUMBER], row[k.SERVER_IS_LINK] = of, kind == "link"
+        row.number, row.is_link = of, kind == "link"
     for position, (into, *_) in enumerate(ordered):
-        if server[into, k.LAST_STREAM] == 0:
-            server[into, k.FIRST_STREAM] = position
-        server[into, k.LAST_STREAM] = position + 1
-    stream = np.full((max(len(ordered), 1), k.STREAM_COLUMNS), -1, dtype=np.int64)
-    stream[:, k.STREAM_SORTS] = 0
+        if server[into].last_stream == 0:
+            server[into].first_stream = position
+        server[into].last_stream = position + 1
+    stream = k.records(k.STREAM, max(len(ordered), 1), fill=-1)
+    stream.sorts = 0
     for row, key, sorts in zip(table, keys, draws, strict=False):
-        row[k.LEG_TO] = place[key]
-        stream[place[key], k.STREAM_SERVER], stream[place[key], k.STREAM_SORTS] = key[0], sorts
+        row.to = place[key]
+        stream[place[key]].server, stream[place[key]].sorts = key[0], sorts
     return stream, server
 
 
-def _places(legs: list[_Leg], table: Int64, number: dict[Server, int], chip: Chip) -> Int64:
+def _places(legs: list[_Leg], table: k.Records, number: dict[Server, int], chip: Chip) -> k.Records:
     """The places, and where legs lead."""
-    place = np.full((len(number), k.PLACE_COLUMNS), -1, dtype=np.int64)
-    place[:, [k.Q_WAITING, k.Q_GRANTED, k.Q_UNSENT]] = 0
-    place[:, [k.Q_DEPTH, k.Q_OUTPUT_DEPTH]] = k.NEVER
-    place[:, k.Q_POLICY] = k.POLICY_BLOCK
+    place = k.records(k.PLACE, len(number), fill=-1)
+    place.waiting = place.granted = place.unsent = 0
+    place.depth = place.output_depth = k.NEVER
+    place.policy = k.POLICY_BLOCK
     for (kind, of), own in number.items():
         row = place[own]
-        row[k.Q_NUMBER] = of
+        row.number = of
         if kind == "link":
-            row[k.Q_KIND] = k.PLACE_LINK
-            row[k.Q_DEPTH] = _or_any(chip.architecture.network_on_chip.link_depth)
+            row.kind = k.PLACE_LINK
+            row.depth = _or_any(chip.architecture.network_on_chip.link_depth)
         elif kind == "serialiser":
-            row[k.Q_KIND], row[k.Q_PARTNER] = k.PLACE_SERIALISER, number["core", of]
+            row.kind, row.partner = k.PLACE_SERIALISER, number["core", of]
         else:
             costs = chip.core(of)
-            row[k.Q_KIND], row[k.Q_PARTNER] = k.PLACE_CORE, number["serialiser", of]
-            row[k.Q_DEPTH], row[k.Q_OUTPUT_DEPTH] = _or_any(costs.input_depth), _or_any(costs.output_depth)
-            row[k.Q_POLICY] = POLICIES[costs.policy]
+            row.kind, row.partner = k.PLACE_CORE, number["serialiser", of]
+            row.depth, row.output_depth = _or_any(costs.input_depth), _or_any(costs.output_depth)
+            row.policy = POLICIES[costs.policy]
     for row, leg in zip(table, legs, strict=False):
-        row[k.LEG_TO] = number[leg.target]
+        row.to = number[leg.target]
     return place
 
 
@@ -258,7 +251,7 @@ def fresh_streams(ways: Ways, cores: int, messages: int) -> Streams:
         stream=ways.stream.copy(),
         server=ways.server.copy(),
         tree=tree,
-        message=np.zeros((messages, k.MESSAGE_COLUMNS), dtype=np.int64),
+        message=k.records(k.MESSAGE, messages),
         serialiser=np.zeros(1 + cores, dtype=np.int64),  # the input port's first
     )
 
@@ -267,20 +260,20 @@ def fresh_queues(ways: Ways, messages: int) -> Queues:
     """The queues of any other chip."""
     return Queues(
         place=ways.place.copy(),
-        message=np.zeros((messages, k.QUEUED_COLUMNS), dtype=np.int64),
-        event=np.zeros((messages, 4), dtype=np.int64),
+        message=k.records(k.QUEUED_MESSAGE, messages),
+        event=k.records(k.PENDING, messages),
     )
 
 
 def waits(queues: Queues) -> dict[int, tuple[int, int, int]]:
     """Of every blocked serialiser's core what ``failures.deadlock`` wants to know."""
     place, found = queues.place, {}
-    for row in place[(place[:, k.Q_KIND] == k.PLACE_SERIALISER) & (place[:, k.Q_AWAITS] >= 0)]:
-        first = place[row[k.Q_AWAITS]]
-        link = int(first[k.Q_NUMBER]) if first[k.Q_KIND] == k.PLACE_LINK else -1
+    for row in place[(place.kind == k.PLACE_SERIALISER) & (place.awaits >= 0)]:
+        first = place[row.awaits]
+        link = int(first.number) if first.kind == k.PLACE_LINK else -1
         since, at = 0, row
-        while at[k.Q_AWAITS] >= 0:
-            since = max(since, int(queues.message[at[k.Q_SERVED], k.M_END]))
-            at = place[at[k.Q_AWAITS]]
-        found[int(row[k.Q_NUMBER])] = (int(at[k.Q_NUMBER]), since, link)
+        while at.awaits >= 0:
+            since = max(since, int(queues.message[at.served].end))
+            at = place[at.awaits]
+        found[int(row.number)] = (int(at.number), since, link)
     return found

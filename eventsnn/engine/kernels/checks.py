@@ -4,34 +4,8 @@ import numpy as np
 
 from eventsnn.compilation import inlined, inner
 from eventsnn.decide.kernels import RULE_NONE, RULE_OWN, confidence, winner
-from eventsnn.engine.columns import (
-    ASK_RULE,
-    BAD_NEURON,
-    BIAS_LENGTH,
-    BIAS_START,
-    BIASED,
-    CHECKS,
-    DECISION_TIME,
-    EARLY,
-    FILLED,
-    GROW_HISTORY,
-    HISTORY_LIMIT,
-    HISTORY_NEXT,
-    HISTORY_ROWS,
-    KIND,
-    KIND_READOUT,
-    LAST_TICK,
-    NEVER,
-    OFFSET,
-    PERIOD,
-    PREDICTION,
-    PRICED,
-    SIZE,
-    STATUS,
-    STOP_AT,
-    T_DECISION,
-)
 from eventsnn.engine.kernels.currents import floor_charge
+from eventsnn.engine.kernels.records import ASK_RULE, GROW_HISTORY, HISTORY_LIMIT, KIND_READOUT, NEVER
 from eventsnn.results.counters import COLUMN
 
 CURRENT_UPDATES = COLUMN["current_updates"]
@@ -47,44 +21,44 @@ HISTORY_ROWS_ALLOWED = 10**6  # failures.HISTORY_ROWS
 def count_current_updates(population, rank, counters, now, end):
     """Neurons with a current times whole periods elapsed, by population."""
     for r in range(len(population)):
-        if rank[r, BIASED] > 0:
-            counters[r, CURRENT_UPDATES] = rank[r, BIASED] * (min(now, end) // population[r, PERIOD])
+        if rank[r].biased > 0:
+            counters[r, CURRENT_UPDATES] = rank[r].biased * (min(now, end) // population[r].period)
 
 
 @inner
 def fill_totals(plan_energy, chip, population, rank, counters, trace, scalar, before, end):
     """Write the totals of the checks whose decision is out before the tick ``before``."""
-    while scalar[FILLED] < scalar[CHECKS]:
-        n = scalar[FILLED]
-        out = trace[n, 0] + chip[T_DECISION]
+    while scalar.filled < scalar.checks:
+        n = scalar.filled
+        out = trace[n].time + chip.decision_latency
         if out >= before:
             return
         operations = spikes = energy = np.int64(0)
         for r in range(len(counters)):
             operations += counters[r, SYNAPTIC_OPERATIONS]
             spikes += counters[r, SPIKES_POSITIVE] + counters[r, SPIKES_NEGATIVE]
-        if chip[PRICED]:
+        if chip.priced:
             count_current_updates(population, rank, counters, out, end)
             for r in range(len(counters)):
                 for k in range(plan_energy.shape[1]):
                     if k != DECISION_OPERATIONS:
                         energy += counters[r, k] * plan_energy[r, k]
-        trace[n, 1] = operations
-        trace[n, 2] = spikes
-        trace[n, 3] = energy
-        scalar[FILLED] = n + 1
+        trace[n].synaptic_operations = operations
+        trace[n].spikes = spikes
+        trace[n].energy = energy
+        scalar.filled = n + 1
 
 
 @inner
 def read_output(row, live, charge, emitted, quanta, readout, now, end):
     """The readout at a tick: charges, currents included, or counts."""
-    offset = row[OFFSET]
-    first, length = live[BIAS_START], live[BIAS_LENGTH]
-    for k in range(row[SIZE]):
-        if row[KIND] == KIND_READOUT:
+    offset = row.offset
+    first, length = live.bias_start, live.bias_length
+    for k in range(row.neurons):
+        if row.kind == KIND_READOUT:
             value = np.int64(charge[offset + k])
             if length > 0:
-                value += floor_charge(np.int64(quanta[first + k % length]), min(now, end), row[PERIOD])
+                value += floor_charge(np.int64(quanta[first + k % length]), min(now, end), row.period)
         else:
             value = np.int64(emitted[offset + k])
         readout[k] = value
@@ -93,13 +67,13 @@ def read_output(row, live, charge, emitted, quanta, readout, now, end):
 @inlined
 def record_check(plan, st, settings, now, end):
     """Append the readout at this tick to the trace."""
-    n = st.scalar[CHECKS]
+    n = st.scalar.checks
     r = settings.output_rank
     read_output(
         plan.population[r], st.rank[r], st.charge, st.emitted, st.quanta, st.trace_readout[n], now, end
     )
-    st.trace[n, 0] = now
-    st.scalar[CHECKS] = n + 1
+    st.trace[n].time = now
+    st.scalar.checks = n + 1
 
 
 @inlined
@@ -113,33 +87,33 @@ def weigh(st, settings, n):
 def check(plan, st, settings, now, end):
     """The exit check, last in its tick; for a rule without a kernel the caller of ``advance`` is asked."""
     record_check(plan, st, settings, now, end)
-    if settings.rule == RULE_NONE or st.scalar[STOP_AT] != NEVER:
+    if settings.rule == RULE_NONE or st.scalar.stop_at != NEVER:
         return
-    weigh(st, settings, st.scalar[CHECKS] - 1)
+    weigh(st, settings, st.scalar.checks - 1)
     st.counters[settings.output_rank, DECISION_OPERATIONS] += len(st.weighed)
     chosen = winner(st.weighed)
     if chosen < 0 or now < settings.first_event:
         return
     if settings.rule == RULE_OWN:
-        st.scalar[STATUS] = ASK_RULE
+        st.scalar.status = ASK_RULE
         return
     if confidence(st.weighed, settings.output_scale, settings.rule) >= settings.rule_threshold:
-        st.scalar[PREDICTION] = chosen
-        st.scalar[DECISION_TIME] = now + plan.chip[T_DECISION]
-        st.scalar[STOP_AT] = now + plan.chip[T_DECISION]
-        st.scalar[EARLY] = 1
+        st.scalar.prediction = chosen
+        st.scalar.decision_time = now + plan.chip.decision_latency
+        st.scalar.stop_at = now + plan.chip.decision_latency
+        st.scalar.early = 1
 
 
 @inlined
 def _write_row(plan, st, settings, time, end):
     """Write the counters and the readout at a tick to the first free row."""
-    n = st.scalar[HISTORY_ROWS]
+    n = st.scalar.history_rows
     count_current_updates(plan.population, st.rank, st.counters, time, end)
     for rank in range(st.counters.shape[0]):
         for column in range(st.counters.shape[1]):
             st.history[n, rank, column] = st.counters[rank, column]
     r = settings.output_rank
-    seen = st.scalar[LAST_TICK] if settings.step > 0 else time  # nothing changes between steps
+    seen = st.scalar.last_tick if settings.step > 0 else time  # nothing changes between steps
     read_output(
         plan.population[r], st.rank[r], st.charge, st.emitted, st.quanta, st.history_readout[n], seen, end
     )
@@ -153,35 +127,35 @@ def record_history(plan, st, settings, before, end):
     ready, and how many there are of it is known when the step that comes now is over.
     """
     if settings.played:
-        if st.scalar[HISTORY_ROWS] == len(st.history):
-            st.scalar[STATUS] = GROW_HISTORY
+        if st.scalar.history_rows == len(st.history):
+            st.scalar.status = GROW_HISTORY
             return
-        _write_row(plan, st, settings, st.scalar[LAST_TICK], end)
+        _write_row(plan, st, settings, st.scalar.last_tick, end)
         return
     if (before - 1) // settings.history_period > HISTORY_ROWS_ALLOWED:
-        st.scalar[STATUS] = HISTORY_LIMIT
-        st.scalar[BAD_NEURON] = before
+        st.scalar.status = HISTORY_LIMIT
+        st.scalar.bad_neuron = before
         return
-    while st.scalar[HISTORY_NEXT] < before:
-        n, time = st.scalar[HISTORY_ROWS], st.scalar[HISTORY_NEXT]
+    while st.scalar.history_next < before:
+        n, time = st.scalar.history_rows, st.scalar.history_next
         if n == len(st.history):
-            st.scalar[STATUS] = GROW_HISTORY
+            st.scalar.status = GROW_HISTORY
             return
         _write_row(plan, st, settings, time, end)
-        st.scalar[HISTORY_NEXT] = time + settings.history_period
-        st.scalar[HISTORY_ROWS] = n + 1
+        st.scalar.history_next = time + settings.history_period
+        st.scalar.history_rows = n + 1
 
 
 @inlined
 def finish(plan, st, settings, end):
     """Close the sample: last totals, and the decision of a run that no rule stopped."""
     s = st.scalar
-    if s[EARLY] == 0:
-        s[DECISION_TIME] = s[LAST_TICK]
-        record_check(plan, st, settings, s[DECISION_TIME], end)
-        weigh(st, settings, s[CHECKS] - 1)
-        s[PREDICTION] = winner(st.weighed)
+    if s.early == 0:
+        s.decision_time = s.last_tick
+        record_check(plan, st, settings, s.decision_time, end)
+        weigh(st, settings, s.checks - 1)
+        s.prediction = winner(st.weighed)
     fill_totals(
         plan.energy, plan.chip, plan.population, st.rank, st.counters, st.trace, s, np.int64(NEVER), end
     )
-    count_current_updates(plan.population, st.rank, st.counters, s[DECISION_TIME], end)
+    count_current_updates(plan.population, st.rank, st.counters, s.decision_time, end)

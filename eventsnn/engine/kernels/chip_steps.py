@@ -5,43 +5,12 @@ the same compiled ``advance``, which comes back after each step.
 """
 
 from eventsnn.compilation import inlined, kernel, source_stamp
-from eventsnn.engine.columns import (
-    ASK_RULE,
-    BAD_NEURON,
-    CHECKS,
-    GROW_HISTORY,
-    HISTORY_LIMIT,
-    HISTORY_NEXT,
-    HISTORY_ROWS,
-    LAST_TICK,
-    RUNNING,
-    STATUS,
-    STEP_COMPUTED,
-)
 from eventsnn.engine.kernels.checks import HISTORY_ROWS_ALLOWED
 from eventsnn.engine.kernels.chip_plain import play_plain
 from eventsnn.engine.kernels.chip_ways import play_events
 from eventsnn.engine.kernels.loop import advance
+from eventsnn.engine.kernels.records import ASK_RULE, GROW_HISTORY, HISTORY_LIMIT, RUNNING, STEP_COMPUTED
 from eventsnn.engine.kernels.walks import STEPS, count_spikes, sort_by_part
-from eventsnn.engine.walk_columns import (
-    BARRIER,
-    BARRIER_TIME,
-    BEGIN,
-    C_LATE,
-    END,
-    INPUT_PART,
-    L_OVER,
-    L_OVER_BEFORE,
-    OVER,
-    PACED,
-    STEP_TIME,
-    STEPS_PLAYED,
-    UNIT_FREE,
-    W_IN_START,
-    W_IN_STOP,
-    W_IS_READOUT,
-    W_RANK,
-)
 from eventsnn.results.counters import COLUMN
 
 FIRST_COUNTER, LAST_COUNTER = COLUMN["messages_sent"], COLUMN["steps"]
@@ -50,41 +19,41 @@ FIRST_COUNTER, LAST_COUNTER = COLUMN["messages_sent"], COLUMN["steps"]
 @inlined
 def _begin(walks, settings):
     scalar = walks.scalar
-    begin = scalar[OVER] if walks.chip[BARRIER] else 0
-    if walks.chip[PACED]:
-        begin = max(begin, (scalar[STEPS_PLAYED] + 1) * settings.step)
-    scalar[BEGIN] = begin
-    scalar[END] = max(begin, scalar[OVER])
-    walks.counters[walks.chip[INPUT_PART], STEPS] += 1
-    slot = scalar[STEPS_PLAYED] % walks.heard.shape[1]
+    begin = scalar.over if walks.chip.barrier else 0
+    if walks.chip.paced:
+        begin = max(begin, (scalar.steps_played + 1) * settings.step)
+    scalar.begin = begin
+    scalar.end = max(begin, scalar.over)
+    walks.counters[walks.chip.input_part, STEPS] += 1
+    slot = scalar.steps_played % walks.heard.shape[1]
     for d in range(len(walks.heard)):
         walks.heard[d, slot] = 0
     for p in range(len(walks.part)):
-        walks.live[p, L_OVER_BEFORE] = walks.live[p, L_OVER]
+        walks.live[p].over_before = walks.live[p].over
 
 
 @inlined
 def _end(walks):
-    scalar, step, memory = walks.scalar, walks.scalar[STEPS_PLAYED], walks.heard.shape[1]
-    over = scalar[END]
-    if walks.chip[BARRIER]:
-        over += walks.chip[BARRIER_TIME] + walks.chip[STEP_TIME]
+    scalar, step, memory = walks.scalar, walks.scalar.steps_played, walks.heard.shape[1]
+    over = scalar.end
+    if walks.chip.barrier:
+        over += walks.chip.barrier_time + walks.chip.step_time
     else:
         for core in range(len(walks.unit)):
-            free = max(walks.unit[core, UNIT_FREE], scalar[BEGIN]) + walks.chip[STEP_TIME]
-            walks.unit[core, UNIT_FREE] = free
+            free = max(walks.unit[core].free, scalar.begin) + walks.chip.step_time
+            walks.unit[core].free = free
             over = max(over, free)
         for p in range(len(walks.part)):
-            if walks.part[p, W_IS_READOUT]:
-                walks.live[p, L_OVER] = 0
-                for i in range(walks.part[p, W_IN_START], walks.part[p, W_IN_STOP]):
+            if walks.part[p].is_readout:
+                walks.live[p].over = 0
+                for i in range(walks.part[p].in_start, walks.part[p].in_stop):
                     d = walks.incoming[i]
-                    late = walks.copy[d, C_LATE]
+                    late = walks.copy[d].late
                     if late <= step:
                         heard = walks.heard[d, (step - late) % memory]
-                        walks.live[p, L_OVER] = max(walks.live[p, L_OVER], heard)
-    scalar[OVER] = over
-    scalar[STEPS_PLAYED] = step + 1
+                        walks.live[p].over = max(walks.live[p].over, heard)
+    scalar.over = over
+    scalar.steps_played = step + 1
 
 
 @inlined
@@ -102,7 +71,7 @@ def _play(plan, st, settings, walks, ways):
         for column in range(FIRST_COUNTER, LAST_COUNTER + 1):
             st.counters[rank, column] = 0
     for p in range(len(walks.part)):
-        rank = walks.part[p, W_RANK]
+        rank = walks.part[p].rank
         for column in range(FIRST_COUNTER, LAST_COUNTER + 1):
             st.counters[rank, column] += walks.counters[p, column]
 
@@ -112,21 +81,21 @@ def _keep_history(st, settings, over):
     """A step is over: the rows before that hold what there was when it began; that stands in the next one."""
     s = st.scalar
     if (over - 1) // settings.history_period > HISTORY_ROWS_ALLOWED:
-        s[STATUS] = HISTORY_LIMIT
-        s[BAD_NEURON] = over
+        s.status = HISTORY_LIMIT
+        s.bad_neuron = over
         return
-    while s[HISTORY_NEXT] < over:
-        n = s[HISTORY_ROWS]
+    while s.history_next < over:
+        n = s.history_rows
         if n + 1 == len(st.history):
-            s[STATUS] = GROW_HISTORY
+            s.status = GROW_HISTORY
             return
         for rank in range(st.history.shape[1]):
             for column in range(st.history.shape[2]):
                 st.history[n + 1, rank, column] = st.history[n, rank, column]
         for j in range(st.history_readout.shape[1]):
             st.history_readout[n + 1, j] = st.history_readout[n, j]
-        s[HISTORY_ROWS] = n + 1
-        s[HISTORY_NEXT] += settings.history_period
+        s.history_rows = n + 1
+        s.history_next += settings.history_period
 
 
 def _make_advance_on_chip(sources):
@@ -141,22 +110,22 @@ def _make_advance_on_chip(sources):
         s = st.scalar
         while True:
             if settings.history_period > 0:
-                s[STATUS] = RUNNING
-                _keep_history(st, settings, walks.scalar[OVER])
-                if s[STATUS] != RUNNING:
+                s.status = RUNNING
+                _keep_history(st, settings, walks.scalar.over)
+                if s.status != RUNNING:
                     return
             advance(plan, st, settings, full, 1, None, None, stimulus_time, stimulus_word)
-            asks = s[STATUS] == ASK_RULE
-            if s[STATUS] != STEP_COMPUTED and not asks:
+            asks = s.status == ASK_RULE
+            if s.status != STEP_COMPUTED and not asks:
                 return
-            s[STATUS] = RUNNING
+            s.status = RUNNING
             _play(plan, st, settings, walks, ways)
-            if s[STATUS] != RUNNING:
+            if s.status != RUNNING:
                 return
-            if s[CHECKS] > 0 and st.trace[s[CHECKS] - 1, 0] == s[LAST_TICK]:
-                walks.checked[s[CHECKS] - 1] = walks.scalar[OVER]
+            if s.checks > 0 and st.trace[s.checks - 1].time == s.last_tick:
+                walks.checked[s.checks - 1] = walks.scalar.over
             if asks:  # what a rule says stops nothing within the step
-                s[STATUS] = ASK_RULE
+                s.status = ASK_RULE
                 return
 
     return advance_on_chip

@@ -10,32 +10,8 @@ Windows are a matter of speed only: no length changes a spike.
 import numpy as np
 
 from eventsnn.compilation import inlined, inner
-from eventsnn.engine.columns import (
-    BAD_NEURON,
-    BAD_RANK,
-    BIAS_LENGTH,
-    BIAS_START,
-    CHARGE_LIMIT,
-    CLAMP,
-    FALSE_FLAGS,
-    HEADROOM,
-    LEAK_NEXT,
-    NEVER,
-    OFFSET,
-    OVERFLOW,
-    PERIOD,
-    RUNNING,
-    SIZE,
-    STATUS,
-    STRICT,
-    THRESHOLD,
-    WINDOW_CHARGE,
-    WINDOW_END,
-    WINDOW_LENGTH,
-    WINDOW_LIMIT,
-    WINDOW_NEXT,
-)
 from eventsnn.engine.kernels.heap import push_crossing
+from eventsnn.engine.kernels.records import CHARGE_LIMIT, NEVER, OVERFLOW, RUNNING
 from eventsnn.engine.kernels.rows import add_unit_row_signs, gather_flagged, largest_magnitude
 
 # A false flag costs about as much as so many neurons of a window's pass (measured, see benchmarks).
@@ -45,11 +21,11 @@ FALSE_FLAG_NEURONS = 400
 @inlined
 def close_early(row, live, scalar, now):
     """End a window that costs more by false flags than a new one would; see ``_choose_length``."""
-    if live[WINDOW_END] == NEVER:  # the one after the end of all currents
+    if live.window_end == NEVER:  # the one after the end of all currents
         return
-    if live[FALSE_FLAGS] * FALSE_FLAG_NEURONS > row[SIZE] and live[WINDOW_LENGTH] > 1:
-        live[WINDOW_END] = min(live[WINDOW_END], now + 1)
-        scalar[WINDOW_NEXT] = min(scalar[WINDOW_NEXT], live[WINDOW_END])
+    if live.false_flags * FALSE_FLAG_NEURONS > row.neurons and live.window_length > 1:
+        live.window_end = min(live.window_end, now + 1)
+        scalar.window_next = min(scalar.window_next, live.window_end)
 
 
 @inner
@@ -73,14 +49,14 @@ def first_tick_reaching(needed, quanta, period):
 @inner
 def sweep(charge, row, live, scalar, rank, needed):
     """Law 1: measure how much charge can be added before 32 bits could be left, or stop the run."""
-    largest, worst = largest_magnitude(charge, row[OFFSET], row[OFFSET] + row[SIZE])
+    largest, worst = largest_magnitude(charge, row.offset, row.offset + row.neurons)
     # A rate neuron that fires or is clamped is left near minus its shift or its clamp.
-    settled = live[WINDOW_CHARGE] + 2 * row[THRESHOLD] + abs(row[CLAMP])
-    live[HEADROOM] = CHARGE_LIMIT - max(largest, settled)
-    if live[HEADROOM] < needed:
-        scalar[STATUS] = OVERFLOW
-        scalar[BAD_RANK] = rank
-        scalar[BAD_NEURON] = worst - row[OFFSET]
+    settled = live.window_charge + 2 * row.threshold + abs(row.clamp)
+    live.headroom = CHARGE_LIMIT - max(largest, settled)
+    if live.headroom < needed:
+        scalar.status = OVERFLOW
+        scalar.bad_rank = rank
+        scalar.bad_neuron = worst - row.offset
 
 
 @inner
@@ -89,8 +65,8 @@ def consider_crossing(value, quanta, base, ready, row, live, j, rank, candidate,
 
     ``value`` is the charge at the window's start, ``base`` what the current had given by then.
     """
-    needed = row[THRESHOLD] + row[STRICT] - value + base
-    period = row[PERIOD]
+    needed = row.threshold + row.strict - value + base
+    period = row.period
     if quanta != 0 and needed > floor_charge(quanta, min(now, end), period):
         if quanta < 0:
             return
@@ -102,9 +78,9 @@ def consider_crossing(value, quanta, base, ready, row, live, j, rank, candidate,
         return
     else:
         tick = max(now, ready)
-    if tick < live[WINDOW_END] and tick < candidate[j]:
+    if tick < live.window_end and tick < candidate[j]:
         candidate[j] = tick
-        push_crossing(crossings, scalar, tick, rank, j - row[OFFSET])
+        push_crossing(crossings, scalar, tick, rank, j - row.offset)
 
 
 @inner
@@ -113,15 +89,15 @@ def open_window(
     end,
 ):  # fmt: skip
     """Fold the last window's current into the charges, and queue who crosses in the next."""
-    period, length, first = row[PERIOD], live[BIAS_LENGTH], live[BIAS_START]
+    period, length, first = row.period, live.bias_length, live.bias_start
     _choose_length(row, live)
     # The last window closes one tick late, so that a crossing at the end itself belongs to it.
-    window_end = min(start + live[WINDOW_LENGTH], end + 1, live[LEAK_NEXT]) if start <= end else NEVER
-    live[WINDOW_END] = window_end
-    live[FALSE_FLAGS] = 0
+    window_end = min(start + live.window_length, end + 1, live.leak_next) if start <= end else NEVER
+    live.window_end = window_end
+    live.false_flags = 0
     largest = np.int64(0)
     gain_limit = np.int64(0)
-    threshold = row[THRESHOLD] + row[STRICT]
+    threshold = row.threshold + row.strict
     since, until = min(start, end), min(window_end, end)
     for c in range(first, first + length):
         current = np.int64(quanta[c])
@@ -134,14 +110,14 @@ def open_window(
         shift[c] = np.int32(new_shift)
         largest = max(largest, abs(change))
         gain_limit = max(gain_limit, abs(gained))
-    live[WINDOW_CHARGE] = gain_limit
-    if live[HEADROOM] < largest:
+    live.window_charge = gain_limit
+    if live.headroom < largest:
         sweep(charge, row, live, scalar, rank, largest)
-        if scalar[STATUS] != RUNNING:
+        if scalar.status != RUNNING:
             return
-    live[HEADROOM] -= largest
-    offset = row[OFFSET]
-    for a in range(offset, offset + row[SIZE], length):
+    live.headroom -= largest
+    offset = row.offset
+    for a in range(offset, offset + row.neurons, length):
         if add_unit_row_signs(charge, delta, a, first, length) < 0:
             continue
         count = gather_flagged(charge, a, length, flagged, 0)
@@ -162,8 +138,8 @@ def _choose_length(row, live):
 
     The longest is bounded by the charge a current adds in it: shifts must stay far inside 32 bits.
     """
-    cost = live[FALSE_FLAGS] * FALSE_FLAG_NEURONS
-    if cost > row[SIZE] and live[WINDOW_LENGTH] > 1:
-        live[WINDOW_LENGTH] //= 2
-    elif 4 * cost < row[SIZE] and 2 * live[WINDOW_LENGTH] <= live[WINDOW_LIMIT]:
-        live[WINDOW_LENGTH] *= 2
+    cost = live.false_flags * FALSE_FLAG_NEURONS
+    if cost > row.neurons and live.window_length > 1:
+        live.window_length //= 2
+    elif 4 * cost < row.neurons and 2 * live.window_length <= live.window_limit:
+        live.window_length *= 2

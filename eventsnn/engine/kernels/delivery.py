@@ -8,53 +8,9 @@ of their spikes cannot be observed.
 import numpy as np
 
 from eventsnn.compilation import inlined, inner
-from eventsnn.engine.columns import (
-    BIAS_LENGTH,
-    BIAS_START,
-    CELL_PIXEL,
-    CELL_ROWS,
-    CELL_TAPS,
-    CELL_TARGET,
-    CELL_WEIGHT,
-    CELL_WEIGHT_ROW,
-    CELLS,
-    CHANNEL_BLOCK,
-    CHANNELS,
-    CLAMP,
-    CLAMPED,
-    EDGE_TARGETS,
-    EDGES,
-    EFFECTIVE_FAN_OUT,
-    FAN_OUT,
-    GROUP,
-    HEADROOM,
-    HIGH,
-    IN_GROUP,
-    IS_SPARSE,
-    LARGEST_WEIGHT,
-    LOST_CLAMP,
-    LOST_REFRACTORY,
-    LOW,
-    MERGED,
-    OFFSET,
-    OUT_GROUP,
-    PERIOD,
-    PIECE_TARGETS,
-    REFRACTORY_DROP,
-    ROW_PIXELS,
-    ROW_TARGETS,
-    RUNNING,
-    STATUS,
-    STEP_PIXELS,
-    TARGET,
-    TARGET_OFFSET,
-    TOUCH_OFFSET,
-    TOUCHED_START,
-    TOUCHED_STOP,
-    WEIGHTS,
-)
 from eventsnn.engine.kernels.currents import floor_charge, sweep
 from eventsnn.engine.kernels.firing import fire_rate, held_clamp, payload_of
+from eventsnn.engine.kernels.records import LOST_CLAMP, LOST_REFRACTORY, RUNNING
 from eventsnn.engine.kernels.rows import (
     add_row,
     add_row_signs,
@@ -78,45 +34,45 @@ def _runs(to, cells, neuron):
     A run is what is contiguous in both targets and weights: a whole kernel row if all channels of
     neighbouring targets are reached, else the reached channels of one target.
     """
-    channels = to[CHANNELS]
+    channels = to.channels
     pixel = np.int64(np.uint32(neuron) // np.uint32(channels))
     channel = neuron - pixel * channels
-    cell = cells[to[CELLS] + pixel]
-    rows, taps = np.int64(cell[CELL_ROWS]), np.int64(cell[CELL_TAPS])
-    target = to[TARGET_OFFSET] + cell[CELL_TARGET]
-    weight = to[WEIGHTS] + channel * to[CHANNEL_BLOCK] + cell[CELL_WEIGHT]
-    weight_row = np.int64(cell[CELL_WEIGHT_ROW])
-    if to[MERGED]:
-        return target, weight, rows, np.int64(1), taps * to[OUT_GROUP], weight_row
+    cell = cells[to.cells + pixel]
+    rows, taps = np.int64(cell.rows), np.int64(cell.taps)
+    target = to.target_offset + cell.target
+    weight = to.weights + channel * to.channel_block + cell.weight
+    weight_row = np.int64(cell.weight_row)
+    if to.merged:
+        return target, weight, rows, np.int64(1), taps * to.out_group, weight_row
     # Channels of this kernel that lie in the destination's part.
-    start = (channel // to[IN_GROUP]) * to[OUT_GROUP]
-    low, high = max(to[LOW], start), min(to[HIGH], start + to[OUT_GROUP])
+    start = (channel // to.in_group) * to.out_group
+    low, high = max(to.low, start), min(to.high, start + to.out_group)
     return target + low, weight + low - start, rows, taps, max(high - low, 0), weight_row
 
 
 @inlined
 def _headroom(charge, row, live, scalar, rank, size, largest):
     """Law 1: make sure that a payload of this size cannot take any charge out of 32 bits."""
-    if live[HEADROOM] < size * largest:
+    if live.headroom < size * largest:
         sweep(charge, row, live, scalar, rank, size * largest)
-    live[HEADROOM] -= size * largest
+    live.headroom -= size * largest
 
 
 @inner
 def _clamp(row, live, charge, quanta, base, shift, lost, a, length, now, end):
     """Raise a run of rate neurons to the lower clamp."""
-    bias_length = live[BIAS_LENGTH]
+    bias_length = live.bias_length
     if bias_length == 0:
         clamp_row(charge, lost, LOST_CLAMP, a, length, held_clamp(row))
         return
-    first, offset = live[BIAS_START], row[OFFSET]
+    first, offset = live.bias_start, row.offset
     for j in range(a, a + length):
         c = first + (j - offset) % bias_length
-        sofar = floor_charge(np.int64(quanta[c]), min(now, end), row[PERIOD]) - base[c]
+        sofar = floor_charge(np.int64(quanta[c]), min(now, end), row.period) - base[c]
         value = np.int64(charge[j]) + shift[c] + sofar
-        if value < row[CLAMP]:
-            lost[LOST_CLAMP, j] += value - row[CLAMP]
-            charge[j] = np.int32(row[CLAMP] - shift[c] - sofar)
+        if value < row.clamp:
+            lost[LOST_CLAMP, j] += value - row.clamp
+            charge[j] = np.int32(row.clamp - shift[c] - sofar)
 
 
 @inner
@@ -136,25 +92,25 @@ def deliver_rate(
     now, end,
 ):  # fmt: skip
     """Deliver spikes to rate neurons of the event schedule, with a test after each."""
-    rank, largest = to[TARGET], row[LARGEST_WEIGHT]
+    rank, largest = to.target, row.largest_weight
     # Read once: stores to charges keep the compiler from doing it.
-    drops, clamped, has_currents = row[REFRACTORY_DROP] != 0, row[CLAMPED] != 0, live[BIAS_LENGTH] > 0
-    row_targets, piece_targets, out_group = to[ROW_TARGETS], to[PIECE_TARGETS], to[OUT_GROUP]
+    drops, clamped, has_currents = row.refractory_drop != 0, row.clamped != 0, live.bias_length > 0
+    row_targets, piece_targets, out_group = to.row_targets, to.piece_targets, to.out_group
     operations = effective = graded = np.int64(0)
     delivered = np.int64(0)
     for s in range(start, stop):
         word = words[s]
         neuron, payload = word >> 32, payload_of(word)
         _headroom(charge, row, live, scalar, rank, abs(payload), largest)
-        if scalar[STATUS] != RUNNING:
+        if scalar.status != RUNNING:
             return delivered
         count = reached = np.int64(0)
-        if to[IS_SPARSE]:
-            for e in range(edges[to[EDGES] + neuron], edges[to[EDGES] + neuron + 1]):
-                j = to[TARGET_OFFSET] + edges[to[EDGE_TARGETS] + e]
-                charge[j] = np.int32(charge[j] + np.int32(payload) * weights[to[WEIGHTS] + e])
+        if to.is_sparse:
+            for e in range(edges[to.edges + neuron], edges[to.edges + neuron + 1]):
+                j = to.target_offset + edges[to.edge_targets + e]
+                charge[j] = np.int32(charge[j] + np.int32(payload) * weights[to.weights + e])
                 if drops:
-                    _drop_row(charge, weights, ready, lost, j, to[WEIGHTS] + e, 1, payload, now)
+                    _drop_row(charge, weights, ready, lost, j, to.weights + e, 1, payload, now)
                 if clamped:
                     _clamp(row, live, charge, quanta, base, shift, lost, j, 1, now, end)
                 if charge[j] >= 0:
@@ -187,7 +143,7 @@ def deliver_rate(
         delivered += 1
         operations += reached
         if counts_effective:
-            effective += fan_out[to[FAN_OUT] + neuron, EFFECTIVE_FAN_OUT]
+            effective += fan_out[to.fan_out + neuron].effective
         if payload != 1 and payload != -1:
             graded += reached
         if count > 0:
@@ -195,7 +151,7 @@ def deliver_rate(
                 flagged, count, rank, row, live, charge, emitted, quanta, base, shift, ready, lost, candidate,
                 crossings, lists, scalar, max_events, now, end, np.int64(0),
             )  # fmt: skip
-            if scalar[STATUS] != RUNNING:
+            if scalar.status != RUNNING:
                 return delivered
     counters[SYNAPTIC_OPERATIONS] += operations
     counters[EFFECTIVE] += effective
@@ -210,27 +166,27 @@ def deliver_charge(
     scalar, counts_effective, now,
 ):  # fmt: skip
     """Deliver spikes to neurons that are tested later, or never: only charge and marks."""
-    rank, largest, group = to[TARGET], row[LARGEST_WEIGHT], row[GROUP]
-    drops, target_offset = row[REFRACTORY_DROP] != 0, to[TARGET_OFFSET]
-    row_targets, piece_targets, out_group = to[ROW_TARGETS], to[PIECE_TARGETS], to[OUT_GROUP]
+    rank, largest, group = to.target, row.largest_weight, row.group
+    drops, target_offset = row.refractory_drop != 0, to.target_offset
+    row_targets, piece_targets, out_group = to.row_targets, to.piece_targets, to.out_group
     operations = effective = graded = np.int64(0)
     delivered = np.int64(0)
-    marks = row[TOUCH_OFFSET]
-    low, high = live[TOUCHED_START], live[TOUCHED_STOP]
+    marks = row.touch_offset
+    low, high = live.touched_start, live.touched_stop
     for s in range(start, stop):
         word = words[s]
         neuron, payload = word >> 32, payload_of(word)
         _headroom(charge, row, live, scalar, rank, abs(payload), largest)
-        if scalar[STATUS] != RUNNING:
+        if scalar.status != RUNNING:
             return delivered
         reached = np.int64(0)
-        if to[IS_SPARSE]:
-            for e in range(edges[to[EDGES] + neuron], edges[to[EDGES] + neuron + 1]):
-                j = edges[to[EDGE_TARGETS] + e]
+        if to.is_sparse:
+            for e in range(edges[to.edges + neuron], edges[to.edges + neuron + 1]):
+                j = edges[to.edge_targets + e]
                 a = target_offset + j
-                charge[a] = np.int32(charge[a] + np.int32(payload) * weights[to[WEIGHTS] + e])
+                charge[a] = np.int32(charge[a] + np.int32(payload) * weights[to.weights + e])
                 if drops:
-                    _drop_row(charge, weights, ready, lost, a, to[WEIGHTS] + e, 1, payload, now)
+                    _drop_row(charge, weights, ready, lost, a, to.weights + e, 1, payload, now)
                 if marks >= 0:
                     mark = j // group
                     touched[marks + mark] = 1
@@ -253,22 +209,22 @@ def deliver_charge(
                     first = target - target_offset
                     last = first + (rows - 1) * row_targets + (pieces - 1) * piece_targets + length
                 else:
-                    cell = cells[to[CELLS] + neuron // to[CHANNELS]]
-                    first, taps = np.int64(cell[CELL_PIXEL]), np.int64(cell[CELL_TAPS])
+                    cell = cells[to.cells + neuron // to.channels]
+                    first, taps = np.int64(cell.pixel), np.int64(cell.taps)
                     for i in range(rows):
                         for k in range(taps):
-                            touched[marks + first + i * to[ROW_PIXELS] + k * to[STEP_PIXELS]] = 1
-                    last = first + (rows - 1) * to[ROW_PIXELS] + (taps - 1) * to[STEP_PIXELS] + 1
+                            touched[marks + first + i * to.row_pixels + k * to.step_pixels] = 1
+                    last = first + (rows - 1) * to.row_pixels + (taps - 1) * to.step_pixels + 1
                 low, high = min(low, first), max(high, last)
         if reached == 0:
             continue
         delivered += 1
         operations += reached
         if counts_effective:
-            effective += fan_out[to[FAN_OUT] + neuron, EFFECTIVE_FAN_OUT]
+            effective += fan_out[to.fan_out + neuron].effective
         if payload != 1 and payload != -1:
             graded += reached
-    live[TOUCHED_START], live[TOUCHED_STOP] = low, high
+    live.touched_start, live.touched_stop = low, high
     counters[SYNAPTIC_OPERATIONS] += operations
     counters[EFFECTIVE] += effective
     counters[MULTIPLICATIONS] += graded

@@ -3,45 +3,16 @@
 import numpy as np
 
 from eventsnn.compilation import inner
-from eventsnn.engine.columns import (
-    ACTIVE,
-    BIAS_LENGTH,
-    BIAS_START,
+from eventsnn.engine.kernels.currents import close_early, consider_crossing, sweep
+from eventsnn.engine.kernels.records import (
     CHARGE_LIMIT,
-    CLAMP,
-    CLAMPED,
-    COUNTED_AT_ONCE,
     EVENT_LIMIT,
-    FALSE_FLAGS,
-    GRADED,
-    GROUP,
     GROW_LISTS,
-    HARD,
-    HEADROOM,
-    HYSTERESIS_HIGH,
-    HYSTERESIS_LOW,
-    LEVELS,
-    LIST_LIMIT,
-    LIST_STOP,
     LOST_CLAMP,
     LOST_RESET,
-    MULTISPIKE,
     NEVER,
-    OFFSET,
-    PERIOD,
-    REFRACTORY,
     RUNNING,
-    SIZE,
-    STATUS,
-    STRICT,
-    TEST_DUE,
-    THRESHOLD,
-    TOUCH_OFFSET,
-    TOUCHED_START,
-    TOUCHED_STOP,
-    WINDOW_CHARGE,
 )
-from eventsnn.engine.kernels.currents import close_early, consider_crossing, sweep
 from eventsnn.engine.kernels.rows import add_row, clamp_row, gather_flagged
 
 BLOCK_LANES = 64
@@ -50,7 +21,7 @@ BLOCK_LANES = 64
 @inner
 def held_clamp(row):
     """The lower clamp of charges held less their shift; one below 32 bits is never reached."""
-    return np.int32(max(row[CLAMP] - row[THRESHOLD] - row[STRICT], -CHARGE_LIMIT - 1))
+    return np.int32(max(row.clamp - row.threshold - row.strict, -CHARGE_LIMIT - 1))
 
 
 @inner
@@ -68,14 +39,14 @@ def payload_of(word):
 @inner
 def append_spikes(lists, live, scalar, neuron, payload, copies):
     """Add equal spikes to the end of a rank's list of this tick."""
-    n = live[LIST_STOP]
-    if n + copies > live[LIST_LIMIT]:
-        scalar[STATUS] = GROW_LISTS
+    n = live.list_stop
+    if n + copies > live.list_limit:
+        scalar.status = GROW_LISTS
         return
     word = spike_word(neuron, payload)
     for i in range(copies):
         lists[n + i] = word
-    live[LIST_STOP] = n + copies
+    live.list_stop = n + copies
 
 
 @inner
@@ -90,9 +61,9 @@ def fire_rate(
 
     In the step schedule (``step`` above 0) currents are in the charges already and nothing is queued.
     """
-    offset, threshold, strict = row[OFFSET], row[THRESHOLD], row[STRICT]
-    first, length = live[BIAS_START], live[BIAS_LENGTH] if step == 0 else np.int64(0)
-    refractory, period = row[REFRACTORY], max(row[PERIOD], np.int64(1))
+    offset, threshold, strict = row.offset, row.threshold, row.strict
+    first, length = live.bias_start, live.bias_length if step == 0 else np.int64(0)
+    refractory, period = row.refractory, max(row.period, np.int64(1))
     whole = min(now, end) // period
     part = min(now, end) - whole * period
     fired = np.int64(0)
@@ -116,18 +87,18 @@ def fire_rate(
             free = ready[j]
         if value >= threshold + strict and now >= free:
             spikes = np.int64(1)
-            if row[HARD]:
+            if row.hard:
                 lost[LOST_RESET, j] += value - threshold
                 value = np.int64(0)
             else:
-                if row[MULTISPIKE] and refractory == 0 and value >= 2 * threshold + strict:
+                if row.multispike and refractory == 0 and value >= 2 * threshold + strict:
                     spikes = (value - strict) // threshold
                     if spikes > max_events:
-                        scalar[STATUS] = EVENT_LIMIT
+                        scalar.status = EVENT_LIMIT
                         return fired
                 value -= spikes * threshold
             charge[j] = np.int32(value - rest - sofar)
-            if live[COUNTED_AT_ONCE]:
+            if live.counted_at_once:
                 emitted[j] += np.int32(spikes)
             append_spikes(lists, live, scalar, j - offset, 1, spikes)
             fired += 1
@@ -136,7 +107,7 @@ def fire_rate(
                 ready[j] = free
             rising = True
         else:
-            live[FALSE_FLAGS] += 1
+            live.false_flags += 1
         if rising and step == 0 and (length > 0 or refractory > 0) and charge[j] >= 0:
             consider_crossing(
                 value - sofar, current, before, free, row, live, j, rank, candidate, crossings, scalar, now,
@@ -164,15 +135,15 @@ def test_signed(rank, row, live, charge, emitted, touched, lists, scalar, settle
     Marks are kept per group of neurons that are always delivered to together. Untouched neurons inside
     a block are tested too: a test that nothing preceded asks for nothing, so only touched ones count.
     """
-    live[TEST_DUE] = NEVER
-    lower, upper = np.int64(0), row[THRESHOLD]
+    live.test_due = NEVER
+    lower, upper = np.int64(0), row.threshold
     if not settled:
-        lower -= row[HYSTERESIS_LOW]
-        upper += row[HYSTERESIS_HIGH]
-    levels, threshold, offset, group = row[LEVELS], row[THRESHOLD], row[OFFSET], row[GROUP]
-    marks = row[TOUCH_OFFSET]
-    start, stop = live[TOUCHED_START], live[TOUCHED_STOP]
-    live[TOUCHED_START], live[TOUCHED_STOP] = row[SIZE], 0
+        lower -= row.hysteresis_low
+        upper += row.hysteresis_high
+    levels, threshold, offset, group = row.levels, row.threshold, row.offset, row.group
+    marks = row.touch_offset
+    start, stop = live.touched_start, live.touched_stop
+    live.touched_start, live.touched_stop = row.neurons, 0
     groups_a_block = max(np.int64(1), BLOCK_LANES // group)
     tested = np.int64(0)
     for g in range(start, stop, groups_a_block):
@@ -196,7 +167,7 @@ def test_signed(rank, row, live, charge, emitted, touched, lists, scalar, settle
                 continue
             charge[j] = np.int32(value - payload * threshold)
             emitted[j] = np.int32(count + payload)
-            if row[GRADED]:
+            if row.graded:
                 append_spikes(lists, live, scalar, j - offset, payload, 1)
             elif payload > 0:
                 append_spikes(lists, live, scalar, j - offset, 1, payload)
@@ -211,23 +182,23 @@ def step_rate(
     scalar, max_events, now, step,
 ):  # fmt: skip
     """One step of a rate population that has leaked and received (law 8): bias, test, reset, clamp."""
-    offset, size, length = row[OFFSET], row[SIZE], live[BIAS_LENGTH]
-    if length == 0 and live[ACTIVE] == 0:
+    offset, size, length = row.offset, row.neurons, live.bias_length
+    if length == 0 and live.active == 0:
         return
     if length > 0:
-        if live[HEADROOM] < live[WINDOW_CHARGE]:
-            sweep(charge, row, live, scalar, rank, live[WINDOW_CHARGE])
-            if scalar[STATUS] != RUNNING:
+        if live.headroom < live.window_charge:
+            sweep(charge, row, live, scalar, rank, live.window_charge)
+            if scalar.status != RUNNING:
                 return
-        live[HEADROOM] -= live[WINDOW_CHARGE]
+        live.headroom -= live.window_charge
         for a in range(offset, offset + size, length):
-            add_row(charge, quanta, a, live[BIAS_START], length, 1)
+            add_row(charge, quanta, a, live.bias_start, length, 1)
     count = gather_flagged(charge, offset, size, flagged, 0)
     fire_rate(
         flagged, count, rank, row, live, charge, emitted, quanta, base, shift, ready, lost, candidate,
         crossings, lists, scalar, max_events, now, now, step,
     )  # fmt: skip
-    if row[CLAMPED]:
+    if row.clamped:
         clamp_row(charge, lost, LOST_CLAMP, offset, size, held_clamp(row))
     # A neuron that emitted one spike may hold enough for the next step's; a refractory one, too.
-    live[ACTIVE] = np.int64(count > 0)
+    live.active = np.int64(count > 0)

@@ -8,43 +8,18 @@ places there, sources ascending.
 import numpy as np
 
 from eventsnn.compilation import inner
-from eventsnn.engine.columns import (
-    BAD_NEURON,
-    BAD_RANK,
-    CHARGE_LIMIT,
-    EDGE_TARGETS,
-    EDGES,
-    EFFECTIVE_FAN_OUT,
-    ESTIMATES,
-    FACTOR,
-    FAN_OUT,
-    FILTER,
-    FILTER_EXPONENTIAL,
-    FILTER_FINITE_IMPULSE,
-    GRADED,
-    GROW_LISTS,
-    KIND,
-    KIND_EXACT_GATE,
-    LIST_END,
-    LIST_LIMIT,
-    LIST_STOP,
-    NEVER,
-    OFFSET,
-    OVERFLOW,
-    PERIOD,
-    RUNNING,
-    SIZE,
-    STATUS,
-    TARGET,
-    TEST_DUE,
-    TOUCH_OFFSET,
-    TOUCHED_START,
-    TOUCHED_STOP,
-    WINDOW_SOURCES,
-    WINDOWS,
-)
 from eventsnn.engine.kernels.firing import append_spikes, payload_of, spike_word
 from eventsnn.engine.kernels.leaks import leaked
+from eventsnn.engine.kernels.records import (
+    CHARGE_LIMIT,
+    FILTER_EXPONENTIAL,
+    FILTER_FINITE_IMPULSE,
+    GROW_LISTS,
+    KIND_EXACT_GATE,
+    NEVER,
+    OVERFLOW,
+    RUNNING,
+)
 from eventsnn.results.counters import COLUMN
 
 SYNAPTIC_OPERATIONS = COLUMN["synaptic_operations"]
@@ -60,9 +35,9 @@ ESTIMATE_LIMIT = 2**61
 @inner
 def _decay(estimates, decays, at, row, now):
     """An estimate at a tick: one factor at each multiple of the period up to it."""
-    due = now // row[PERIOD]
+    due = now // row.period
     while decays[at] < due:
-        left = leaked(estimates[at], row[FACTOR])
+        left = leaked(estimates[at], row.factor)
         if left == estimates[at]:
             decays[at] = due
         else:
@@ -88,12 +63,12 @@ def _impulse(period, now):
 @inner
 def _receive(estimates, decays, at, row, payload, now):
     """A spike raises, or lowers, what is kept of its source; whether that still fits."""
-    if row[KIND] == KIND_EXACT_GATE:
+    if row.kind == KIND_EXACT_GATE:
         estimates[at] += payload
         return abs(estimates[at]) <= CHARGE_LIMIT
-    if row[FILTER] == FILTER_FINITE_IMPULSE:
-        estimates[at] += payload * _impulse(row[PERIOD], now)
-    elif row[FILTER] == FILTER_EXPONENTIAL:
+    if row.filter == FILTER_FINITE_IMPULSE:
+        estimates[at] += payload * _impulse(row.period, now)
+    elif row.filter == FILTER_EXPONENTIAL:
         _decay(estimates, decays, at, row, now)
         estimates[at] += payload << SPIKE_BITS
     else:
@@ -105,9 +80,9 @@ def _receive(estimates, decays, at, row, payload, now):
 def _winner(gate, row, edges, estimates, decays, now):
     """The place of the largest estimate of a window, ties to the lowest source."""
     best, most = np.int64(-1), np.int64(0)
-    for w in range(edges[row[WINDOWS] + gate], edges[row[WINDOWS] + gate + 1]):
-        at = edges[row[WINDOW_SOURCES] + w]
-        if row[FILTER] == FILTER_EXPONENTIAL:
+    for w in range(edges[row.windows + gate], edges[row.windows + gate + 1]):
+        at = edges[row.window_sources + w]
+        if row.filter == FILTER_EXPONENTIAL:
             _decay(estimates, decays, at, row, now)
         if best < 0 or estimates[at] > most:
             best, most = at, estimates[at]
@@ -117,7 +92,7 @@ def _winner(gate, row, edges, estimates, decays, now):
 @inner
 def _compares(gate, row, edges):
     """Comparisons that one look at a gate's window takes."""
-    return edges[row[WINDOWS] + gate + 1] - edges[row[WINDOWS] + gate] - 1
+    return edges[row.windows + gate + 1] - edges[row.windows + gate] - 1
 
 
 @inner
@@ -129,45 +104,45 @@ def deliver_gates(
 
     Exact gates note them. Gates of rates pass them on or not, in the step schedule once all are there.
     """
-    exact = row[KIND] == KIND_EXACT_GATE
+    exact = row.kind == KIND_EXACT_GATE
     delivered = np.int64(0)
     for s in range(start, stop):
         word = words[s]
         neuron, payload = word >> 32, payload_of(word)
-        low, high = edges[to[EDGES] + neuron], edges[to[EDGES] + neuron + 1]
+        low, high = edges[to.edges + neuron], edges[to.edges + neuron + 1]
         if low == high:
             continue
         delivered += 1
         counters[SYNAPTIC_OPERATIONS] += high - low
         if counts_effective:
-            counters[EFFECTIVE] += fan_out[to[FAN_OUT] + neuron, EFFECTIVE_FAN_OUT]
+            counters[EFFECTIVE] += fan_out[to.fan_out + neuron].effective
         if payload != 1 and payload != -1:
             counters[MULTIPLICATIONS] += high - low
-        at = to[ESTIMATES] + neuron
+        at = to.estimates + neuron
         if not _receive(estimates, decays, at, row, payload, now):
-            scalar[STATUS] = OVERFLOW
-            scalar[BAD_RANK] = to[TARGET]
-            scalar[BAD_NEURON] = edges[to[EDGE_TARGETS] + low]
+            scalar.status = OVERFLOW
+            scalar.bad_rank = to.target
+            scalar.bad_neuron = edges[to.edge_targets + low]
             return delivered
         if not exact and step > 0:
             # Arrivals of this step wait at the far end of the gates' own list.
-            if live[LIST_LIMIT] == live[LIST_STOP]:
-                scalar[STATUS] = GROW_LISTS
+            if live.list_limit == live.list_stop:
+                scalar.status = GROW_LISTS
                 return delivered
-            live[LIST_LIMIT] -= 1
-            lists[live[LIST_LIMIT]] = spike_word(at, payload)
+            live.list_limit -= 1
+            lists[live.list_limit] = spike_word(at, payload)
         for e in range(low, high):
-            gate = edges[to[EDGE_TARGETS] + e]
+            gate = edges[to.edge_targets + e]
             if exact or step > 0:
-                touched[row[TOUCH_OFFSET] + gate] = 1
-                live[TOUCHED_START] = min(live[TOUCHED_START], gate)
-                live[TOUCHED_STOP] = max(live[TOUCHED_STOP], gate + 1)
+                touched[row.touch_offset + gate] = 1
+                live.touched_start = min(live.touched_start, gate)
+                live.touched_stop = max(live.touched_stop, gate + 1)
                 continue
             counters[COMPARES] += _compares(gate, row, edges)
             if _winner(gate, row, edges, estimates, decays, now) == at:
-                emitted[row[OFFSET] + gate] += np.int32(payload)
+                emitted[row.offset + gate] += np.int32(payload)
                 append_spikes(lists, live, scalar, gate, payload, 1)
-        if scalar[STATUS] != RUNNING:
+        if scalar.status != RUNNING:
             return delivered
     return delivered
 
@@ -175,22 +150,22 @@ def deliver_gates(
 @inner
 def test_gates(row, live, edges, estimates, emitted, touched, lists, counters, scalar):
     """Test the touched exact gates: each emits the change of its maximum since its last test."""
-    live[TEST_DUE] = NEVER
-    start, stop = live[TOUCHED_START], live[TOUCHED_STOP]
-    live[TOUCHED_START], live[TOUCHED_STOP] = row[SIZE], 0
+    live.test_due = NEVER
+    start, stop = live.touched_start, live.touched_stop
+    live.touched_start, live.touched_stop = row.neurons, 0
     for gate in range(start, stop):
-        if touched[row[TOUCH_OFFSET] + gate] == 0:
+        if touched[row.touch_offset + gate] == 0:
             continue
-        touched[row[TOUCH_OFFSET] + gate] = 0
+        touched[row.touch_offset + gate] = 0
         counters[COMPARES] += _compares(gate, row, edges)
         most = np.int64(0)
-        for w in range(edges[row[WINDOWS] + gate], edges[row[WINDOWS] + gate + 1]):
-            most = max(most, estimates[edges[row[WINDOW_SOURCES] + w]])
-        payload = most - np.int64(emitted[row[OFFSET] + gate])
-        emitted[row[OFFSET] + gate] = np.int32(most)
+        for w in range(edges[row.windows + gate], edges[row.windows + gate + 1]):
+            most = max(most, estimates[edges[row.window_sources + w]])
+        payload = most - np.int64(emitted[row.offset + gate])
+        emitted[row.offset + gate] = np.int32(most)
         if payload == 0:
             continue
-        if row[GRADED]:
+        if row.graded:
             append_spikes(lists, live, scalar, gate, payload, 1)
         else:
             append_spikes(lists, live, scalar, gate, 1 if payload > 0 else -1, abs(payload))
@@ -199,13 +174,13 @@ def test_gates(row, live, edges, estimates, emitted, touched, lists, counters, s
 @inner
 def step_gates(row, live, edges, estimates, decays, emitted, touched, lists, counters, scalar, now):
     """One step of gates of rates: each that was reached passes what its winner sent in this step."""
-    start, stop = live[TOUCHED_START], live[TOUCHED_STOP]
-    live[TOUCHED_START], live[TOUCHED_STOP] = row[SIZE], 0
-    last, count = live[LIST_END] - 1, live[LIST_END] - live[LIST_LIMIT]
+    start, stop = live.touched_start, live.touched_stop
+    live.touched_start, live.touched_stop = row.neurons, 0
+    last, count = live.list_end - 1, live.list_end - live.list_limit
     for gate in range(start, stop):
-        if touched[row[TOUCH_OFFSET] + gate] == 0:
+        if touched[row.touch_offset + gate] == 0:
             continue
-        touched[row[TOUCH_OFFSET] + gate] = 0
+        touched[row.touch_offset + gate] = 0
         counters[COMPARES] += _compares(gate, row, edges)
         winner = _winner(gate, row, edges, estimates, decays, now)
         # Arrivals stand by source neuron, downwards from the list's end: the winner's first one.
@@ -218,8 +193,8 @@ def step_gates(row, live, edges, estimates, decays, emitted, touched, lists, cou
                 high = middle
         while low < count and lists[last - low] >> 32 == winner:
             payload = payload_of(lists[last - low])
-            emitted[row[OFFSET] + gate] += np.int32(payload)
+            emitted[row.offset + gate] += np.int32(payload)
             append_spikes(lists, live, scalar, gate, payload, 1)
             low += 1
-    if scalar[STATUS] == RUNNING:
-        live[LIST_LIMIT] = live[LIST_END]
+    if scalar.status == RUNNING:
+        live.list_limit = live.list_end

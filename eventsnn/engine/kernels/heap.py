@@ -1,48 +1,39 @@
-"""Binary heaps of int64 rows, ordered by their first columns as law 2 asks."""
+"""Binary heaps, ordered as law 2 asks."""
 
 import numpy as np
 
 from eventsnn.compilation import inner
-from eventsnn.engine.columns import (
-    CROSSINGS,
-    GROW_HEAP,
-    P_ORDINAL_DESTINATION,
-    P_RANK_ORDER,
-    P_TIME,
-    P_WORD,
-    PENDING,
-    STATUS,
-)
+from eventsnn.engine.kernels.records import GROW_HEAP
 from eventsnn.engine.order import DESTINATION_BITS, NEURON_BITS
 
 
 @inner
 def push_crossing(heap, scalar, tick, rank, neuron):
-    """Queue a crossing: rows (tick, rank and neuron)."""
-    i = scalar[CROSSINGS]
+    """Queue a crossing."""
+    i = scalar.crossings
     if i == len(heap):
-        scalar[STATUS] = GROW_HEAP
+        scalar.status = GROW_HEAP
         return
-    scalar[CROSSINGS] = i + 1
+    scalar.crossings = i + 1
     key = (rank << NEURON_BITS) | neuron
     while i > 0:
         parent = (i - 1) >> 1
-        if heap[parent, 0] < tick or (heap[parent, 0] == tick and heap[parent, 1] <= key):
+        if heap[parent].tick < tick or (heap[parent].tick == tick and heap[parent].rank_neuron <= key):
             break
-        heap[i, 0] = heap[parent, 0]
-        heap[i, 1] = heap[parent, 1]
+        heap[i].tick = heap[parent].tick
+        heap[i].rank_neuron = heap[parent].rank_neuron
         i = parent
-    heap[i, 0] = tick
-    heap[i, 1] = key
+    heap[i].tick = tick
+    heap[i].rank_neuron = key
 
 
 @inner
 def pop_crossing(heap, scalar):
     """Remove the first crossing; returns its neuron."""
-    size = scalar[CROSSINGS] - 1
-    scalar[CROSSINGS] = size
-    neuron = heap[0, 1] & ((np.int64(1) << NEURON_BITS) - 1)
-    tick, key = heap[size, 0], heap[size, 1]
+    size = scalar.crossings - 1
+    scalar.crossings = size
+    neuron = heap[0].rank_neuron & ((np.int64(1) << NEURON_BITS) - 1)
+    tick, key = heap[size].tick, heap[size].rank_neuron
     i = np.int64(0)
     while True:
         child = 2 * i + 1
@@ -50,50 +41,53 @@ def pop_crossing(heap, scalar):
             break
         right = child + 1
         if right < size and (
-            heap[right, 0] < heap[child, 0]
-            or (heap[right, 0] == heap[child, 0] and heap[right, 1] < heap[child, 1])
+            heap[right].tick < heap[child].tick
+            or (heap[right].tick == heap[child].tick and heap[right].rank_neuron < heap[child].rank_neuron)
         ):
             child = right
-        if tick < heap[child, 0] or (tick == heap[child, 0] and key <= heap[child, 1]):
+        if tick < heap[child].tick or (tick == heap[child].tick and key <= heap[child].rank_neuron):
             break
-        heap[i, 0] = heap[child, 0]
-        heap[i, 1] = heap[child, 1]
+        heap[i].tick = heap[child].tick
+        heap[i].rank_neuron = heap[child].rank_neuron
         i = child
-    heap[i, 0] = tick
-    heap[i, 1] = key
+    heap[i].tick = tick
+    heap[i].rank_neuron = key
     return neuron
 
 
 @inner
 def _before(heap, i, j):
     """Whether entry i comes before entry j in the order of law 2."""
-    if heap[i, P_TIME] != heap[j, P_TIME]:
-        return heap[i, P_TIME] < heap[j, P_TIME]
-    if heap[i, P_RANK_ORDER] != heap[j, P_RANK_ORDER]:
-        return heap[i, P_RANK_ORDER] < heap[j, P_RANK_ORDER]
-    if heap[i, P_WORD] >> 32 != heap[j, P_WORD] >> 32:  # neurons that seeded ties gave one place
-        return heap[i, P_WORD] < heap[j, P_WORD]
-    return heap[i, P_ORDINAL_DESTINATION] < heap[j, P_ORDINAL_DESTINATION]
+    if heap[i].time != heap[j].time:
+        return heap[i].time < heap[j].time
+    if heap[i].rank_order != heap[j].rank_order:
+        return heap[i].rank_order < heap[j].rank_order
+    if heap[i].word >> 32 != heap[j].word >> 32:  # neurons that seeded ties gave one place
+        return heap[i].word < heap[j].word
+    return heap[i].ordinal_destination < heap[j].ordinal_destination
 
 
 @inner
 def _swap(heap, i, j):
-    for k in range(4):
-        heap[i, k], heap[j, k] = heap[j, k], heap[i, k]
+    a, b = heap[i], heap[j]
+    a.time, b.time = b.time, a.time
+    a.rank_order, b.rank_order = b.rank_order, a.rank_order
+    a.ordinal_destination, b.ordinal_destination = b.ordinal_destination, a.ordinal_destination
+    a.word, b.word = b.word, a.word
 
 
 @inner
 def push_pending(heap, scalar, time, rank, order, ordinal, destination, word):
     """Queue a copy of a spike."""
-    i = scalar[PENDING]
+    i = scalar.pending
     if i == len(heap):
-        scalar[STATUS] = GROW_HEAP
+        scalar.status = GROW_HEAP
         return
-    heap[i, P_TIME] = time
-    heap[i, P_RANK_ORDER] = (rank << NEURON_BITS) | order
-    heap[i, P_ORDINAL_DESTINATION] = (ordinal << DESTINATION_BITS) | destination
-    heap[i, P_WORD] = word
-    scalar[PENDING] = i + 1
+    heap[i].time = time
+    heap[i].rank_order = (rank << NEURON_BITS) | order
+    heap[i].ordinal_destination = (ordinal << DESTINATION_BITS) | destination
+    heap[i].word = word
+    scalar.pending = i + 1
     while i > 0:
         parent = (i - 1) >> 1
         if not _before(heap, i, parent):
@@ -105,8 +99,8 @@ def push_pending(heap, scalar, time, rank, order, ordinal, destination, word):
 @inner
 def pop_pending(heap, scalar):
     """Remove the first copy; its row is left at the place that is returned."""
-    last = scalar[PENDING] - 1
-    scalar[PENDING] = last
+    last = scalar.pending - 1
+    scalar.pending = last
     _swap(heap, 0, last)
     i = np.int64(0)
     while True:

@@ -3,37 +3,21 @@
 import numpy as np
 
 from eventsnn.compilation import inlined
-from eventsnn.engine.columns import (
-    ACTIVE,
-    DELIVERIES,
+from eventsnn.engine.kernels.delivery import deliver_charge, deliver_rate
+from eventsnn.engine.kernels.firing import payload_of
+from eventsnn.engine.kernels.gates import deliver_gates
+from eventsnn.engine.kernels.leaks import catch_up
+from eventsnn.engine.kernels.records import (
     EVENT_LIMIT,
-    HIGH_RANK,
-    KIND,
     KIND_EXACT_GATE,
     KIND_INPUT,
     KIND_RATE,
     KIND_RATE_GATE,
     KIND_READOUT,
     KIND_SIGNED,
-    LEAK_NEXT,
-    LIST_DONE,
-    LIST_STOP,
-    LOW_RANK,
     NEVER,
-    OUTPUT_CHANGED,
     RUNNING,
-    SETTLE,
-    STATUS,
-    TARGET,
-    TARGET_KIND,
-    TARGET_PART,
-    TEST_DUE,
-    TEST_NEXT,
 )
-from eventsnn.engine.kernels.delivery import deliver_charge, deliver_rate
-from eventsnn.engine.kernels.firing import payload_of
-from eventsnn.engine.kernels.gates import deliver_gates
-from eventsnn.engine.kernels.leaks import catch_up
 from eventsnn.results.counters import COLUMN
 
 INPUT_EVENTS = COLUMN["input_events"]
@@ -48,11 +32,11 @@ NEURON_UPDATES = COLUMN["neuron_updates"]
 @inlined
 def count_spikes(rank, row, live, lists, counters, scalar, output_rank):
     """Book the spikes this rank has emitted since it was last looked at."""
-    first, stop = live[LIST_DONE], live[LIST_STOP]
-    scalar[LOW_RANK], scalar[HIGH_RANK] = min(scalar[LOW_RANK], rank), max(scalar[HIGH_RANK], rank)
+    first, stop = live.list_done, live.list_stop
+    scalar.low_rank, scalar.high_rank = min(scalar.low_rank, rank), max(scalar.high_rank, rank)
     if rank == output_rank:
-        scalar[OUTPUT_CHANGED] = 1
-    if row[KIND] == KIND_INPUT:
+        scalar.output_changed = 1
+    if row.kind == KIND_INPUT:
         counters[INPUT_EVENTS] += stop - first
         return
     positive = np.int64(0)
@@ -66,9 +50,9 @@ def count_spikes(rank, row, live, lists, counters, scalar, output_rank):
 def deliver(plan, st, settings, full, words, start, stop, d, from_log, now, end):
     """Land spikes of one source at one destination."""
     to = plan.destination[d]
-    rank = to[TARGET]
+    rank = to.target
     row, live, counters = plan.population[rank], st.rank[rank], st.counters[rank]
-    kind = to[TARGET_KIND]
+    kind = to.target_kind
     if full is None:
         delivered = deliver_charge(
             words, start, stop, to, row, live, plan.cells, plan.edges, plan.weights, plan.fan_out, st.charge,
@@ -76,7 +60,7 @@ def deliver(plan, st, settings, full, words, start, stop, d, from_log, now, end)
         )  # fmt: skip
     else:
         if kind == KIND_RATE and settings.step == 0:
-            if live[LEAK_NEXT] <= now:
+            if live.leak_next <= now:
                 catch_up(row, live, st.charge, st.lost, st.quanta, st.base, st.shift, now, end)
             delivered = deliver_rate(
                 words, start, stop, to, row, live, plan.cells, plan.edges, plan.weights, plan.fan_out,
@@ -95,22 +79,22 @@ def deliver(plan, st, settings, full, words, start, stop, d, from_log, now, end)
                 st.charge, st.touched, st.ready, st.lost, counters, st.scalar, not from_log, now,
             )  # fmt: skip
             if delivered > 0:
-                live[ACTIVE] = 1
+                live.active = 1
     tested = kind == KIND_SIGNED or kind == KIND_EXACT_GATE
-    if tested and delivered > 0 and live[TEST_DUE] == NEVER:
-        live[TEST_DUE] = now + row[SETTLE]
-        st.scalar[TEST_NEXT] = min(st.scalar[TEST_NEXT], live[TEST_DUE])
+    if tested and delivered > 0 and live.test_due == NEVER:
+        live.test_due = now + row.settle_time
+        st.scalar.test_next = min(st.scalar.test_next, live.test_due)
     if kind == KIND_READOUT and delivered > 0:
-        st.scalar[OUTPUT_CHANGED] = 1
-    st.scalar[DELIVERIES] += delivered
-    if st.scalar[DELIVERIES] > settings.max_events and st.scalar[STATUS] == RUNNING:
-        st.scalar[STATUS] = EVENT_LIMIT
+        st.scalar.output_changed = 1
+    st.scalar.deliveries += delivered
+    if st.scalar.deliveries > settings.max_events and st.scalar.status == RUNNING:
+        st.scalar.status = EVENT_LIMIT
 
 
 @inlined
 def deliver_message(plan, st, settings, full, d, now, end):
     """Land the message whose word is in ``scratch[0]``, and count it where it lands."""
-    done, counters = st.parts[plan.destination[d, TARGET_PART]], st.counters[plan.destination[d, TARGET]]
+    done, counters = st.parts[plan.destination[d].target_part], st.counters[plan.destination[d].target]
     operations, effective = counters[SYNAPTIC_OPERATIONS], counters[EFFECTIVE]
     graded, updates = counters[MULTIPLICATIONS], counters[NEURON_UPDATES]
     deliver(plan, st, settings, full, st.scratch, np.int64(0), np.int64(1), d, False, now, end)
@@ -123,6 +107,6 @@ def deliver_message(plan, st, settings, full, d, now, end):
 @inlined
 def next_test(st):
     """Note when the next test of any population is due."""
-    st.scalar[TEST_NEXT] = NEVER
+    st.scalar.test_next = NEVER
     for r in range(len(st.rank)):
-        st.scalar[TEST_NEXT] = min(st.scalar[TEST_NEXT], st.rank[r, TEST_DUE])
+        st.scalar.test_next = min(st.scalar.test_next, st.rank[r].test_due)

@@ -7,20 +7,8 @@ Others, and all after the end of the input, catch up when they are next looked a
 import numpy as np
 
 from eventsnn.compilation import inner
-from eventsnn.engine.columns import (
-    BIAS_LENGTH,
-    BIAS_START,
-    LEAK_FACTOR,
-    LEAK_NEXT,
-    LEAK_PERIOD,
-    LOST_LEAK,
-    OFFSET,
-    PERIOD,
-    SIZE,
-    STRICT,
-    THRESHOLD,
-)
 from eventsnn.engine.kernels.currents import floor_charge
+from eventsnn.engine.kernels.records import LOST_LEAK
 
 # A leak factor is in parts of 2^30.
 LEAK_BITS = 30
@@ -43,13 +31,13 @@ def leak_charges(row, first, length, charge, lost, quanta, base, shift, now, end
     What is held is V less a shift; with a current (``length`` above 0) it lacks what has come since the
     window began.
     """
-    factor, offset, threshold = row[LEAK_FACTOR], row[OFFSET], row[THRESHOLD] + row[STRICT]
+    factor, offset, threshold = row.leak_factor, row.offset, row.threshold + row.strict
     took = False
-    for j in range(offset, offset + row[SIZE]):
+    for j in range(offset, offset + row.neurons):
         held = threshold
         if length > 0:
             c = first + (j - offset) % length
-            held = shift[c] + floor_charge(np.int64(quanta[c]), min(now, end), row[PERIOD]) - base[c]
+            held = shift[c] + floor_charge(np.int64(quanta[c]), min(now, end), row.period) - base[c]
         value = np.int64(charge[j]) + held
         left = leaked(value, factor)
         if left != value:
@@ -62,21 +50,21 @@ def leak_charges(row, first, length, charge, lost, quanta, base, shift, now, end
 @inner
 def catch_up(row, live, charge, lost, quanta, base, shift, now, end):
     """The leaks up to a tick, that tick included, of a population without a current, or after its end."""
-    period = row[LEAK_PERIOD]
-    while live[LEAK_NEXT] <= now:
+    period = row.leak_period
+    while live.leak_next <= now:
         took = leak_charges(
-            row, live[BIAS_START], live[BIAS_LENGTH], charge, lost, quanta, base, shift, live[LEAK_NEXT], end
+            row, live.bias_start, live.bias_length, charge, lost, quanta, base, shift, live.leak_next, end
         )
-        live[LEAK_NEXT] += period
+        live.leak_next += period
         if not took:  # what one leak leaves alone, none takes
-            live[LEAK_NEXT] = (now // period + 1) * period
+            live.leak_next = (now // period + 1) * period
 
 
 @inner
 def leak_step(population, charge, lost, quanta, base, shift, now):
     """The leaks of a step, which come before all it receives; currents are in the charges."""
     for rank in range(len(population)):
-        if population[rank, LEAK_PERIOD] > 0:
+        if population[rank].leak_period > 0:
             leak_charges(
                 population[rank], np.int64(0), np.int64(0), charge, lost, quanta, base, shift, now, now
             )
@@ -85,15 +73,15 @@ def leak_step(population, charge, lost, quanta, base, shift, now):
 @inner
 def leaves_enough(j, row, live, charge, quanta, base, shift, now, end):
     """Whether a neuron of a population that has to catch up will be at threshold when it has."""
-    threshold, period = row[THRESHOLD] + row[STRICT], row[LEAK_PERIOD]
+    threshold, period = row.threshold + row.strict, row.leak_period
     value = np.int64(charge[j]) + threshold
-    if live[BIAS_LENGTH] > 0:
-        c = live[BIAS_START] + (j - row[OFFSET]) % live[BIAS_LENGTH]
-        given = floor_charge(np.int64(quanta[c]), min(now, end), row[PERIOD])
+    if live.bias_length > 0:
+        c = live.bias_start + (j - row.offset) % live.bias_length
+        given = floor_charge(np.int64(quanta[c]), min(now, end), row.period)
         value += shift[c] + given - base[c] - threshold
-    tick = live[LEAK_NEXT]
+    tick = live.leak_next
     while tick <= now and value >= threshold:
-        left = leaked(value, row[LEAK_FACTOR])
+        left = leaked(value, row.leak_factor)
         if left == value:
             break
         value = left

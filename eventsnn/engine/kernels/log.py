@@ -7,25 +7,7 @@ a time between other work each is a cache miss to be waited for; over a stretch 
 import numpy as np
 
 from eventsnn.compilation import inlined, inner
-from eventsnn.engine.columns import (
-    COUNTED,
-    COUNTED_AT_ONCE,
-    DESTINATION_START,
-    DESTINATION_STOP,
-    DIRECT,
-    EFFECTIVE_FAN_OUT,
-    FAN_OUT,
-    HIGH_RANK,
-    KIND,
-    KIND_RATE,
-    LIST_DONE,
-    LIST_START,
-    LIST_STOP,
-    LOGGED,
-    LOW_RANK,
-    OFFSET,
-    TARGET,
-)
+from eventsnn.engine.kernels.records import KIND_RATE
 from eventsnn.engine.kernels.sorting import ascending, sort_by_neuron
 from eventsnn.results.counters import COLUMN
 
@@ -38,17 +20,17 @@ HEADER = 4
 @inlined
 def write_log(plan, st, now):
     """Hand the last tick's spikes to the log, by rank; whether there was room."""
-    low, high = st.scalar[LOW_RANK], st.scalar[HIGH_RANK]
-    room = len(st.log) - st.scalar[LOGGED]
+    low, high = st.scalar.low_rank, st.scalar.high_rank
+    room = len(st.log) - st.scalar.logged
     for rank in range(low, high + 1):
-        room -= st.rank[rank, LIST_STOP] - st.rank[rank, LIST_START] + HEADER
+        room -= st.rank[rank].list_stop - st.rank[rank].list_start + HEADER
     if room < 0:
         return False
-    n = st.scalar[LOGGED]
-    st.scalar[LOW_RANK], st.scalar[HIGH_RANK] = len(st.rank), -1
+    n = st.scalar.logged
+    st.scalar.low_rank, st.scalar.high_rank = len(st.rank), -1
     for rank in range(low, high + 1):
         live = st.rank[rank]
-        first, stop = live[LIST_START], live[LIST_STOP]
+        first, stop = live.list_start, live.list_stop
         if stop == first:
             continue
         if not ascending(st.lists, first, stop):  # emitted in parts: a settle pass, or a cycle
@@ -61,16 +43,16 @@ def write_log(plan, st, now):
         for i in range(first, stop):
             st.log[n] = st.lists[i]
             n += 1
-        live[LIST_STOP] = first
-        live[LIST_DONE] = first
-    st.scalar[LOGGED] = n
+        live.list_stop = first
+        live.list_done = first
+    st.scalar.logged = n
     return True
 
 
 @inner
 def count_log(population, destination, keys, fan_out, rank_table, emitted, counters, log, scalar):
     """Count what has been logged since the last call: spikes of neurons, effective operations."""
-    position, stop = scalar[COUNTED], scalar[LOGGED]
+    position, stop = scalar.counted, scalar.logged
     rank = np.int64(0)
     while position < stop:
         while keys[rank, 0] != log[position + 1] or keys[rank, 1] != log[position + 2]:
@@ -78,15 +60,15 @@ def count_log(population, destination, keys, fan_out, rank_table, emitted, count
         first = position + HEADER
         position = first + log[position + 3]
         row = population[rank]
-        if row[KIND] == KIND_RATE and not rank_table[rank, COUNTED_AT_ONCE]:
-            offset = row[OFFSET]
+        if row.kind == KIND_RATE and not rank_table[rank].counted_at_once:
+            offset = row.offset
             for i in range(first, position):
                 emitted[offset + (log[i] >> 32)] += np.int32(1)
-        if row[DIRECT]:
-            for d in range(row[DESTINATION_START], row[DESTINATION_STOP]):
-                table = destination[d, FAN_OUT]
+        if row.direct:
+            for d in range(row.destination_start, row.destination_stop):
+                table = destination[d].fan_out
                 effective = np.int64(0)
                 for i in range(first, position):
-                    effective += np.int64(fan_out[table + (log[i] >> 32), EFFECTIVE_FAN_OUT])
-                counters[destination[d, TARGET], EFFECTIVE] += effective
-    scalar[COUNTED] = stop
+                    effective += np.int64(fan_out[table + (log[i] >> 32)].effective)
+                counters[destination[d].target, EFFECTIVE] += effective
+    scalar.counted = stop

@@ -9,61 +9,6 @@ rank. Those without a delay are delivered from the list; copies that travel wait
 import numpy as np
 
 from eventsnn.compilation import inlined, inner, kernel, source_stamp
-from eventsnn.engine.columns import (
-    AT,
-    BIAS_LENGTH,
-    BIAS_START,
-    CHECKS,
-    COUNTED,
-    CROSSINGS,
-    DEADLOCK,
-    DECISION_TIME,
-    DESTINATION_START,
-    DESTINATION_STOP,
-    DIRECT,
-    DONE,
-    DRAIN_LOG,
-    EARLY,
-    FILLED,
-    GROUP,
-    GROW_TRACE,
-    HIGH_RANK,
-    INPUT_END,
-    INPUT_NEXT,
-    INTERLEAVED,
-    KIND,
-    KIND_SIGNED,
-    LAST_TICK,
-    LEAK_NEXT,
-    LEAK_PERIOD,
-    LIST_DONE,
-    LIST_STOP,
-    NEVER,
-    NEXT_STEP,
-    OUTPUT_CHANGED,
-    P_ORDINAL_DESTINATION,
-    P_RANK_ORDER,
-    P_TIME,
-    P_WORD,
-    PENDING,
-    RUN_UNTIL,
-    RUNNING,
-    SCANS,
-    SETTLED,
-    SIZE,
-    STATUS,
-    STEP_COMPUTED,
-    STEPS_END,
-    STOP_AT,
-    TARGET,
-    TEST_DUE,
-    TEST_NEXT,
-    TOUCH_OFFSET,
-    TOUCHED_START,
-    TOUCHED_STOP,
-    WINDOW_END,
-    WINDOW_NEXT,
-)
 from eventsnn.engine.kernels.checks import check, fill_totals, finish, record_history
 from eventsnn.engine.kernels.currents import open_window
 from eventsnn.engine.kernels.heap import pop_pending
@@ -74,6 +19,16 @@ from eventsnn.engine.kernels.messages import send
 from eventsnn.engine.kernels.own_events import own_events
 from eventsnn.engine.kernels.queue_tick import is_stuck, next_event_tick, run_tick_queues
 from eventsnn.engine.kernels.queues import log_held
+from eventsnn.engine.kernels.records import (
+    DEADLOCK,
+    DONE,
+    DRAIN_LOG,
+    GROW_TRACE,
+    KIND_SIGNED,
+    NEVER,
+    RUNNING,
+    STEP_COMPUTED,
+)
 from eventsnn.engine.kernels.sorting import ascending, sort_by_neuron
 from eventsnn.engine.kernels.stream_tick import run_tick_streams
 from eventsnn.engine.kernels.streams import log_rest, pass_links
@@ -91,13 +46,13 @@ MESSAGES_RECEIVED = COLUMN["messages_received"]
 @inlined
 def _next_copy(st, rank, now):
     """Where the next copy of this rank's spikes lands now, or -1; its word is left in ``scratch[0]``."""
-    if st.scalar[PENDING] == 0:
+    if st.scalar.pending == 0:
         return np.int64(-1)
-    if st.pending[0, P_TIME] != now or (st.pending[0, P_RANK_ORDER] >> NEURON_BITS) != rank:
+    if st.pending[0].time != now or (st.pending[0].rank_order >> NEURON_BITS) != rank:
         return np.int64(-1)
     at = pop_pending(st.pending, st.scalar)
-    st.scratch[0] = st.pending[at, P_WORD]
-    return st.pending[at, P_ORDINAL_DESTINATION] & ((np.int64(1) << DESTINATION_BITS) - 1)
+    st.scratch[0] = st.pending[at].word
+    return st.pending[at].ordinal_destination & ((np.int64(1) << DESTINATION_BITS) - 1)
 
 
 @inlined
@@ -107,43 +62,43 @@ def _hand_on(plan, st, settings, full, rank, now, end):
     Returns the rank to go on with: a delivery along a cycle may wake an earlier one.
     """
     row, live = plan.population[rank], st.rank[rank]
-    first, stop = live[LIST_DONE], live[LIST_STOP]
+    first, stop = live.list_done, live.list_stop
     if stop > first:
         count_spikes(rank, row, live, st.lists, st.counters[rank], st.scalar, settings.output_rank)
-        if row[DIRECT] == 0:
+        if row.direct == 0:
             for i in range(first, stop):
                 send(plan, st, settings, rank, st.lists[i], now)
         if not ascending(st.lists, first, stop):
             sort_by_neuron(st.lists, first, stop, st.scratch, st.digits)
-        live[LIST_DONE] = stop
-    if row[DIRECT]:
-        chunk = np.int64(1) if row[INTERLEAVED] else max(stop - first, np.int64(1))
+        live.list_done = stop
+    if row.direct:
+        chunk = np.int64(1) if row.interleaved else max(stop - first, np.int64(1))
         words = st.lists
-        d, d_stop = row[DESTINATION_START], row[DESTINATION_STOP]
+        d, d_stop = row.destination_start, row.destination_stop
     else:
         chunk = np.int64(1)
         words = st.scratch
         d = d_stop = np.int64(0)
         first, stop = np.int64(0), np.int64(1)
     i = first
-    while st.scalar[STATUS] == RUNNING:
-        if row[DIRECT]:
+    while st.scalar.status == RUNNING:
+        if row.direct:
             if d == d_stop:
                 i += chunk
-                d = row[DESTINATION_START]
+                d = row.destination_start
             if i >= stop or d == d_stop:
                 return rank + 1
         else:
             d = _next_copy(st, rank, now)
             if d < 0:
                 return rank + 1
-        deliver(plan, st, settings, full, words, i, min(i + chunk, stop), d, row[DIRECT] != 0, now, end)
-        target = plan.destination[d, TARGET]
+        deliver(plan, st, settings, full, words, i, min(i + chunk, stop), d, row.direct != 0, now, end)
+        target = plan.destination[d].target
         if target <= rank and settings.step == 0:
             woken = st.rank[target]
-            if woken[LIST_STOP] > woken[LIST_DONE] or woken[TEST_DUE] == now:
+            if woken.list_stop > woken.list_done or woken.test_due == now:
                 return target
-        if row[DIRECT]:
+        if row.direct:
             d += 1
     return rank + 1
 
@@ -151,16 +106,16 @@ def _hand_on(plan, st, settings, full, rank, now, end):
 @inlined
 def _run_tick(plan, st, settings, full, ideal, stimulus_time, stimulus_word, now):
     """Everything that happens at one tick, by rank and class."""
-    end = st.scalar[INPUT_END]
-    tests = st.scalar[TEST_NEXT] == now
+    end = st.scalar.input_end
+    tests = st.scalar.test_next == now
     rank, ranks = np.int64(0), len(plan.population)
     # In a step all that was under way lands first: what goes back along a cycle, too.
-    landing = settings.step > 0 and st.scalar[PENDING] > 0
+    landing = settings.step > 0 and st.scalar.pending > 0
     if full is not None and settings.played:
         mark_charged(plan.population, st.rank, st.charge, st.quanta, st.active, now, end, settings.step)
     if full is not None and settings.step > 0:
         leak_step(plan.population, st.charge, st.lost, st.quanta, st.base, st.shift, now)
-    while rank < ranks and st.scalar[STATUS] == RUNNING:
+    while rank < ranks and st.scalar.status == RUNNING:
         row, live = plan.population[rank], st.rank[rank]
         if not landing:
             if full is not None and settings.played:
@@ -168,14 +123,14 @@ def _run_tick(plan, st, settings, full, ideal, stimulus_time, stimulus_word, now
             own_events(
                 plan, st, settings, full, ideal, None, None, rank, stimulus_time, stimulus_word, now, end
             )
-        if live[LIST_STOP] > live[LIST_DONE] or (row[DIRECT] == 0 and st.scalar[PENDING] > 0):
+        if live.list_stop > live.list_done or (row.direct == 0 and st.scalar.pending > 0):
             rank = _hand_on(plan, st, settings, full, rank, now, end)
         else:
             rank += 1
         if landing and rank == ranks:
             landing = False
             rank = np.int64(0)
-    if tests or st.scalar[TEST_NEXT] <= now:
+    if tests or st.scalar.test_next <= now:
         next_test(st)
 
 
@@ -183,30 +138,30 @@ def _run_tick(plan, st, settings, full, ideal, stimulus_time, stimulus_word, now
 def _next_tick(plan, st, settings, full, streams, queues, stimulus_time):
     tick = np.int64(NEVER)
     if settings.step > 0:
-        if st.scalar[NEXT_STEP] <= st.scalar[STEPS_END]:
-            tick = st.scalar[NEXT_STEP]
+        if st.scalar.next_step <= st.scalar.steps_end:
+            tick = st.scalar.next_step
         elif settings.stop_with_input:
             return tick
-        elif st.scalar[PENDING] > 0 or st.scalar[TEST_NEXT] < NEVER:
-            return st.scalar[NEXT_STEP]  # a step in which nothing happens is one all the same
-    if st.scalar[INPUT_NEXT] < len(stimulus_time):
-        tick = min(tick, stimulus_time[st.scalar[INPUT_NEXT]])
-    if st.scalar[PENDING] > 0:
-        tick = min(tick, st.pending[0, P_TIME])
-    if st.scalar[CROSSINGS] > 0:
-        tick = min(tick, st.crossings[0, 0])
-    tick = min(tick, st.scalar[TEST_NEXT])
+        elif st.scalar.pending > 0 or st.scalar.test_next < NEVER:
+            return st.scalar.next_step  # a step in which nothing happens is one all the same
+    if st.scalar.input_next < len(stimulus_time):
+        tick = min(tick, stimulus_time[st.scalar.input_next])
+    if st.scalar.pending > 0:
+        tick = min(tick, st.pending[0].time)
+    if st.scalar.crossings > 0:
+        tick = min(tick, st.crossings[0].tick)
+    tick = min(tick, st.scalar.test_next)
     if streams is not None:
         before = tick
-        if full is not None and st.scalar[WINDOW_NEXT] <= st.scalar[INPUT_END] + 1:
-            before = min(before, st.scalar[WINDOW_NEXT])  # which may bring crossings
+        if full is not None and st.scalar.window_next <= st.scalar.input_end + 1:
+            before = min(before, st.scalar.window_next)  # which may bring crossings
         tick = min(tick, pass_links(plan, st, settings, streams, before))
     if queues is not None:
         if is_stuck(st, tick):
             return tick
         tick = next_event_tick(st, queues, tick)
-    if tick == NEVER and st.scalar[STOP_AT] == NEVER and st.scalar[LAST_TICK] < st.scalar[RUN_UNTIL]:
-        return st.scalar[RUN_UNTIL]  # a run that nothing stops lasts as long as its input
+    if tick == NEVER and st.scalar.stop_at == NEVER and st.scalar.last_tick < st.scalar.run_until:
+        return st.scalar.run_until  # a run that nothing stops lasts as long as its input
     return tick
 
 
@@ -216,42 +171,42 @@ def _is_real(st, settings, streams, queues, stimulus_time, now):
 
     Nor is the end of a scan an event of the model.
     """
-    if queues is not None and st.scalar[SCANS] > 0 and queues.event[0, P_TIME] == now:
-        if st.scalar[INPUT_NEXT] < len(stimulus_time) and stimulus_time[st.scalar[INPUT_NEXT]] == now:
+    if queues is not None and st.scalar.scans > 0 and queues.event[0].time == now:
+        if st.scalar.input_next < len(stimulus_time) and stimulus_time[st.scalar.input_next] == now:
             return True
-        return st.scalar[TEST_NEXT] == now
-    if settings.step > 0 or st.scalar[CROSSINGS] == 0 or st.crossings[0, 0] != now:
+        return st.scalar.test_next == now
+    if settings.step > 0 or st.scalar.crossings == 0 or st.crossings[0].tick != now:
         return True
-    if st.scalar[INPUT_NEXT] < len(stimulus_time) and stimulus_time[st.scalar[INPUT_NEXT]] == now:
+    if st.scalar.input_next < len(stimulus_time) and stimulus_time[st.scalar.input_next] == now:
         return True
-    if streams is not None and streams.server[streams.tree[1], AT] == now:
+    if streams is not None and streams.server[streams.tree[1]].at == now:
         return True
-    return (st.scalar[PENDING] > 0 and st.pending[0, P_TIME] == now) or st.scalar[TEST_NEXT] == now
+    return (st.scalar.pending > 0 and st.pending[0].time == now) or st.scalar.test_next == now
 
 
 @inlined
 def _open_windows(plan, st, upcoming, end):
     """Open the windows that begin at or before the upcoming tick, earliest first; whether there were any."""
-    first = st.scalar[WINDOW_NEXT]
+    first = st.scalar.window_next
     # After the end one more opens, for neurons at threshold that are refractory beyond it.
-    if first > min(upcoming, end + 1, st.scalar[STOP_AT]) or first == NEVER:
+    if first > min(upcoming, end + 1, st.scalar.stop_at) or first == NEVER:
         return False
     following = np.int64(NEVER)
     for rank in range(len(plan.population)):
         live = st.rank[rank]
-        if live[WINDOW_END] == first and st.scalar[STATUS] == RUNNING:
-            if live[LEAK_NEXT] == first and first <= end:
+        if live.window_end == first and st.scalar.status == RUNNING:
+            if live.leak_next == first and first <= end:
                 leak_charges(
-                    plan.population[rank], live[BIAS_START], live[BIAS_LENGTH], st.charge, st.lost, st.quanta,
+                    plan.population[rank], live.bias_start, live.bias_length, st.charge, st.lost, st.quanta,
                     st.base, st.shift, first, end,
                 )  # fmt: skip
-                live[LEAK_NEXT] = first + plan.population[rank, LEAK_PERIOD]
+                live.leak_next = first + plan.population[rank].leak_period
             open_window(
                 rank, plan.population[rank], live, st.charge, st.quanta, st.base, st.shift, st.delta,
                 st.ready, st.candidate, st.crossings, st.flagged, st.scalar, first, end,
             )  # fmt: skip
-        following = min(following, live[WINDOW_END])
-    st.scalar[WINDOW_NEXT] = following
+        following = min(following, live.window_end)
+    st.scalar.window_next = following
     return True
 
 
@@ -259,7 +214,7 @@ def _open_windows(plan, st, upcoming, end):
 def _leak_all(population, rank_table, charge, lost, quanta, base, shift, now, end):
     """Bring every population's leaks up to a tick."""
     for rank in range(len(population)):
-        if rank_table[rank, LEAK_NEXT] <= now:
+        if rank_table[rank].leak_next <= now:
             catch_up(population[rank], rank_table[rank], charge, lost, quanta, base, shift, now, end)
 
 
@@ -268,14 +223,14 @@ def _test_all(plan, st, now):
     """Schedule a test of every neuron of the signed populations at this tick: the settle pass."""
     for rank in range(len(plan.population)):
         row = plan.population[rank]
-        if row[KIND] == KIND_SIGNED:
-            groups = row[SIZE] // row[GROUP]
+        if row.kind == KIND_SIGNED:
+            groups = row.neurons // row.group
             for g in range(groups):
-                st.touched[row[TOUCH_OFFSET] + g] = 1
-            st.rank[rank, TOUCHED_START] = 0
-            st.rank[rank, TOUCHED_STOP] = groups
-            st.rank[rank, TEST_DUE] = now
-            st.scalar[TEST_NEXT] = now
+                st.touched[row.touch_offset + g] = 1
+            st.rank[rank].touched_start = 0
+            st.rank[rank].touched_stop = groups
+            st.rank[rank].test_due = now
+            st.scalar.test_next = now
 
 
 @inlined
@@ -302,42 +257,42 @@ def _make_advance(sources):
         if sources == 0:
             return  # never: it makes the sources part of Numba's cache key
         s = st.scalar
-        end = s[INPUT_END]
-        s[STATUS] = RUNNING
-        while s[STATUS] == RUNNING:
+        end = s.input_end
+        s.status = RUNNING
+        while s.status == RUNNING:
             now = _next_tick(plan, st, settings, full, streams, queues, stimulus_time)
             if full is not None:
                 if _open_windows(plan, st, now, end):
                     continue
             if queues is not None:
                 if is_stuck(st, now):
-                    s[STATUS] = DEADLOCK
+                    s.status = DEADLOCK
                     return
-            settles = settings.settle_pass and s[SETTLED] == 0 and s[STOP_AT] > s[LAST_TICK]
+            settles = settings.settle_pass and s.settled == 0 and s.stop_at > s.last_tick
             if now == NEVER and settles:
                 # The settle pass shares the last tick; a decision that was out by then comes before it.
                 fill_totals(
                     plan.energy, plan.chip, plan.population, st.rank, st.counters, st.trace, s,
-                    s[LAST_TICK] + 1, end,
+                    s.last_tick + 1, end,
                 )  # fmt: skip
-                s[SETTLED] = 1
-                _test_all(plan, st, s[LAST_TICK] + settings.step)
+                s.settled = 1
+                _test_all(plan, st, s.last_tick + settings.step)
                 continue
-            if now != s[LAST_TICK]:
-                if s[CHECKS] + 3 > len(st.trace):
-                    s[STATUS] = GROW_TRACE
+            if now != s.last_tick:
+                if s.checks + 3 > len(st.trace):
+                    s.status = GROW_TRACE
                     return
-                if not write_log(plan, st, s[LAST_TICK]):
+                if not write_log(plan, st, s.last_tick):
                     _count(plan, st)
-                    s[COUNTED] = 0
-                    s[STATUS] = DRAIN_LOG
+                    s.counted = 0
+                    s.status = DRAIN_LOG
                     return
-            over = now == NEVER or now > s[STOP_AT]
-            decided = s[STOP_AT] if s[EARLY] else s[LAST_TICK]
+            over = now == NEVER or now > s.stop_at
+            decided = s.stop_at if s.early else s.last_tick
             if settings.history_period > 0:
                 _count(plan, st)
                 record_history(plan, st, settings, decided if over else now, end)
-                if s[STATUS] != RUNNING:
+                if s.status != RUNNING:
                     return
             if over:
                 _count(plan, st)
@@ -348,20 +303,20 @@ def _make_advance(sources):
                     )  # fmt: skip
                 finish(plan, st, settings, end)
                 if streams is not None and settings.log_service:
-                    log_rest(st, streams, s[DECISION_TIME])
+                    log_rest(st, streams, s.decision_time)
                 if queues is not None and settings.log_service:
-                    log_held(st, queues, s[DECISION_TIME])
-                if s[STATUS] == RUNNING:
-                    s[STATUS] = DONE
+                    log_held(st, queues, s.decision_time)
+                if s.status == RUNNING:
+                    s.status = DONE
                 return
-            if s[FILLED] < s[CHECKS]:
+            if s.filled < s.checks:
                 fill_totals(
                     plan.energy, plan.chip, plan.population, st.rank, st.counters, st.trace, s, now, end
                 )
-            before = s[LAST_TICK]
+            before = s.last_tick
             real = _is_real(st, settings, streams, queues, stimulus_time, now)
-            s[LAST_TICK] = now
-            s[OUTPUT_CHANGED] = 0
+            s.last_tick = now
+            s.output_changed = 0
             if ideal is not None:
                 _run_tick(plan, st, settings, full, ideal, stimulus_time, stimulus_word, now)
             if streams is not None:
@@ -371,14 +326,14 @@ def _make_advance(sources):
             if queues is not None:
                 if run_tick_queues(plan, st, settings, full, queues, stimulus_time, stimulus_word, now):
                     real = True
-            if not real and s[HIGH_RANK] < 0:
-                s[LAST_TICK] = before
-            if settings.step > 0 and now == s[NEXT_STEP]:
-                s[NEXT_STEP] = now + settings.step
-            if s[OUTPUT_CHANGED] and s[STATUS] == RUNNING:
+            if not real and s.high_rank < 0:
+                s.last_tick = before
+            if settings.step > 0 and now == s.next_step:
+                s.next_step = now + settings.step
+            if s.output_changed and s.status == RUNNING:
                 check(plan, st, settings, now, end)
-            if settings.played and s[STATUS] == RUNNING:
-                s[STATUS] = STEP_COMPUTED
+            if settings.played and s.status == RUNNING:
+                s.status = STEP_COMPUTED
 
     return advance
 

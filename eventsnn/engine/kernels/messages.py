@@ -3,39 +3,10 @@
 import numpy as np
 
 from eventsnn.compilation import inlined, inner
-from eventsnn.engine.columns import (
-    CYCLE_UPDATE,
-    DECODE,
-    DELAY,
-    DESTINATION_START,
-    DESTINATION_STOP,
-    FAN_OUT,
-    FULL_FAN_OUT,
-    GROUP,
-    GROW_MESSAGES,
-    GROW_SERVICE,
-    KIND_INPUT,
-    LANES,
-    M_NEXT,
-    MESSAGES_FREE,
-    MESSAGES_USED,
-    OFFSET,
-    PART_START,
-    PART_STOP,
-    PART_TESTED,
-    SERVICES,
-    SPIKES_SENT,
-    STATUS,
-    SYNAPSE,
-    TOUCH_OFFSET,
-    TOUCHED_START,
-    TOUCHED_STOP,
-    WAY_HOPS_X,
-    WAY_HOPS_Y,
-)
 from eventsnn.engine.kernels.draws import mix, seeded_order
 from eventsnn.engine.kernels.firing import payload_of
 from eventsnn.engine.kernels.heap import push_pending
+from eventsnn.engine.kernels.records import GROW_MESSAGES, GROW_SERVICE, KIND_INPUT
 from eventsnn.engine.seeds import PURPOSE_DECODE, PURPOSE_SYNAPSE
 from eventsnn.results.counters import COLUMN
 
@@ -56,14 +27,14 @@ def send(plan, st, settings, rank, word, now):
     """Put every copy of a spike on its way, without an accelerator."""
     row = plan.population[rank]
     neuron = word >> 32
-    j = row[OFFSET] + neuron
+    j = row.offset + neuron
     ordinal = st.ordinal[j]
     st.ordinal[j] = ordinal + 1
-    for d in range(row[DESTINATION_START], row[DESTINATION_STOP]):
+    for d in range(row.destination_start, row.destination_stop):
         to = plan.destination[d]
-        if plan.fan_out[to[FAN_OUT] + neuron, FULL_FAN_OUT] == 0:
+        if plan.fan_out[to.fan_out + neuron].full == 0:
             continue
-        arrival = now + to[DELAY]
+        arrival = now + to.delay
         order = neuron
         if settings.seeded:
             order = seeded_order(settings.seed_key, arrival, rank, neuron)
@@ -115,47 +86,45 @@ def ordinal_of(st, settings, j):
         ordinal = st.ordinal[j]
         st.ordinal[j] = ordinal + 1
     else:
-        ordinal = st.scalar[SPIKES_SENT]
-        st.scalar[SPIKES_SENT] = ordinal + 1
+        ordinal = st.scalar.spikes_sent
+        st.scalar.spikes_sent = ordinal + 1
     return ordinal
 
 
 @inlined
 def new_message(message, scalar):
     """A free row, or -1."""
-    node = scalar[MESSAGES_FREE]
+    node = scalar.messages_free
     if node >= 0:
-        scalar[MESSAGES_FREE] = message[node, M_NEXT]
+        scalar.messages_free = message[node].next
         return node
-    node = scalar[MESSAGES_USED]
+    node = scalar.messages_used
     if node == len(message):
-        scalar[STATUS] = GROW_MESSAGES
+        scalar.status = GROW_MESSAGES
         return np.int64(-1)
-    scalar[MESSAGES_USED] = node + 1
+    scalar.messages_used = node + 1
     return node
 
 
 @inlined
 def free_message(message, scalar, node):
     """Leave a row to the next message."""
-    message[node, M_NEXT] = scalar[MESSAGES_FREE]
-    scalar[MESSAGES_FREE] = node
+    message[node].next = scalar.messages_free
+    scalar.messages_free = node
 
 
 @inlined
 def service_time(plan, settings, rank, neuron, ordinal, d):
     """How long a message keeps the core it is for."""
     to = plan.destination[d]
-    reached, lanes = plan.fan_out[to[FAN_OUT] + neuron, FULL_FAN_OUT], to[LANES]
+    reached, lanes = plan.fan_out[to.fan_out + neuron].full, to.lanes
     cycles = np.int64(1)
     if reached > lanes:
         cycles = np.int64((np.uint32(reached) + np.uint32(lanes) - np.uint32(1)) // np.uint32(lanes))
-    cycle = to[CYCLE_UPDATE] + time_drawn(
-        plan, settings, to[SYNAPSE], PURPOSE_SYNAPSE, rank, neuron, ordinal, d, 0
+    cycle = to.cycle_update + time_drawn(
+        plan, settings, to.synapse, PURPOSE_SYNAPSE, rank, neuron, ordinal, d, 0
     )
-    return cycles * cycle + time_drawn(
-        plan, settings, to[DECODE], PURPOSE_DECODE, rank, neuron, ordinal, d, 0
-    )
+    return cycles * cycle + time_drawn(plan, settings, to.decode, PURPOSE_DECODE, rank, neuron, ordinal, d, 0)
 
 
 @inlined
@@ -173,8 +142,8 @@ def count_spike(counters, kind, word):
 def book_message(counters, way, bus):
     """Count a message that sets out, with its whole way."""
     counters[MESSAGES_SENT] += 1
-    counters[HOPS_X] += way[WAY_HOPS_X]
-    counters[HOPS_Y] += way[WAY_HOPS_Y]
+    counters[HOPS_X] += way.hops_x
+    counters[HOPS_Y] += way.hops_y
     counters[BUS_TRANSFERS] += bus
 
 
@@ -183,21 +152,21 @@ def log_service(
     service, scalar, kind, core, rank, neuron, ordinal, destination, arrival, start, finish, released
 ):
     """Note what a core did; see ``contract.SERVICE_FIELDS``."""
-    n = scalar[SERVICES]
+    n = scalar.services
     if n == len(service):
-        scalar[STATUS] = GROW_SERVICE
+        scalar.status = GROW_SERVICE
         return
-    service[n, 0] = kind
-    service[n, 1] = core
-    service[n, 2] = rank
-    service[n, 3] = neuron
-    service[n, 4] = ordinal
-    service[n, 5] = destination
-    service[n, 6] = arrival
-    service[n, 7] = start
-    service[n, 8] = finish
-    service[n, 9] = released
-    scalar[SERVICES] = n + 1
+    service[n].kind = kind
+    service[n].core = core
+    service[n].rank = rank
+    service[n].neuron = neuron
+    service[n].ordinal = ordinal
+    service[n].destination = destination
+    service[n].arrival = arrival
+    service[n].start = start
+    service[n].finish = finish
+    service[n].released = released
+    scalar.services = n + 1
 
 
 @inner
@@ -212,14 +181,14 @@ def _marked(touched, first, stop):
 @inlined
 def count_touched(plan, st, rank):
     """How many neurons of each part of a population a test looks at."""
-    row, group = plan.population[rank], plan.population[rank, GROUP]
-    first, stop = st.rank[rank, TOUCHED_START], st.rank[rank, TOUCHED_STOP]
-    if row[PART_STOP] - row[PART_START] == 1:
-        marked = _marked(st.touched, row[TOUCH_OFFSET] + first, row[TOUCH_OFFSET] + stop)
-        st.part[row[PART_START], PART_TESTED] = marked * group
+    row, group = plan.population[rank], plan.population[rank].group
+    first, stop = st.rank[rank].touched_start, st.rank[rank].touched_stop
+    if row.part_stop - row.part_start == 1:
+        marked = _marked(st.touched, row.touch_offset + first, row.touch_offset + stop)
+        st.part[row.part_start].tested = marked * group
         return
-    for part in range(row[PART_START], row[PART_STOP]):
-        st.part[part, PART_TESTED] = 0
+    for part in range(row.part_start, row.part_stop):
+        st.part[part].tested = 0
     for g in range(first, stop):
-        if st.touched[row[TOUCH_OFFSET] + g]:
-            st.part[plan.part_of[row[OFFSET] + g * group], PART_TESTED] += group
+        if st.touched[row.touch_offset + g]:
+            st.part[plan.part_of[row.offset + g * group]].tested += group

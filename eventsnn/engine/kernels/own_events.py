@@ -6,11 +6,13 @@ Inputs come in, currents take charges to threshold, touched neurons are tested, 
 import numpy as np
 
 from eventsnn.compilation import inlined, inner
-from eventsnn.engine.columns import (
-    BIASED,
-    CROSSINGS,
-    INPUT_NEXT,
-    KIND,
+from eventsnn.engine.kernels.draws import seeded_order
+from eventsnn.engine.kernels.firing import append_spikes, fire_rate, payload_of, step_rate, test_signed
+from eventsnn.engine.kernels.gates import step_gates, test_gates
+from eventsnn.engine.kernels.heap import pop_crossing
+from eventsnn.engine.kernels.leaks import catch_up, leaves_enough
+from eventsnn.engine.kernels.queues import request_queued_scans
+from eventsnn.engine.kernels.records import (
     KIND_EXACT_GATE,
     KIND_INPUT,
     KIND_RATE,
@@ -18,26 +20,8 @@ from eventsnn.engine.columns import (
     KIND_READOUT,
     KIND_SIGNED,
     KIND_SOFTMAX,
-    LEAK_NEXT,
-    LIST_STOP,
     NEVER,
-    NEXT_STEP,
-    OFFSET,
-    OUTPUT_CHANGED,
-    PART_SIZE,
-    PART_START,
-    PART_STOP,
-    PART_TESTED,
-    SETTLED,
-    SIZE,
-    TEST_DUE,
 )
-from eventsnn.engine.kernels.draws import seeded_order
-from eventsnn.engine.kernels.firing import append_spikes, fire_rate, payload_of, step_rate, test_signed
-from eventsnn.engine.kernels.gates import step_gates, test_gates
-from eventsnn.engine.kernels.heap import pop_crossing
-from eventsnn.engine.kernels.leaks import catch_up, leaves_enough
-from eventsnn.engine.kernels.queues import request_queued_scans
 from eventsnn.engine.kernels.softmax import run_clock
 from eventsnn.engine.kernels.sorting import sort_by_neuron
 from eventsnn.engine.kernels.streams import request_scans
@@ -50,12 +34,12 @@ NEURON_UPDATES = COLUMN["neuron_updates"]
 @inlined
 def _enter_input(st, rank, live, stimulus_time, stimulus_word, now):
     """Input events of this tick become spikes."""
-    n = st.scalar[INPUT_NEXT]
+    n = st.scalar.input_next
     while n < len(stimulus_time) and stimulus_time[n] == now:
         word = stimulus_word[n]
         append_spikes(st.lists, live, st.scalar, word >> 32, payload_of(word), 1)
         n += 1
-    st.scalar[INPUT_NEXT] = n
+    st.scalar.input_next = n
 
 
 @inner
@@ -84,10 +68,10 @@ def _count_fired(plan, st, rank, first):
     """Count the tests of neurons that fired, by part; their spikes are listed from ``first`` on."""
     row = plan.population[rank]
     before = np.int64(-1)
-    for i in range(first, st.rank[rank, LIST_STOP]):
+    for i in range(first, st.rank[rank].list_stop):
         neuron = st.lists[i] >> 32
         if neuron != before:
-            st.parts[plan.part_of[row[OFFSET] + neuron], NEURON_UPDATES] += 1
+            st.parts[plan.part_of[row.offset + neuron], NEURON_UPDATES] += 1
         before = neuron
 
 
@@ -96,22 +80,22 @@ def _cross(plan, st, settings, ideal, streams, queues, rank, now, end):
     """Fire the neurons of this rank whose current takes them to threshold at this tick."""
     row, live = plan.population[rank], st.rank[rank]
     count = np.int64(0)
-    while st.scalar[CROSSINGS] > 0:
-        if st.crossings[0, 0] != now or (st.crossings[0, 1] >> NEURON_BITS) != rank:
+    while st.scalar.crossings > 0:
+        if st.crossings[0].tick != now or (st.crossings[0].rank_neuron >> NEURON_BITS) != rank:
             break
-        j = row[OFFSET] + pop_crossing(st.crossings, st.scalar)
+        j = row.offset + pop_crossing(st.crossings, st.scalar)
         if st.candidate[j] == now:  # else superseded by an earlier one
             st.candidate[j] = NEVER
             st.flagged[count] = j
             count += 1
-    if live[LEAK_NEXT] <= now:
+    if live.leak_next <= now:
         count = _still_cross(
             count, row, live, st.flagged, st.charge, st.lost, st.quanta, st.base, st.shift, now, end
         )
     if settings.seeded and count > 1:
-        _seeded_order(st.flagged, st.scratch, st.digits, count, row[OFFSET], settings.seed_key, now, rank)
+        _seeded_order(st.flagged, st.scratch, st.digits, count, row.offset, settings.seed_key, now, rank)
     if count > 0:
-        first = live[LIST_STOP]
+        first = live.list_stop
         fired = fire_rate(
             st.flagged, count, rank, row, live, st.charge, st.emitted, st.quanta, st.base, st.shift, st.ready,
             st.lost, st.candidate, st.crossings, st.lists, st.scalar, settings.max_events, now, end,
@@ -135,11 +119,11 @@ def _test(plan, st, settings, ideal, streams, queues, rank, kind, now):
         request_queued_scans(plan, st, queues, rank, now)
     if kind == KIND_SIGNED:
         st.counters[rank, NEURON_UPDATES] += test_signed(
-            rank, row, live, st.charge, st.emitted, st.touched, st.lists, st.scalar, st.scalar[SETTLED]
+            rank, row, live, st.charge, st.emitted, st.touched, st.lists, st.scalar, st.scalar.settled
         )
         if ideal is None:
-            for part in range(row[PART_START], row[PART_STOP]):
-                st.parts[part, NEURON_UPDATES] += st.part[part, PART_TESTED]
+            for part in range(row.part_start, row.part_stop):
+                st.parts[part, NEURON_UPDATES] += st.part[part].tested
     else:
         test_gates(
             row, live, plan.edges, st.estimates, st.emitted, st.touched, st.lists, st.counters[rank],
@@ -155,10 +139,10 @@ def _strike(plan, st, settings, ideal, streams, queues, rank, now, end):
         rank, row, st.rank[rank], st.charge, st.emitted, st.quanta, st.flagged, plan.tables, st.lists,
         st.scalar, settings.seed_key, now, end, settings.step,
     )  # fmt: skip
-    st.counters[rank, NEURON_UPDATES] += row[SIZE] * events
+    st.counters[rank, NEURON_UPDATES] += row.neurons * events
     if ideal is None:
-        for part in range(row[PART_START], row[PART_STOP]):
-            st.parts[part, NEURON_UPDATES] += plan.part[part, PART_SIZE] * events
+        for part in range(row.part_start, row.part_stop):
+            st.parts[part, NEURON_UPDATES] += plan.part[part].neurons * events
 
 
 @inlined
@@ -171,10 +155,10 @@ def _step(plan, st, settings, rank, kind, now):
             st.counters[rank], st.scalar, now,
         )  # fmt: skip
     elif kind == KIND_READOUT:
-        if live[BIASED] > 0:
-            st.scalar[OUTPUT_CHANGED] = 1
-    elif kind == KIND_RATE and st.scalar[NEXT_STEP] == now:
-        st.counters[rank, NEURON_UPDATES] += row[SIZE]
+        if live.biased > 0:
+            st.scalar.output_changed = 1
+    elif kind == KIND_RATE and st.scalar.next_step == now:
+        st.counters[rank, NEURON_UPDATES] += row.neurons
         step_rate(
             rank, row, live, st.charge, st.emitted, st.quanta, st.base, st.shift, st.ready, st.lost,
             st.candidate, st.crossings, st.lists, st.flagged, st.scalar, settings.max_events, now,
@@ -188,21 +172,21 @@ def own_events(
 ):
     """Everything of class 0 that a population does at this tick."""
     live = st.rank[rank]
-    kind = plan.population[rank, KIND]
+    kind = plan.population[rank].kind
     if kind == KIND_INPUT:
         _enter_input(st, rank, live, stimulus_time, stimulus_word, now)
     elif kind == KIND_SIGNED:
-        if live[TEST_DUE] == now:
+        if live.test_due == now:
             _test(plan, st, settings, ideal, streams, queues, rank, kind, now)
     elif full is not None:
         if kind == KIND_EXACT_GATE:
-            if live[TEST_DUE] == now:
+            if live.test_due == now:
                 _test(plan, st, settings, ideal, streams, queues, rank, kind, now)
         elif kind == KIND_SOFTMAX:
-            if live[TEST_DUE] == now or settings.step > 0:
+            if live.test_due == now or settings.step > 0:
                 _strike(plan, st, settings, ideal, streams, queues, rank, now, end)
         elif settings.step > 0:
             if ideal is not None:
                 _step(plan, st, settings, rank, kind, now)
-        elif kind == KIND_RATE and st.scalar[CROSSINGS] > 0 and st.crossings[0, 0] == now:
+        elif kind == KIND_RATE and st.scalar.crossings > 0 and st.crossings[0].tick == now:
             _cross(plan, st, settings, ideal, streams, queues, rank, now, end)

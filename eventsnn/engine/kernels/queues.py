@@ -12,87 +12,6 @@ next, and so on: a chain, followed step by step by ``move_on``.
 import numpy as np
 
 from eventsnn.compilation import inlined, inner
-from eventsnn.engine.columns import (
-    DESTINATION_START,
-    DESTINATION_STOP,
-    EVENTS,
-    FAN_OUT,
-    FULL_FAN_OUT,
-    GROW_MESSAGES,
-    HOP_X_TABLE,
-    HOP_Y_TABLE,
-    IN_FLIGHT,
-    KIND,
-    KIND_EXACT_GATE,
-    KIND_SIGNED,
-    LEG_DRAW_X,
-    LEG_DRAW_Y,
-    LEG_HOP,
-    LEG_OFFSET,
-    LEG_PURPOSE,
-    LEG_TABLE,
-    LEG_TO,
-    M_END,
-    M_FIRST,
-    M_LAST,
-    M_LEG,
-    M_MESSAGE,
-    M_NEXT,
-    M_ORDER,
-    M_PART,
-    M_PLACE,
-    M_SERVICE,
-    M_STAGE,
-    M_TESTED,
-    M_TIME,
-    M_WORD,
-    OFFSET,
-    P_ORDINAL_DESTINATION,
-    P_RANK_ORDER,
-    P_TIME,
-    P_WORD,
-    PART_FIRE,
-    PART_LANES,
-    PART_SCAN,
-    PART_SERIALISE,
-    PART_SERVER,
-    PART_START,
-    PART_STOP,
-    PART_TESTED,
-    PART_UPDATE,
-    PART_WAYS,
-    PLACE_CORE,
-    PLACE_LINK,
-    PLACE_SERIALISER,
-    POLICY_BLOCK,
-    POLICY_DROP_OLD,
-    Q_AWAITS,
-    Q_BLOCKED,
-    Q_BLOCKED_NEXT,
-    Q_DEPTH,
-    Q_GRANTED,
-    Q_HEAD,
-    Q_KIND,
-    Q_NUMBER,
-    Q_OUTPUT_DEPTH,
-    Q_PARTNER,
-    Q_POLICY,
-    Q_SERVED,
-    Q_TAIL,
-    Q_UNSENT,
-    Q_WAITING,
-    SCANS,
-    STAGE_ARRIVE,
-    STAGE_DONE,
-    STAGE_JOIN,
-    STAGE_LAND,
-    STAGE_SCANNED,
-    STATUS,
-    TARGET,
-    TARGET_PART,
-    USES_BUS,
-    WAY_LEG,
-)
 from eventsnn.engine.kernels.draws import seeded_order
 from eventsnn.engine.kernels.messages import (
     DELIVERED,
@@ -111,6 +30,21 @@ from eventsnn.engine.kernels.messages import (
     service_time,
     time_drawn,
 )
+from eventsnn.engine.kernels.records import (
+    GROW_MESSAGES,
+    KIND_EXACT_GATE,
+    KIND_SIGNED,
+    PLACE_CORE,
+    PLACE_LINK,
+    PLACE_SERIALISER,
+    POLICY_BLOCK,
+    POLICY_DROP_OLD,
+    STAGE_ARRIVE,
+    STAGE_DONE,
+    STAGE_JOIN,
+    STAGE_LAND,
+    STAGE_SCANNED,
+)
 from eventsnn.engine.order import DESTINATION_BITS, DESTINATION_MASK, NEURON_BITS
 from eventsnn.engine.seeds import PURPOSE_HOP_X, PURPOSE_HOP_Y, PURPOSE_SERIALISE
 from eventsnn.results.counters import COLUMN
@@ -128,40 +62,42 @@ RANK_SHIFT = NEURON_BITS + 1
 @inlined
 def _is_before(message, time, node, heap, j):
     """Whether an event of a message comes before event j in the order of law 2."""
-    if time != heap[j, P_TIME]:
-        return time < heap[j, P_TIME]
-    if message[node, M_ORDER] != heap[j, P_RANK_ORDER]:
-        return message[node, M_ORDER] < heap[j, P_RANK_ORDER]
-    one, other = message[node, M_WORD] >> 32, message[heap[j, P_WORD], M_WORD] >> 32
+    if time != heap[j].time:
+        return time < heap[j].time
+    if message[node].order != heap[j].rank_order:
+        return message[node].order < heap[j].rank_order
+    one, other = message[node].word >> 32, message[heap[j].word].word >> 32
     if one != other:  # neurons that seeded ties gave one place
         return one < other
-    return message[node, M_MESSAGE] < heap[j, P_ORDINAL_DESTINATION]
+    return message[node].key < heap[j].ordinal_destination
 
 
 @inlined
 def _copy(heap, i, j):
     """Event j stands at i, too."""
-    for k in range(4):
-        heap[i, k] = heap[j, k]
+    heap[i].time = heap[j].time
+    heap[i].rank_order = heap[j].rank_order
+    heap[i].ordinal_destination = heap[j].ordinal_destination
+    heap[i].word = heap[j].word
 
 
 @inlined
 def _set(heap, message, i, time, node):
-    heap[i, P_TIME] = time
-    heap[i, P_RANK_ORDER] = message[node, M_ORDER]
-    heap[i, P_ORDINAL_DESTINATION] = message[node, M_MESSAGE]
-    heap[i, P_WORD] = node
+    heap[i].time = time
+    heap[i].rank_order = message[node].order
+    heap[i].ordinal_destination = message[node].key
+    heap[i].word = node
 
 
 @inner
 def _push(heap, message, scalar, time, node, stage):
     """Queue what comes next for a message, or the end of a scan."""
-    i = scalar[EVENTS]
+    i = scalar.events
     if i == len(heap):
-        scalar[STATUS] = GROW_MESSAGES
+        scalar.status = GROW_MESSAGES
         return
-    message[node, M_STAGE] = stage
-    scalar[EVENTS] = i + 1
+    message[node].stage = stage
+    scalar.events = i + 1
     while i > 0:
         parent = (i - 1) >> 1
         if not _is_before(message, time, node, heap, parent):
@@ -174,18 +110,18 @@ def _push(heap, message, scalar, time, node, stage):
 @inner
 def pop_event(heap, message, scalar):
     """Remove the first event; returns its message or scan."""
-    last = scalar[EVENTS] - 1
-    scalar[EVENTS] = last
-    first = heap[0, P_WORD]
-    time, node = heap[last, P_TIME], heap[last, P_WORD]
+    last = scalar.events - 1
+    scalar.events = last
+    first = heap[0].word
+    time, node = heap[last].time, heap[last].word
     i = np.int64(0)
     while True:
         child = 2 * i + 1
         if child >= last:
             break
         if child + 1 < last:
-            right = heap[child + 1, P_WORD]
-            if _is_before(message, heap[child + 1, P_TIME], right, heap, child):
+            right = heap[child + 1].word
+            if _is_before(message, heap[child + 1].time, right, heap, child):
                 child += 1
         if _is_before(message, time, node, heap, child):
             break
@@ -199,9 +135,9 @@ def pop_event(heap, message, scalar):
 def _plan_event(st, settings, net, time, node, stage):
     """Queue what comes next for a message; seeded ties give it another place at every tick."""
     if settings.seeded:
-        rank, neuron = net.message[node, M_ORDER] >> RANK_SHIFT, net.message[node, M_WORD] >> 32
+        rank, neuron = net.message[node].order >> RANK_SHIFT, net.message[node].word >> 32
         order = seeded_order(settings.seed_key, time, rank, neuron)
-        net.message[node, M_ORDER] = (rank << RANK_SHIFT) | CLASS_1 | order
+        net.message[node].order = (rank << RANK_SHIFT) | CLASS_1 | order
     _push(net.event, net.message, st.scalar, time, node, stage)
 
 
@@ -211,66 +147,66 @@ def _plan_event(st, settings, net, time, node, stage):
 @inlined
 def _join(place, message, p, node, now):
     """A message, or a scan, waits at a place."""
-    message[node, M_TIME] = now
-    message[node, M_PLACE] = p
-    message[node, M_NEXT] = -1
-    if place[p, Q_HEAD] < 0:
-        place[p, Q_HEAD] = node
+    message[node].time = now
+    message[node].place = p
+    message[node].next = -1
+    if place[p].head < 0:
+        place[p].head = node
     else:
-        message[place[p, Q_TAIL], M_NEXT] = node
-    place[p, Q_TAIL] = node
+        message[place[p].tail].next = node
+    place[p].tail = node
 
 
 @inlined
 def _has_room(place, p):
     """Whether a message may leave for a place."""
-    return place[p, Q_POLICY] != POLICY_BLOCK or place[p, Q_WAITING] + place[p, Q_GRANTED] < place[p, Q_DEPTH]
+    return place[p].policy != POLICY_BLOCK or place[p].waiting + place[p].granted < place[p].depth
 
 
 @inlined
 def _block(place, message, p, q):
     """A sender waits for room: behind those blocked before, at one tick by law 2."""
-    place[p, Q_AWAITS] = q
-    node = place[p, Q_SERVED]
-    before, after = np.int64(-1), place[q, Q_BLOCKED]
+    place[p].awaits = q
+    node = place[p].served
+    before, after = np.int64(-1), place[q].blocked
     while after >= 0:
-        other = place[after, Q_SERVED]
-        if message[other, M_END] > message[node, M_END]:
+        other = place[after].served
+        if message[other].end > message[node].end:
             break
-        if message[other, M_END] == message[node, M_END]:
-            if message[other, M_ORDER] > message[node, M_ORDER]:
+        if message[other].end == message[node].end:
+            if message[other].order > message[node].order:
                 break
-            if message[other, M_ORDER] == message[node, M_ORDER]:
-                one, own = message[other, M_WORD] >> 32, message[node, M_WORD] >> 32
-                if one > own or (one == own and message[other, M_MESSAGE] > message[node, M_MESSAGE]):
+            if message[other].order == message[node].order:
+                one, own = message[other].word >> 32, message[node].word >> 32
+                if one > own or (one == own and message[other].key > message[node].key):
                     break
-        before, after = after, place[after, Q_BLOCKED_NEXT]
-    place[p, Q_BLOCKED_NEXT] = after
+        before, after = after, place[after].blocked_next
+    place[p].blocked_next = after
     if before < 0:
-        place[q, Q_BLOCKED] = p
+        place[q].blocked = p
     else:
-        place[before, Q_BLOCKED_NEXT] = p
+        place[before].blocked_next = p
 
 
 @inlined
 def _log(st, net, kind, p, node, start, finish, released):
     message = net.message
-    order, key = message[node, M_ORDER], message[node, M_MESSAGE]
-    neuron, ordinal, d = message[node, M_WORD] >> 32, key >> DESTINATION_BITS, key & DESTINATION_MASK
+    order, key = message[node].order, message[node].key
+    neuron, ordinal, d = message[node].word >> 32, key >> DESTINATION_BITS, key & DESTINATION_MASK
     if kind == TESTED:
-        neuron, ordinal, d = message[node, M_TESTED], np.int64(0), np.int64(-1)
+        neuron, ordinal, d = message[node].tested, np.int64(0), np.int64(-1)
     log_service(
-        st.service, st.scalar, kind, net.place[p, Q_NUMBER], order >> RANK_SHIFT, neuron, ordinal, d,
-        message[node, M_TIME], start, finish, released,
+        st.service, st.scalar, kind, net.place[p].number, order >> RANK_SHIFT, neuron, ordinal, d,
+        message[node].time, start, finish, released,
     )  # fmt: skip
 
 
 @inlined
 def _log_kind(net, p, node):
     """What a place does to a message or scan, in the log's terms."""
-    if net.message[node, M_TESTED] > 0:
+    if net.message[node].tested > 0:
         return TESTED
-    kind = net.place[p, Q_KIND]
+    kind = net.place[p].kind
     if kind == PLACE_SERIALISER:
         return SERIALISED
     return LINKED if kind == PLACE_LINK else DELIVERED
@@ -283,44 +219,44 @@ def _log_kind(net, p, node):
 def send_queued(plan, st, settings, net, rank, first, stop, now):
     """Put all copies of new spikes of a population on their way."""
     row = plan.population[rank]
-    kind = row[KIND]
+    kind = row.kind
     scanned = kind == KIND_SIGNED or kind == KIND_EXACT_GATE
     for i in range(first, stop):
         word = st.lists[i]
         neuron = word >> 32
-        j = row[OFFSET] + neuron
+        j = row.offset + neuron
         ordinal = ordinal_of(st, settings, j)
         part = np.int64(plan.part_of[j])
         own = plan.part[part]
         done = st.parts[part]
         count_spike(done, kind, word)
-        for d in range(row[DESTINATION_START], row[DESTINATION_STOP]):
-            if plan.fan_out[plan.destination[d, FAN_OUT] + neuron, FULL_FAN_OUT] == 0:
+        for d in range(row.destination_start, row.destination_stop):
+            if plan.fan_out[plan.destination[d].fan_out + neuron].full == 0:
                 continue
             node = new_message(net.message, st.scalar)
             if node < 0:
                 return
-            way = plan.way[own[PART_WAYS] + d]
-            book_message(done, way, plan.chip[USES_BUS])
-            book_message(st.counters[rank], way, plan.chip[USES_BUS])
-            st.scalar[IN_FLIGHT] += 1
-            net.message[node, M_ORDER] = (rank << RANK_SHIFT) | CLASS_1 | neuron
-            net.message[node, M_MESSAGE] = (ordinal << DESTINATION_BITS) | d
-            net.message[node, M_WORD] = word
-            net.message[node, M_LEG] = way[WAY_LEG]
-            net.message[node, M_PART] = part
-            net.message[node, M_TESTED] = 0
+            way = plan.way[own.ways + d]
+            book_message(done, way, plan.chip.uses_bus)
+            book_message(st.counters[rank], way, plan.chip.uses_bus)
+            st.scalar.in_flight += 1
+            net.message[node].order = (rank << RANK_SHIFT) | CLASS_1 | neuron
+            net.message[node].key = (ordinal << DESTINATION_BITS) | d
+            net.message[node].word = word
+            net.message[node].leg = way.leg
+            net.message[node].part = part
+            net.message[node].tested = 0
             if scanned:
-                scan = st.part[part, PART_SCAN]
-                net.message[node, M_NEXT] = -1
-                if net.message[scan, M_FIRST] < 0:
-                    net.message[scan, M_FIRST] = node
+                scan = st.part[part].scan
+                net.message[node].next = -1
+                if net.message[scan].first < 0:
+                    net.message[scan].first = node
                 else:
-                    net.message[net.message[scan, M_LAST], M_NEXT] = node
-                net.message[scan, M_LAST] = node
+                    net.message[net.message[scan].last].next = node
+                net.message[scan].last = node
             else:
-                net.place[own[PART_SERVER], Q_UNSENT] += 1
-                _plan_event(st, settings, net, now + own[PART_FIRE], node, STAGE_JOIN)
+                net.place[own.server].unsent += 1
+                _plan_event(st, settings, net, now + own.fire, node, STAGE_JOIN)
 
 
 @inlined
@@ -328,53 +264,53 @@ def request_queued_scans(plan, st, net, rank, now):
     """A test scans its touched neurons part by part, each scan queued at its core like a message."""
     row = plan.population[rank]
     count_touched(plan, st, rank)
-    for part in range(row[PART_START], row[PART_STOP]):
-        tested = st.part[part, PART_TESTED]
+    for part in range(row.part_start, row.part_stop):
+        tested = st.part[part].tested
         if tested == 0:
             continue
         node = new_message(net.message, st.scalar)
         if node < 0:
             return
-        net.message[node, M_ORDER] = rank << RANK_SHIFT
-        net.message[node, M_MESSAGE] = part
-        net.message[node, M_WORD] = 0
-        net.message[node, M_PART] = part
-        net.message[node, M_TESTED] = tested
-        net.message[node, M_FIRST] = -1
-        st.part[part, PART_SCAN] = node
-        _join(net.place, net.message, plan.part[part, PART_SERVER], node, now)
+        net.message[node].order = rank << RANK_SHIFT
+        net.message[node].key = part
+        net.message[node].word = 0
+        net.message[node].part = part
+        net.message[node].tested = tested
+        net.message[node].first = -1
+        st.part[part].scan = node
+        _join(net.place, net.message, plan.part[part].server, node, now)
 
 
 @inlined
 def _begin(plan, st, settings, net, p, node, now):
     """A place begins to serve a message, or a scan."""
     message = net.message
-    part, key = plan.part[message[node, M_PART]], message[node, M_MESSAGE]
-    rank, neuron = message[node, M_ORDER] >> RANK_SHIFT, message[node, M_WORD] >> 32
+    part, key = plan.part[message[node].part], message[node].key
+    rank, neuron = message[node].order >> RANK_SHIFT, message[node].word >> 32
     ordinal, d = key >> DESTINATION_BITS, key & DESTINATION_MASK
-    kind, stage = net.place[p, Q_KIND], STAGE_DONE
+    kind, stage = net.place[p].kind, STAGE_DONE
     if kind == PLACE_CORE:
         stage = STAGE_LAND
         time = service_time(plan, settings, rank, neuron, ordinal, d)
     else:
-        table, purpose, hop = part[PART_SERIALISE], np.int64(PURPOSE_SERIALISE), np.int64(0)
+        table, purpose, hop = part.serialise, np.int64(PURPOSE_SERIALISE), np.int64(0)
         if kind == PLACE_LINK:
-            link = plan.leg[message[node, M_LEG] - 1]
-            table, purpose, hop = link[LEG_TABLE], link[LEG_PURPOSE], link[LEG_HOP]
+            link = plan.leg[message[node].leg - 1]
+            table, purpose, hop = link.table, link.purpose, link.hop
         time = time_drawn(plan, settings, table, purpose, rank, neuron, ordinal, d, hop)
-    net.place[p, Q_SERVED] = node
-    message[node, M_SERVICE], message[node, M_END] = now, now + time
+    net.place[p].served = node
+    message[node].service, message[node].end = now, now + time
     _plan_event(st, settings, net, now + time, node, stage)
 
 
 @inlined
 def _begin_scan(plan, st, net, p, node, now):
     message = net.message
-    part = plan.part[message[node, M_PART]]
-    time = -(-message[node, M_TESTED] // part[PART_LANES]) * part[PART_UPDATE]
-    net.place[p, Q_SERVED] = node
-    message[node, M_SERVICE], message[node, M_END] = now, now + time
-    st.scalar[SCANS] += 1
+    part = plan.part[message[node].part]
+    time = -(-message[node].tested // part.lanes) * part.update
+    net.place[p].served = node
+    message[node].service, message[node].end = now, now + time
+    st.scalar.scans += 1
     _push(net.event, message, st.scalar, now + time, node, STAGE_SCANNED)
 
 
@@ -382,37 +318,37 @@ def _begin_scan(plan, st, net, p, node, now):
 def _leave(plan, st, settings, net, p, q, now):
     """The message that a serialiser or link holds goes on to the next place."""
     message, place = net.message, net.place
-    node = place[p, Q_SERVED]
+    node = place[p].served
     if settings.log_service:
         kind = _log_kind(net, p, node)
-        _log(st, net, kind, p, node, message[node, M_SERVICE], message[node, M_END], now)
-    place[p, Q_SERVED] = place[p, Q_AWAITS] = -1
-    leg = message[node, M_LEG]
-    message[node, M_LEG] = leg + 1
-    if place[q, Q_KIND] == PLACE_LINK:
+        _log(st, net, kind, p, node, message[node].service, message[node].end, now)
+    place[p].served = place[p].awaits = -1
+    leg = message[node].leg
+    message[node].leg = leg + 1
+    if place[q].kind == PLACE_LINK:
         _join(place, message, q, node, now)
-        place[q, Q_WAITING] += 1
+        place[q].waiting += 1
         return
-    step, key = plan.leg[leg], message[node, M_MESSAGE]
-    rank, neuron = message[node, M_ORDER] >> RANK_SHIFT, message[node, M_WORD] >> 32
+    step, key = plan.leg[leg], message[node].key
+    rank, neuron = message[node].order >> RANK_SHIFT, message[node].word >> 32
     ordinal, d = key >> DESTINATION_BITS, key & DESTINATION_MASK
-    time = now + step[LEG_OFFSET]
+    time = now + step.offset
     for table, purpose, hops in (
-        (plan.chip[HOP_X_TABLE], PURPOSE_HOP_X, step[LEG_DRAW_X]),
-        (plan.chip[HOP_Y_TABLE], PURPOSE_HOP_Y, step[LEG_DRAW_Y]),
+        (plan.chip.hop_x_table, PURPOSE_HOP_X, step.draw_x),
+        (plan.chip.hop_y_table, PURPOSE_HOP_Y, step.draw_y),
     ):
         time += hops_drawn(plan, settings, table, purpose, rank, neuron, ordinal, d, hops)
-    place[q, Q_GRANTED] += 1
+    place[q].granted += 1
     _plan_event(st, settings, net, time, node, STAGE_ARRIVE)
 
 
 @inlined
 def _drop(plan, st, settings, net, p, node, now):
     """A message is lost at a full FIFO."""
-    to = plan.destination[net.message[node, M_MESSAGE] & DESTINATION_MASK]
-    st.scalar[IN_FLIGHT] -= 1
-    st.counters[to[TARGET], MESSAGES_DROPPED] += 1
-    st.parts[to[TARGET_PART], MESSAGES_DROPPED] += 1
+    to = plan.destination[net.message[node].key & DESTINATION_MASK]
+    st.scalar.in_flight -= 1
+    st.counters[to.target, MESSAGES_DROPPED] += 1
+    st.parts[to.target_part, MESSAGES_DROPPED] += 1
     if settings.log_service:
         _log(st, net, DROPPED, p, node, now, now, now)
     free_message(net.message, st.scalar, node)
@@ -422,16 +358,16 @@ def _drop(plan, st, settings, net, p, node, now):
 def _take_longest(net, p):
     """Remove the message that has waited longest at a core, scans passed over."""
     place, message = net.place, net.message
-    before, node = np.int64(-1), place[p, Q_HEAD]
-    while message[node, M_TESTED] > 0:
-        before, node = node, message[node, M_NEXT]
-    after = message[node, M_NEXT]
+    before, node = np.int64(-1), place[p].head
+    while message[node].tested > 0:
+        before, node = node, message[node].next
+    after = message[node].next
     if before < 0:
-        place[p, Q_HEAD] = after
+        place[p].head = after
     else:
-        message[before, M_NEXT] = after
+        message[before].next = after
     if after < 0:
-        place[p, Q_TAIL] = before
+        place[p].tail = before
     return node
 
 
@@ -439,33 +375,33 @@ def _take_longest(net, p):
 def _arrive(plan, st, settings, net, p, node, now):
     """A message reaches its core: it waits, or is or makes another one dropped."""
     place = net.place
-    place[p, Q_GRANTED] -= 1
-    net.message[node, M_TIME] = now
-    if place[p, Q_POLICY] != POLICY_BLOCK and place[p, Q_WAITING] >= place[p, Q_DEPTH]:
+    place[p].granted -= 1
+    net.message[node].time = now
+    if place[p].policy != POLICY_BLOCK and place[p].waiting >= place[p].depth:
         lost = node
-        if place[p, Q_POLICY] == POLICY_DROP_OLD:
+        if place[p].policy == POLICY_DROP_OLD:
             lost = _take_longest(net, p)
-            place[p, Q_WAITING] -= 1
+            place[p].waiting -= 1
         _drop(plan, st, settings, net, p, lost, now)
         if lost == node:
             return
     _join(place, net.message, p, node, now)
-    place[p, Q_WAITING] += 1
+    place[p].waiting += 1
 
 
 @inlined
 def _end_scan(plan, st, settings, net, p, node, now):
     """The spikes that a scan found get ready."""
-    message, part = net.message, plan.part[net.message[node, M_PART]]
-    st.scalar[SCANS] -= 1
+    message, part = net.message, plan.part[net.message[node].part]
+    st.scalar.scans -= 1
     if settings.log_service:
-        _log(st, net, TESTED, p, node, message[node, M_SERVICE], now, now)
-    net.place[p, Q_SERVED] = -1
-    spike = message[node, M_FIRST]
+        _log(st, net, TESTED, p, node, message[node].service, now, now)
+    net.place[p].served = -1
+    spike = message[node].first
     while spike >= 0:
-        following = message[spike, M_NEXT]
-        net.place[p, Q_UNSENT] += 1
-        _plan_event(st, settings, net, now + part[PART_FIRE], spike, STAGE_JOIN)
+        following = message[spike].next
+        net.place[p].unsent += 1
+        _plan_event(st, settings, net, now + part.fire, spike, STAGE_JOIN)
         spike = following
     free_message(message, st.scalar, node)
 
@@ -477,33 +413,33 @@ def handle(plan, st, settings, net, node, now):
     Places that may go on are left in ``scratch[1]`` and ``scratch[2]``.
     """
     message, place = net.message, net.place
-    stage = message[node, M_STAGE]
-    p, q, landing = message[node, M_PLACE], np.int64(-1), np.int64(-1)
+    stage = message[node].stage
+    p, q, landing = message[node].place, np.int64(-1), np.int64(-1)
     if stage == STAGE_JOIN:
-        p = place[plan.part[message[node, M_PART], PART_SERVER], Q_PARTNER]
+        p = place[plan.part[message[node].part].server].partner
         _join(place, message, p, node, now)
-        place[p, Q_WAITING] += 1
+        place[p].waiting += 1
     elif stage == STAGE_DONE:
-        q = plan.leg[message[node, M_LEG], LEG_TO]
+        q = plan.leg[message[node].leg].to
         if _has_room(place, q):
             _leave(plan, st, settings, net, p, q, now)
         else:
             _block(place, message, p, q)
     elif stage == STAGE_ARRIVE:
-        p = plan.leg[message[node, M_LEG] - 1, LEG_TO]
+        p = plan.leg[message[node].leg - 1].to
         _arrive(plan, st, settings, net, p, node, now)
     elif stage == STAGE_SCANNED:
         _end_scan(plan, st, settings, net, p, node, now)
     else:
-        to = plan.destination[message[node, M_MESSAGE] & DESTINATION_MASK]
+        to = plan.destination[message[node].key & DESTINATION_MASK]
         if settings.log_service:
-            _log(st, net, DELIVERED, p, node, message[node, M_SERVICE], now, now)
-        place[p, Q_SERVED] = -1
-        st.scalar[IN_FLIGHT] -= 1
-        st.counters[to[TARGET], MESSAGES_RECEIVED] += 1
-        st.parts[to[TARGET_PART], MESSAGES_RECEIVED] += 1
-        st.scratch[0] = message[node, M_WORD]
-        landing = message[node, M_MESSAGE] & DESTINATION_MASK
+            _log(st, net, DELIVERED, p, node, message[node].service, now, now)
+        place[p].served = -1
+        st.scalar.in_flight -= 1
+        st.counters[to.target, MESSAGES_RECEIVED] += 1
+        st.parts[to.target_part, MESSAGES_RECEIVED] += 1
+        st.scratch[0] = message[node].word
+        landing = message[node].key & DESTINATION_MASK
         free_message(message, st.scalar, node)
     st.scratch[1], st.scratch[2] = q, p
     return landing
@@ -513,23 +449,23 @@ def handle(plan, st, settings, net, node, now):
 def move_on(plan, st, settings, net, p, now):
     """A place serves its next, if it is free to; returns the place that may go on because of it, or -1."""
     message, place = net.message, net.place
-    node = place[p, Q_HEAD]
-    if node < 0 or place[p, Q_SERVED] >= 0 or place[p, Q_UNSENT] > place[p, Q_OUTPUT_DEPTH]:
+    node = place[p].head
+    if node < 0 or place[p].served >= 0 or place[p].unsent > place[p].output_depth:
         return np.int64(-1)
-    place[p, Q_HEAD] = message[node, M_NEXT]
-    if message[node, M_TESTED] > 0:
+    place[p].head = message[node].next
+    if message[node].tested > 0:
         _begin_scan(plan, st, net, p, node, now)
         return np.int64(-1)
-    place[p, Q_WAITING] -= 1
+    place[p].waiting -= 1
     _begin(plan, st, settings, net, p, node, now)
-    if place[p, Q_KIND] == PLACE_SERIALISER:
-        core = place[p, Q_PARTNER]
-        place[core, Q_UNSENT] -= 1
+    if place[p].kind == PLACE_SERIALISER:
+        core = place[p].partner
+        place[core].unsent -= 1
         return core
-    sender = place[p, Q_BLOCKED]
+    sender = place[p].blocked
     if sender < 0 or not _has_room(place, p):
         return np.int64(-1)
-    place[p, Q_BLOCKED] = place[sender, Q_BLOCKED_NEXT]
+    place[p].blocked = place[sender].blocked_next
     _leave(plan, st, settings, net, sender, p, now)
     return sender
 
@@ -539,12 +475,12 @@ def log_held(st, net, decided):
     """Log what is served or held, or waits, when the run is over."""
     message = net.message
     for p in range(len(net.place)):
-        node = net.place[p, Q_SERVED]
+        node = net.place[p].served
         if node >= 0:
-            finish = message[node, M_END]
-            released = finish if net.place[p, Q_KIND] == PLACE_CORE else max(finish, decided)
-            _log(st, net, _log_kind(net, p, node), p, node, message[node, M_SERVICE], finish, released)
-        node = net.place[p, Q_HEAD]
+            finish = message[node].end
+            released = finish if net.place[p].kind == PLACE_CORE else max(finish, decided)
+            _log(st, net, _log_kind(net, p, node), p, node, message[node].service, finish, released)
+        node = net.place[p].head
         while node >= 0:
             _log(st, net, _log_kind(net, p, node), p, node, decided + 1, decided + 1, decided + 1)
-            node = message[node, M_NEXT]
+            node = message[node].next

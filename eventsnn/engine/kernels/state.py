@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.engine.kernels.records import Records
+
 
 class Settings(NamedTuple):
     """Scalars of one sample's run: exit rule, output scale, limits, schedule."""
@@ -46,41 +48,41 @@ class State(NamedTuple):
     ready: NDArray[np.int64]  # (neurons,) end of the refractory time
     ordinal: NDArray[np.int64]  # (neurons,) spikes emitted, for copies that wait
     lost: NDArray[np.int64]  # (causes, neurons)
-    rank: NDArray[np.int64]  # (ranks, RANK_COLUMNS)
+    rank: Records  # (ranks,) RANK
     counters: NDArray[np.int64]  # (ranks, counters)
     lists: NDArray[np.int64]  # (capacity,) spike words of this tick, a stretch for each rank
     scratch: NDArray[np.int64]  # (largest stretch,)
     digits: NDArray[np.int64]  # (257,) scratch for sorting
     flagged: NDArray[np.int64]  # (largest population,)
-    pending: NDArray[np.int64]  # (capacity, 4)
-    crossings: NDArray[np.int64]  # (capacity, 2)
+    pending: Records  # (capacity,) PENDING
+    crossings: Records  # (capacity,) CROSSING
     log: NDArray[np.int64]  # (capacity,) what the digest hashes, see results.digest
-    trace: NDArray[np.int64]  # (capacity, 4): time, synaptic operations, spikes, energy
+    trace: Records  # (capacity,) CHECK
     trace_readout: NDArray[np.int64]  # (capacity, classes)
     weighed: NDArray[np.int64]  # (classes,) scratch
     history: NDArray[np.int64]  # (rows, ranks, counters)
     history_readout: NDArray[np.int64]  # (rows, classes)
-    part: NDArray[np.int64]  # (parts, PART_COLUMNS)
+    part: Records  # (parts,) PART_STATE
     parts: NDArray[np.int64]  # (parts, counters)
     estimates: NDArray[np.int64]  # (copies to max gates x source neurons,)
     decays: NDArray[np.int64]  # likewise, factors applied so far
-    service: NDArray[np.int64]  # (capacity, contract.SERVICE_COLUMNS)
-    scalar: NDArray[np.int64]  # (SCALARS,)
+    service: Records  # (capacity,) contract.SERVICE_FIELDS
+    scalar: Records  # SCALARS, one
 
 
 class Streams(NamedTuple):
     """Messages on an accelerator whose queues are unbounded, see ``kernels.streams``."""
 
-    stream: NDArray[np.int64]  # (streams, STREAM_COLUMNS)
-    server: NDArray[np.int64]  # (servers, SERVER_COLUMNS)
+    stream: Records  # (streams,) STREAM
+    server: Records  # (servers,) SERVER
     tree: NDArray[np.int64]  # (2^n,) the tournament: of places 2 i and 2 i + 1 the first is at i
-    message: NDArray[np.int64]  # (capacity, MESSAGE_COLUMNS)
+    message: Records  # (capacity,) MESSAGE
     serialiser: NDArray[np.int64]  # (cores + 1,) busy until; the input port's first
 
 
 class Queues(NamedTuple):
     """Messages on an accelerator with bounded queues, see ``kernels.queues``."""
 
-    place: NDArray[np.int64]  # (places, PLACE_COLUMNS)
-    message: NDArray[np.int64]  # (capacity, QUEUED_COLUMNS)
-    event: NDArray[np.int64]  # (capacity, 4) a binary heap: the columns of State.pending, the last a message
+    place: Records  # (places,) PLACE
+    message: Records  # (capacity,) QUEUED_MESSAGE
+    event: Records  # (capacity,) PENDING, ``word`` a message

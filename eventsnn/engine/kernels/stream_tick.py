@@ -3,28 +3,9 @@
 import numpy as np
 
 from eventsnn.compilation import inlined
-from eventsnn.engine.columns import (
-    AT,
-    AT_ORDER,
-    CHECKS,
-    CROSSINGS,
-    FILLED,
-    HIGH_RANK,
-    INPUT_END,
-    INPUT_NEXT,
-    LAST_TICK,
-    LIST_DONE,
-    LIST_STOP,
-    OUTPUT_CHANGED,
-    RUNNING,
-    STATUS,
-    STOP_AT,
-    TARGET,
-    TEST_NEXT,
-    WINDOW_NEXT,
-)
 from eventsnn.engine.kernels.landing import count_spikes, deliver_message, next_test
 from eventsnn.engine.kernels.own_events import own_events
+from eventsnn.engine.kernels.records import RUNNING
 from eventsnn.engine.kernels.sorting import ascending, sort_by_neuron
 from eventsnn.engine.kernels.streams import next_landing, pass_links, send_streams
 from eventsnn.engine.order import NEURON_BITS
@@ -36,24 +17,24 @@ def _run_tick(plan, st, settings, full, streams, stimulus_time, stimulus_word, n
 
     Nothing that happens concerns a population of a lower rank at this very tick (``ways.is_plain``).
     """
-    end = st.scalar[INPUT_END]
+    end = st.scalar.input_end
     rank, last = np.int64(0), len(plan.population) - 1
-    tests = st.scalar[TEST_NEXT] == now
-    inputs = st.scalar[INPUT_NEXT] < len(stimulus_time) and stimulus_time[st.scalar[INPUT_NEXT]] == now
-    crosses = st.scalar[CROSSINGS] > 0 and st.crossings[0, 0] == now
+    tests = st.scalar.test_next == now
+    inputs = st.scalar.input_next < len(stimulus_time) and stimulus_time[st.scalar.input_next] == now
+    crosses = st.scalar.crossings > 0 and st.crossings[0].tick == now
     if not (tests or inputs or crosses):
         rank = last + 1
-    while st.scalar[STATUS] == RUNNING:
+    while st.scalar.status == RUNNING:
         if rank > last:
             first = streams.tree[1]
-            if streams.server[first, AT] != now:
+            if streams.server[first].at != now:
                 break
-            rank = last = streams.server[first, AT_ORDER] >> NEURON_BITS
+            rank = last = streams.server[first].at_order >> NEURON_BITS
         live = st.rank[rank]
         own_events(
             plan, st, settings, full, None, streams, None, rank, stimulus_time, stimulus_word, now, end
         )
-        start, stop = live[LIST_DONE], live[LIST_STOP]
+        start, stop = live.list_done, live.list_stop
         if stop > start:
             if not ascending(st.lists, start, stop):
                 sort_by_neuron(st.lists, start, stop, st.scratch, st.digits)
@@ -67,15 +48,15 @@ def _run_tick(plan, st, settings, full, streams, stimulus_time, stimulus_word, n
                 settings.output_rank,
             )
             send_streams(plan, st, settings, streams, rank, start, stop, now)
-            live[LIST_DONE] = stop
-        while st.scalar[STATUS] == RUNNING:
+            live.list_done = stop
+        while st.scalar.status == RUNNING:
             d = next_landing(plan, st, settings, streams, rank, now)
             if d < 0:
                 break
             deliver_message(plan, st, settings, full, d, now, end)
-            last = max(last, plan.destination[d, TARGET])
+            last = max(last, plan.destination[d].target)
         rank += 1
-    if st.scalar[TEST_NEXT] <= now:
+    if st.scalar.test_next <= now:
         next_test(st)
 
 
@@ -83,15 +64,15 @@ def _run_tick(plan, st, settings, full, streams, stimulus_time, stimulus_word, n
 def _next_quiet_tick(plan, st, settings, full, streams, stimulus_time):
     """The tick of the next landing if nothing else is due before it or has to be done first, or -1."""
     s = st.scalar
-    if s[OUTPUT_CHANGED] or s[HIGH_RANK] >= 0 or s[FILLED] < s[CHECKS] or settings.history_period > 0:
+    if s.output_changed or s.high_rank >= 0 or s.filled < s.checks or settings.history_period > 0:
         return np.int64(-1)
-    before = min(s[TEST_NEXT], s[STOP_AT])
-    if s[INPUT_NEXT] < len(stimulus_time):
-        before = min(before, stimulus_time[s[INPUT_NEXT]])
+    before = min(s.test_next, s.stop_at)
+    if s.input_next < len(stimulus_time):
+        before = min(before, stimulus_time[s.input_next])
     if full is not None:
-        before = min(before, s[WINDOW_NEXT])
-        if s[CROSSINGS] > 0:
-            before = min(before, st.crossings[0, 0])
+        before = min(before, s.window_next)
+        if s.crossings > 0:
+            before = min(before, st.crossings[0].tick)
     tick = pass_links(plan, st, settings, streams, before)
     return tick if tick < before else np.int64(-1)
 
@@ -104,11 +85,11 @@ def run_tick_streams(plan, st, settings, full, streams, stimulus_time, stimulus_
     """
     while True:
         _run_tick(plan, st, settings, full, streams, stimulus_time, stimulus_word, now)
-        if st.scalar[STATUS] != RUNNING:
+        if st.scalar.status != RUNNING:
             break
         following = _next_quiet_tick(plan, st, settings, full, streams, stimulus_time)
         if following < 0:
             break
         now = following
-        st.scalar[LAST_TICK] = now
+        st.scalar.last_tick = now
     return now

@@ -15,67 +15,6 @@ Each message is a row of 64 bytes; free rows are listed.
 import numpy as np
 
 from eventsnn.compilation import inlined, inner
-from eventsnn.engine.columns import (
-    ACCEPTED_HEAD,
-    ACCEPTED_TAIL,
-    AT,
-    AT_MESSAGE,
-    AT_ORDER,
-    BUSY,
-    DESTINATION_START,
-    DESTINATION_STOP,
-    FAN_OUT,
-    FIRST_STREAM,
-    FULL_FAN_OUT,
-    HOP_X_TABLE,
-    HOP_Y_TABLE,
-    KIND,
-    KIND_EXACT_GATE,
-    KIND_SIGNED,
-    LAST_STREAM,
-    LEG_DRAW_X,
-    LEG_DRAW_Y,
-    LEG_HOP,
-    LEG_LAST,
-    LEG_OFFSET,
-    LEG_PURPOSE,
-    LEG_TABLE,
-    LEG_TO,
-    M_END,
-    M_LEG,
-    M_MESSAGE,
-    M_NEXT,
-    M_ORDER,
-    M_SERVICE,
-    M_TIME,
-    M_WORD,
-    NEVER,
-    NEXT_STREAM,
-    OFFSET,
-    PART_CORE,
-    PART_FIRE,
-    PART_LANES,
-    PART_READY,
-    PART_SERIALISE,
-    PART_SERVER,
-    PART_START,
-    PART_STOP,
-    PART_TESTED,
-    PART_UPDATE,
-    PART_WAYS,
-    RUNNING,
-    SERVER_IS_LINK,
-    SERVER_NUMBER,
-    STATUS,
-    STREAM_HEAD,
-    STREAM_SERVER,
-    STREAM_SORTS,
-    STREAM_TAIL,
-    TARGET,
-    TARGET_PART,
-    USES_BUS,
-    WAY_LEG,
-)
 from eventsnn.engine.kernels.messages import (
     DELIVERED,
     LINKED,
@@ -92,6 +31,7 @@ from eventsnn.engine.kernels.messages import (
     service_time,
     time_drawn,
 )
+from eventsnn.engine.kernels.records import KIND_EXACT_GATE, KIND_SIGNED, NEVER, RUNNING
 from eventsnn.engine.order import DESTINATION_BITS, DESTINATION_MASK, NEURON_BITS
 from eventsnn.engine.seeds import PURPOSE_HOP_X, PURPOSE_HOP_Y, PURPOSE_SERIALISE
 from eventsnn.results.counters import COLUMN
@@ -104,11 +44,11 @@ MESSAGES_RECEIVED = COLUMN["messages_received"]
 
 @inlined
 def _is_before(server, a, b):
-    if server[a, AT] != server[b, AT]:
-        return server[a, AT] < server[b, AT]
-    if server[a, AT_ORDER] != server[b, AT_ORDER]:
-        return server[a, AT_ORDER] < server[b, AT_ORDER]
-    return server[a, AT_MESSAGE] < server[b, AT_MESSAGE]
+    if server[a].at != server[b].at:
+        return server[a].at < server[b].at
+    if server[a].at_order != server[b].at_order:
+        return server[a].at_order < server[b].at_order
+    return server[a].at_message < server[b].at_message
 
 
 @inner
@@ -127,20 +67,20 @@ def _place(server, tree, s):
 @inlined
 def _is_earlier(message, a, b):
     """Whether a message arrives before another."""
-    if message[a, M_TIME] != message[b, M_TIME]:
-        return message[a, M_TIME] < message[b, M_TIME]
-    if message[a, M_ORDER] != message[b, M_ORDER]:
-        return message[a, M_ORDER] < message[b, M_ORDER]
-    return message[a, M_MESSAGE] < message[b, M_MESSAGE]
+    if message[a].time != message[b].time:
+        return message[a].time < message[b].time
+    if message[a].order != message[b].order:
+        return message[a].order < message[b].order
+    return message[a].key < message[b].key
 
 
 @inner
 def _first_stream(stream, server, message, s):
     """The stream whose head arrives first at a server, or -1."""
     best = np.int64(-1)
-    for q in range(server[s, FIRST_STREAM], server[s, LAST_STREAM]):
-        head = stream[q, STREAM_HEAD]
-        if head >= 0 and (best < 0 or _is_earlier(message, head, stream[best, STREAM_HEAD])):
+    for q in range(server[s].first_stream, server[s].last_stream):
+        head = stream[q].head
+        if head >= 0 and (best < 0 or _is_earlier(message, head, stream[best].head)):
             best = q
     return best
 
@@ -148,57 +88,57 @@ def _first_stream(stream, server, message, s):
 @inlined
 def _serve(server, message, s, q, node):
     """A server's next message is the head of a stream."""
-    server[s, NEXT_STREAM] = q
-    server[s, AT] = max(server[s, BUSY], message[node, M_TIME]) + message[node, M_SERVICE]
-    server[s, AT_ORDER] = message[node, M_ORDER]
-    server[s, AT_MESSAGE] = message[node, M_MESSAGE]
+    server[s].next_stream = q
+    server[s].at = max(server[s].busy, message[node].time) + message[node].service
+    server[s].at_order = message[node].order
+    server[s].at_message = message[node].key
 
 
 @inner
 def _look(stream, server, tree, message, s):
     """Find what a server serves next."""
-    node = server[s, ACCEPTED_HEAD]
+    node = server[s].accepted_head
     if node >= 0:
-        server[s, NEXT_STREAM] = -1
-        server[s, AT] = message[node, M_END]
-        server[s, AT_ORDER] = message[node, M_ORDER]
-        server[s, AT_MESSAGE] = message[node, M_MESSAGE]
+        server[s].next_stream = -1
+        server[s].at = message[node].end
+        server[s].at_order = message[node].order
+        server[s].at_message = message[node].key
     else:
         q = _first_stream(stream, server, message, s)
         if q >= 0:
-            _serve(server, message, s, q, stream[q, STREAM_HEAD])
+            _serve(server, message, s, q, stream[q].head)
         else:
-            server[s, AT] = NEVER
+            server[s].at = NEVER
     _place(server, tree, s)
 
 
 @inner
 def _append(stream, server, tree, message, q, node):
     """A message joins a stream as the last to arrive; where hops take random times it is sorted in."""
-    tail = stream[q, STREAM_TAIL]
-    if stream[q, STREAM_HEAD] < 0:
-        message[node, M_NEXT] = -1
-        stream[q, STREAM_HEAD] = stream[q, STREAM_TAIL] = node
-    elif stream[q, STREAM_SORTS] == 0 or _is_earlier(message, tail, node):
-        message[node, M_NEXT] = -1
-        message[tail, M_NEXT] = node
-        stream[q, STREAM_TAIL] = node
+    tail = stream[q].tail
+    if stream[q].head < 0:
+        message[node].next = -1
+        stream[q].head = stream[q].tail = node
+    elif stream[q].sorts == 0 or _is_earlier(message, tail, node):
+        message[node].next = -1
+        message[tail].next = node
+        stream[q].tail = node
         return
     else:
-        before, after = np.int64(-1), stream[q, STREAM_HEAD]
+        before, after = np.int64(-1), stream[q].head
         while _is_earlier(message, after, node):
-            before, after = after, message[after, M_NEXT]
-        message[node, M_NEXT] = after
+            before, after = after, message[after].next
+        message[node].next = after
         if before >= 0:
-            message[before, M_NEXT] = node
+            message[before].next = node
             return
-        stream[q, STREAM_HEAD] = node
+        stream[q].head = node
     # The stream has a new head: the server may have a new next.
-    s = stream[q, STREAM_SERVER]
-    if server[s, ACCEPTED_HEAD] >= 0:
+    s = stream[q].server
+    if server[s].accepted_head >= 0:
         return
-    if server[s, AT] != NEVER and server[s, NEXT_STREAM] != q:
-        if _is_earlier(message, stream[server[s, NEXT_STREAM], STREAM_HEAD], node):
+    if server[s].at != NEVER and server[s].next_stream != q:
+        if _is_earlier(message, stream[server[s].next_stream].head, node):
             return
     _serve(server, message, s, q, node)
     _place(server, tree, s)
@@ -206,21 +146,21 @@ def _append(stream, server, tree, message, q, node):
 
 @inlined
 def _remove_head(stream, message, q):
-    node = stream[q, STREAM_HEAD]
-    stream[q, STREAM_HEAD] = message[node, M_NEXT]
+    node = stream[q].head
+    stream[q].head = message[node].next
     return node
 
 
 @inner
 def _take(stream, server, tree, message, s):
     """Remove the message that a server is done with."""
-    node, q = server[s, ACCEPTED_HEAD], server[s, NEXT_STREAM]
+    node, q = server[s].accepted_head, server[s].next_stream
     if node >= 0:
-        server[s, ACCEPTED_HEAD] = message[node, M_NEXT]
+        server[s].accepted_head = message[node].next
     else:
         node = _remove_head(stream, message, q)
-        server[s, BUSY] = server[s, AT]
-    message[node, M_END] = server[s, AT]
+        server[s].busy = server[s].at
+    message[node].end = server[s].at
     _look(stream, server, tree, message, s)
     return node
 
@@ -232,19 +172,19 @@ def _accept(stream, server, message, s, now, order):
         q = _first_stream(stream, server, message, s)
         if q < 0:
             return
-        node = stream[q, STREAM_HEAD]
-        time = message[node, M_TIME]
-        if time > now or (time == now and message[node, M_ORDER] >= order):
+        node = stream[q].head
+        time = message[node].time
+        if time > now or (time == now and message[node].order >= order):
             return
         _remove_head(stream, message, q)
-        server[s, BUSY] = max(server[s, BUSY], time) + message[node, M_SERVICE]
-        message[node, M_END] = server[s, BUSY]
-        message[node, M_NEXT] = -1
-        if server[s, ACCEPTED_HEAD] < 0:
-            server[s, ACCEPTED_HEAD] = node
+        server[s].busy = max(server[s].busy, time) + message[node].service
+        message[node].end = server[s].busy
+        message[node].next = -1
+        if server[s].accepted_head < 0:
+            server[s].accepted_head = node
         else:
-            message[server[s, ACCEPTED_TAIL], M_NEXT] = node
-        server[s, ACCEPTED_TAIL] = node
+            message[server[s].accepted_tail].next = node
+        server[s].accepted_tail = node
 
 
 # -- messages ------------------------------------------------------------------------------------------
@@ -254,58 +194,56 @@ def _accept(stream, server, message, s, now, order):
 def _go(plan, settings, net, node, leg, rank, neuron, ordinal, d, left):
     """A message sets out at a tick on a leg of its way."""
     step = plan.leg[leg]
-    time = left + step[LEG_OFFSET]
-    if step[LEG_LAST]:
-        if step[LEG_DRAW_X]:
+    time = left + step.offset
+    if step.last:
+        if step.draw_x:
             time += hops_drawn(
-                plan, settings, plan.chip[HOP_X_TABLE], PURPOSE_HOP_X, rank, neuron, ordinal, d,
-                step[LEG_DRAW_X],
+                plan, settings, plan.chip.hop_x_table, PURPOSE_HOP_X, rank, neuron, ordinal, d,
+                step.draw_x,
             )  # fmt: skip
-        if step[LEG_DRAW_Y]:
+        if step.draw_y:
             time += hops_drawn(
-                plan, settings, plan.chip[HOP_Y_TABLE], PURPOSE_HOP_Y, rank, neuron, ordinal, d,
-                step[LEG_DRAW_Y],
+                plan, settings, plan.chip.hop_y_table, PURPOSE_HOP_Y, rank, neuron, ordinal, d,
+                step.draw_y,
             )  # fmt: skip
         service = service_time(plan, settings, rank, neuron, ordinal, d)
     else:
-        service = time_drawn(
-            plan, settings, step[LEG_TABLE], step[LEG_PURPOSE], rank, neuron, ordinal, d, step[LEG_HOP]
-        )
-    net.message[node, M_TIME] = time
-    net.message[node, M_SERVICE] = service
-    net.message[node, M_LEG] = leg
-    _append(net.stream, net.server, net.tree, net.message, step[LEG_TO], node)
+        service = time_drawn(plan, settings, step.table, step.purpose, rank, neuron, ordinal, d, step.hop)
+    net.message[node].time = time
+    net.message[node].service = service
+    net.message[node].leg = leg
+    _append(net.stream, net.server, net.tree, net.message, step.to, node)
 
 
 @inlined
 def send_streams(plan, st, settings, net, rank, first, stop, now):
     """Put all copies of a population's spikes of this tick, sorted by neuron, on their way."""
     row = plan.population[rank]
-    kind = row[KIND]
-    part = row[PART_START]
-    whole = row[PART_STOP] - part == 1
+    kind = row.kind
+    part = row.part_start
+    whole = row.part_stop - part == 1
     scanned = kind == KIND_SIGNED or kind == KIND_EXACT_GATE
     for i in range(first, stop):
         word = st.lists[i]
         neuron = word >> 32
-        j = row[OFFSET] + neuron
+        j = row.offset + neuron
         ordinal = ordinal_of(st, settings, j)
         if not whole:
             part = np.int64(plan.part_of[j])
         own = plan.part[part]
         done = st.parts[part]
         count_spike(done, kind, word)
-        ready = st.part[part, PART_READY] if scanned else now + own[PART_FIRE]
-        core = own[PART_CORE]
-        for d in range(row[DESTINATION_START], row[DESTINATION_STOP]):
-            if plan.fan_out[plan.destination[d, FAN_OUT] + neuron, FULL_FAN_OUT] == 0:
+        ready = st.part[part].ready if scanned else now + own.fire
+        core = own.core
+        for d in range(row.destination_start, row.destination_stop):
+            if plan.fan_out[plan.destination[d].fan_out + neuron].full == 0:
                 continue
             node = new_message(net.message, st.scalar)
             if node < 0:
                 return
             start = max(ready, net.serialiser[core + 1])
             left = start + time_drawn(
-                plan, settings, own[PART_SERIALISE], PURPOSE_SERIALISE, rank, neuron, ordinal, d, 0
+                plan, settings, own.serialise, PURPOSE_SERIALISE, rank, neuron, ordinal, d, 0
             )
             net.serialiser[core + 1] = left
             if settings.log_service:
@@ -313,24 +251,24 @@ def send_streams(plan, st, settings, net, rank, first, stop, now):
                     st.service, st.scalar, SERIALISED, core, rank, neuron, ordinal, d, ready, start, left,
                     left,
                 )  # fmt: skip
-            way = plan.way[own[PART_WAYS] + d]
-            book_message(done, way, plan.chip[USES_BUS])
-            book_message(st.counters[rank], way, plan.chip[USES_BUS])
-            net.message[node, M_ORDER] = (rank << NEURON_BITS) | neuron
-            net.message[node, M_MESSAGE] = (ordinal << DESTINATION_BITS) | d
-            net.message[node, M_WORD] = word
-            _go(plan, settings, net, node, way[WAY_LEG], rank, neuron, ordinal, d, left)
+            way = plan.way[own.ways + d]
+            book_message(done, way, plan.chip.uses_bus)
+            book_message(st.counters[rank], way, plan.chip.uses_bus)
+            net.message[node].order = (rank << NEURON_BITS) | neuron
+            net.message[node].key = (ordinal << DESTINATION_BITS) | d
+            net.message[node].word = word
+            _go(plan, settings, net, node, way.leg, rank, neuron, ordinal, d, left)
 
 
 @inlined
 def _log_done(st, net, s, node, kind):
     """Log what a server has done with a message, or will have."""
     message = net.message
-    key, end = message[node, M_MESSAGE], message[node, M_END]
+    key, end = message[node].key, message[node].end
     log_service(
-        st.service, st.scalar, kind, net.server[s, SERVER_NUMBER], message[node, M_ORDER] >> NEURON_BITS,
-        message[node, M_WORD] >> 32, key >> DESTINATION_BITS, key & DESTINATION_MASK, message[node, M_TIME],
-        end - message[node, M_SERVICE], end, end,
+        st.service, st.scalar, kind, net.server[s].number, message[node].order >> NEURON_BITS,
+        message[node].word >> 32, key >> DESTINATION_BITS, key & DESTINATION_MASK, message[node].time,
+        end - message[node].service, end, end,
     )  # fmt: skip
 
 
@@ -340,10 +278,10 @@ def pass_link(plan, st, settings, net, s):
     node = _take(net.stream, net.server, net.tree, net.message, s)
     if settings.log_service:
         _log_done(st, net, s, node, LINKED)
-    rank, key = net.message[node, M_ORDER] >> NEURON_BITS, net.message[node, M_MESSAGE]
+    rank, key = net.message[node].order >> NEURON_BITS, net.message[node].key
     _go(
-        plan, settings, net, node, net.message[node, M_LEG] + 1, rank, net.message[node, M_WORD] >> 32,
-        key >> DESTINATION_BITS, key & DESTINATION_MASK, net.message[node, M_END],
+        plan, settings, net, node, net.message[node].leg + 1, rank, net.message[node].word >> 32,
+        key >> DESTINATION_BITS, key & DESTINATION_MASK, net.message[node].end,
     )  # fmt: skip
 
 
@@ -353,32 +291,32 @@ def pass_links(plan, st, settings, net, before):
 
     No message can still be sent that would have been served instead.
     """
-    while st.scalar[STATUS] == RUNNING:
+    while st.scalar.status == RUNNING:
         s = net.tree[1]
-        if net.server[s, AT] >= before or net.server[s, SERVER_IS_LINK] == 0:
+        if net.server[s].at >= before or net.server[s].is_link == 0:
             break
         pass_link(plan, st, settings, net, s)
-    return net.server[net.tree[1], AT]
+    return net.server[net.tree[1]].at
 
 
 @inlined
 def next_landing(plan, st, settings, net, rank, now):
     """Where the next message of this rank lands now, or -1; its word is left in ``scratch[0]``."""
-    while st.scalar[STATUS] == RUNNING:
+    while st.scalar.status == RUNNING:
         s = net.tree[1]
-        if net.server[s, AT] != now or (net.server[s, AT_ORDER] >> NEURON_BITS) != rank:
+        if net.server[s].at != now or (net.server[s].at_order >> NEURON_BITS) != rank:
             break
-        if net.server[s, SERVER_IS_LINK]:
+        if net.server[s].is_link:
             pass_link(plan, st, settings, net, s)
             continue
         node = _take(net.stream, net.server, net.tree, net.message, s)
         if settings.log_service:
             _log_done(st, net, s, node, DELIVERED)
-        d = net.message[node, M_MESSAGE] & DESTINATION_MASK
-        st.scratch[0] = net.message[node, M_WORD]
+        d = net.message[node].key & DESTINATION_MASK
+        st.scratch[0] = net.message[node].word
         free_message(net.message, st.scalar, node)
-        st.counters[plan.destination[d, TARGET], MESSAGES_RECEIVED] += 1
-        st.parts[plan.destination[d, TARGET_PART], MESSAGES_RECEIVED] += 1
+        st.counters[plan.destination[d].target, MESSAGES_RECEIVED] += 1
+        st.parts[plan.destination[d].target_part, MESSAGES_RECEIVED] += 1
         return d
     return np.int64(-1)
 
@@ -388,19 +326,19 @@ def request_scans(plan, st, settings, net, rank, now):
     """A test scans its touched neurons part by part, each scan queued at its core like a message."""
     row = plan.population[rank]
     count_touched(plan, st, rank)
-    for part in range(row[PART_START], row[PART_STOP]):
-        tested, own = st.part[part, PART_TESTED], plan.part[part]
+    for part in range(row.part_start, row.part_stop):
+        tested, own = st.part[part].tested, plan.part[part]
         if tested == 0:
             continue
-        s = own[PART_SERVER]
+        s = own.server
         _accept(net.stream, net.server, net.message, s, now, rank << NEURON_BITS)
-        start = max(now, net.server[s, BUSY])
-        finish = start + -(-tested // own[PART_LANES]) * own[PART_UPDATE]
-        net.server[s, BUSY] = finish
-        st.part[part, PART_READY] = finish + own[PART_FIRE]
+        start = max(now, net.server[s].busy)
+        finish = start + -(-tested // own.lanes) * own.update
+        net.server[s].busy = finish
+        st.part[part].ready = finish + own.fire
         if settings.log_service:
             log_service(
-                st.service, st.scalar, TESTED, own[PART_CORE], rank, tested, 0, -1, now, start, finish, finish
+                st.service, st.scalar, TESTED, own.core, rank, tested, 0, -1, now, start, finish, finish
             )
         _look(net.stream, net.server, net.tree, net.message, s)
 
@@ -409,8 +347,8 @@ def request_scans(plan, st, settings, net, rank, now):
 def log_rest(st, net, until):
     """Log what has come to servers by a tick and is not done."""
     for s in range(len(net.server)):
-        while net.server[s, AT] != NEVER and st.scalar[STATUS] == RUNNING:
+        while net.server[s].at != NEVER and st.scalar.status == RUNNING:
             node = _take(net.stream, net.server, net.tree, net.message, s)
-            if net.message[node, M_TIME] > until:
+            if net.message[node].time > until:
                 break
-            _log_done(st, net, s, node, LINKED if net.server[s, SERVER_IS_LINK] else DELIVERED)
+            _log_done(st, net, s, node, LINKED if net.server[s].is_link else DELIVERED)

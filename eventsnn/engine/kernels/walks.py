@@ -3,58 +3,10 @@
 import numpy as np
 
 from eventsnn.compilation import inlined, inner
-from eventsnn.engine.columns import (
-    BIAS_LENGTH,
-    BIAS_START,
-    GROUP,
-    KIND,
-    KIND_EXACT_GATE,
-    KIND_RATE,
-    KIND_SIGNED,
-    KIND_SOFTMAX,
-    LIST_START,
-    LIST_STOP,
-    OFFSET,
-    PERIOD,
-    SIZE,
-    STRICT,
-    TEST_DUE,
-    THRESHOLD,
-    TOUCH_OFFSET,
-    TOUCHED_START,
-    TOUCHED_STOP,
-)
 from eventsnn.engine.kernels.currents import floor_charge
 from eventsnn.engine.kernels.messages import time_drawn
+from eventsnn.engine.kernels.records import KIND_EXACT_GATE, KIND_RATE, KIND_SIGNED, KIND_SOFTMAX
 from eventsnn.engine.seeds import PURPOSE_DECODE, PURPOSE_SYNAPSE
-from eventsnn.engine.walk_columns import (
-    BARRIER,
-    BEGIN,
-    C_DECODE,
-    C_LANES,
-    C_LATE,
-    C_PART,
-    C_SYNAPSE,
-    L_FIRST,
-    L_OVER_BEFORE,
-    L_STOP,
-    STEPS_PLAYED,
-    UNIT_FREE,
-    W_ACCESS,
-    W_CHANNELS,
-    W_COPY_START,
-    W_COPY_STOP,
-    W_CORE,
-    W_FIRST_PIXEL,
-    W_IN_START,
-    W_IN_STOP,
-    W_IS_INPUT,
-    W_LOW,
-    W_OFFSET,
-    W_RANK,
-    W_UPDATE,
-    W_WIDTH,
-)
 from eventsnn.results.counters import COLUMN
 
 INPUT_EVENTS = COLUMN["input_events"]
@@ -97,18 +49,18 @@ def mark_charged(population, rank_table, charge, quanta, active, now, end, step)
     """
     for rank in range(len(population)):
         row = population[rank]
-        start, stop = row[OFFSET], row[OFFSET] + row[SIZE]
-        first, length = rank_table[rank, BIAS_START], rank_table[rank, BIAS_LENGTH]
-        if row[KIND] == KIND_RATE:
-            _mark_charged(active, charge, start, stop, np.int32(-(row[THRESHOLD] + row[STRICT])))
+        start, stop = row.offset, row.offset + row.neurons
+        first, length = rank_table[rank].bias_start, rank_table[rank].bias_length
+        if row.kind == KIND_RATE:
+            _mark_charged(active, charge, start, stop, np.int32(-(row.threshold + row.strict)))
             if length > 0:
                 _mark_biased(active, quanta, start, stop, first, length)
-        elif row[KIND] == KIND_SOFTMAX:
+        elif row.kind == KIND_SOFTMAX:
             for j in range(start, stop):
                 current = np.int64(0)
                 if length > 0:
                     current = np.int64(quanta[first + (j - start) % length])
-                given = floor_charge(current, min(now - step, end), row[PERIOD])
+                given = floor_charge(current, min(now - step, end), row.period)
                 active[j] = np.uint8(current != 0 or charge[j] + given != 0)
         else:
             for j in range(np.uint64(start), np.uint64(stop)):
@@ -118,19 +70,19 @@ def mark_charged(population, rank_table, charge, quanta, active, now, end, step)
 @inner
 def mark_reached(row, live, touched, active, now):
     """A population's turn in the step: what was delivered to is active, once it is tested."""
-    marks, kind, group = row[TOUCH_OFFSET], row[KIND], row[GROUP]
-    if marks < 0 or ((kind == KIND_SIGNED or kind == KIND_EXACT_GATE) and live[TEST_DUE] != now):
+    marks, kind, group = row.touch_offset, row.kind, row.group
+    if marks < 0 or ((kind == KIND_SIGNED or kind == KIND_EXACT_GATE) and live.test_due != now):
         return
     clears = kind == KIND_RATE or kind == KIND_SOFTMAX  # a test clears the others' marks
-    for g in range(live[TOUCHED_START], live[TOUCHED_STOP]):
+    for g in range(live.touched_start, live.touched_stop):
         if touched[marks + g]:
-            first = row[OFFSET] + g * group
+            first = row.offset + g * group
             for j in range(np.uint64(first), np.uint64(first + group)):
                 active[j] = np.uint8(1)
             if clears:
                 touched[marks + g] = 0
     if clears:
-        live[TOUCHED_START], live[TOUCHED_STOP] = row[SIZE], 0
+        live.touched_start, live.touched_stop = row.neurons, 0
 
 
 @inner
@@ -144,12 +96,12 @@ def _sum(active, start, stop):
 @inner
 def count_active(active, part, start, stop):
     """Active neurons at the places ``start`` to ``stop`` of a part's walk."""
-    channels, width = part[W_CHANNELS], part[W_WIDTH]
-    base = part[W_OFFSET] + part[W_FIRST_PIXEL] * channels
+    channels, width = part.channels, part.width
+    base = part.offset + part.first_pixel * channels
     if width == channels:
         return _sum(active, base + start, base + stop)
     total = np.int64(0)
-    base += part[W_LOW]
+    base += part.first_channel
     while start < stop:
         pixel = start // width
         channel = start - pixel * width
@@ -163,18 +115,18 @@ def count_active(active, part, start, stop):
 @inner
 def place_in_part(part, neuron):
     """The place of a neuron in the walk of its part."""
-    channels, width = part[W_CHANNELS], part[W_WIDTH]
+    channels, width = part.channels, part.width
     if width == channels:
-        return neuron - part[W_FIRST_PIXEL] * channels
+        return neuron - part.first_pixel * channels
     pixel = np.int64(np.uint32(neuron) // np.uint32(channels))
-    return (pixel - part[W_FIRST_PIXEL]) * width + neuron - pixel * channels - part[W_LOW]
+    return (pixel - part.first_pixel) * width + neuron - pixel * channels - part.first_channel
 
 
 @inner
 def stretch_time(part, active, start, stop):
     """(time of the neurons at these places of a walk, active ones among them), spikes left out."""
     count = count_active(active, part, start, stop)
-    return part[W_ACCESS] * (stop - start) + part[W_UPDATE] * count, count
+    return part.access * (stop - start) + part.update * count, count
 
 
 # -- spikes by part ----------------------------------------------------------------------------------------
@@ -186,31 +138,31 @@ def sort_by_part(rank_table, population, lists, part, live, part_of, words):
     stop = np.int64(0)
     first_part = np.int64(0)
     while first_part < len(part):
-        rank = part[first_part, W_RANK]
+        rank = part[first_part].rank
         last_part = first_part + 1
-        while last_part < len(part) and part[last_part, W_RANK] == rank:
+        while last_part < len(part) and part[last_part].rank == rank:
             last_part += 1
-        start, end = rank_table[rank, LIST_START], rank_table[rank, LIST_STOP]
+        start, end = rank_table[rank].list_start, rank_table[rank].list_stop
         if last_part == first_part + 1:
-            live[first_part, L_FIRST] = stop
+            live[first_part].first = stop
             for i in range(end - start):
                 words[stop + i] = lists[start + i]
             stop += end - start
-            live[first_part, L_STOP] = stop
+            live[first_part].stop = stop
         else:
             for p in range(first_part, last_part):
-                live[p, L_STOP] = 0
-            offset = population[rank, OFFSET]
+                live[p].stop = 0
+            offset = population[rank].offset
             for i in range(start, end):
-                live[part_of[offset + (lists[i] >> 32)], L_STOP] += 1
+                live[part_of[offset + (lists[i] >> 32)]].stop += 1
             for p in range(first_part, last_part):
-                live[p, L_FIRST] = stop
-                stop += live[p, L_STOP]
-                live[p, L_STOP] = live[p, L_FIRST]
+                live[p].first = stop
+                stop += live[p].stop
+                live[p].stop = live[p].first
             for i in range(start, end):
                 p = part_of[offset + (lists[i] >> 32)]
-                words[live[p, L_STOP]] = lists[i]
-                live[p, L_STOP] += 1
+                words[live[p].stop] = lists[i]
+                live[p].stop += 1
         first_part = last_part
 
 
@@ -218,8 +170,8 @@ def sort_by_part(rank_table, population, lists, part, live, part_of, words):
 def count_spikes(part, live, words, counters):
     """Book the spikes of a step by part."""
     for p in range(len(part)):
-        first, stop = live[p, L_FIRST], live[p, L_STOP]
-        if part[p, W_IS_INPUT]:
+        first, stop = live[p].first, live[p].stop
+        if part[p].is_input:
             counters[p, INPUT_EVENTS] += stop - first
             continue
         negative = np.int64(0)
@@ -236,24 +188,24 @@ def count_spikes(part, live, words, counters):
 def service_time(walks, settings, rank, neuron, ordinal, d, synapses):
     """How long the receiving unit of its core is busy with a message."""
     copy = walks.copy[d]
-    decode = time_drawn(walks, settings, copy[C_DECODE], PURPOSE_DECODE, rank, neuron, ordinal, d, 0)
-    cycle = time_drawn(walks, settings, copy[C_SYNAPSE], PURPOSE_SYNAPSE, rank, neuron, ordinal, d, 0)
-    return decode + -(-synapses // copy[C_LANES]) * cycle
+    decode = time_drawn(walks, settings, copy.decode, PURPOSE_DECODE, rank, neuron, ordinal, d, 0)
+    cycle = time_drawn(walks, settings, copy.synapse, PURPOSE_SYNAPSE, rank, neuron, ordinal, d, 0)
+    return decode + -(-synapses // copy.lanes) * cycle
 
 
 @inlined
 def ready(walks, p):
     """When a part's walk can begin, all it waits for in this step being known."""
     row = walks.part[p]
-    step = walks.scalar[STEPS_PLAYED]
-    start = max(walks.scalar[BEGIN], walks.unit[row[W_CORE], UNIT_FREE])
+    step = walks.scalar.steps_played
+    start = max(walks.scalar.begin, walks.unit[row.core].free)
     memory = walks.heard.shape[1]
-    for i in range(row[W_IN_START], row[W_IN_STOP]):
+    for i in range(row.in_start, row.in_stop):
         d = walks.incoming[i]
-        late = walks.copy[d, C_LATE]
-        if late == 0 or (not walks.chip[BARRIER] and late <= step):
+        late = walks.copy[d].late
+        if late == 0 or (not walks.chip.barrier and late <= step):
             start = max(start, walks.heard[d, (step - late) % memory])
-    if not walks.chip[BARRIER]:
-        for d in range(row[W_COPY_START], row[W_COPY_STOP]):
-            start = max(start, walks.live[walks.copy[d, C_PART], L_OVER_BEFORE])
+    if not walks.chip.barrier:
+        for d in range(row.copy_start, row.copy_stop):
+            start = max(start, walks.live[walks.copy[d].part].over_before)
     return start

@@ -1,0 +1,208 @@
+"""The records that kernels read and write: rows of structured arrays, ``row.threshold``.
+
+A row is read and written by the names of its fields, compiled and uncompiled alike, and is as fast as an
+array of integers: its place is known when a kernel is compiled. Times are ticks, charges quanta.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Records = Any
+"""A ``numpy.recarray``, whose fields no type checker knows."""
+
+
+def _record(fields: str, kind: str = "<i8") -> np.dtype[np.void]:
+    """A record of numbers of one type; names that arrays have of their own would be misread uncompiled."""
+    names = fields.replace(",", " ").split()
+    taken = [name for name in names if hasattr(np.recarray, name)]
+    if taken:
+        raise TypeError(f"arrays have attributes {', '.join(taken)} of their own; name the fields otherwise")
+    return np.dtype([(name, kind) for name in names])
+
+
+def records(kind: np.dtype[np.void], length: int, fill: int = 0) -> Records:
+    """So many records, every field of which is ``fill``."""
+    plain: NDArray[Any] = np.full((length, len(kind.names or ())), fill, dtype=kind[0])
+    return plain.view(kind).reshape(-1).view(np.recarray)
+
+
+def room(kind: np.dtype[np.void], length: int) -> Records:
+    """Room for so many records, of which only what was written is read."""
+    return np.recarray((length,), dtype=kind)
+
+
+def record(kind: np.dtype[np.void]) -> Records:
+    """One record of zeros, alone."""
+    return records(kind, 1)[0]
+
+
+def as_records(rows: NDArray[Any], kind: np.dtype[np.void]) -> Records:
+    """Rows of numbers, shape (..., fields), as records of shape (...,)."""
+    plain = np.ascontiguousarray(rows, dtype=kind[0])
+    return plain.view(kind).reshape(plain.shape[:-1]).view(np.recarray)
+
+
+def filled(kind: np.dtype[np.void], rows: list[dict[str, int]]) -> Records:
+    """A record of each row; fields that a row does not name are 0."""
+    found = records(kind, len(rows))
+    for row, given in zip(found, rows, strict=True):
+        for name, value in given.items():
+            row[name] = value
+    return found
+
+
+# -- the network: read only ----------------------------------------------------------------------------
+
+POPULATION = _record("""
+    offset neurons kind threshold strict hard multispike clamped clamp refractory refractory_drop leak_period
+    leak_factor levels settle_time hysteresis_low hysteresis_high graded period destination_start
+    destination_stop direct interleaved largest_weight part_start part_stop group touch_offset filter factor
+    interval logit_unit windows window_sources
+""")
+"""Of each rank."""
+
+KIND_INPUT, KIND_SIGNED, KIND_RATE, KIND_READOUT, KIND_SOFTMAX, KIND_EXACT_GATE, KIND_RATE_GATE = range(7)
+# ``filter`` of gates of rates; of a spiking softmax, its variant.
+FILTER_AVERAGE, FILTER_FINITE_IMPULSE, FILTER_EXPONENTIAL = range(3)
+VARIANT_CLOCK, VARIANT_INDEPENDENT = range(2)
+
+DESTINATION = _record("""
+    target target_kind target_offset core delay fan_out cells channels channel_block weights merged in_group
+    out_group low high row_targets piece_targets row_pixels step_pixels is_sparse edges edge_targets estimates
+    decode synapse cycle_update lanes target_part
+""")
+"""Of each copy of a spike, (projection, core)."""
+
+CELL = _record("target weight rows taps weight_row pixel", "<i4")
+"""Where the spikes of one source pixel land, of each pixel and destination."""
+
+FAN_OUT = _record("full effective", "<i4")
+"""Existing synapses of each destination and source neuron, zero weights included and left out."""
+
+# -- the accelerator in the event schedule: read only --------------------------------------------------
+
+CHIP = _record("on_hardware decision_latency hop_x_table hop_y_table priced uses_bus")
+"""The accelerator as a whole; ``*_table`` are rows of ``Plan.times``."""
+
+PART = _record("core neurons lanes serialise update fire ways server")
+"""Of each part of a population on its core. ``serialise`` is a row of ``Plan.times``, ``fire`` 0 for inputs
+and outputs; ``ways`` + destination is a row of ``Plan.way``."""
+
+WAY = _record("leg hops_x hops_y")
+"""Of each part and destination of its population."""
+
+LEG = _record("to offset last table purpose hop draw_x draw_y")
+"""Of each step of a way: the server it leads to, and what that takes."""
+
+# -- messages on their way, see ``streams`` and ``queues`` ---------------------------------------------
+
+STREAM = _record("head tail server sorts")
+SERVER = _record("""
+    at at_order at_message busy accepted_head accepted_tail next_stream first_stream last_stream number
+    is_link
+""")
+MESSAGE = _record("time order key word service leg next end")
+"""Free rows are linked by ``next``."""
+
+PLACE = _record("""
+    kind number depth policy output_depth head tail waiting served granted unsent awaits blocked blocked_next
+    partner
+""")
+"""Of each serialiser, link or core with a bounded queue."""
+
+PLACE_SERIALISER, PLACE_LINK, PLACE_CORE = range(3)
+POLICY_BLOCK, POLICY_DROP_NEW, POLICY_DROP_OLD = range(3)
+
+QUEUED_MESSAGE = _record("""
+    time order key word service leg next end stage place part tested first last
+""")
+"""As ``MESSAGE``, ``service`` being when a service began, and more; or a scan."""
+
+STAGE_JOIN, STAGE_DONE, STAGE_ARRIVE, STAGE_LAND, STAGE_SCANNED = range(5)
+
+# -- the state of a sample -----------------------------------------------------------------------------
+
+RANK = _record("""
+    touched_start touched_stop test_due headroom list_start list_stop list_done list_limit bias_start
+    bias_length biased window_end window_length window_limit window_charge false_flags active counted_at_once
+    leak_next clock_next clock_event list_end
+""")
+PART_STATE = _record("tested ready scan")
+PENDING = _record("time rank_order ordinal_destination word")
+"""Of a binary heap ordered by the first three fields; the last is a spike word, or a message."""
+
+CROSSING = _record("tick rank_neuron")
+"""Of a binary heap of crossings, ordered by both fields."""
+
+CHECK = _record("time synaptic_operations spikes energy")
+"""Of the trace: each exit check, and what had been counted at it."""
+
+SCALARS = _record("""
+    status input_next logged pending crossings checks filled services deliveries last_tick settled stop_at
+    prediction decision_time early output_changed bad_rank bad_neuron input_end next_step steps_end run_until
+    history_next history_rows window_next test_next low_rank high_rank counted messages_free messages_used
+    events scans in_flight spikes_sent
+""")
+
+LOST_RESET, LOST_CLAMP, LOST_LEAK, LOST_REFRACTORY, LOST_CAUSES = range(5)
+"""Rows of ``State.lost``: causes of lost charge."""
+
+# ``status``: what ``advance`` came back for.
+(
+    RUNNING, DONE, DRAIN_LOG, GROW_TRACE, GROW_LISTS, GROW_HEAP, GROW_SERVICE, GROW_HISTORY, OVERFLOW,
+    EVENT_LIMIT, HISTORY_LIMIT, STEP_COMPUTED, GROW_MESSAGES, DEADLOCK, ASK_RULE,
+) = range(15)  # fmt: skip
+
+NEVER = 2**63 - 1
+CHARGE_LIMIT = 2**31 - 1
+
+# -- the steps of an accelerator, see ``walks`` ---------------------------------------------------------
+
+WALK_PART = _record("""
+    rank core offset neurons first_pixel channels first_channel width is_input is_readout access update fire
+    serialise copy_start copy_stop in_start in_stop senders
+""")
+"""Of each part of a population on its core, by rank; read only."""
+
+WALK_COPY = _record("part core late fan_out decode synapse lanes")
+"""Of each copy of spikes, (projection, part); read only."""
+
+WALK_CORE = _record("number part_start part_stop stream_start stream_stop")
+"""Of each core that is used; read only."""
+
+WALK_CHIP = _record("""
+    barrier totals paced barrier_time step_time linked on_bus hop_x hop_y bus latest input_part
+""")
+WALK_LIVE = _record("""
+    first stop spike next_copy ordinal position begin over over_before missing active
+""")
+"""Of each part: where its walk of this step is."""
+
+WALK_UNIT = _record("free receiver_free next_part is_served")
+"""Of each core: until when it is busy."""
+
+WALK_SCALARS = _record("steps_played begin end over")
+
+WALK_WAITING = _record("arrival service place")
+"""Of a message of a plain chip in its stream; ``place`` is that of its spike among the words of the step."""
+
+WALK_STREAM = _record("part copy_at start next stop")
+"""Of each part and copy of its spikes: where its messages start, the next one, and their end."""
+
+WALK_MESSAGE = _record("""
+    part to_copy neuron ordinal state stage hop server joined start done since next
+""")
+ASKS, ARRIVES, IS_OVER = range(3)
+"""``state``: done at its server, at its core, served."""
+
+WALK_SERVER = _record("number depth busy free head tail waiting coming blocked")
+"""Of each receiving unit, then of each link."""
+
+WALK_EVENT = _record("time place stage what")
+"""Of a binary heap ordered by the first three fields."""
+
+WAY_SCALARS = _record("events messages spare now planned")
