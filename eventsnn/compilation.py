@@ -20,6 +20,7 @@ _SOURCES = (
     "engine/kernels",
     "engine/order.py",
     "engine/seeds.py",
+    "engine/service.py",
     "engine/softmax_tables.py",
     "results/counters.py",
 )

@@ -10,6 +10,7 @@ from recordings import small_network, write_recordings
 from test_hardware import preset
 
 from eventsnn.engine import RunOptions, Stimulus, make_engine
+from eventsnn.engine.service import PASSED, SERIALISED, TESTED
 from eventsnn.errors import InvalidMapping
 from eventsnn.events import SpikeTrain
 from eventsnn.hardware import Chip, load_architecture, map_network
@@ -31,7 +32,6 @@ from eventsnn.network import (
 from eventsnn.run.load import estimate_load
 
 SEEDS = st.integers(0, 2**32 - 1)
-SERIALISER, SERVED, TESTED, LINK = range(4)
 NS = 1000  # ticks
 
 
@@ -62,9 +62,9 @@ def busy_by_server(chip, service):
     found = {}
     for row in service:
         number = int(row["core"])
-        if row["kind"] == LINK:
+        if row["kind"] == PASSED:
             name = chip.architecture.network_on_chip.link_name(number)
-        elif row["kind"] == SERIALISER:
+        elif row["kind"] == SERIALISED:
             name = "input port" if number < 0 else f"serialiser of core {number}"
         else:
             name = f"core {number}"
@@ -198,7 +198,7 @@ def test_the_work_in_timesteps(strategy):
     time, neuron = np.sort(rng.integers(0, 10**7, 40)), rng.integers(0, 112, 40)
     options = RunOptions(record_service=True, schedule="step", step=10**6)
     service = make_engine("reference", network, mapping, options).run(Stimulus(time, neuron)).service
-    sent = service[(service["kind"] != SERIALISER) | (service["core"] < 0)]  # walks hold what they send
+    sent = service[(service["kind"] != SERIALISED) | (service["core"] < 0)]  # walks hold what they send
     done = busy_by_server(Chip(mapping), sent[sent["kind"] != TESTED])
     walked = busy_by_server(Chip(mapping), sent[sent["kind"] == TESTED])
     found = estimate_load(

@@ -16,8 +16,8 @@ from test_twin import ENGINES, architecture, few, place, random_limits, random_m
 
 from eventsnn.decide import parse_rule
 from eventsnn.engine import RunOptions, SpikeList, Stimulus, make_engine
-from eventsnn.engine.contract import SERVICE_FIELDS
 from eventsnn.engine.reference import ReferenceEngine
+from eventsnn.engine.service import DROPPED, SERVICE
 from eventsnn.errors import Deadlock, InvalidRequest
 from eventsnn.hardware import Mapping, map_network
 from eventsnn.insight.disorder import disorders, inversions, matched_spikes
@@ -26,7 +26,7 @@ from eventsnn.insight.overload import loads
 from eventsnn.insight.path import STAGES
 from eventsnn.insight.profile import Summary, profile
 from eventsnn.insight.reach import sources_of
-from eventsnn.insight.service import DROPPED, jobs_by_server, ways
+from eventsnn.insight.service import jobs_by_server, ways
 from eventsnn.network import Dense, Identity, Input, Network, Population, Projection, Rate, Readout, Signed
 from eventsnn.report.profile import write_profile
 from eventsnn.results.counters import COLUMN
@@ -242,7 +242,7 @@ def test_a_core_asked_for_three_times_what_it_can_do_is_overloaded():
 
 def served(arrivals, service, kinds=None):
     """The log of one core, first come first served; kind 4 is dropped on arrival."""
-    log = np.zeros(len(arrivals), dtype=SERVICE_FIELDS)
+    log = np.zeros(len(arrivals), dtype=SERVICE)
     free = 0
     for job, arrival, kind in zip(log, arrivals, kinds or [1] * len(arrivals), strict=True):
         start = arrival if kind == DROPPED else max(free, arrival)

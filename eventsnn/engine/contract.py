@@ -24,8 +24,6 @@ from eventsnn.network.decision import LARGEST_WEIGHT, decision_weights, weights_
 
 Int64 = NDArray[np.int64]
 __all__ = [
-    "SERVICE_COLUMNS",
-    "SERVICE_FIELDS",
     "TICKS_PER_MICROSECOND",
     "Engine",
     "History",
@@ -140,26 +138,6 @@ class History:
     time: Int64
     counters: Int64
     readout: Int64
-
-
-# Every job that came into a queue at or before the decision. What still waits then starts, finishes and is
-# released one tick after it; what a serialiser or link holds then is released at its finish or the decision,
-# whichever is later.
-SERVICE_FIELDS = np.dtype(
-    [
-        ("kind", "<i8"),  # 0 serialiser, 1 delivery, 2 threshold tests, 3 link, 4 dropped at a full FIFO
-        ("core", "<i8"),  # or the link
-        ("rank", "<i8"),  # population that emitted the message, or that is tested
-        ("neuron", "<i8"),  # emitting neuron, or how many were tested
-        ("ordinal", "<i8"),  # which of the neuron's spikes, from 0; 0 for tests
-        ("destination", "<i8"),  # place among all copies of spikes, by rank; -1 for tests
-        ("arrival", "<i8"),
-        ("start", "<i8"),
-        ("finish", "<i8"),
-        ("released", "<i8"),  # when the server was free again: later than finish if it was blocked
-    ]
-)
-SERVICE_COLUMNS = len(SERVICE_FIELDS.names or ())
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.engine.contract import SERVICE_FIELDS, History, RunOptions, SampleRun, SpikeList, Trace
+from eventsnn.engine.contract import History, RunOptions, SampleRun, SpikeList, Trace
 from eventsnn.engine.failures import HISTORY_ROWS, check_readout, history_limit
 from eventsnn.engine.kernels import records as k
 from eventsnn.engine.kernels.state import State
 from eventsnn.engine.plan import Plan
+from eventsnn.engine.service import SERVICE
 from eventsnn.network import Network, Readout
 from eventsnn.results.digest import SampleDigest
 
@@ -116,7 +117,7 @@ class Outcome:
         """The log as records; in the event schedule without what joined a queue after the decision."""
         if services is None:
             return None
-        service = services.view(np.ndarray).astype(SERVICE_FIELDS)
+        service = services.view(np.ndarray).astype(SERVICE)
         if not self.step:
             service = service[service["arrival"] <= decision_time]
             for name in ("finish", "released", "start"):  # planned for after the decision

@@ -12,7 +12,7 @@ from eventsnn.decide import ExitRule, kernel_of
 from eventsnn.decide.kernels import RULE_NONE, RULE_OWN
 from eventsnn.engine.analog import AnalogInput
 from eventsnn.engine.capacities import Capacities
-from eventsnn.engine.contract import SERVICE_FIELDS, RunOptions, output_scale, output_weights
+from eventsnn.engine.contract import RunOptions, output_scale, output_weights
 from eventsnn.engine.failures import overflow
 from eventsnn.engine.kernels import records as k
 from eventsnn.engine.kernels.state import Settings, State
@@ -20,6 +20,7 @@ from eventsnn.engine.order import SEEDED_SHIFT
 from eventsnn.engine.plan import Currents, Plan, currents, initial_charge, initial_count
 from eventsnn.engine.request import number_of_steps, takes_current
 from eventsnn.engine.seeds import PURPOSE_TIES, draw, sample_key
+from eventsnn.engine.service import SERVICE
 from eventsnn.engine.softmax_tables import next_event
 from eventsnn.engine.stimulus import Stimulus
 from eventsnn.network import Input, MaxGate, Network, Population, Readout, Signed, Softmax
@@ -221,7 +222,7 @@ class SampleStart:
             parts=start.parts.copy(),
             estimates=self.estimates.copy(),
             decays=np.zeros(len(self.estimates), dtype=np.int64),
-            service=k.records(SERVICE_FIELDS, room.service),
+            service=k.records(SERVICE, room.service),
             scalar=scalar,
         )
 

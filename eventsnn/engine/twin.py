@@ -36,9 +36,8 @@ from eventsnn.engine.seeds import (
     PURPOSE_SERIALISE,
     PURPOSE_SYNAPSE,
 )
+from eventsnn.engine.service import DELIVERED, DROPPED, PASSED, SERIALISED, TESTED
 from eventsnn.hardware import Chip
-
-SERIALISER, SERVED, TESTED, LINK, DROPPED = range(5)  # contract.SERVICE_FIELDS, kind
 
 # Bits of an EventKey's fields after the time in a priority; a neuron is stored plus one.
 _BITS = EventKey(time=0, rank=32, kind=1, neuron=32, ordinal=64, destination=32, stage=16)
@@ -149,7 +148,7 @@ class TwinSample(EventSample):
         self.planned = self.in_flight = 0
         self.crossings: set[tuple[int, int]] = set()  # neurons whose next crossing is planned
         cores = sorted({part.core for part in self.parts}) if self.chip else []
-        self.serialisers = {core: self._station(SERIALISER, core, None) for core in cores}
+        self.serialisers = {core: self._station(SERIALISED, core, None) for core in cores}
         self.cores = {core: self._inlet(core) for core in cores}
         self.links: dict[int, _Station] = {}
         for core in cores:
@@ -184,7 +183,7 @@ class TwinSample(EventSample):
         """Log what is still being served or held, or waits."""
         for station in (*self.serialisers.values(), *self.links.values(), *self.cores.values()):
             if station.row is not None:
-                held = station.kind in (SERIALISER, LINK)
+                held = station.kind in (SERIALISED, PASSED)
                 finish = station.row[-1]
                 self.service.append((*station.row, max(finish, decision_time) if held else finish))
             for arrival, job, *_ in station.queue.items:
@@ -254,7 +253,7 @@ class TwinSample(EventSample):
                 chain.append(chain[-1].waits_for)
             if len(chain) > 1:
                 since = max(held.row[-1] for held in chain[:-1] if held.row is not None)
-                waits[core] = (chain[-1].number, since, chain[1].number if chain[1].kind == LINK else -1)
+                waits[core] = (chain[-1].number, since, chain[1].number if chain[1].kind == PASSED else -1)
         return deadlock(waits, self.index, self.costs.architecture.network_on_chip)
 
     # -- stations ----------------------------------------------------------------------------------------
@@ -265,12 +264,12 @@ class TwinSample(EventSample):
 
     def _inlet(self, core: int) -> _Station:
         costs = self.costs.core(core)
-        return self._station(SERVED, core, costs.input_depth if costs.policy == "block" else None)
+        return self._station(DELIVERED, core, costs.input_depth if costs.policy == "block" else None)
 
     def _link(self, number: int) -> _Station:
         if number not in self.links:
             depth = self.costs.architecture.network_on_chip.link_depth
-            self.links[number] = self._station(LINK, number, depth)
+            self.links[number] = self._station(PASSED, number, depth)
             self.env.process(self._transmit(self.links[number]))
         return self.links[number]
 

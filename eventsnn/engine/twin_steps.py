@@ -23,7 +23,8 @@ from eventsnn.engine.reference import ReferenceEngine
 from eventsnn.engine.reference.step import StepSample
 from eventsnn.engine.request import FEATURES
 from eventsnn.engine.seeds import PURPOSE_SERIALISE
-from eventsnn.engine.twin_ways import SENT, WALKED, Copy, Message, Part, TwinWays, make_parts
+from eventsnn.engine.service import SERIALISED, TESTED
+from eventsnn.engine.twin_ways import Copy, Message, Part, TwinWays, make_parts
 from eventsnn.errors import InvalidRequest
 from eventsnn.hardware import Chip, Mapping
 from eventsnn.network import Input, Network, Readout
@@ -135,7 +136,7 @@ class TwinSteps(TwinWays):
 
     def _walk_parts(self, core: int) -> ProcessGenerator:
         """A core's neuron unit in one step."""
-        yield self.until(self.free[WALKED, core])
+        yield self.until(self.free[TESTED, core])
         for part in self.of_core[core]:
             if isinstance(part.neuron, Readout):
                 continue
@@ -148,7 +149,7 @@ class TwinSteps(TwinWays):
             part.over.succeed()
         if self.depends:
             yield self.env.timeout(self.chip.step)
-        self.free[WALKED, core] = self.clock
+        self.free[TESTED, core] = self.clock
 
     def _wait_to_begin(self, part: Part) -> ProcessGenerator:
         """All that a part uses in this step has been served, and under ``dependency`` its targets follow."""
@@ -185,7 +186,7 @@ class TwinSteps(TwinWays):
             self.count(part, "neuron_accesses", size)
             self.count(part, "active_updates", len(active.intersection(part.neurons)))
             times = (start, start, self.clock, self.clock)
-            self.service.append((WALKED, part.core, part.rank, size, 0, -1, *times))
+            self.service.append((TESTED, part.core, part.rank, size, 0, -1, *times))
 
     def _send(self, part: Part, copy: Copy, key: tuple[int, int, int, int]) -> ProcessGenerator:
         message = self.message(part, copy, key)
@@ -197,4 +198,4 @@ class TwinSteps(TwinWays):
         else:
             copy.services.append(message.served)
             yield from self.pass_on(message)
-        self.service.append((SENT, part.core, *key, reached, reached, done, self.clock))
+        self.service.append((SERIALISED, part.core, *key, reached, reached, done, self.clock))

@@ -29,11 +29,10 @@ from eventsnn.engine.seeds import (
     PURPOSE_SYNAPSE,
     draw,
 )
+from eventsnn.engine.service import DELIVERED, PASSED
 from eventsnn.engine.twin import Planned, priority
 from eventsnn.network import Network
 from eventsnn.results.counters import COLUMN, COUNTERS
-
-SENT, SERVED, WALKED, LINKED = range(4)  # contract.SERVICE_FIELDS, kind
 
 
 @dataclass(eq=False)
@@ -119,7 +118,7 @@ class TwinWays:
 
     ``env`` and ``stations`` are those of the step at hand, ``free`` (by kind and number of a unit) is when
     each was free again. ``counters`` (int64, shape (parts, counters)) and ``service`` (rows of
-    ``SERVICE_FIELDS``) tell what was done so far.
+    ``SERVICE``) tell what was done so far.
     """
 
     def __init__(self, chip: hardware.Chip, key: int, parts: int) -> None:
@@ -165,10 +164,10 @@ class TwinWays:
         if on_bus:
             times.append(self.drawn(chip.bus, PURPOSE_BUS, key))
         depth = self.architecture.network_on_chip.link_depth
-        way = deque(self._station(LINKED, n, depth) for n in self.architecture.route(part.core, target))
+        way = deque(self._station(PASSED, n, depth) for n in self.architecture.route(part.core, target))
         if not way:
             times = deque([sum(times)])
-        way.append(self._station(SERVED, target, chip.core(target).input_depth))
+        way.append(self._station(DELIVERED, target, chip.core(target).input_depth))
         return Message(key, copy, way, times, self.env.event())
 
     def _station(self, kind: int, number: int, depth: int | None) -> Station:
@@ -187,7 +186,7 @@ class TwinWays:
             joined, message = yield station.queue.get()
             if station.slots is not None:
                 station.slots.release(message.slot)
-            start, is_link = self.clock, station.kind == LINKED
+            start, is_link = self.clock, station.kind == PASSED
             yield self.turn(message, message.times.popleft() if is_link else self.service_time(message))
             done = self.clock
             if is_link:
@@ -204,7 +203,7 @@ class TwinWays:
             place: Any = (self.clock, message.key)
             message.slot = station.slots.request(priority=place)
             yield message.slot
-        if station.kind == LINKED:
+        if station.kind == PASSED:
             station.queue.put((self.clock, message))
             return
         arrival = self.turn(message, message.times.popleft() if message.times else 0)

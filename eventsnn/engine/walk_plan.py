@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.engine.contract import SERVICE_FIELDS
 from eventsnn.engine.kernels import records as w
 from eventsnn.engine.plan import Plan, destinations, fan_out_in_part
+from eventsnn.engine.service import SERVICE
 from eventsnn.engine.times import Times
 from eventsnn.hardware import Chip, Mapping, Part
 from eventsnn.network import Input, Network, Projection, Readout
@@ -46,7 +46,7 @@ class Walks(NamedTuple):
     live: w.Records  # (parts,) WALK_LIVE
     unit: w.Records  # (cores,) WALK_UNIT
     heard: NDArray[np.int64]  # (copies, steps remembered) when a copy's messages had been served
-    service: w.Records  # (capacity,) contract.SERVICE_FIELDS
+    service: w.Records  # (capacity,) engine.service.SERVICE
     checked: NDArray[np.int64]  # (checks,) when the step of an exit check was over
     scalar: w.Records  # WALK_SCALARS, one
 
@@ -251,7 +251,7 @@ class WalkPlan:
             counters=np.zeros((len(self.parts), len(COUNTERS)), dtype=np.int64), live=live,
             unit=w.records(w.WALK_UNIT, len(self.numbers)),
             heard=np.zeros((max(1, len(self.copies)), int(self.chip_row.latest) + 1), dtype=np.int64),
-            service=w.records(SERVICE_FIELDS, services),
+            service=w.records(SERVICE, services),
             checked=np.zeros(checks, dtype=np.int64), scalar=w.record(w.WALK_SCALARS),
         )  # fmt: skip
 

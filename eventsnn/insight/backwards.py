@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from eventsnn.engine.service import SERIALISED
 from eventsnn.insight.path import Path, Piece
-from eventsnn.insight.service import SERIALISED
 from eventsnn.insight.traces import Traces
 
 Origin = tuple[str, str, int]  # of a path: what, population, neuron

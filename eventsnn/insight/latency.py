@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.insight.service import DELIVERED, DROPPED, end_to_end
+from eventsnn.engine.service import DELIVERED, DROPPED
+from eventsnn.insight.service import end_to_end
 
 Int64 = NDArray[np.int64]
 

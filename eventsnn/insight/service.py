@@ -1,4 +1,4 @@
-"""A service log (``engine.contract.SERVICE_FIELDS``) read as servers and as messages.
+"""A service log (``engine.service``) read as servers and as messages.
 
 A *server* is a unit that does one job at a time: the serialiser of a core, the core itself, a link. In the
 step schedule a core has two, side by side: one walks its neurons, the other serves what arrives.
@@ -9,17 +9,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.engine.service import DELIVERED, DROPPED, PASSED, SERIALISED, TESTED
 from eventsnn.hardware import Mapping
 
 Int64 = NDArray[np.int64]
 
-# Kinds of rows.
-SERIALISED, DELIVERED, TESTED, LINKED, DROPPED = range(5)
-
 SERIALISER, CORE, LINK, NEURON_UNIT, RECEIVING_UNIT = (
     "serialiser", "core", "link", "neuron unit", "receiving unit",
 )  # fmt: skip
-_UNITS_OF_EVENTS = {SERIALISED: SERIALISER, DELIVERED: CORE, TESTED: CORE, LINKED: LINK, DROPPED: CORE}
+_UNITS_OF_EVENTS = {SERIALISED: SERIALISER, DELIVERED: CORE, TESTED: CORE, PASSED: LINK, DROPPED: CORE}
 _UNITS_OF_STEPS = _UNITS_OF_EVENTS | {
     DELIVERED: RECEIVING_UNIT, TESTED: NEURON_UNIT, DROPPED: RECEIVING_UNIT,
 }  # fmt: skip

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.engine.service import DELIVERED, SERIALISED, TESTED
 from eventsnn.hardware import Part
 from eventsnn.insight.backwards import Backwards, Origin, port_or_core
-from eventsnn.insight.service import DELIVERED, SERIALISED, TESTED
 from eventsnn.network import Readout
 from eventsnn.results.counters import COLUMN
 

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from eventsnn.engine.contract import SampleRun, SpikeList
 from eventsnn.engine.plan import destinations, fan_out_in_part
 from eventsnn.engine.seeds import PURPOSE_DECODE, draw, sample_key
+from eventsnn.engine.service import DELIVERED, DROPPED, TESTED
 from eventsnn.errors import InvalidRequest
 from eventsnn.hardware import Chip, Mapping, Part
 from eventsnn.insight.reach import sources_of
-from eventsnn.insight.service import DELIVERED, DROPPED, TESTED, Server, jobs_by_server, units, ways
+from eventsnn.insight.service import Server, jobs_by_server, units, ways
 from eventsnn.network import MaxGate, Network, Projection, Rate
 
 Int64 = NDArray[np.int64]

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.engine.service import DROPPED
 from eventsnn.insight.occupancy import Occupancy
-from eventsnn.insight.service import DROPPED, Server
+from eventsnn.insight.service import Server
 
 Int64 = NDArray[np.int64]
 

@@ -17,22 +17,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.engine.service import DROPPED, PASSED, SERIALISED, TESTED
 from eventsnn.errors import InvalidRequest
 from eventsnn.hardware import Mapping
 from eventsnn.hardware.mapping import INPUT_PORT
 from eventsnn.insight.occupancy import Occupancy
-from eventsnn.insight.service import (
-    DROPPED,
-    LINKED,
-    MESSAGE,
-    SERIALISED,
-    TESTED,
-    Server,
-    in_steps,
-    jobs_by_server,
-    units,
-    ways,
-)
+from eventsnn.insight.service import MESSAGE, Server, in_steps, jobs_by_server, units, ways
 from eventsnn.network import Network
 from eventsnn.output import JSON, replaced_whole
 
@@ -138,7 +128,7 @@ def _names(service: NDArray, network: Network, mapping: Mapping, steps: bool) ->
 
     yield from process(SAMPLE_PROCESS, "sample")
     yield name("thread_name", SAMPLE_PROCESS, 1, name="decision")
-    links = np.unique(service["core"][service["kind"] == LINKED]).tolist()
+    links = np.unique(service["core"][service["kind"] == PASSED]).tolist()
     if links:
         yield from process(LINK_PROCESS, "links")
     for link in links:
@@ -150,7 +140,7 @@ def _names(service: NDArray, network: Network, mapping: Mapping, steps: bool) ->
         for part in mapping.parts[population]:
             share = f"{population} rows {part.y0}-{part.y1 - 1} channels {part.c0}-{part.c1 - 1}"
             on_core.setdefault(part.core, []).append(population if part.core == INPUT_PORT else share)
-    used = {unit for kind, unit in units(steps).items() if kind != LINKED}
+    used = {unit for kind, unit in units(steps).items() if kind != PASSED}
     for core, shares in on_core.items():
         where = (
             "input port" if core == INPUT_PORT else f"core {core} (tile {mapping.architecture.tile(core)})"

@@ -18,15 +18,14 @@ from eventsnn.engine.kernels.walks import (
     MESSAGES_RECEIVED,
     MESSAGES_SENT,
     NEURON_ACCESSES,
-    SENT,
     SYNAPSES_SERVED,
-    WALKED,
     place_in_part,
     ready,
     service_time,
     stretch_time,
 )
 from eventsnn.engine.seeds import PURPOSE_SERIALISE
+from eventsnn.engine.service import SERIALISED, TESTED
 
 
 @inlined
@@ -87,7 +86,7 @@ def _walk(walks, st, settings, p, start):
                 walks.unit[to.core].receiver_free += service
                 if settings.log_service:
                     log_service(
-                        walks.service, st.scalar, SENT, walks.core[core].number, rank,
+                        walks.service, st.scalar, SERIALISED, walks.core[core].number, rank,
                         neuron, ordinal, d, reached, reached, clock, clock,
                     )  # fmt: skip
                 continue
@@ -106,7 +105,7 @@ def _walk(walks, st, settings, p, start):
         counters[ACTIVE_UPDATES] += count + active
         if settings.log_service:
             log_service(
-                walks.service, st.scalar, WALKED, walks.core[core].number, rank,
+                walks.service, st.scalar, TESTED, walks.core[core].number, rank,
                 row.neurons, 0, -1, start, start, clock, clock,
             )  # fmt: skip
     return clock

@@ -27,11 +27,7 @@ from eventsnn.engine.kernels.walks import (
     MESSAGES_RECEIVED,
     MESSAGES_SENT,
     NEURON_ACCESSES,
-    PASSED,
-    SENT,
-    SERVED,
     SYNAPSES_SERVED,
-    WALKED,
     place_in_part,
     ready,
     service_time,
@@ -39,6 +35,7 @@ from eventsnn.engine.kernels.walks import (
 )
 from eventsnn.engine.order import DESTINATION_BITS, NEURON_BITS
 from eventsnn.engine.seeds import PURPOSE_BUS, PURPOSE_HOP_X, PURPOSE_HOP_Y, PURPOSE_SERIALISE
+from eventsnn.engine.service import DELIVERED, PASSED, SERIALISED, TESTED
 
 STAGE_BITS = 12
 WALKS_FIRST = -(np.int64(1) << 62)  # places of walks are below those of messages
@@ -280,7 +277,7 @@ def _go_on(walks, ways, st, settings, scalar, p):
         walks.counters[p, ACTIVE_UPDATES] += live.active + active
         if settings.log_service:
             log_service(
-                walks.service, scalar, WALKED, walks.core[row.core].number, row.rank,
+                walks.service, scalar, TESTED, walks.core[row.core].number, row.rank,
                 row.neurons, 0, -1, live.begin, live.begin, clock, clock,
             )  # fmt: skip
     live.over = walks.unit[row.core].free = clock
@@ -345,7 +342,7 @@ def _move(walks, ways, settings, scalar, m, v):
     held, p, d = message.server, message.part, message.to_copy
     rank = walks.part[p].rank
     if settings.log_service:
-        kind, number = np.int64(SENT), walks.core[walks.part[p].core].number
+        kind, number = np.int64(SERIALISED), walks.core[walks.part[p].core].number
         if held >= 0:
             kind, number = np.int64(PASSED), ways.server[held].number
         log_service(
@@ -396,7 +393,7 @@ def _end_service(walks, ways, settings, scalar, m):
     to = walks.copy[d]
     if settings.log_service:
         log_service(
-            walks.service, scalar, SERVED, ways.server[v].number,
+            walks.service, scalar, DELIVERED, ways.server[v].number,
             walks.part[message.part].rank, message.neuron, message.ordinal, d, message.joined,
             message.start, now, now,
         )  # fmt: skip

@@ -18,9 +18,6 @@ HOPS_X = COLUMN["hops_x"]
 HOPS_Y = COLUMN["hops_y"]
 BUS_TRANSFERS = COLUMN["bus_transfers"]
 
-# Values of contract.SERVICE_FIELDS' kind.
-SERIALISED, DELIVERED, TESTED, LINKED, DROPPED = range(5)
-
 
 @inlined
 def send(plan, st, settings, rank, word, now):
@@ -151,7 +148,7 @@ def book_message(counters, way, bus):
 def log_service(
     service, scalar, kind, core, rank, neuron, ordinal, destination, arrival, start, finish, released
 ):
-    """Note what a core did; see ``contract.SERVICE_FIELDS``."""
+    """Note what a core did; see ``engine.service.SERVICE``."""
     n = scalar.services
     if n == len(service):
         scalar.status = GROW_SERVICE

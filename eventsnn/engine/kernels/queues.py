@@ -14,11 +14,6 @@ import numpy as np
 from eventsnn.compilation import inlined, inner
 from eventsnn.engine.kernels.draws import seeded_order
 from eventsnn.engine.kernels.messages import (
-    DELIVERED,
-    DROPPED,
-    LINKED,
-    SERIALISED,
-    TESTED,
     book_message,
     count_spike,
     count_touched,
@@ -47,6 +42,7 @@ from eventsnn.engine.kernels.records import (
 )
 from eventsnn.engine.order import DESTINATION_BITS, DESTINATION_MASK, NEURON_BITS
 from eventsnn.engine.seeds import PURPOSE_HOP_X, PURPOSE_HOP_Y, PURPOSE_SERIALISE
+from eventsnn.engine.service import DELIVERED, DROPPED, PASSED, SERIALISED, TESTED
 from eventsnn.results.counters import COLUMN
 
 MESSAGES_RECEIVED = COLUMN["messages_received"]
@@ -209,7 +205,7 @@ def _log_kind(net, p, node):
     kind = net.place[p].kind
     if kind == PLACE_SERIALISER:
         return SERIALISED
-    return LINKED if kind == PLACE_LINK else DELIVERED
+    return PASSED if kind == PLACE_LINK else DELIVERED
 
 
 # -- a message's way ---------------------------------------------------------------------------------------

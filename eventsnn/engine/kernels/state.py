@@ -66,7 +66,7 @@ class State(NamedTuple):
     parts: NDArray[np.int64]  # (parts, counters)
     estimates: NDArray[np.int64]  # (copies to max gates x source neurons,)
     decays: NDArray[np.int64]  # likewise, factors applied so far
-    service: Records  # (capacity,) contract.SERVICE_FIELDS
+    service: Records  # (capacity,) engine.service.SERVICE
     scalar: Records  # SCALARS, one
 
 

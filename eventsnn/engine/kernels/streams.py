@@ -16,10 +16,6 @@ import numpy as np
 
 from eventsnn.compilation import inlined, inner
 from eventsnn.engine.kernels.messages import (
-    DELIVERED,
-    LINKED,
-    SERIALISED,
-    TESTED,
     book_message,
     count_spike,
     count_touched,
@@ -34,6 +30,7 @@ from eventsnn.engine.kernels.messages import (
 from eventsnn.engine.kernels.records import KIND_EXACT_GATE, KIND_SIGNED, NEVER, RUNNING
 from eventsnn.engine.order import DESTINATION_BITS, DESTINATION_MASK, NEURON_BITS
 from eventsnn.engine.seeds import PURPOSE_HOP_X, PURPOSE_HOP_Y, PURPOSE_SERIALISE
+from eventsnn.engine.service import DELIVERED, PASSED, SERIALISED, TESTED
 from eventsnn.results.counters import COLUMN
 
 MESSAGES_RECEIVED = COLUMN["messages_received"]
@@ -277,7 +274,7 @@ def pass_link(plan, st, settings, net, s):
     """A link is done with a message, which goes on."""
     node = _take(net.stream, net.server, net.tree, net.message, s)
     if settings.log_service:
-        _log_done(st, net, s, node, LINKED)
+        _log_done(st, net, s, node, PASSED)
     rank, key = net.message[node].order >> NEURON_BITS, net.message[node].key
     _go(
         plan, settings, net, node, net.message[node].leg + 1, rank, net.message[node].word >> 32,
@@ -351,4 +348,4 @@ def log_rest(st, net, until):
             node = _take(net.stream, net.server, net.tree, net.message, s)
             if net.message[node].time > until:
                 break
-            _log_done(st, net, s, node, LINKED if net.server[s].is_link else DELIVERED)
+            _log_done(st, net, s, node, PASSED if net.server[s].is_link else DELIVERED)

@@ -22,8 +22,6 @@ NEURON_ACCESSES = COLUMN["neuron_accesses"]
 ACTIVE_UPDATES = COLUMN["active_updates"]
 STEPS = COLUMN["steps"]
 
-SENT, SERVED, WALKED, PASSED = range(4)  # values of contract.SERVICE_FIELDS' kind
-
 
 # -- active neurons ----------------------------------------------------------------------------------------
 

@@ -29,8 +29,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.engine.reference.walkers import Copy, Walker, make_walkers
-from eventsnn.engine.reference.ways import SENT, WALK, WALKED, Message, Ways
+from eventsnn.engine.reference.ways import WALK, Message, Ways
 from eventsnn.engine.seeds import PURPOSE_SERIALISE
+from eventsnn.engine.service import SERIALISED, TESTED
 from eventsnn.hardware import Chip, Mapping
 from eventsnn.network import Network
 from eventsnn.results.counters import COLUMN, COUNTERS
@@ -42,7 +43,7 @@ Walk = Generator[tuple[Message, int, int], int, int]
 class ChipSteps:
     """The steps of one sample on its accelerator.
 
-    ``counters`` (int64, shape (parts, counters)) and ``service`` (rows of ``SERVICE_FIELDS``) tell what was
+    ``counters`` (int64, shape (parts, counters)) and ``service`` (rows of ``SERVICE``) tell what was
     done so far, ``over`` when each step was over, ticks.
     """
 
@@ -130,7 +131,7 @@ class ChipSteps:
 
         def leave() -> None:
             now = self.ways.now
-            self.service.append((SENT, walker.part.core, *message.key, reached, reached, done, now))
+            self.service.append((SERIALISED, walker.part.core, *message.key, reached, reached, done, now))
             self._go_on(walker, walk, start, now)
 
         self.ways.send(message, done, leave)
@@ -168,7 +169,7 @@ class ChipSteps:
                 try:
                     message, reached, clock = next(walk)
                     while True:
-                        self.service.append((SENT, core, *message.key, reached, reached, clock, clock))
+                        self.service.append((SERIALISED, core, *message.key, reached, reached, clock, clock))
                         busy[message.copy.to.part.core] += self.ways.service_time(message)
                         self._note_service(message)
                         message, reached, clock = walk.send(clock)
@@ -223,7 +224,7 @@ class ChipSteps:
         size, active = len(walker.neurons), self.active[walker.rank]
         self._count(walker, "neuron_accesses", size)
         self._count(walker, "active_updates", sum(j in active for j in walker.neurons))
-        self.service.append((WALKED, walker.part.core, walker.rank, size, 0, -1, start, start, end, end))
+        self.service.append((TESTED, walker.part.core, walker.rank, size, 0, -1, start, start, end, end))
 
 
 def _counter_of(walker: Walker, payload: int) -> str:

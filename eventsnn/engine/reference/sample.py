@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from eventsnn.decide import asks_to_stop, decision, weighed
 from eventsnn.engine.contract import (
-    SERVICE_FIELDS,
     History,
     SampleRun,
     SpikeList,
@@ -24,6 +23,7 @@ from eventsnn.engine.reference.gates import Gates
 from eventsnn.engine.reference.state import CAUSES, Destination, Neurons, start_charge
 from eventsnn.engine.request import takes_current
 from eventsnn.engine.seeds import sample_key
+from eventsnn.engine.service import SERVICE
 from eventsnn.hardware import Part
 from eventsnn.hardware.energy import dynamic_energy_aj
 from eventsnn.network import Input, MaxGate, Population, Readout, Signed
@@ -275,7 +275,7 @@ class Sample:
             charge=by_name(charges),
             lost={cause: by_name([neurons.lost[cause] for neurons in self.neurons]) for cause in CAUSES},
             spikes=SpikeList(*columns) if self.options.record_spikes else None,
-            service=np.array(self.service, dtype=SERVICE_FIELDS) if self._logs_service() else None,
+            service=np.array(self.service, dtype=SERVICE) if self._logs_service() else None,
             history=self._history(final),
             parts=None if self.chip is None or self.engine.step else np.stack(list(self.parts.values())),
         )

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.engine.contract import SERVICE_FIELDS, SampleRun, Stimulus
+from eventsnn.engine.contract import SampleRun, Stimulus
 from eventsnn.engine.failures import HISTORY_ROWS, event_limit, history_limit
 from eventsnn.engine.reference import softmax
 from eventsnn.engine.reference.chip_steps import ChipSteps
@@ -36,6 +36,7 @@ from eventsnn.engine.reference.gates import Gates
 from eventsnn.engine.reference.sample import Sample
 from eventsnn.engine.reference.state import Destination, Neurons, unit_payloads
 from eventsnn.engine.request import number_of_steps
+from eventsnn.engine.service import SERVICE
 from eventsnn.engine.softmax_tables import next_event
 from eventsnn.network import Input, Rate, Readout, Signed, Softmax
 from eventsnn.network.neurons import unknown_kind
@@ -159,7 +160,7 @@ class StepSample(Sample):
         self._keep_history(self._moment(self.now, early))
         run = super()._result()
         paced = self.on_chip.synchronisation.pace == "input"
-        service = np.array(self.on_chip.service, dtype=SERVICE_FIELDS) if self._logs_service() else None
+        service = np.array(self.on_chip.service, dtype=SERVICE) if self._logs_service() else None
         first_event = run.first_event if paced else 0
         return replace(run, first_event=first_event, service=service, parts=self.on_chip.counters)
 

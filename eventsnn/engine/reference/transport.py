@@ -23,13 +23,12 @@ from eventsnn.engine.seeds import (
     PURPOSE_SERIALISE,
     PURPOSE_SYNAPSE,
 )
+from eventsnn.engine.service import DELIVERED, DROPPED, PASSED, SERIALISED, TESTED
 from eventsnn.errors import Deadlock
 from eventsnn.hardware import CoreCosts, Part
 
 if TYPE_CHECKING:
     from eventsnn.engine.reference.event import EventSample
-
-SERIALISED, DELIVERED, TESTED, LINKED_ROW, DROPPED = range(5)  # contract.SERVICE_FIELDS, kind
 
 
 @dataclass
@@ -224,7 +223,7 @@ class Transport:
             return self.cores[message.to.part.core]
         link = message.route[message.links]
         if link not in self.links:
-            self.links[link] = Sender(LINKED_ROW, link, self.architecture.network_on_chip.link_depth)
+            self.links[link] = Sender(PASSED, link, self.architecture.network_on_chip.link_depth)
         return self.links[link]
 
     def _leave(self, server: Sender, message: Message, place: Sender | Core) -> None:

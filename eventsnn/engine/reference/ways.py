@@ -25,10 +25,10 @@ from eventsnn.engine.seeds import (
     PURPOSE_SYNAPSE,
     draw,
 )
+from eventsnn.engine.service import DELIVERED, PASSED
 from eventsnn.hardware import Chip
 
 WALK, MESSAGE = 0, 1  # classes of events
-SENT, SERVED, WALKED, LINKED = range(4)  # kinds of the service log
 
 Key = tuple[int, int, int, int]  # rank, neuron, ordinal, place of the copy among all
 Act = Callable[[], None]
@@ -78,7 +78,7 @@ class Ways:
     key : int
         The sample's, of random times.
     log : callable
-        Takes the rows of ``SERVICE_FIELDS``.
+        Takes the rows of ``SERVICE``.
     served : callable
         Told of each message when its service is over.
     """
@@ -129,9 +129,9 @@ class Ways:
         if self.architecture.network_on_chip.topology == "bus":
             times = [self.drawn(self.chip.bus, PURPOSE_BUS, key)]
         depth = self.architecture.network_on_chip.link_depth
-        way = deque(self.links.setdefault(link, Server(LINKED, link, depth)) for link in route)
+        way = deque(self.links.setdefault(link, Server(PASSED, link, depth)) for link in route)
         depth = self.chip.core(target).input_depth
-        way.append(self.receivers.setdefault(target, Server(SERVED, target, depth)))
+        way.append(self.receivers.setdefault(target, Server(DELIVERED, target, depth)))
         return Message(key, copy, way, times, 0 if route else sum(times))
 
     def send(self, message: Message, tick: int, leave: Act) -> None:
@@ -149,7 +149,7 @@ class Ways:
 
     def _enter(self, message: Message) -> None:
         place = message.way.popleft()
-        if place.kind == LINKED:
+        if place.kind == PASSED:
             self._join(place, message)
             return
         place.coming += 1
@@ -170,7 +170,7 @@ class Ways:
         if place.queue and not place.busy:
             joined, message = place.queue.popleft()
             place.busy, start = True, max(self.now, place.free)
-            if place.kind == LINKED:
+            if place.kind == PASSED:
                 done = start + message.link_times.pop(0)
                 self.send(message, done, partial(self._leave, place, message, joined, start, done))
             else:
