@@ -27,9 +27,9 @@ from eventsnn.events import RecordingSet
 from eventsnn.hardware import Architecture, load_architecture
 from eventsnn.hardware.variations import vary
 from eventsnn.network import Network, Readout
-from eventsnn.report.results import distribution
 from eventsnn.report.si import percent
 from eventsnn.results import SampleRecord
+from eventsnn.results.results import distribution
 from eventsnn.run.settings import Settings
 from eventsnn.run.simulate import make_job, record
 

@@ -135,7 +135,7 @@ def _rows(network: Network, projection: Projection) -> tuple[Int32, Int64, Int64
 
 def _check(network: Network, stimulus: Stimulus, run: SampleRun, walk: Walk) -> None:
     """Equal operations, and charge received = remaining + emitted - initial - currents, of every neuron."""
-    from eventsnn.results.counters import COLUMN
+    from eventsnn.counting.counters import COLUMN
 
     counted = int(run.counters[:, COLUMN["synaptic_operations"]].sum())
     if counted != walk.operations:

@@ -23,9 +23,9 @@ from networks import THRESHOLD, UNIT, NoData, Workload, bernoulli, changed, spik
 from numpy.typing import NDArray
 from rivals import NotEqual, RivalFailed, attempt, engine_job
 
+from eventsnn.counting.counters import COLUMN
 from eventsnn.engine import RunOptions, SampleRun, make_engine
 from eventsnn.network import Network
-from eventsnn.results.counters import COLUMN
 
 BAR = 50.0
 NAME = "A: NEST / ours, equal spikes"

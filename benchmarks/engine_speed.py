@@ -18,9 +18,9 @@ from bare_stream import stream, walk_of
 from measure import Figure, Report, alternate, arguments, machine, pin_one_thread, si
 from networks import NoData, Workload, bernoulli, one_shot, spike_stimulus
 
+from eventsnn.counting.counters import COLUMN
 from eventsnn.engine import RunOptions, Stimulus, make_engine
 from eventsnn.network import Network, Readout
-from eventsnn.results.counters import COLUMN
 
 RATE_BARS = {"A": 0.3, "B": 0.4}
 SIGNED_BARS = {"A": 2.0, "B": 1.0}

@@ -67,7 +67,7 @@ def joules(run: Any, network: Any, chip: Any) -> dict[str, float]:
 
 def sanafe_case(report: Report) -> None:
     """B1 to B5."""
-    from eventsnn.results import COLUMN
+    from eventsnn.counting import COLUMN
 
     totals, network, chip, simple = run_case("totals")
     total = totals.counters.sum(axis=0)

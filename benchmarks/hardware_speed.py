@@ -23,12 +23,12 @@ from measure import Figure, Report, alternate, arguments, machine, pin_one_threa
 from networks import NoData, Workload, bernoulli, spike_stimulus
 
 import eventsnn
+from eventsnn.counting.counters import COLUMN
 from eventsnn.engine import Engine, RunOptions, Stimulus, make_engine
 from eventsnn.hardware import Architecture, map_network
 from eventsnn.hardware.architecture import parse_architecture
 from eventsnn.hardware.load import estimate
 from eventsnn.network import Network
-from eventsnn.results.counters import COLUMN
 from eventsnn.run.load import ideal_spikes
 from eventsnn.run.settings import Settings
 from eventsnn.run.simulate import make_job

@@ -15,6 +15,7 @@ import numpy as np
 from measure import Figure, Report, arguments, machine, peak_memory_mb, pin_one_thread, si
 from networks import THRESHOLD, UNIT
 
+from eventsnn.counting.counters import COLUMN
 from eventsnn.engine import Stimulus, make_engine
 from eventsnn.network import (
     Axis,
@@ -28,7 +29,6 @@ from eventsnn.network import (
     Readout,
     Synapses,
 )
-from eventsnn.results.counters import COLUMN
 
 BAR_MB = 4096.0
 BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))

@@ -23,8 +23,8 @@ from eventsnn.convert import load_model, quantised_activations
 from eventsnn.engine import make_engine, stimulus_from_events
 from eventsnn.events import RecordingSet, event_counts
 from eventsnn.network import Network, Readout
-from eventsnn.report.results import Results
 from eventsnn.report.si import percent, si
+from eventsnn.results.results import Results
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 EXIT = "margin:0.9"

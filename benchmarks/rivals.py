@@ -28,11 +28,11 @@ from measure import Figure, Report, Times, alternate, arguments, machine, pin_on
 from networks import THRESHOLD, UNIT, NoData, Workload, bernoulli, changed, one_shot, pool_of, spike_stimulus
 from numpy.typing import NDArray
 
+from eventsnn.counting.counters import COLUMN
 from eventsnn.decide import parse_rule
 from eventsnn.engine import RunOptions, SampleRun, Stimulus, make_engine
 from eventsnn.errors import EventsnnError
 from eventsnn.network import Conv2d, Network
-from eventsnn.results.counters import COLUMN
 
 LIBRARIES = ("sinabs", "spikingjelly")
 STEPS, SPARSE_STEPS = 32, 128

@@ -23,10 +23,10 @@ from unittest import mock
 
 from measure import Figure, Report, arguments, machine, pin_one_thread
 
+from eventsnn.counting.digest import SampleDigest
 from eventsnn.engine.kernels import loop
-from eventsnn.report.results import Results
 from eventsnn.results import ResultTable
-from eventsnn.results.digest import SampleDigest
+from eventsnn.results.results import Results
 from eventsnn.run.settings import Settings
 from eventsnn.run.simulate import Job, configuration, make_job, record
 

@@ -262,8 +262,8 @@ def run_ours(case: Case, oracle: Mapping[str, Any], report: Report) -> dict[str,
     """This engine's times by SANA-FE's rule, its counts and times of all steps held to the oracle's."""
     from chip_case import comparison
 
+    from eventsnn.counting import COLUMN
     from eventsnn.engine import RunOptions, make_engine
-    from eventsnn.results import COLUMN
 
     times = {}
     for timing, rule in RULE_OF_TIMING.items():

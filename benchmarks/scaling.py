@@ -23,9 +23,9 @@ from networks import UNIT, NoData, Workload, bernoulli, changed
 from numpy.typing import NDArray
 
 import eventsnn
+from eventsnn.counting.counters import COLUMN
 from eventsnn.engine import RunOptions, Stimulus, make_engine
 from eventsnn.network import Network
-from eventsnn.results.counters import COLUMN
 
 LINEAR_BAR, MEMORY_BAR = 0.2, 1.05
 STRETCH = 1000

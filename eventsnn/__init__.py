@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from eventsnn.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from eventsnn.convert import convert as convert
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from eventsnn.hardware import load_architecture as load_architecture
     from eventsnn.network import Network as Network
     from eventsnn.network import load_network as load
-    from eventsnn.report.results import Results as Results
+    from eventsnn.results.results import Results as Results
     from eventsnn.run.simulate import simulate as simulate
 
 # Public name -> (module, name in it).
 _PUBLIC = {
     "EventsnnError": ("eventsnn.errors", "EventsnnError"),
     "Network": ("eventsnn.network", "Network"),
-    "Results": ("eventsnn.report.results", "Results"),
+    "Results": ("eventsnn.results.results", "Results"),
     "convert": ("eventsnn.convert", "convert"),
     "load": ("eventsnn.network", "load_network"),
     "load_architecture": ("eventsnn.hardware", "load_architecture"),

@@ -22,7 +22,7 @@ _SOURCES = (
     "engine/seeds.py",
     "engine/service.py",
     "engine/softmax_tables.py",
-    "results/counters.py",
+    "counting/counters.py",
 )
 
 

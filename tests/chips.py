@@ -5,7 +5,7 @@ import numpy as np
 from eventsnn.hardware import Mapping
 from eventsnn.hardware.actions import RANDOM, Actions
 from eventsnn.hardware.architecture import parse_architecture
-from eventsnn.hardware.mapping import INPUT_PORT, Part
+from eventsnn.hardware.mapping.parts import INPUT_PORT, Part
 from eventsnn.network import Input
 
 TIMED = tuple(name for name in Actions.model_fields if name != "multiply")

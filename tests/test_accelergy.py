@@ -9,12 +9,12 @@ from networks import random_network, random_stimulus
 from recordings import small_network, write_recordings
 
 import eventsnn
+from eventsnn.counting import COLUMN
 from eventsnn.engine import make_engine
 from eventsnn.errors import InvalidRequest
 from eventsnn.hardware import Chip, Mapping, load_architecture, map_network
-from eventsnn.hardware.accelergy import to_accelergy
 from eventsnn.hardware.energy import dynamic_energy_aj
-from eventsnn.results import COLUMN
+from eventsnn.hardware.exchange.accelergy import to_accelergy
 
 
 def picojoules(documents, part):
@@ -119,7 +119,7 @@ def test_the_command_writes_the_sum_over_the_samples(folder, tmp_path, capsys):
     for name in ("action_counts", "ERT"):
         documents |= yaml.safe_load((tmp_path / "made" / "here" / f"{name}.yaml").read_text())
     total = picojoules(documents, "populations") + picojoules(documents, "static")
-    joules = eventsnn.report.results.Results.load(folder / "chip.h5").table.column("energy_j").sum()
+    joules = eventsnn.results.results.Results.load(folder / "chip.h5").table.column("energy_j").sum()
     assert float(total) * 1e-12 == pytest.approx(joules, rel=1e-12)
     accelergy(folder / "chip.h5", tmp_path / "made" / "here")  # its own files may be replaced
 

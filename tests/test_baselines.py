@@ -9,6 +9,7 @@ import pytest
 import yaml
 from recordings import random_events, small_network
 
+from eventsnn.counting import COLUMN, COUNTERS
 from eventsnn.errors import InvalidHardware, InvalidRequest
 from eventsnn.hardware.baselines import (
     LayerWork,
@@ -34,8 +35,8 @@ from eventsnn.network import (
     Signed,
 )
 from eventsnn.report import baselines
-from eventsnn.report.results import Results
-from eventsnn.results import COLUMN, COUNTERS, ResultTable, SampleRecord
+from eventsnn.results import ResultTable, SampleRecord
+from eventsnn.results.results import Results
 
 GIGA = 10**9
 # Two layers with round numbers: 1000 multiply-accumulates, 100 additions, 210 weights, 400 activations.

@@ -14,12 +14,12 @@ from test_same_runs import random_case
 from test_step_schedule import by_step, leaky_case
 from test_twin import assert_same_run
 
+from eventsnn.counting.counters import COLUMN, MODEL_COUNTERS
 from eventsnn.decide import parse_rule
 from eventsnn.engine import RunOptions, Stimulus, make_engine
 from eventsnn.errors import ChargeOverflow, EventLimitReached, InvalidNetwork, InvalidRequest
 from eventsnn.hardware import Chip
 from eventsnn.network import Dense, Input, Network, Population, Projection, Rate
-from eventsnn.results.counters import COLUMN, MODEL_COUNTERS
 
 SEEDS = st.integers(0, 2**32 - 1)
 FEATURES = ("step", "refractory", "leak", "gate", "rate_gate", "softmax", "cycle", "analog", "history")

@@ -8,6 +8,7 @@ from chip_case import STEP, chip_document, comparison, quantity
 from naive_chip import acceptance_case, channels_last_orders, run_chip
 
 from eventsnn import simulate
+from eventsnn.counting.counters import COLUMN
 from eventsnn.decide import parse_rule
 from eventsnn.engine import RunOptions, Stimulus, make_engine
 from eventsnn.errors import InvalidRequest
@@ -15,7 +16,6 @@ from eventsnn.hardware import Chip, map_network
 from eventsnn.hardware.architecture import parse_architecture
 from eventsnn.hardware.energy import dynamic_energy_aj, energy_by_action
 from eventsnn.network import Dense, Input, Network, Population, Projection, Rate, Readout, Softmax
-from eventsnn.results.counters import COLUMN
 
 ENGINES = ("reference",)
 OPTIONS = RunOptions(schedule="step", record_spikes=True)

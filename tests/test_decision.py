@@ -23,7 +23,7 @@ from eventsnn.events import make_events
 from eventsnn.network import Dense, Input, MaxGate, Network, Population, Projection, Rate, Readout, Signed
 from eventsnn.network.compact import compacted
 from eventsnn.network.decision import LARGEST_WEIGHT, weights_of_units
-from eventsnn.report.results import Results
+from eventsnn.results.results import Results
 
 torch.set_num_threads(1)
 OPTIONS = RunOptions(record_spikes=True, max_events=20_000)

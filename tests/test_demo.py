@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from eventsnn.cli.demo import summary_cells
-from eventsnn.report.results import Results
+from eventsnn.results.results import Results
 from eventsnn.run.demo import run_demo
 
 ROOT = Path(__file__).resolve().parents[1]

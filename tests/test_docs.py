@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import eventsnn
+from eventsnn.counting import HARDWARE_COUNTERS, MODEL_COUNTERS
 from eventsnn.report.sweep import outcome_table
-from eventsnn.results import HARDWARE_COUNTERS, MODEL_COUNTERS
 from eventsnn.run.demo import shipped
 from eventsnn.run.sweep import sweep
 

@@ -8,7 +8,7 @@ from eventsnn.errors import InvalidHardware, InvalidMapping
 from eventsnn.hardware import load_architecture, load_mapping
 from eventsnn.hardware.baselines import load_baseline
 from eventsnn.hardware.documents import read_document
-from eventsnn.hardware.sanafe import from_sanafe
+from eventsnn.hardware.exchange.sanafe import from_sanafe
 
 TWICE = "format: x\nactions:\n  fire: {energy: 1}\n  fire: {energy: 2}\n"
 READERS = {

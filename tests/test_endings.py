@@ -16,7 +16,7 @@ from recordings import random_events, small_network, write_recordings
 
 import eventsnn
 from eventsnn.errors import CannotWrite
-from eventsnn.report.results import Results
+from eventsnn.results.results import Results
 
 COMMAND = [sys.executable, "-m", "eventsnn"]
 # The most that a process may outlive its parent.

@@ -8,14 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recordings import random_events, small_network, write_recordings
 
+from eventsnn.counting import COLUMN, COUNTERS
 from eventsnn.errors import InvalidHardware, InvalidRequest
 from eventsnn.hardware import Chip, load_architecture, map_network
 from eventsnn.hardware.architecture import parse_architecture
 from eventsnn.hardware.distributions import time_table
 from eventsnn.hardware.energy import EnergyModel, dynamic_energy_aj
 from eventsnn.report import cores, energy, sections
-from eventsnn.report.results import Results
-from eventsnn.results import COLUMN, COUNTERS, ResultTable
+from eventsnn.results import ResultTable
+from eventsnn.results.results import Results
 from eventsnn.run.simulate import simulate
 
 PICOJOULE = 10**6  # in attojoules

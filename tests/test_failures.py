@@ -12,7 +12,7 @@ from recordings import random_events, small_network, write_recordings
 import eventsnn
 from eventsnn.errors import InvalidEvents, InvalidFile, UnreadableSamples
 from eventsnn.events import AnalogImage, open_recordings
-from eventsnn.report.results import Results
+from eventsnn.results.results import Results
 
 TRUNCATED = "3 bytes are not a whole number of five-byte N-MNIST records"
 

@@ -10,7 +10,7 @@ from networks import random_network, random_stimulus, with_analog, with_cycles, 
 
 from eventsnn.decide import parse_rule
 from eventsnn.engine import COMPARISON_ENGINES, ENGINES, RunOptions, Stimulus, make_engine
-from eventsnn.engine.floating import FloatEngine
+from eventsnn.engine.floating.engine import FloatEngine
 from eventsnn.errors import EventLimitReached, InvalidEvents, InvalidRequest, NotYetSupported
 from eventsnn.hardware import load_architecture, map_network
 from eventsnn.network import (

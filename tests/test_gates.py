@@ -12,6 +12,7 @@ from networks import random_network, random_stimulus, with_gates, without_curren
 from test_twin import architecture
 
 import eventsnn
+from eventsnn.counting.counters import COLUMN
 from eventsnn.engine import RunOptions, Stimulus, make_engine
 from eventsnn.errors import EventLimitReached, InvalidNetwork
 from eventsnn.hardware import map_network
@@ -29,7 +30,6 @@ from eventsnn.network import (
     Signed,
     leak_factor_of,
 )
-from eventsnn.results.counters import COLUMN
 
 ENGINE_NAMES = ("reference", "compiled")
 ENGINE = st.sampled_from(ENGINE_NAMES)

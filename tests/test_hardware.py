@@ -6,13 +6,13 @@ import yaml
 from networks import random_network, random_stimulus
 from recordings import small_network
 
+from eventsnn.counting import COLUMN
 from eventsnn.engine import make_engine
 from eventsnn.errors import InvalidHardware
 from eventsnn.hardware import Chip, load_architecture, map_network, preset_names
 from eventsnn.hardware.architecture import parse_architecture
 from eventsnn.hardware.energy import dynamic_energy_aj, energy_by_action, energy_joules
 from eventsnn.network import Dense, Input, Network, Population, Projection, Readout, Signed
-from eventsnn.results import COLUMN
 
 
 def preset(**changes):

@@ -9,11 +9,11 @@ from chip_case import quantity
 from recordings import small_network
 from test_hardware import preset
 
+from eventsnn.counting import COLUMN
 from eventsnn.errors import InvalidHardware
 from eventsnn.hardware import Chip, map_network
 from eventsnn.hardware.architecture import parse_architecture
 from eventsnn.hardware.variations import vary
-from eventsnn.results import COLUMN
 
 ROOT = Path(__file__).resolve().parents[1]
 TIME, ENERGY = quantity(7, "ns"), quantity(3, "pJ")

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import random_network, random_stimulus, with_rates
 
+from eventsnn.counting.counters import COLUMN
 from eventsnn.decide import parse_rule
 from eventsnn.engine import RunOptions, Stimulus, make_engine
 from eventsnn.errors import EventLimitReached, InvalidRequest
 from eventsnn.network import Dense, Input, Network, Population, Projection, Readout
-from eventsnn.results.counters import COLUMN
 
 ENGINE_NAMES = ("reference", "compiled")
 OPTIONS = RunOptions(record_spikes=True, max_events=20_000)

@@ -11,6 +11,7 @@ from naive_events import analog_sums
 from naive_steps import time_stepped
 from networks import random_network, random_stimulus, with_analog, with_payloads, with_rates, without_currents
 
+from eventsnn.counting.counters import COLUMN
 from eventsnn.engine import RunOptions, Stimulus, make_engine
 from eventsnn.errors import ChargeOverflow, EventLimitReached, InvalidEvents, InvalidRequest
 from eventsnn.network import (
@@ -28,7 +29,6 @@ from eventsnn.network import (
     Readout,
     Signed,
 )
-from eventsnn.results.counters import COLUMN
 
 ENGINE_NAMES = ("reference", "compiled")
 ENGINE = st.sampled_from(ENGINE_NAMES)

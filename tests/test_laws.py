@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from naive import charges_received, quantised_network
 from networks import random_network, random_stimulus
 
+from eventsnn.counting.counters import COLUMN
+from eventsnn.counting.digest import run_digest
 from eventsnn.decide import parse_rule
 from eventsnn.engine import ENGINES, RunOptions, Stimulus, make_engine
 from eventsnn.errors import ChargeOverflow, EventLimitReached
 from eventsnn.network import Dense, Input, Network, Population, Projection, Rate, Readout, Signed
-from eventsnn.results.counters import COLUMN
-from eventsnn.results.digest import run_digest
 
 SEEDS = st.integers(0, 2**32 - 1)
 KINDS = st.sampled_from(["signed", "rate", "mixed"])

@@ -16,8 +16,8 @@ from test_hardware import preset
 from eventsnn.errors import DoesNotFit, InvalidMapping, InvalidRequest
 from eventsnn.hardware import INPUT_PORT, Mapping, load_architecture, load_mapping, map_network
 from eventsnn.hardware.architecture import COUNT_UNITS, parse_architecture
-from eventsnn.hardware.limits import LIMITS, Demand
-from eventsnn.hardware.placement_checks import use_of_cores
+from eventsnn.hardware.mapping.checks import use_of_cores
+from eventsnn.hardware.mapping.limits import LIMITS, Demand
 from eventsnn.network import (
     Axis,
     Conv2d,

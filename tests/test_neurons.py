@@ -12,9 +12,10 @@ from networks import random_network, random_stimulus, with_analog, with_payloads
 from test_twin import assert_same_run, random_mapping
 
 import eventsnn
+from eventsnn.counting.counters import COLUMN
 from eventsnn.decide import parse_rule
 from eventsnn.engine import RunOptions, Stimulus, make_engine
-from eventsnn.engine.twin import TwinEngine
+from eventsnn.engine.twin.events import TwinEngine
 from eventsnn.errors import EventLimitReached, InvalidNetwork
 from eventsnn.network import (
     Axis,
@@ -31,7 +32,6 @@ from eventsnn.network import (
     Upsample,
     leak_factor_of,
 )
-from eventsnn.results.counters import COLUMN
 
 ENGINE_NAMES = ("reference", "compiled")
 ENGINE = st.sampled_from(ENGINE_NAMES)

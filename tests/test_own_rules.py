@@ -18,7 +18,7 @@ import eventsnn
 from eventsnn.decide import ExitRule, Margin, MaxProbability, check_rule, kernel_of, parse_rule
 from eventsnn.engine import RunOptions, make_engine
 from eventsnn.errors import InvalidExitRule, InvalidRequest
-from eventsnn.report.results import Results
+from eventsnn.results.results import Results
 
 ROOT = Path(__file__).resolve().parents[1]
 OPTIONS = RunOptions(record_spikes=True, max_events=20_000)

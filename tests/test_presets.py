@@ -11,17 +11,17 @@ import yaml
 from chip_case import comparison
 from networks import random_network
 
+from eventsnn.counting import COLUMN
 from eventsnn.engine import RunOptions, Stimulus, make_engine
 from eventsnn.errors import InvalidHardware
 from eventsnn.hardware import Chip, load_architecture, map_network, preset_names
 from eventsnn.hardware.actions import Actions
 from eventsnn.hardware.architecture import parse_architecture
 from eventsnn.hardware.energy import EnergyModel, dynamic_energy_aj, energy_joules
-from eventsnn.hardware.mapping import Mapping, Part
+from eventsnn.hardware.mapping.parts import Mapping, Part
 from eventsnn.hardware.values import stated_values
 from eventsnn.hardware.variations import banded, vary
 from eventsnn.network import Dense, Input, Network, Population, Projection, Rate, Readout
-from eventsnn.results import COLUMN
 
 CHIPS = ("loihi-davies2018", "loihi-sanafe-fit", "odin", "speck-shape", "truenorth-affine")
 NEURONS, SYNAPSES = 1_048_576, 128

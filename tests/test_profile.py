@@ -14,6 +14,7 @@ from test_cli import eventsnn, files  # noqa: F401 (a fixture)
 from test_same_runs import FEATURES, outcome, random_case
 from test_twin import ENGINES, architecture, few, place, random_limits, random_mapping, random_times
 
+from eventsnn.counting.counters import COLUMN
 from eventsnn.decide import parse_rule
 from eventsnn.engine import RunOptions, SpikeList, Stimulus, make_engine
 from eventsnn.engine.reference import ReferenceEngine
@@ -29,7 +30,6 @@ from eventsnn.insight.reach import sources_of
 from eventsnn.insight.service import jobs_by_server, ways
 from eventsnn.network import Dense, Identity, Input, Network, Population, Projection, Rate, Readout, Signed
 from eventsnn.report.profile import write_profile
-from eventsnn.results.counters import COLUMN
 from eventsnn.run.profile import profile_samples
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -7,7 +7,7 @@ from networks import random_network, with_gates, without_currents
 
 from eventsnn.convert.quantised import quantised_activations, received
 from eventsnn.hardware import Part
-from eventsnn.hardware.limits import Demand
+from eventsnn.hardware.mapping.limits import Demand
 from eventsnn.network import (
     Axis,
     Conv2d,

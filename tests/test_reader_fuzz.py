@@ -17,7 +17,7 @@ from eventsnn.hardware import load_architecture, load_mapping
 from eventsnn.hardware.baselines import load_baseline
 from eventsnn.hardware.baselines.files import baseline_names
 from eventsnn.hardware.documents import read_document
-from eventsnn.hardware.sanafe import from_sanafe
+from eventsnn.hardware.exchange.sanafe import from_sanafe
 from eventsnn.hardware.variations import vary
 from eventsnn.network import Input, Network, Population, Projection, Rate, Readout, Sparse
 

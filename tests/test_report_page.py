@@ -11,15 +11,16 @@ import pytest
 from networks import random_network
 from scipy.stats import binomtest
 
+from eventsnn.counting import COLUMN
 from eventsnn.errors import InvalidHardware, InvalidRequest, MissingExtra
 from eventsnn.events import Recording
 from eventsnn.report import energy, plots, sections
 from eventsnn.report import page as page_module
 from eventsnn.report.intervals import binomial_interval, share_interval
 from eventsnn.report.page import write_report
-from eventsnn.report.results import Results
 from eventsnn.report.si import percent, si
-from eventsnn.results import COLUMN, ResultTable
+from eventsnn.results import ResultTable
+from eventsnn.results.results import Results
 from eventsnn.run.simulate import simulate
 
 pytest.importorskip("jinja2")

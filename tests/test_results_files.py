@@ -13,8 +13,8 @@ from recordings import random_events, small_network, write_recordings
 
 import eventsnn
 from eventsnn.errors import InvalidFile, InvalidRequest, UnfinishedRun, UnreadableSamples
-from eventsnn.report.results import Results
 from eventsnn.results.parts import pack, unpack
+from eventsnn.results.results import Results
 
 HARDWARE = "event-conv-small"
 

@@ -13,9 +13,9 @@ import pytest
 from recordings import random_events, small_network, write_recordings
 
 import eventsnn
+from eventsnn.counting import MODEL_COUNTERS
 from eventsnn.errors import EventLimitReached, InvalidEvents, InvalidExitRule, InvalidFile, InvalidRequest
-from eventsnn.report.results import Results
-from eventsnn.results import MODEL_COUNTERS
+from eventsnn.results.results import Results
 
 HARDWARE = "event-conv-small"
 

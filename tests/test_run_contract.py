@@ -8,6 +8,7 @@ import pytest
 from recordings import random_events
 
 import eventsnn
+from eventsnn.counting import COLUMN
 from eventsnn.engine import Stimulus, make_engine
 from eventsnn.engine.analog import AnalogInput
 from eventsnn.errors import (
@@ -29,7 +30,6 @@ from eventsnn.network import (
     Readout,
     Signed,
 )
-from eventsnn.results import COLUMN
 
 MS = 10**9
 CALIBRATED_US = 100_000.0

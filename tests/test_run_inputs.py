@@ -9,12 +9,12 @@ import pytest
 from recordings import random_events, small_network
 
 import eventsnn
+from eventsnn.counting import COLUMN
 from eventsnn.engine import RunOptions, Stimulus, make_engine, stimulus_from_events
 from eventsnn.errors import EventsnnError, InvalidEvents, InvalidRequest
 from eventsnn.events import AnalogImage, Encoding, Sample, encode, make_events, spike_train
 from eventsnn.network import Dense, Input, Network, Population, Projection, Rate, Readout, Signed
-from eventsnn.report.results import Results
-from eventsnn.results import COLUMN
+from eventsnn.results.results import Results
 
 MILLISECOND = 10**9
 NOTHING = np.zeros(0, dtype=np.int64)

@@ -10,7 +10,7 @@ import yaml
 
 from eventsnn.errors import InvalidHardware
 from eventsnn.hardware import load_architecture
-from eventsnn.hardware.sanafe import from_sanafe
+from eventsnn.hardware.exchange.sanafe import from_sanafe
 from eventsnn.hardware.values import stated_values
 
 HOPS = {

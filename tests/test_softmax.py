@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 import eventsnn
+from eventsnn.counting.counters import COLUMN
 from eventsnn.engine import RunOptions, Stimulus, make_engine
 from eventsnn.engine.reference.softmax import weights
 from eventsnn.engine.softmax_tables import exponentials, waits
 from eventsnn.errors import InvalidNetwork
 from eventsnn.network import Dense, Identity, Input, Network, Population, Projection, Rate, Softmax
-from eventsnn.results.counters import COLUMN
 
 ENGINE_NAMES = ("reference", "compiled")
 OPTIONS = RunOptions(record_spikes=True)

@@ -10,6 +10,7 @@ from naive import quantised_network
 from naive_steps import matrix, time_stepped
 from networks import random_network, random_stimulus, with_payloads, with_rates, without_currents
 
+from eventsnn.counting.counters import COLUMN
 from eventsnn.decide import parse_rule
 from eventsnn.engine import RunOptions, Stimulus, make_engine
 from eventsnn.engine.contract import Engine
@@ -27,7 +28,6 @@ from eventsnn.network import (
     Signed,
     leak_factor_of,
 )
-from eventsnn.results.counters import COLUMN
 
 ENGINE_NAMES = ("reference", "compiled")
 ENGINE = st.sampled_from(ENGINE_NAMES)

@@ -10,12 +10,13 @@ from chips import architecture_of, core_kind, random_chip, whole_on
 from hypothesis import assume, given
 from test_twin import SEEDS, assert_same_run, few, slowed, spike_table, swept, without_currents
 
+from eventsnn.counting.counters import COLUMN, COUNTERS, PART_COUNTERS
 from eventsnn.decide import parse_rule
 from eventsnn.engine import RunOptions, Stimulus
 from eventsnn.engine.compiled import CompiledEngine
 from eventsnn.engine.failures import deadlock
 from eventsnn.engine.reference import ReferenceEngine
-from eventsnn.engine.twin import TwinEngine, TwinSample
+from eventsnn.engine.twin.events import TwinEngine, TwinSample
 from eventsnn.errors import Deadlock, EventLimitReached, NotYetSupported
 from eventsnn.hardware.network_on_chip import NetworkOnChip
 from eventsnn.network import (
@@ -29,7 +30,6 @@ from eventsnn.network import (
     Readout,
     Signed,
 )
-from eventsnn.results.counters import COLUMN, COUNTERS, PART_COUNTERS
 
 ENGINES = (ReferenceEngine, TwinEngine, CompiledEngine)
 SILENT = Rate(10**6)

@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 
+from eventsnn.counting.counters import COLUMN
 from eventsnn.decide import parse_rule
 from eventsnn.engine import RunOptions, Stimulus
 from eventsnn.engine.compiled import CompiledEngine
 from eventsnn.engine.order import EventKey
 from eventsnn.engine.plan import destinations, fan_out_in_part
 from eventsnn.engine.reference import ReferenceEngine
-from eventsnn.engine.twin import TwinEngine, TwinSample, priority
+from eventsnn.engine.twin.events import TwinEngine, TwinSample, priority
 from eventsnn.errors import DoesNotFit, EventLimitReached
 from eventsnn.hardware import Part, map_network
 from eventsnn.hardware.actions import RANDOM, Actions
 from eventsnn.hardware.architecture import parse_architecture
-from eventsnn.hardware.limits import Demand
+from eventsnn.hardware.mapping.limits import Demand
 from eventsnn.network import Input, Network, Population, Projection, Rate, Readout, Signed
-from eventsnn.results.counters import COLUMN
 
 ENGINES = (CompiledEngine, ReferenceEngine, TwinEngine)
 ACTIONS = tuple(Actions.model_fields)

@@ -12,8 +12,8 @@ from test_same_runs import random_case
 from test_twin import assert_same_run
 
 from eventsnn.engine import make_engine
-from eventsnn.engine.twin import TwinEngine
-from eventsnn.engine.twin_steps import StepTwinEngine
+from eventsnn.engine.twin.events import TwinEngine
+from eventsnn.engine.twin.steps import StepTwinEngine
 from eventsnn.errors import ChargeOverflow, EventLimitReached, InvalidNetwork, InvalidRequest
 
 FEATURES = ("step", "refractory", "leak", "gate", "rate_gate", "softmax", "cycle", "analog", "history")

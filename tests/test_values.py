@@ -28,7 +28,7 @@ from eventsnn.network import (
     leak_factor_of,
 )
 from eventsnn.report.page import write_report
-from eventsnn.report.results import Results
+from eventsnn.results.results import Results
 from eventsnn.run.profile import profile_samples
 from eventsnn.run.sweep import sweep
 

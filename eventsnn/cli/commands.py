@@ -24,7 +24,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from eventsnn import __version__
+        from eventsnn.version import __version__
 
         typer.echo(__version__)
         raise typer.Exit

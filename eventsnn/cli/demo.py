@@ -10,7 +10,7 @@ import typer
 from eventsnn.cli.run import Json
 
 if TYPE_CHECKING:
-    from eventsnn.report.results import Results
+    from eventsnn.results.results import Results
 
 
 def demo(

@@ -16,7 +16,7 @@ def import_sanafe(
     import yaml
 
     from eventsnn.cli import show
-    from eventsnn.hardware.sanafe import from_sanafe
+    from eventsnn.hardware.exchange.sanafe import from_sanafe
     from eventsnn.output import replaced_whole
 
     architecture, left_out = from_sanafe(file)
@@ -44,10 +44,10 @@ def accelergy(
 
     from eventsnn.cli import show
     from eventsnn.errors import InvalidRequest
-    from eventsnn.hardware.accelergy import to_accelergy
+    from eventsnn.hardware.exchange.accelergy import to_accelergy
     from eventsnn.output import replaced_whole
     from eventsnn.report.energy import chip_of
-    from eventsnn.report.results import Results
+    from eventsnn.results.results import Results
 
     run = Results.load(results)
     chip = chip_of(run)

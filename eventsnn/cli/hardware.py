@@ -132,7 +132,7 @@ def baseline(
     from eventsnn.cli import show
     from eventsnn.errors import InvalidRequest
     from eventsnn.report.baselines import compare, ratio_text, sentences
-    from eventsnn.report.results import Results
+    from eventsnn.results.results import Results
 
     found = compare(Results.load(results), None, baseline, passes)
     if found is None:

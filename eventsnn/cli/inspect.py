@@ -51,7 +51,7 @@ def inspect(
 
 
 def _results(file: Path) -> dict[str, Any]:
-    from eventsnn.report.results import Results
+    from eventsnn.results.results import Results
 
     found = Results.load(file)
     failures = [{"index": f.index, "name": f.name, "reason": f.reason} for f in found.failures]

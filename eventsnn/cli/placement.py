@@ -39,8 +39,8 @@ def print_use(network: Path, architecture: Architecture, mapping: str | None) ->
     """Every part with its use of each limit of its core; refused is what no run would take, too."""
     from eventsnn.engine.request import check_accelerator
     from eventsnn.hardware import map_network
-    from eventsnn.hardware.limits import LIMITS
-    from eventsnn.hardware.placement_checks import use_of_cores
+    from eventsnn.hardware.mapping.checks import use_of_cores
+    from eventsnn.hardware.mapping.limits import LIMITS
     from eventsnn.network import load_network
 
     loaded = load_network(network)
@@ -66,7 +66,7 @@ def _place(part: Part, core: str) -> tuple[str, str, str, str]:
 
 def _shares(use: dict[str, tuple[int, int]]) -> list[str]:
     """Per cent of each limit; a core of 0 weights serves parts without weights."""
-    from eventsnn.hardware.limits import LIMITS
+    from eventsnn.hardware.mapping.limits import LIMITS
 
     return [f"{100 * use[name][0] / max(use[name][1], 1):.1f} %" if name in use else "-" for name in LIMITS]
 

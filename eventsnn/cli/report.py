@@ -35,8 +35,8 @@ def curve(
 ) -> None:
     """Accuracy against latency, operations and energy for all thresholds, from the recorded traces."""
     from eventsnn.cli import show
-    from eventsnn.report.latency import NO_TIME
-    from eventsnn.report.results import Results
+    from eventsnn.results.latency import NO_TIME
+    from eventsnn.results.results import Results
 
     rows = Results.load(results).curve(rule)
     if json_:
@@ -80,7 +80,7 @@ def report(
     """Write a self-contained page: curves, histograms, tables."""
     from eventsnn.cli import show
     from eventsnn.report.page import write_report
-    from eventsnn.report.results import Results
+    from eventsnn.results.results import Results
 
     write_report([Results.load(path) for path in results], output, baselines=baseline)
     show.note(f"wrote {output}")

@@ -139,7 +139,7 @@ def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
 
 def summary_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     """A run's summary as (quantity, value) lines; an accelerator's figures are said to be modelled."""
-    from eventsnn.report.latency import NO_TIME
+    from eventsnn.results.latency import NO_TIME
 
     modelled = "" if summary["energy_j"] is None else " (model figures)"
 

@@ -45,14 +45,14 @@ def make_engine(
         return ReferenceEngine(network, mapping, options)
     if name == "twin":
         if (options or RunOptions()).schedule == "step":
-            from eventsnn.engine.twin_steps import StepTwinEngine
+            from eventsnn.engine.twin.steps import StepTwinEngine
 
             return StepTwinEngine(network, mapping, options)
-        from eventsnn.engine.twin import TwinEngine
+        from eventsnn.engine.twin.events import TwinEngine
 
         return TwinEngine(network, mapping, options)
     if name in COMPARISON_ENGINES:
-        from eventsnn.engine.floating import FloatEngine
+        from eventsnn.engine.floating.engine import FloatEngine
 
         return FloatEngine(network, mapping, options, name)
     allowed = ", ".join((*ENGINES, *COMPARISON_ENGINES))

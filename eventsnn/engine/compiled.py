@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.counting.digest import SampleDigest, spikes_of_log
 from eventsnn.decide import asks_to_stop, decision, weighed
 from eventsnn.engine.contract import Engine, RunOptions, SampleRun, output_scale, output_weights
 from eventsnn.engine.failures import deadlock, event_limit, history_limit, overflow
@@ -25,7 +26,6 @@ from eventsnn.engine.walk_plan import WalkPlan, Walks
 from eventsnn.engine.ways import Ways, build_ways, fresh_queues, fresh_streams, is_plain, waits
 from eventsnn.hardware import Chip, Mapping
 from eventsnn.network import Network
-from eventsnn.results.digest import SampleDigest, spikes_of_log
 
 
 class CompiledEngine(Engine):

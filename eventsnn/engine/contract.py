@@ -144,7 +144,7 @@ class History:
 class SampleRun:
     """Everything one sample gave.
 
-    ``counters`` has shape (ranks, counters) in the columns of ``results.counters.COUNTERS``;
+    ``counters`` has shape (ranks, counters) in the columns of ``counting.COUNTERS``;
     ``prediction`` is -1 when undecided; times are ticks since the sample's start. ``counts`` are the
     emitted spikes of each neuron by population (signed neurons, max gates: initial count and summed
     payloads), ``charge`` what was left, ``lost`` what was removed by cause (hard_reset, clamp, leak,

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.counting.digest import SampleDigest
 from eventsnn.engine.contract import History, RunOptions, SampleRun, SpikeList, Trace
 from eventsnn.engine.failures import HISTORY_ROWS, check_readout, history_limit
 from eventsnn.engine.kernels import records as k
@@ -16,7 +17,6 @@ from eventsnn.engine.kernels.state import State
 from eventsnn.engine.plan import Plan
 from eventsnn.engine.service import SERVICE
 from eventsnn.network import Network, Readout
-from eventsnn.results.digest import SampleDigest
 
 LOST = {
     "hard_reset": k.LOST_RESET,

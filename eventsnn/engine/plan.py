@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.counting.counters import COUNTERS
+from eventsnn.counting.digest import population_key
 from eventsnn.engine.kernels import records as k
 from eventsnn.engine.request import takes_current
 from eventsnn.engine.softmax_tables import exponentials, logit_unit, waits
@@ -36,8 +38,6 @@ from eventsnn.network import (
     Sparse,
 )
 from eventsnn.network.neurons import unknown_kind
-from eventsnn.results.counters import COUNTERS
-from eventsnn.results.digest import population_key
 
 Shape = tuple[int, int, int]
 FILTERS = {

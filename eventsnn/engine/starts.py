@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.counting.counters import COLUMN, COUNTERS
 from eventsnn.decide import ExitRule, kernel_of
 from eventsnn.decide.kernels import RULE_NONE, RULE_OWN
 from eventsnn.engine.analog import AnalogInput
@@ -25,7 +26,6 @@ from eventsnn.engine.softmax_tables import next_event
 from eventsnn.engine.stimulus import Stimulus
 from eventsnn.network import Input, MaxGate, Network, Population, Readout, Signed, Softmax
 from eventsnn.network.neurons import CHARGE_LIMIT
-from eventsnn.results.counters import COLUMN, COUNTERS
 
 # A window's current adds at most this: charges held less their shift stay far inside 32 bits.
 WINDOW_QUANTA = 2**28

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.counting.counters import COUNTERS
 from eventsnn.engine.kernels import records as w
 from eventsnn.engine.plan import Plan, destinations, fan_out_in_part
 from eventsnn.engine.service import SERVICE
 from eventsnn.engine.times import Times
 from eventsnn.hardware import Chip, Mapping, Part
 from eventsnn.network import Input, Network, Projection, Readout
-from eventsnn.results.counters import COUNTERS
 
 Copy = tuple[int, Projection, Part]  # rank of the source, what, where to
 

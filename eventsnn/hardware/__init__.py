@@ -2,9 +2,9 @@
 
 from eventsnn.hardware.architecture import Architecture, load_architecture, preset_names
 from eventsnn.hardware.chip import Chip, CoreCosts
-from eventsnn.hardware.mapping import INPUT_PORT, Mapping, Part
-from eventsnn.hardware.placement import map_network
-from eventsnn.hardware.user_mapping import MappingFile, load_mapping
+from eventsnn.hardware.mapping.file import MappingFile, load_mapping
+from eventsnn.hardware.mapping.parts import INPUT_PORT, Mapping, Part
+from eventsnn.hardware.mapping.placement import map_network
 
 __all__ = [
     "INPUT_PORT",

@@ -15,12 +15,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.counting.counters import COLUMN, COUNTERS
 from eventsnn.hardware.actions import Action, charged
 from eventsnn.hardware.architecture import Architecture
 from eventsnn.hardware.distributions import time_table
-from eventsnn.hardware.mapping import INPUT_PORT, Mapping
+from eventsnn.hardware.mapping.parts import INPUT_PORT, Mapping
 from eventsnn.hardware.quantities import End
-from eventsnn.results.counters import COLUMN, COUNTERS
 
 Table = NDArray[np.int64]
 

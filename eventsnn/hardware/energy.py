@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.counting.counters import COLUMN
 from eventsnn.hardware.actions import ACTION_OF_COUNTER
 from eventsnn.hardware.chip import Chip
 from eventsnn.hardware.quantities import ATTOJOULES_PER_JOULE, End
-from eventsnn.results.counters import COLUMN
 
 Counters = NDArray[np.int64]
 

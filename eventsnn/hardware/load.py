@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.hardware.chip import Chip
-from eventsnn.hardware.mapping import INPUT_PORT, Mapping, Part
+from eventsnn.hardware.mapping.parts import INPUT_PORT, Mapping, Part
 from eventsnn.hardware.network_on_chip import DIRECTIONS, EAST, WEST
 from eventsnn.network import Input, MaxGate, Network, Population, Projection, Rate, Readout, Signed
 

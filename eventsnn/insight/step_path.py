@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.counting.counters import COLUMN
 from eventsnn.engine.service import DELIVERED, SERIALISED, TESTED
 from eventsnn.hardware import Part
 from eventsnn.insight.backwards import Backwards, Origin, port_or_core
 from eventsnn.network import Readout
-from eventsnn.results.counters import COLUMN
 
 Int64 = NDArray[np.int64]
 Found = Origin | Callable[[], Any]  # where the path begins, or how it goes on

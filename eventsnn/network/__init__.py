@@ -1,7 +1,7 @@
 """What is simulated: populations of neurons, the projections between them, and their file."""
 
 from eventsnn.network.contract import InputContract
-from eventsnn.network.file import load_network, save_network
+from eventsnn.network.file import load_network
 from eventsnn.network.graph import Network
 from eventsnn.network.neurons import (
     Input,
@@ -29,6 +29,7 @@ from eventsnn.network.synapses import (
     Upsample,
     conv1d,
 )
+from eventsnn.network.writing import save_network
 
 __all__ = [
     "AveragePool",

@@ -167,21 +167,21 @@ class Network:
     @cached_property
     def checksum(self) -> str:
         """Hash of everything that decides what the network computes; metadata is left out."""
-        from eventsnn.network.file import content_checksum
+        from eventsnn.network.writing import content_checksum
 
         return content_checksum(self)
 
     def save(self, path: Any) -> None:
-        """Write the network to an HDF5 file (see ``eventsnn.network.file``)."""
-        from eventsnn.network.file import save_network
+        """Write the network to an HDF5 file (see ``eventsnn.network.writing``)."""
+        from eventsnn.network.writing import save_network
 
         save_network(self, path)
 
     def at_rest(self) -> Network:
         """The same network starting from its settled state at no input; see ``eventsnn.network.rest``."""
-        from eventsnn.network.rest import at_rest
+        from eventsnn.network.rest import settled_populations
 
-        return at_rest(self)
+        return Network(settled_populations(self), self.projections.values(), self.metadata)
 
     def with_neurons(self, **changes: Any) -> Network:
         """The same network with parameters of every signed population changed.

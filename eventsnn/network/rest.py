@@ -10,17 +10,20 @@ the input alone. Analog values are no part of the state: they are added to it at
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.errors import InvalidNetwork
-from eventsnn.network.graph import Network
-from eventsnn.network.neurons import Input, MaxGate, Readout, Signed
+from eventsnn.network.neurons import Input, MaxGate, Population, Readout, Signed
+
+if TYPE_CHECKING:
+    from eventsnn.network.graph import Network
 
 
-def at_rest(network: Network) -> Network:
-    """The same network with every neuron's settled charge and count at no input as initial state.
+def settled_populations(network: Network) -> list[Population]:
+    """A network's populations with every neuron's settled charge and count at no input as initial state.
 
     Raises
     ------
@@ -34,7 +37,7 @@ def at_rest(network: Network) -> Network:
             "comes to rest is open, so a network at rest has none"
         )
     counts: dict[str, NDArray[np.int64]] = {}
-    populations = []
+    populations: list[Population] = []
     for population in network:
         neuron = population.neuron
         if isinstance(neuron, Input):
@@ -73,4 +76,4 @@ def at_rest(network: Network) -> Network:
                 initial_count=count.astype(np.int32),
             )
         )
-    return Network(populations, network.projections.values(), network.metadata)
+    return populations

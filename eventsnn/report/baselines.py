@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from eventsnn.counting import COLUMN
 from eventsnn.errors import InvalidRequest
 from eventsnn.hardware.baselines import (
     Baseline,
@@ -24,10 +25,9 @@ from eventsnn.hardware.baselines import (
 )
 from eventsnn.hardware.values import Place, quantities
 from eventsnn.network import Network
-from eventsnn.report.results import Results
 from eventsnn.report.si import NO_VALUE, SPACE, si, three_digits
 from eventsnn.report.tables import Cell, Table
-from eventsnn.results import COLUMN
+from eventsnn.results.results import Results
 
 # ATSNN (Li, Jia, Zhang, Chen; Acta Automatica Sinica 50(9):1724-1735, 2024): energy of its accelerator as
 # a share of an RTX 3090 Ti's. Which power, which latency and which batch is not known to us.

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from eventsnn.hardware import INPUT_PORT, Mapping, Part
 from eventsnn.hardware.energy import energy_by_action
 from eventsnn.report.energy import chip_of
-from eventsnn.report.results import Results
 from eventsnn.report.si import NO_VALUE, percent, si
 from eventsnn.report.tables import Cell, Table
+from eventsnn.results.results import Results
 
 Int64 = NDArray[np.int64]
 

@@ -14,9 +14,9 @@ from eventsnn.hardware.architecture import SCHEMA, Architecture, parse_architect
 from eventsnn.hardware.energy import EnergyModel, energy_by_action
 from eventsnn.hardware.quantities import ATTOJOULES_PER_JOULE, ENDS
 from eventsnn.hardware.values import stated_values
-from eventsnn.report.results import Results
 from eventsnn.report.si import NO_VALUE, SPACE, percent, si
 from eventsnn.report.tables import Cell, Table
+from eventsnn.results.results import Results
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,10 @@ from eventsnn.output import HTML, replaced_whole
 from eventsnn.report import energy, plots, sections
 from eventsnn.report.baselines import section, values_table
 from eventsnn.report.cores import core_table
-from eventsnn.report.curves import trade_off
 from eventsnn.report.intervals import share_interval
-from eventsnn.report.results import Results, distribution
 from eventsnn.report.subject import subject
+from eventsnn.results.curves import trade_off
+from eventsnn.results.results import Results, distribution
 
 # A field of a curve, its name on the page, its unit.
 COSTS = (

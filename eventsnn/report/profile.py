@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 
-from eventsnn import __version__
 from eventsnn.insight.path import STAGES
 from eventsnn.insight.profile import Profile, Summary
 from eventsnn.insight.service import CORE, LINK, Server
 from eventsnn.output import HTML, replaced_whole
 from eventsnn.report.si import percent, si
 from eventsnn.report.tables import Cell, Table
+from eventsnn.version import __version__
 
 MOST_ROWS = 24
 MOST_SHARES = 12

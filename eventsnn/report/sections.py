@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.counting import COLUMN
 from eventsnn.report.energy import architecture_of, between_text
 from eventsnn.report.intervals import interval_text, share_cell
-from eventsnn.report.latency import NO_TIME
-from eventsnn.report.results import Results, distribution
 from eventsnn.report.si import NO_VALUE, SPACE, percent, si
 from eventsnn.report.tables import Cell, Table
-from eventsnn.results import COLUMN
+from eventsnn.results.latency import NO_TIME
+from eventsnn.results.results import Results, distribution
 
 # Rows that an accelerator's model gives.
 MODELLED = ("Latency per sample", "Energy per sample")

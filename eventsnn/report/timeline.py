@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from eventsnn.engine.service import DROPPED, PASSED, SERIALISED, TESTED
 from eventsnn.errors import InvalidRequest
 from eventsnn.hardware import Mapping
-from eventsnn.hardware.mapping import INPUT_PORT
+from eventsnn.hardware.mapping.parts import INPUT_PORT
 from eventsnn.insight.occupancy import Occupancy
 from eventsnn.insight.service import MESSAGE, Server, in_steps, jobs_by_server, units, ways
 from eventsnn.network import Network

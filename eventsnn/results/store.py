@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.counting.counters import COUNTERS, HARDWARE_COUNTERS
 from eventsnn.errors import EventsnnError, InvalidFile
 from eventsnn.output import hdf5_replaced_whole, require_seal
-from eventsnn.results.counters import COUNTERS, HARDWARE_COUNTERS
 from eventsnn.results.table import (
     HISTORY_FIELDS,
     LATER_FIELDS,

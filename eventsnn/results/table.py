@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.results.digest import run_digest
+from eventsnn.counting.digest import run_digest
 
 TRACE_FIELDS = ("time_ps", "readout", "synaptic_operations", "spikes", "energy_aj")
 
@@ -56,7 +56,7 @@ class SampleRecord:
     energy_low_j, energy_high_j : float
         The same with every energy and power of the accelerator at that end of its band.
     counters : int64 array, shape (populations, counters)
-        Columns as ``results.counters.COUNTERS``.
+        Columns as ``counting.COUNTERS``.
     trace : dict of int64 arrays
         ``TRACE_FIELDS``, one row per check; ``readout`` has shape (checks, classes).
     digest : str

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eventsnn.errors import InvalidRequest, MissingExtra
-from eventsnn.report.results import Results
+from eventsnn.results.results import Results
 from eventsnn.run.simulate import simulate
 from eventsnn.run.trace import write_sample_timeline
 

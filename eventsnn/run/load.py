@@ -6,12 +6,12 @@ import os
 from dataclasses import replace
 from typing import Any
 
+from eventsnn.counting import COLUMN
 from eventsnn.engine import SampleRun, Stimulus
 from eventsnn.events import ImageSet, RecordingSet, open_dataset
 from eventsnn.hardware import Architecture, MappingFile, load_architecture, map_network
 from eventsnn.hardware.load import IdealSpikes, LoadEstimate, estimate
 from eventsnn.network import Network
-from eventsnn.results import COLUMN
 from eventsnn.run.currents import warn_of
 from eventsnn.run.settings import Settings
 from eventsnn.run.simulate import Progress, make_job

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
-import eventsnn
 from eventsnn.arguments import path, shown, whole
+from eventsnn.counting import COLUMN
 from eventsnn.decide import ExitRule
 from eventsnn.engine import Engine, RunOptions, SampleRun, Stimulus, make_engine
 from eventsnn.engine.contract import output_scale
@@ -31,8 +31,8 @@ from eventsnn.hardware.energy import EnergyModel
 from eventsnn.hardware.quantities import End
 from eventsnn.network import Network, load_network
 from eventsnn.network.decision import decision_weights
-from eventsnn.report.results import Results
-from eventsnn.results import COLUMN, CounterHistory, FailedSample, Journal, ResultTable, SampleRecord
+from eventsnn.results import CounterHistory, FailedSample, Journal, ResultTable, SampleRecord
+from eventsnn.results.results import Results
 from eventsnn.run.coding import Coding, bias_time_us, coding_of, has_currents
 from eventsnn.run.currents import ScaledEngine, strain, warn_of
 from eventsnn.run.inputs import make_stimulus
@@ -47,6 +47,7 @@ from eventsnn.run.samples import (
 )
 from eventsnn.run.settings import Settings
 from eventsnn.run.workers import require_picklable, run_in_processes
+from eventsnn.version import __version__
 
 Progress = Callable[[int, int], None]
 # What reading a sample and making input of it raises where the fault is the sample's, not the request's.
@@ -281,7 +282,7 @@ def configuration(job: Job) -> dict[str, Any]:
     chip = None if mapping is None else Chip(mapping)
     weights = decision_weights(job.network.populations[job.network.output])
     return {
-        "version": eventsnn.__version__,
+        "version": __version__,
         "network": job.network.checksum,
         "network_path": job.network_path,
         "dense_work": work_of(job.network).description(),
@@ -349,7 +350,7 @@ def simulate(
         A preset's name or an architecture file; without it spikes take no time.
     mapping : str, path or dict, optional
         Where the populations lie: ``layer`` (default), ``channel``, ``area``, ``pack``, or a mapping file
-        (``eventsnn.hardware.user_mapping``).
+        (``eventsnn.hardware.mapping.file``).
     exit : str or ExitRule, optional
         ``margin:0.3``, ``max-probability:0.9``, ``none``, or a rule of one's own: see
         ``eventsnn.decide.ExitRule``.

@@ -18,8 +18,8 @@ from eventsnn.hardware import Architecture, load_architecture
 from eventsnn.hardware.energy import EnergyModel
 from eventsnn.hardware.variations import Variation, banded, behaviour, scaled, vary
 from eventsnn.network import Network
-from eventsnn.report.results import Results, distribution
 from eventsnn.report.sweep import Change, Measures, Outcome, Sweep
+from eventsnn.results.results import Results, distribution
 from eventsnn.run.settings import Settings, check_names
 from eventsnn.run.simulate import Job, Progress, configuration, make_job, run_job
 

@@ -3,10 +3,10 @@
 import numpy as np
 
 from eventsnn.compilation import inlined, inner
+from eventsnn.counting.counters import COLUMN
 from eventsnn.decide.kernels import RULE_NONE, RULE_OWN, confidence, winner
 from eventsnn.engine.kernels.currents import floor_charge
 from eventsnn.engine.kernels.records import ASK_RULE, GROW_HISTORY, HISTORY_LIMIT, KIND_READOUT, NEVER
-from eventsnn.results.counters import COLUMN
 
 CURRENT_UPDATES = COLUMN["current_updates"]
 DECISION_OPERATIONS = COLUMN["decision_operations"]

@@ -5,13 +5,13 @@ the same compiled ``advance``, which comes back after each step.
 """
 
 from eventsnn.compilation import inlined, kernel, source_stamp
+from eventsnn.counting.counters import COLUMN
 from eventsnn.engine.kernels.checks import HISTORY_ROWS_ALLOWED
 from eventsnn.engine.kernels.chip_plain import play_plain
 from eventsnn.engine.kernels.chip_ways import play_events
 from eventsnn.engine.kernels.loop import advance
 from eventsnn.engine.kernels.records import ASK_RULE, GROW_HISTORY, HISTORY_LIMIT, RUNNING, STEP_COMPUTED
 from eventsnn.engine.kernels.walks import STEPS, count_spikes, sort_by_part
-from eventsnn.results.counters import COLUMN
 
 FIRST_COUNTER, LAST_COUNTER = COLUMN["messages_sent"], COLUMN["steps"]
 

@@ -8,6 +8,7 @@ of their spikes cannot be observed.
 import numpy as np
 
 from eventsnn.compilation import inlined, inner
+from eventsnn.counting.counters import COLUMN
 from eventsnn.engine.kernels.currents import floor_charge, sweep
 from eventsnn.engine.kernels.firing import fire_rate, held_clamp, payload_of
 from eventsnn.engine.kernels.records import LOST_CLAMP, LOST_REFRACTORY, RUNNING
@@ -19,7 +20,6 @@ from eventsnn.engine.kernels.rows import (
     gather_flagged,
     mark_falling,
 )
-from eventsnn.results.counters import COLUMN
 
 SYNAPTIC_OPERATIONS = COLUMN["synaptic_operations"]
 EFFECTIVE = COLUMN["effective_synaptic_operations"]

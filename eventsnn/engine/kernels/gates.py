@@ -8,6 +8,7 @@ places there, sources ascending.
 import numpy as np
 
 from eventsnn.compilation import inner
+from eventsnn.counting.counters import COLUMN
 from eventsnn.engine.kernels.firing import append_spikes, payload_of, spike_word
 from eventsnn.engine.kernels.leaks import leaked
 from eventsnn.engine.kernels.records import (
@@ -20,7 +21,6 @@ from eventsnn.engine.kernels.records import (
     OVERFLOW,
     RUNNING,
 )
-from eventsnn.results.counters import COLUMN
 
 SYNAPTIC_OPERATIONS = COLUMN["synaptic_operations"]
 EFFECTIVE = COLUMN["effective_synaptic_operations"]

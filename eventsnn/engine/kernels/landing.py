@@ -3,6 +3,7 @@
 import numpy as np
 
 from eventsnn.compilation import inlined
+from eventsnn.counting.counters import COLUMN
 from eventsnn.engine.kernels.delivery import deliver_charge, deliver_rate
 from eventsnn.engine.kernels.firing import payload_of
 from eventsnn.engine.kernels.gates import deliver_gates
@@ -18,7 +19,6 @@ from eventsnn.engine.kernels.records import (
     NEVER,
     RUNNING,
 )
-from eventsnn.results.counters import COLUMN
 
 INPUT_EVENTS = COLUMN["input_events"]
 SPIKES_POSITIVE = COLUMN["spikes_positive"]

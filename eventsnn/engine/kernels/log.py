@@ -7,9 +7,9 @@ a time between other work each is a cache miss to be waited for; over a stretch 
 import numpy as np
 
 from eventsnn.compilation import inlined, inner
+from eventsnn.counting.counters import COLUMN
 from eventsnn.engine.kernels.records import KIND_RATE
 from eventsnn.engine.kernels.sorting import ascending, sort_by_neuron
-from eventsnn.results.counters import COLUMN
 
 EFFECTIVE = COLUMN["effective_synaptic_operations"]
 

@@ -9,6 +9,8 @@ rank. Those without a delay are delivered from the list; copies that travel wait
 import numpy as np
 
 from eventsnn.compilation import inlined, inner, kernel, source_stamp
+from eventsnn.counting.counters import COLUMN
+from eventsnn.engine.kernels import records
 from eventsnn.engine.kernels.checks import check, fill_totals, finish, record_history
 from eventsnn.engine.kernels.currents import open_window
 from eventsnn.engine.kernels.heap import pop_pending
@@ -19,22 +21,11 @@ from eventsnn.engine.kernels.messages import send
 from eventsnn.engine.kernels.own_events import own_events
 from eventsnn.engine.kernels.queue_tick import is_stuck, next_event_tick, run_tick_queues
 from eventsnn.engine.kernels.queues import log_held
-from eventsnn.engine.kernels.records import (
-    DEADLOCK,
-    DONE,
-    DRAIN_LOG,
-    GROW_TRACE,
-    KIND_SIGNED,
-    NEVER,
-    RUNNING,
-    STEP_COMPUTED,
-)
 from eventsnn.engine.kernels.sorting import ascending, sort_by_neuron
 from eventsnn.engine.kernels.stream_tick import run_tick_streams
 from eventsnn.engine.kernels.streams import log_rest, pass_links
 from eventsnn.engine.kernels.walks import mark_charged, mark_reached
 from eventsnn.engine.order import DESTINATION_BITS, NEURON_BITS
-from eventsnn.results.counters import COLUMN
 
 INPUT_EVENTS = COLUMN["input_events"]
 SPIKES_POSITIVE = COLUMN["spikes_positive"]
@@ -81,7 +72,7 @@ def _hand_on(plan, st, settings, full, rank, now, end):
         d = d_stop = np.int64(0)
         first, stop = np.int64(0), np.int64(1)
     i = first
-    while st.scalar.status == RUNNING:
+    while st.scalar.status == records.RUNNING:
         if row.direct:
             if d == d_stop:
                 i += chunk
@@ -115,7 +106,7 @@ def _run_tick(plan, st, settings, full, ideal, stimulus_time, stimulus_word, now
         mark_charged(plan.population, st.rank, st.charge, st.quanta, st.active, now, end, settings.step)
     if full is not None and settings.step > 0:
         leak_step(plan.population, st.charge, st.lost, st.quanta, st.base, st.shift, now)
-    while rank < ranks and st.scalar.status == RUNNING:
+    while rank < ranks and st.scalar.status == records.RUNNING:
         row, live = plan.population[rank], st.rank[rank]
         if not landing:
             if full is not None and settings.played:
@@ -136,13 +127,13 @@ def _run_tick(plan, st, settings, full, ideal, stimulus_time, stimulus_word, now
 
 @inlined
 def _next_tick(plan, st, settings, full, streams, queues, stimulus_time):
-    tick = np.int64(NEVER)
+    tick = np.int64(records.NEVER)
     if settings.step > 0:
         if st.scalar.next_step <= st.scalar.steps_end:
             tick = st.scalar.next_step
         elif settings.stop_with_input:
             return tick
-        elif st.scalar.pending > 0 or st.scalar.test_next < NEVER:
+        elif st.scalar.pending > 0 or st.scalar.test_next < records.NEVER:
             return st.scalar.next_step  # a step in which nothing happens is one all the same
     if st.scalar.input_next < len(stimulus_time):
         tick = min(tick, stimulus_time[st.scalar.input_next])
@@ -160,7 +151,11 @@ def _next_tick(plan, st, settings, full, streams, queues, stimulus_time):
         if is_stuck(st, tick):
             return tick
         tick = next_event_tick(st, queues, tick)
-    if tick == NEVER and st.scalar.stop_at == NEVER and st.scalar.last_tick < st.scalar.run_until:
+    if (
+        tick == records.NEVER
+        and st.scalar.stop_at == records.NEVER
+        and st.scalar.last_tick < st.scalar.run_until
+    ):
         return st.scalar.run_until  # a run that nothing stops lasts as long as its input
     return tick
 
@@ -189,12 +184,12 @@ def _open_windows(plan, st, upcoming, end):
     """Open the windows that begin at or before the upcoming tick, earliest first; whether there were any."""
     first = st.scalar.window_next
     # After the end one more opens, for neurons at threshold that are refractory beyond it.
-    if first > min(upcoming, end + 1, st.scalar.stop_at) or first == NEVER:
+    if first > min(upcoming, end + 1, st.scalar.stop_at) or first == records.NEVER:
         return False
-    following = np.int64(NEVER)
+    following = np.int64(records.NEVER)
     for rank in range(len(plan.population)):
         live = st.rank[rank]
-        if live.window_end == first and st.scalar.status == RUNNING:
+        if live.window_end == first and st.scalar.status == records.RUNNING:
             if live.leak_next == first and first <= end:
                 leak_charges(
                     plan.population[rank], live.bias_start, live.bias_length, st.charge, st.lost, st.quanta,
@@ -223,7 +218,7 @@ def _test_all(plan, st, now):
     """Schedule a test of every neuron of the signed populations at this tick: the settle pass."""
     for rank in range(len(plan.population)):
         row = plan.population[rank]
-        if row.kind == KIND_SIGNED:
+        if row.kind == records.KIND_SIGNED:
             groups = row.neurons // row.group
             for g in range(groups):
                 st.touched[row.touch_offset + g] = 1
@@ -244,11 +239,10 @@ def _count(plan, st):
 def _make_advance(sources):
     @kernel
     def advance(plan, st, settings, full, ideal, streams, queues, stimulus_time, stimulus_word):
-        """Run until the sample ends or a buffer needs attention; the reason is in ``STATUS``.
+        """Run until the sample ends or a buffer needs attention; the reason is in ``st.scalar.status``.
 
         After ``DRAIN_LOG``, ``GROW_TRACE``, ``ASK_RULE`` and ``STEP_COMPUTED`` the run goes on where it was
-        (call again);
-        after another ``GROW_*`` the sample is started afresh with larger buffers.
+        (call again); after another ``GROW_*`` the sample is started afresh with larger buffers.
 
         ``full`` None leaves out, when compiling, all that networks of signed neurons and readouts in the
         event schedule have no use for: they compile in about half the time. Of ``ideal`` (no
@@ -258,18 +252,18 @@ def _make_advance(sources):
             return  # never: it makes the sources part of Numba's cache key
         s = st.scalar
         end = s.input_end
-        s.status = RUNNING
-        while s.status == RUNNING:
+        s.status = records.RUNNING
+        while s.status == records.RUNNING:
             now = _next_tick(plan, st, settings, full, streams, queues, stimulus_time)
             if full is not None:
                 if _open_windows(plan, st, now, end):
                     continue
             if queues is not None:
                 if is_stuck(st, now):
-                    s.status = DEADLOCK
+                    s.status = records.DEADLOCK
                     return
             settles = settings.settle_pass and s.settled == 0 and s.stop_at > s.last_tick
-            if now == NEVER and settles:
+            if now == records.NEVER and settles:
                 # The settle pass shares the last tick; a decision that was out by then comes before it.
                 fill_totals(
                     plan.energy, plan.chip, plan.population, st.rank, st.counters, st.trace, s,
@@ -280,19 +274,19 @@ def _make_advance(sources):
                 continue
             if now != s.last_tick:
                 if s.checks + 3 > len(st.trace):
-                    s.status = GROW_TRACE
+                    s.status = records.GROW_TRACE
                     return
                 if not write_log(plan, st, s.last_tick):
                     _count(plan, st)
                     s.counted = 0
-                    s.status = DRAIN_LOG
+                    s.status = records.DRAIN_LOG
                     return
-            over = now == NEVER or now > s.stop_at
+            over = now == records.NEVER or now > s.stop_at
             decided = s.stop_at if s.early else s.last_tick
             if settings.history_period > 0:
                 _count(plan, st)
                 record_history(plan, st, settings, decided if over else now, end)
-                if s.status != RUNNING:
+                if s.status != records.RUNNING:
                     return
             if over:
                 _count(plan, st)
@@ -306,8 +300,8 @@ def _make_advance(sources):
                     log_rest(st, streams, s.decision_time)
                 if queues is not None and settings.log_service:
                     log_held(st, queues, s.decision_time)
-                if s.status == RUNNING:
-                    s.status = DONE
+                if s.status == records.RUNNING:
+                    s.status = records.DONE
                 return
             if s.filled < s.checks:
                 fill_totals(
@@ -330,10 +324,10 @@ def _make_advance(sources):
                 s.last_tick = before
             if settings.step > 0 and now == s.next_step:
                 s.next_step = now + settings.step
-            if s.output_changed and s.status == RUNNING:
+            if s.output_changed and s.status == records.RUNNING:
                 check(plan, st, settings, now, end)
-            if settings.played and s.status == RUNNING:
-                s.status = STEP_COMPUTED
+            if settings.played and s.status == records.RUNNING:
+                s.status = records.STEP_COMPUTED
 
     return advance
 

@@ -6,6 +6,7 @@ Inputs come in, currents take charges to threshold, touched neurons are tested, 
 import numpy as np
 
 from eventsnn.compilation import inlined, inner
+from eventsnn.counting.counters import COLUMN
 from eventsnn.engine.kernels.draws import seeded_order
 from eventsnn.engine.kernels.firing import append_spikes, fire_rate, payload_of, step_rate, test_signed
 from eventsnn.engine.kernels.gates import step_gates, test_gates
@@ -26,7 +27,6 @@ from eventsnn.engine.kernels.softmax import run_clock
 from eventsnn.engine.kernels.sorting import sort_by_neuron
 from eventsnn.engine.kernels.streams import request_scans
 from eventsnn.engine.order import NEURON_BITS
-from eventsnn.results.counters import COLUMN
 
 NEURON_UPDATES = COLUMN["neuron_updates"]
 

@@ -12,6 +12,7 @@ next, and so on: a chain, followed step by step by ``move_on``.
 import numpy as np
 
 from eventsnn.compilation import inlined, inner
+from eventsnn.counting.counters import COLUMN
 from eventsnn.engine.kernels.draws import seeded_order
 from eventsnn.engine.kernels.messages import (
     book_message,
@@ -43,7 +44,6 @@ from eventsnn.engine.kernels.records import (
 from eventsnn.engine.order import DESTINATION_BITS, DESTINATION_MASK, NEURON_BITS
 from eventsnn.engine.seeds import PURPOSE_HOP_X, PURPOSE_HOP_Y, PURPOSE_SERIALISE
 from eventsnn.engine.service import DELIVERED, DROPPED, PASSED, SERIALISED, TESTED
-from eventsnn.results.counters import COLUMN
 
 MESSAGES_RECEIVED = COLUMN["messages_received"]
 MESSAGES_DROPPED = COLUMN["messages_dropped"]

@@ -56,7 +56,7 @@ class State(NamedTuple):
     flagged: NDArray[np.int64]  # (largest population,)
     pending: Records  # (capacity,) PENDING
     crossings: Records  # (capacity,) CROSSING
-    log: NDArray[np.int64]  # (capacity,) what the digest hashes, see results.digest
+    log: NDArray[np.int64]  # (capacity,) what the digest hashes, see counting.digest
     trace: Records  # (capacity,) CHECK
     trace_readout: NDArray[np.int64]  # (capacity, classes)
     weighed: NDArray[np.int64]  # (classes,) scratch

@@ -15,6 +15,7 @@ Each message is a row of 64 bytes; free rows are listed.
 import numpy as np
 
 from eventsnn.compilation import inlined, inner
+from eventsnn.counting.counters import COLUMN
 from eventsnn.engine.kernels.messages import (
     book_message,
     count_spike,
@@ -31,7 +32,6 @@ from eventsnn.engine.kernels.records import KIND_EXACT_GATE, KIND_SIGNED, NEVER,
 from eventsnn.engine.order import DESTINATION_BITS, DESTINATION_MASK, NEURON_BITS
 from eventsnn.engine.seeds import PURPOSE_HOP_X, PURPOSE_HOP_Y, PURPOSE_SERIALISE
 from eventsnn.engine.service import DELIVERED, PASSED, SERIALISED, TESTED
-from eventsnn.results.counters import COLUMN
 
 MESSAGES_RECEIVED = COLUMN["messages_received"]
 

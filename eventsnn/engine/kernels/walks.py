@@ -3,11 +3,11 @@
 import numpy as np
 
 from eventsnn.compilation import inlined, inner
+from eventsnn.counting.counters import COLUMN
 from eventsnn.engine.kernels.currents import floor_charge
 from eventsnn.engine.kernels.messages import time_drawn
 from eventsnn.engine.kernels.records import KIND_EXACT_GATE, KIND_RATE, KIND_SIGNED, KIND_SOFTMAX
 from eventsnn.engine.seeds import PURPOSE_DECODE, PURPOSE_SYNAPSE
-from eventsnn.results.counters import COLUMN
 
 INPUT_EVENTS = COLUMN["input_events"]
 SPIKES_POSITIVE = COLUMN["spikes_positive"]

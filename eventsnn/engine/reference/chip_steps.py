@@ -28,13 +28,13 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.counting.counters import COLUMN, COUNTERS
 from eventsnn.engine.reference.walkers import Copy, Walker, make_walkers
 from eventsnn.engine.reference.ways import WALK, Message, Ways
 from eventsnn.engine.seeds import PURPOSE_SERIALISE
 from eventsnn.engine.service import SERIALISED, TESTED
 from eventsnn.hardware import Chip, Mapping
 from eventsnn.network import Network
-from eventsnn.results.counters import COLUMN, COUNTERS
 
 Spikes = dict[int, list[tuple[int, int]]]  # by neuron: (ordinal, payload)
 Walk = Generator[tuple[Message, int, int], int, int]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.counting.counters import COLUMN, COUNTERS, MODEL_COUNTERS
+from eventsnn.counting.digest import SampleDigest
 from eventsnn.decide import asks_to_stop, decision, weighed
 from eventsnn.engine.contract import (
     History,
@@ -28,8 +30,6 @@ from eventsnn.hardware import Part
 from eventsnn.hardware.energy import dynamic_energy_aj
 from eventsnn.network import Input, MaxGate, Population, Readout, Signed
 from eventsnn.network.neurons import CHARGE_LIMIT
-from eventsnn.results.counters import COLUMN, COUNTERS, MODEL_COUNTERS
-from eventsnn.results.digest import SampleDigest
 
 if TYPE_CHECKING:
     from eventsnn.engine.reference import ReferenceEngine

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.counting.counters import COLUMN, HARDWARE_COUNTERS
 from eventsnn.engine.contract import SampleRun, Stimulus
 from eventsnn.engine.failures import HISTORY_ROWS, event_limit, history_limit
 from eventsnn.engine.reference import softmax
@@ -40,7 +41,6 @@ from eventsnn.engine.service import SERVICE
 from eventsnn.engine.softmax_tables import next_event
 from eventsnn.network import Input, Rate, Readout, Signed, Softmax
 from eventsnn.network.neurons import unknown_kind
-from eventsnn.results.counters import COLUMN, HARDWARE_COUNTERS
 
 if TYPE_CHECKING:
     from eventsnn.engine.reference import ReferenceEngine

@@ -24,7 +24,7 @@ from eventsnn.engine.reference.step import StepSample
 from eventsnn.engine.request import FEATURES
 from eventsnn.engine.seeds import PURPOSE_SERIALISE
 from eventsnn.engine.service import SERIALISED, TESTED
-from eventsnn.engine.twin_ways import Copy, Message, Part, TwinWays, make_parts
+from eventsnn.engine.twin.ways import Copy, Message, Part, TwinWays, make_parts
 from eventsnn.errors import InvalidRequest
 from eventsnn.hardware import Chip, Mapping
 from eventsnn.network import Input, Network, Readout

@@ -8,9 +8,9 @@ import numpy as np
 
 from eventsnn.errors import DoesNotFit, InvalidMapping
 from eventsnn.hardware.architecture import Architecture
-from eventsnn.hardware.limits import LIMIT_WORDS, Demand, Need, Room, Shortage, limits_of
-from eventsnn.hardware.mapping import Mapping, Part
-from eventsnn.hardware.splits import proposal
+from eventsnn.hardware.mapping.limits import LIMIT_WORDS, Demand, Need, Room, Shortage, limits_of
+from eventsnn.hardware.mapping.parts import Mapping, Part
+from eventsnn.hardware.mapping.splits import proposal
 from eventsnn.network import Network
 
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from eventsnn.errors import DoesNotFit, InvalidMapping
 from eventsnn.hardware.architecture import Architecture
-from eventsnn.hardware.limits import Demand, limits_of
-from eventsnn.hardware.mapping import Part
-from eventsnn.hardware.placement_checks import check_parts, check_population
-from eventsnn.hardware.splits import each_fits, pieces, proposal, smallest_split
-from eventsnn.hardware.user_mapping import MappingFile, Place, Range, Spread
+from eventsnn.hardware.mapping.checks import check_parts, check_population
+from eventsnn.hardware.mapping.file import MappingFile, Place, Range, Spread
+from eventsnn.hardware.mapping.limits import Demand, limits_of
+from eventsnn.hardware.mapping.parts import Part
+from eventsnn.hardware.mapping.splits import each_fits, pieces, proposal, smallest_split
 from eventsnn.network import Input, Population
 
 Parts = dict[str, tuple[Part, ...]]

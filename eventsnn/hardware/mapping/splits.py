@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
-from eventsnn.hardware.limits import Demand, Need, Room, Shortage
-from eventsnn.hardware.mapping import Part
+from eventsnn.hardware.mapping.limits import Demand, Need, Room, Shortage
+from eventsnn.hardware.mapping.parts import Part
 from eventsnn.network import Population
 
 Split = tuple[int, int]

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.counting.counters import COLUMN, COUNTERS
+from eventsnn.counting.digest import SampleDigest
 from eventsnn.decide import asks_to_stop, decision, weighed
 from eventsnn.engine.contract import SampleRun, SpikeList, Trace, output_scale, output_weights
 from eventsnn.engine.failures import event_limit
-from eventsnn.engine.float_sums import Float
+from eventsnn.engine.floating.sums import Float
 from eventsnn.engine.plan import initial_charge, initial_count
 from eventsnn.engine.request import number_of_steps, takes_current
 from eventsnn.engine.stimulus import Int64, Stimulus
 from eventsnn.network import Input, Population, Rate, Readout, Signed
 from eventsnn.network.neurons import unknown_kind
-from eventsnn.results.counters import COLUMN, COUNTERS
-from eventsnn.results.digest import SampleDigest
 
 if TYPE_CHECKING:
-    from eventsnn.engine.floating import FloatEngine
+    from eventsnn.engine.floating.engine import FloatEngine
 
 CAUSES = ("hard_reset", "clamp", "leak", "refractory")
 

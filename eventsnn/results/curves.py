@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from eventsnn.arguments import shown
 from eventsnn.decide import RULES, ExitRule, asks_to_stop, check_rule, decision, kernel_of
 from eventsnn.errors import InvalidExitRule, InvalidRequest
-from eventsnn.report.latency import time_passed
 from eventsnn.results import ResultTable, SampleRecord
+from eventsnn.results.latency import time_passed
 
 CURVE_DTYPE = np.dtype(
     [

@@ -23,7 +23,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from eventsnn.hardware.architecture import Architecture, parse_architecture
-from eventsnn.hardware.sanafe_file import ABSENT, Node, SanafeFile, Value
+from eventsnn.hardware.exchange.sanafe_file import ABSENT, Node, SanafeFile, Value
 
 PICO = ("pJ", Decimal(10) ** 12)
 NANO = ("ns", Decimal(10) ** 9)

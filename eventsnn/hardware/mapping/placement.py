@@ -16,13 +16,13 @@ from typing import Any
 
 from eventsnn.errors import DoesNotFit
 from eventsnn.hardware.architecture import Architecture
-from eventsnn.hardware.limits import Demand, limits_of
-from eventsnn.hardware.mapping import INPUT_PORT, Mapping, Part
-from eventsnn.hardware.packing import Parts, cores_by_kind, hardest_first, packed, too_large
-from eventsnn.hardware.placement_checks import check_limits, check_units
-from eventsnn.hardware.splits import Split, each_fits, pieces, smallest_split
-from eventsnn.hardware.user_mapping import MappingFile, load_mapping, parse_strategy
-from eventsnn.hardware.user_places import places
+from eventsnn.hardware.mapping.checks import check_limits, check_units
+from eventsnn.hardware.mapping.file import MappingFile, load_mapping, parse_strategy
+from eventsnn.hardware.mapping.file_places import places
+from eventsnn.hardware.mapping.limits import Demand, limits_of
+from eventsnn.hardware.mapping.packing import Parts, cores_by_kind, hardest_first, packed, too_large
+from eventsnn.hardware.mapping.parts import INPUT_PORT, Mapping, Part
+from eventsnn.hardware.mapping.splits import Split, each_fits, pieces, smallest_split
 from eventsnn.network import Network, Population
 
 
@@ -38,7 +38,7 @@ def map_network(
     network : Network
     architecture : Architecture
     placement : str, path, dict or MappingFile, optional
-        ``layer`` (default), ``channel``, ``area``, ``pack``, or what a user wrote (``user_mapping``).
+        ``layer`` (default), ``channel``, ``area``, ``pack``, or what a user wrote (``mapping.file``).
 
     Raises
     ------

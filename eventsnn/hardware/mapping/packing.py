@@ -7,9 +7,16 @@ from dataclasses import replace
 
 from eventsnn.errors import DoesNotFit
 from eventsnn.hardware.architecture import Architecture
-from eventsnn.hardware.limits import Demand, Need, Room, limits_of
-from eventsnn.hardware.mapping import Part
-from eventsnn.hardware.splits import Split, each_fits, may_fit, pieces, shortage_of_smallest, smallest_split
+from eventsnn.hardware.mapping.limits import Demand, Need, Room, limits_of
+from eventsnn.hardware.mapping.parts import Part
+from eventsnn.hardware.mapping.splits import (
+    Split,
+    each_fits,
+    may_fit,
+    pieces,
+    shortage_of_smallest,
+    smallest_split,
+)
 from eventsnn.network import Population
 
 Parts = dict[str, tuple[Part, ...]]

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.results.counters import MODEL_COUNTERS
+from eventsnn.counting.counters import MODEL_COUNTERS
 
 HEADER_WORDS = 4
 

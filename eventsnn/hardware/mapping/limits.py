@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.hardware.architecture import Core
-from eventsnn.hardware.mapping import Part
+from eventsnn.hardware.mapping.parts import Part
 from eventsnn.network import Conv2d, Dense, MaxPool, Network, Projection, Sparse
 
 Int64 = NDArray[np.int64]

@@ -14,8 +14,8 @@ from typing import ClassVar
 
 from eventsnn.engine.analog import AnalogInput
 from eventsnn.engine.contract import Engine, RunOptions
-from eventsnn.engine.float_steps import FloatRun, FloatSample
-from eventsnn.engine.float_sums import FloatSums
+from eventsnn.engine.floating.steps import FloatRun, FloatSample
+from eventsnn.engine.floating.sums import FloatSums
 from eventsnn.engine.stimulus import Stimulus
 from eventsnn.errors import InvalidRequest
 from eventsnn.hardware import Mapping

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from simpy.events import ProcessGenerator
 
 from eventsnn import hardware
+from eventsnn.counting.counters import COLUMN, COUNTERS
 from eventsnn.engine.order import DELIVERY, EventKey
 from eventsnn.engine.reference.state import Destination, lies_in, make_destinations
 from eventsnn.engine.seeds import (
@@ -30,9 +31,8 @@ from eventsnn.engine.seeds import (
     draw,
 )
 from eventsnn.engine.service import DELIVERED, PASSED
-from eventsnn.engine.twin import Planned, priority
+from eventsnn.engine.twin.events import Planned, priority
 from eventsnn.network import Network
-from eventsnn.results.counters import COLUMN, COUNTERS
 
 
 @dataclass(eq=False)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from eventsnn import arguments
 from eventsnn.decide import ExitRule
 from eventsnn.errors import InvalidRequest
-from eventsnn.report.latency import time_passed
 from eventsnn.results import CounterHistory, FailedSample, ResultTable, open_results, write_results
+from eventsnn.results.latency import time_passed
 
 
 def distribution(values: NDArray) -> dict[str, float] | None:
@@ -190,8 +190,8 @@ class Results:
     def curve(self, rule: str | ExitRule = "margin", thresholds: NDArray | None = None) -> NDArray:
         """Accuracy against latency, operations and energy for every threshold of an exit rule.
 
-        See ``eventsnn.report.curves.trade_off``.
+        See ``eventsnn.results.curves.trade_off``.
         """
-        from eventsnn.report.curves import trade_off
+        from eventsnn.results.curves import trade_off
 
         return trade_off(self.table, rule, thresholds)

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from eventsnn.counting.counters import COLUMN, COUNTERS
 from eventsnn.errors import InvalidRequest
 from eventsnn.hardware.actions import charged
 from eventsnn.hardware.chip import Chip
 from eventsnn.hardware.energy import Counters
-from eventsnn.results.counters import COLUMN, COUNTERS
 
 VERSION = 0.4
 ATTOJOULES_PER_PICOJOULE = 10**6

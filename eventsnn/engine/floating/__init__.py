@@ -1,0 +1,1 @@
+"""Engines in floating point, in steps, to compare with tensor frameworks."""

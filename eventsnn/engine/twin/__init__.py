@@ -1,0 +1,1 @@
+"""The SimPy twin: an independent opinion on what happens on an accelerator, in both schedules."""

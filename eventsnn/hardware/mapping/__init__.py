@@ -1,0 +1,1 @@
+"""Where a network lies on an accelerator: parts on cores, under their limits."""
