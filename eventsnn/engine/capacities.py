@@ -37,7 +37,7 @@ class Capacities:
     def enlarge(self, status: int, state: State) -> None:
         """Make room where a kernel found none; the sample starts afresh then."""
         if status == k.GROW_LISTS:
-            full = state.rank.list_limit - state.rank.list_stop < self.lists // 2
+            full = state.rank["list_limit"] - state.rank["list_stop"] < self.lists // 2
             # One test may emit more than a list holds: then no list is full, and any may be the one.
             grows = full | (not full.any())
             self.lists = np.where(grows, 4 * self.lists, self.lists)

@@ -161,7 +161,7 @@ class CompiledEngine(Engine):
         if walks is None or self._walks is None:
             services = state.service[: scalar.services] if logged else None
             parts = None if self._ways is None else state.parts
-            checked = state.trace[:checks].time
+            checked = state.trace["time"][:checks]
             return Played(int(scalar.decision_time), stimulus.first, checked, services, parts)
         services = walks.service[: scalar.services] if logged else None
         early = scalar.early
@@ -173,8 +173,5 @@ def _doubled(arrays: Any, *names: str) -> Any:
     """A tuple of arrays with some of them twice as long."""
     longer = {name: getattr(arrays, name) for name in names}
     return arrays._replace(
-        **{
-            name: np.concatenate([array, np.zeros_like(array)]).view(type(array))
-            for name, array in longer.items()
-        }
+        **{name: np.concatenate([array, np.zeros_like(array)]) for name, array in longer.items()}
     )

@@ -88,7 +88,6 @@ class Outcome:
         emitted = state.emitted.astype(np.int64)
         charges = {name: charge[where] for name, where in self.places.items()}
         counts = {name: emitted[where] for name, where in self.places.items()}
-        trace = state.trace[:checks]
         return SampleRun(
             index=index,
             prediction=prediction,
@@ -100,9 +99,9 @@ class Outcome:
             trace=Trace(
                 time=played.checked.copy(),
                 readout=_handed_over(state.trace_readout, int(checks)),
-                synaptic_operations=trace.synaptic_operations.copy(),
-                spikes=trace.spikes.copy(),
-                energy=trace.energy.copy(),
+                synaptic_operations=state.trace["synaptic_operations"][:checks].copy(),
+                spikes=state.trace["spikes"][:checks].copy(),
+                energy=state.trace["energy"][:checks].copy(),
             ),
             counts=counts,
             charge=charges,
@@ -117,7 +116,7 @@ class Outcome:
         """The log as records; in the event schedule without what joined a queue after the decision."""
         if services is None:
             return None
-        service = services.view(np.ndarray).astype(SERVICE)
+        service = services.astype(SERVICE)
         if not self.step:
             service = service[service["arrival"] <= decision_time]
             for name in ("finish", "released", "start"):  # planned for after the decision
@@ -163,7 +162,7 @@ class Outcome:
         """Charges at the decision, currents included."""
         charge = state.charge.astype(np.int64)
         now = min(now, int(state.scalar.input_end))
-        lengths = state.rank.bias_length.tolist()
+        lengths = state.rank["bias_length"].tolist()
         for rank, (where, length) in enumerate(zip(self.places.values(), lengths, strict=True)):
             shift = self.shift[rank]
             if length == 0 or self.step:

@@ -21,7 +21,6 @@ from eventsnn.engine.order import SEEDED_SHIFT
 from eventsnn.engine.plan import Currents, Plan, currents, initial_charge, initial_count
 from eventsnn.engine.request import number_of_steps, takes_current
 from eventsnn.engine.seeds import PURPOSE_TIES, draw, sample_key
-from eventsnn.engine.service import SERVICE
 from eventsnn.engine.softmax_tables import next_event
 from eventsnn.engine.stimulus import Stimulus
 from eventsnn.network import Input, MaxGate, Network, Population, Readout, Signed, Softmax
@@ -132,7 +131,7 @@ class SampleStart:
             shift=shift,
             charge=charge.astype(np.int32),
             touched=touched,
-            rank=rank,
+            rank=rank.view(np.ndarray),
             counters=counters,
             parts=self._parts(bool(added)),
             settings=self._settings(rank),
@@ -182,8 +181,8 @@ class SampleStart:
         scalar.steps_end = end if self.step else 0
         scalar.run_until = end if outlasts else 0
         scalar.history_next = self.options.history_period
-        scalar.window_next = rank.window_end.min()
-        scalar.test_next = rank.test_due.min()
+        scalar.window_next = rank["window_end"].min()
+        scalar.test_next = rank["test_due"].min()
         scalar.low_rank, scalar.high_rank = len(rank), -1
         scalar.messages_free = -1
         longest = max(int(room.lists.max()), self.largest if self.seeded else 0)
@@ -210,19 +209,19 @@ class SampleStart:
             scratch=np.empty(longest, dtype=np.int64),
             digits=np.empty(257, dtype=np.int64),
             flagged=np.empty(self.largest, dtype=np.int64),
-            pending=k.room(k.PENDING, room.pending),
-            crossings=k.room(k.CROSSING, room.pending),
+            pending=np.empty(room.pending, k.PENDING),
+            crossings=np.empty(room.pending, k.CROSSING),
             log=np.empty(room.log, dtype=np.int64),
-            trace=k.room(k.CHECK, room.trace),
+            trace=np.empty(room.trace, k.CHECK),
             trace_readout=np.empty((room.trace, classes), dtype=np.int64),
             weighed=np.empty(classes, dtype=np.int64),
             history=np.empty((room.history, *start.counters.shape), dtype=np.int64),
             history_readout=np.empty((room.history, classes), dtype=np.int64),
-            part=k.records(k.PART_STATE, len(start.parts)),
+            part=np.zeros(len(start.parts), k.PART_STATE),
             parts=start.parts.copy(),
             estimates=self.estimates.copy(),
             decays=np.zeros(len(self.estimates), dtype=np.int64),
-            service=k.records(SERVICE, room.service),
+            service=np.zeros(room.service, k.SERVICE_ROW),
             scalar=scalar,
         )
 
@@ -282,9 +281,10 @@ class SampleStart:
         return rank
 
     def _fresh_ranks(self, start: _Template, key: int, end: int) -> k.Records:
-        rank = start.rank.copy()
-        rank.list_limit = rank.list_end = np.cumsum(self.capacities.lists)
-        rank.list_start = rank.list_stop = rank.list_done = rank.list_limit - self.capacities.lists
+        rank: k.Records = start.rank.copy()
+        limit = np.cumsum(self.capacities.lists)
+        rank["list_limit"] = rank["list_end"] = limit
+        rank["list_start"] = rank["list_stop"] = rank["list_done"] = limit - self.capacities.lists
         for r, neuron in self.softmaxes:
             first = next_event(neuron, key, r, 0, 0)
             rank[r].clock_next = min(first, k.NEVER)

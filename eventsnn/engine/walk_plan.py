@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from eventsnn.counting.counters import COUNTERS
 from eventsnn.engine.kernels import records as w
 from eventsnn.engine.plan import Plan, destinations, fan_out_in_part
-from eventsnn.engine.service import SERVICE
 from eventsnn.engine.times import Times
 from eventsnn.hardware import Chip, Mapping, Part
 from eventsnn.network import Input, Network, Projection, Readout
@@ -251,7 +250,7 @@ class WalkPlan:
             counters=np.zeros((len(self.parts), len(COUNTERS)), dtype=np.int64), live=live,
             unit=w.records(w.WALK_UNIT, len(self.numbers)),
             heard=np.zeros((max(1, len(self.copies)), int(self.chip_row.latest) + 1), dtype=np.int64),
-            service=w.records(SERVICE, services),
+            service=np.zeros(services, w.SERVICE_ROW),
             checked=np.zeros(checks, dtype=np.int64), scalar=w.record(w.WALK_SCALARS),
         )  # fmt: skip
 

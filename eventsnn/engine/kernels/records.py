@@ -11,33 +11,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.engine.service import SERVICE
+
 Records = Any
-"""A ``numpy.recarray``, whose fields no type checker knows."""
+"""An array whose elements are records, which no type checker knows the fields of."""
 
 
 def _record(fields: str, kind: str = "<i8") -> np.dtype[np.void]:
-    """A record of numbers of one type; names that arrays have of their own would be misread uncompiled."""
-    names = fields.replace(",", " ").split()
+    """A record of numbers of one type; names that records have of their own would be misread uncompiled."""
+    names = fields.split()
     taken = [name for name in names if hasattr(np.recarray, name)]
     if taken:
         raise TypeError(f"arrays have attributes {', '.join(taken)} of their own; name the fields otherwise")
-    return np.dtype([(name, kind) for name in names])
+    return np.dtype((np.record, np.dtype([(name, kind) for name in names], align=True)))
 
 
 def records(kind: np.dtype[np.void], length: int, fill: int = 0) -> Records:
-    """So many records, every field of which is ``fill``."""
-    plain: NDArray[Any] = np.full((length, len(kind.names or ())), fill, dtype=kind[0])
-    return plain.view(kind).reshape(-1).view(np.recarray)
-
-
-def room(kind: np.dtype[np.void], length: int) -> Records:
-    """Room for so many records, of which only what was written is read."""
-    return np.recarray((length,), dtype=kind)
+    """So many records, every field of which is ``fill``; whole columns are fields of it, too."""
+    found = np.zeros(length, kind)
+    if fill:
+        found.view(kind[0]).fill(fill)
+    return found.view(np.recarray)
 
 
 def record(kind: np.dtype[np.void]) -> Records:
     """One record of zeros, alone."""
-    return records(kind, 1)[0]
+    return np.zeros(1, kind)[0]
 
 
 def as_records(rows: NDArray[Any], kind: np.dtype[np.void]) -> Records:
@@ -134,6 +133,9 @@ RANK = _record("""
 PART_STATE = _record("tested ready scan")
 PENDING = _record("time rank_order ordinal_destination word")
 """Of a binary heap ordered by the first three fields; the last is a spike word, or a message."""
+
+SERVICE_ROW = np.dtype((np.record, np.dtype(SERVICE.descr, align=True)))
+"""Of the log of servers: ``engine.service.SERVICE``."""
 
 CROSSING = _record("tick rank_neuron")
 """Of a binary heap of crossings, ordered by both fields."""
