@@ -44,7 +44,7 @@ NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 _numbers = itertools.count()
 
 
-def require_replaceable(path: str | os.PathLike[str], beginning: bytes) -> Path:
+def require_replaceable(path: str | os.PathLike[str], beginning: bytes, holds: str | None = None) -> Path:
     """Check that an output file may be written.
 
     Parameters
@@ -53,6 +53,8 @@ def require_replaceable(path: str | os.PathLike[str], beginning: bytes) -> Path:
         The file to write.
     beginning : bytes
         How files of this kind begin: an existing file that begins otherwise is not ours to replace.
+    holds : str, optional
+        The attribute ``format`` of HDF5 files of this kind; one that holds something else is not replaced.
 
     Raises
     ------
@@ -71,11 +73,23 @@ def require_replaceable(path: str | os.PathLike[str], beginning: bytes) -> Path:
     if target.exists():
         with target.open("rb") as file:
             found = file.read(len(beginning))
-        if found not in (b"", beginning):
+        other = found not in (b"", beginning)
+        if other or (found and holds is not None and _format_of(target) not in (None, holds)):
             raise InvalidRequest(
                 f"{target} exists and is a file of another kind, which would be lost; choose another name"
             )
     return target
+
+
+def _format_of(path: Path) -> str | None:
+    """What an HDF5 file says it holds; None for one that cannot be read."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            return str(file.attrs.get("format", "nothing of ours"))
+    except (OSError, RuntimeError):
+        return None
 
 
 @contextmanager
@@ -103,14 +117,14 @@ def replaced_whole(path: str | os.PathLike[str], beginning: bytes) -> Iterator[P
 
 
 @contextmanager
-def hdf5_replaced_whole(path: str | os.PathLike[str], sealed: bool = False) -> Iterator[Any]:
-    """An ``h5py.File`` to fill; it becomes ``path`` as of ``replaced_whole``.
+def hdf5_replaced_whole(path: str | os.PathLike[str], holds: str, sealed: bool = False) -> Iterator[Any]:
+    """An ``h5py.File`` to fill; it becomes ``path`` as of ``replaced_whole``. ``holds`` is its format.
 
     ``sealed`` adds a hash of the whole behind the end of what HDF5 reads (``require_seal``).
     """
     import h5py
 
-    target = require_replaceable(path, HDF5)
+    target = require_replaceable(path, HDF5, holds)
     with h5py.File(target.name, "w", driver="core", backing_store=False, libver=HDF5_LAYOUT) as file:
         yield file
         file.flush()

@@ -346,14 +346,15 @@ def test_what_there_is_of_a_stopped_run_can_be_opened(data, tmp_path):
     output = tmp_path / "results.h5"
     journal = stopped_run(output, data)
     whole = eventsnn.simulate(small_network(), data)
-    found = Results.load(journal)
+    with pytest.warns(UnfinishedRun, match=r"^results.h5.partial has 3 of 5 samples"):
+        found = Results.load(journal)
     assert found.table.column("index").tolist() == [0, 1, 2]
     first = whole.select(np.arange(5) < 3)
     assert found.digest == first.digest
     assert found.summary() == first.summary()
     assert found.curve().tobytes() == first.curve().tobytes()
     with pytest.warns(
-        UnfinishedRun, match=r"results.h5 is not there; .*partial is read, which has 3 of 5 samples"
+        UnfinishedRun, match=r"results.h5 is not there, and .*partial is read: .* has 3 of 5 samples"
     ):
         assert Results.load(output).digest == found.digest
 
@@ -405,3 +406,18 @@ def test_what_is_no_path_is_refused(saved, path):
         Results.load(path)
     with pytest.raises(InvalidRequest, match="is no path"):
         Results.load(saved).save(path)
+
+
+def test_results_and_networks_never_replace_each_other(saved, tmp_path):
+    """Both are HDF5 files: what they hold is looked at, not only how they begin."""
+    network = small_network()
+    network.save(tmp_path / "net.h5")
+    results = Results.load(saved)
+    with pytest.raises(InvalidRequest, match="file of another kind, which would be lost"):
+        results.save(tmp_path / "net.h5")
+    assert eventsnn.load(tmp_path / "net.h5").checksum == network.checksum
+    results.save(tmp_path / "results.h5")
+    with pytest.raises(InvalidRequest, match="file of another kind, which would be lost"):
+        network.save(tmp_path / "results.h5")
+    assert Results.load(tmp_path / "results.h5").digest == results.digest
+    network.save(tmp_path / "net.h5")

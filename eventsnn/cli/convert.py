@@ -93,6 +93,7 @@ def convert(
     from eventsnn.convert import compare, load_model
     from eventsnn.convert import convert as convert_model
     from eventsnn.errors import InvalidRequest
+    from eventsnn.network.writing import FORMAT
     from eventsnn.output import HDF5, require_replaceable
 
     for name, value in (("--samples", samples), ("--check-samples", check_samples)):
@@ -100,7 +101,7 @@ def convert(
             raise InvalidRequest(f"{name} is {value}; at least one sample is needed")
     if check is None and check_split is not None:
         raise InvalidRequest("--check-split is of --check KIND:PATH; give the data as well")
-    require_replaceable(output, HDF5)
+    require_replaceable(output, HDF5, FORMAT)
     trained = load_model(model)
     reading = {"orientation": orientation, "clock": clock}
     data = open_samples(calibration, split, "train", samples, **reading)

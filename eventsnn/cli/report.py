@@ -38,7 +38,8 @@ def curve(
     from eventsnn.results.latency import NO_TIME
     from eventsnn.results.results import Results
 
-    rows = Results.load(results).curve(rule)
+    found = Results.load(results)
+    rows = found.curve(rule)
     if json_:
         names = rows.dtype.names or ()
         points = [dict(zip(names, row.tolist(), strict=True)) for row in rows]
@@ -64,7 +65,9 @@ def curve(
             show.si(float(row["energy_j"]), "J"),
             show.percent(float(row["decided_early"])),
         )
-    title = f"{results}, exit rule {rule}: means over samples"
+    title = f"{results}, exit rule {rule}: means over {len(found)} samples"
+    if found.failures:
+        title += f", {len(found.failures)} more could not be read"
     if not math.isnan(rows["energy_j"][0]):
         title += "; times and energies are model figures"
     show.print_table(made, title)

@@ -113,6 +113,8 @@ def sweep(
         write(found, output)
     if json_:
         show.print_json(found.to_dict())
+        if found.failed:
+            raise typer.Exit(1)
         return
     show.print_table(show.listing(outcome_table(found)), f"{network} on {data}, split {split or 'all'}")
     for quantity in UNITS:
@@ -124,6 +126,8 @@ def sweep(
     if output is not None:
         show.note(f"wrote {output}")
     show.note(model_figures(hardware))
+    if found.failed:
+        raise typer.Exit(1)
 
 
 def parse_values(settings: list[str]) -> dict[str, list[str]]:

@@ -119,7 +119,9 @@ class ImageSet(Sequence[Sample]):
             If ``count`` is below 1 or above the number of images.
         """
         if isinstance(count, bool) or not isinstance(count, int | np.integer) or not 1 <= count <= len(self):
-            raise InvalidRequest(f"{count!r} samples asked of {self!r}; allowed are 1 to {len(self)}")
+            raise InvalidRequest(
+                f"{count!r} samples asked of a set of {len(self)} images; allowed are 1 to {len(self)}"
+            )
         return self._part(np.arange(count) * len(self) // count)
 
     def _part(self, chosen: NDArray) -> ImageSet:

@@ -144,7 +144,9 @@ class RecordingSet(Sequence[Recording]):
             If ``count`` is below 1 or above the number of recordings.
         """
         if isinstance(count, bool) or not isinstance(count, int | np.integer) or not 1 <= count <= len(self):
-            raise InvalidRequest(f"{count!r} samples asked of {self!r}; allowed are 1 to {len(self)}")
+            raise InvalidRequest(
+                f"{count!r} samples asked of a set of {len(self)} recordings; allowed are 1 to {len(self)}"
+            )
         return replace(self, files=tuple(self.files[k * len(self) // int(count)] for k in range(count)))
 
     def fraction(self, share: float) -> "RecordingSet":

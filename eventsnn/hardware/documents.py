@@ -114,10 +114,12 @@ def places(found: ValidationError, model: type[BaseModel]) -> str:
     """Each wrong place of a document on its own line, with its path; unknown keys with the nearest known."""
     lines = []
     for item in found.errors():
-        place, hint = ".".join(str(part) for part in item["loc"]) or "document", ""
+        place, said = ".".join(str(part) for part in item["loc"]) or "document", item["msg"]
         if item["type"] == "extra_forbidden":
-            hint = nearest(item["loc"][-1], _keys_at(model, item["loc"][:-1]))
-        lines.append(f"  {place}: {item['msg']}{hint}")
+            said = f"there is no such key{nearest(item['loc'][-1], _keys_at(model, item['loc'][:-1]))}"
+        elif item["type"] in ("model_type", "model_attributes_type", "dict_type"):
+            said = "it must be a mapping, lines of KEY: VALUE"
+        lines.append(f"  {place}: {said.removeprefix('Value error, ')}")
     return "\n".join(lines)
 
 

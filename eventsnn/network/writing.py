@@ -126,7 +126,7 @@ def save_network(network: Network, path: str | os.PathLike[str]) -> None:
         The disk is full.
     """
     path = arguments.path(path, "network file", InvalidRequest)
-    with hdf5_replaced_whole(path) as file:
+    with hdf5_replaced_whole(path, FORMAT) as file:
         file.attrs["format"] = FORMAT
         file.attrs["schema"] = SCHEMA
         file.attrs["checksum"] = network.checksum

@@ -93,7 +93,7 @@ def _headline_column(run: Results, full: Results | None) -> dict[str, Cell]:
     early = run.table.column("decided_early")
     rule = run.configuration.get("exit")
     return {
-        "Samples": Cell(str(len(run)), f"{int(undecided)} undecided"),
+        "Samples": Cell(str(len(run)), f"{int(undecided)} undecided{_left_out(run)}"),
         "Accuracy": accuracy,
         "Synaptic operations per sample": _spread(run, full, "synaptic_operations", "SOP"),
         "Latency per sample": _spread(run, full, "latency_s", "s"),
@@ -104,6 +104,12 @@ def _headline_column(run: Results, full: Results | None) -> dict[str, Cell]:
         if is_full(run)
         else Cell(percent(float(early.mean())), f"{int(early.sum())} of {len(run)} by {rule}"),
     }
+
+
+def _left_out(run: Results) -> str:
+    """Samples that no figure is of, since they could not be read."""
+    failed = len(run.failures)
+    return f", {failed} more could not be read" if failed else ""
 
 
 def _values(run: Results, name: str) -> NDArray:

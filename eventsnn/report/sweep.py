@@ -92,7 +92,8 @@ class Sweep:
     """The nominal run and one for each value.
 
     ``seeds`` runs were made of each with seeds from ``configuration["seed"]`` on, the same for every value:
-    random draws are keyed by seed and sample, so that values are compared on the same draws.
+    random draws are keyed by seed and sample, so that values are compared on the same draws. ``failed``
+    samples could not be read and are in no figure.
     """
 
     configuration: dict[str, Any]
@@ -100,6 +101,7 @@ class Sweep:
     seeds: int
     nominal: Measures
     outcomes: tuple[Outcome, ...]
+    failed: int = 0
 
     def tornado(self, quantity: Quantity = "energy_j") -> list[Bar]:
         """What the mean energy or latency depends on, the widest swing first, ties by path."""

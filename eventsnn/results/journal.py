@@ -301,7 +301,7 @@ def open_results(path: str | os.PathLike[str]) -> ResultTable:
     ----------
     path : path
         A results file; or the folder ``RESULTS.h5.partial``. Where there is only the folder, it is read in
-        the place of ``RESULTS.h5``, with a warning (``UnfinishedRun``).
+        the place of ``RESULTS.h5``. Either way a warning (``UnfinishedRun``) says how many samples it has.
 
     Raises
     ------
@@ -320,12 +320,13 @@ def open_results(path: str | os.PathLike[str]) -> ResultTable:
     table = _read_folder(folder)
     if not table.samples or not table.order:
         raise InvalidFile(f"{folder} has no finished sample yet; let the run go on")
-    if folder != given:
-        warnings.warn(
-            f"{given} is not there; {folder} is read, which has {_so_far(table)} of a run that has not ended",
-            UnfinishedRun,
-            stacklevel=3,
-        )
+    instead = "" if folder == given else f"{given} is not there, and {folder} is read: "
+    warnings.warn(
+        f"{instead}{folder.name} has {_so_far(table)} of a run that has not ended; the first of a list that "
+        "lies class by class are no picture of the whole",
+        UnfinishedRun,
+        stacklevel=3,
+    )
     return table
 
 

@@ -82,7 +82,7 @@ def write_results(path: str | os.PathLike[str], table: ResultTable) -> None:
     CannotWrite
         The disk is full.
     """
-    with hdf5_replaced_whole(path, sealed=True) as file:
+    with hdf5_replaced_whole(path, FORMAT, sealed=True) as file:
         contents = {}
         for name, array in _datasets(table).items():
             # What is there of every sample is read as a whole, and is verified as a whole.

@@ -98,7 +98,8 @@ def sweep(
     runs = runs_of(nominal)
     base = _Measured.of(runs, _energy_model(job))
     outcomes = [_outcome(variation, runs_of, base, job) for variation in variations]
-    return Sweep(configuration(job), base.prediction.shape[1], seeds, base.measures(), tuple(outcomes))
+    samples, failed = base.prediction.shape[1], len(runs[0].failures)
+    return Sweep(configuration(job), samples, seeds, base.measures(), tuple(outcomes), failed)
 
 
 def _variations(
