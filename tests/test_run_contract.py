@@ -209,6 +209,56 @@ def test_two_bernoulli_spikes_a_step_are_refused():
         eventsnn.simulate(rate_network("bernoulli", 1 / 200), ONE, step_us=1000)
 
 
+@pytest.mark.parametrize("schedule", ["event", "step"])
+@pytest.mark.parametrize(("step_us", "steps"), [(500, 2), (400, 3), (300, 4)])
+def test_a_step_that_the_end_cuts_short_holds_its_share_of_the_spikes(schedule, step_us, steps):
+    """A unit of 1/2: two spikes in the millisecond, whatever it is divided into."""
+    found = eventsnn.simulate(
+        signed_network("bernoulli", 1 / 2),
+        np.ones((1500, 1, 1, 1)),
+        duration_us=1000,
+        schedule=schedule,
+        step_us=step_us,
+    )
+    probabilities = [step_us * 2 / 1000] * (steps - 1) + [(1000 - step_us * (steps - 1)) * 2 / 1000]
+    deviation = np.sqrt(sum(p * (1 - p) for p in probabilities) / 1500)
+    mean = found.table.column("input_events").mean()
+    assert abs(mean - 2) <= 4 * deviation
+
+
+@pytest.mark.parametrize("coding", ["analog", None, "hand-built"])
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (np.full((1, 1, 1), 255, np.uint8), 100),
+        (np.full((1, 1, 1), 51, np.uint8), 20),
+        (np.ones((1, 1, 1), bool), 100),
+        (np.full((1, 1, 1), 2), 200),
+        (np.full((1, 1, 1), 255.0), "255"),
+        (np.full((1, 1, 1), 255), "255"),
+        (np.full((1, 1, 1), 1 + 1j), "complex128"),
+        (np.full((1, 1, 1), "1"), "<U1"),
+        (np.full((1, 1, 1), np.nan), "NaN"),
+    ],
+)
+def test_an_analog_image_is_read_like_any_image(coding, values, expected):
+    """An activation of 1 is 100 thresholds; 51 of 255 a fifth of it."""
+    net = rate_network(None if coding == "hand-built" else coding)
+    given = [AnalogImage(values)]
+    if coding == "hand-built":
+        net = Network(
+            net.populations.values(),
+            net.projections.values(),
+            {k: v for k, v in net.metadata.items() if k != "input"},
+        )
+        given = [AnalogImage(values, MS)]
+    if isinstance(expected, str):
+        with pytest.raises(InvalidEvents, match=expected):
+            eventsnn.simulate(net, given)
+    else:
+        assert fired(eventsnn.simulate(net, given), "x") == [expected]
+
+
 def test_an_undeclared_network_takes_events_and_images():
     net = rate_network(None)
     assert fired(eventsnn.simulate(net, ONE, input="analog"), "x", "b") == [100, 100]

@@ -143,7 +143,9 @@ def encode(
     else:
         highest = highest_probability(rate, step_ps)
         _refuse_many(float(shares.sum()) * highest * -(-duration // step_ps), most, encoding, where)
-        time, neuron = _bernoulli(shares * highest, duration, step_ps, generator)
+        # At a rate, a step that the end cuts short holds fewer spikes.
+        cut = 1.0 if rate is None else ((duration - 1) % step_ps + 1) / step_ps
+        time, neuron = _bernoulli(shares * highest, duration, step_ps, generator, cut)
     signs = np.where(flat < 0, -1, 1)[neuron] if (flat < 0).any() else None
     return sorted_train(time, neuron, signs, duration)
 
@@ -208,15 +210,21 @@ def highest_probability(rate_hz: float | None, step_ps: int) -> float:
 
 
 def _bernoulli(
-    probability: NDArray[np.float64], duration: int, step: int, generator: np.random.Generator
+    probability: NDArray[np.float64], duration: int, step: int, generator: np.random.Generator, cut: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Times and neurons of one draw per neuron and timestep; spikes stand at the start of their step."""
+    """Times and neurons of one draw per neuron and timestep; spikes stand at the start of their step.
+
+    In the last step the probability is the share ``cut`` of that in the others.
+    """
     neurons, steps = len(probability), -(-duration // step)
     times, fired = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     block = max(1, DRAWS_AT_ONCE // max(1, neurons))
     for first in range(0, steps, block):
         drawn = generator.random((min(block, steps - first), neurons))
-        at, neuron = np.nonzero(drawn < probability)
+        fires = drawn < probability
+        if first + len(drawn) == steps:
+            fires[-1] = drawn[-1] < probability * cut
+        at, neuron = np.nonzero(fires)
         times.append((first + at) * step)
         fired.append(neuron)
     return np.concatenate(times), np.concatenate(fired)

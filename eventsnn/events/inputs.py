@@ -48,8 +48,9 @@ class AnalogImage:
     Attributes
     ----------
     values
-        Activations, float64, shape (y, x, channel). They act on rate neurons as currents, on signed ones
-        as charges at time 0, rounded to parts of the network's ``Input.analog_scale``.
+        Activations, float64, shape (y, x, channel); uint8 means / 255 as in any image, and 16 is the
+        largest magnitude. They act on rate neurons as currents, on signed ones as charges at time 0,
+        rounded to parts of the network's ``Input.analog_scale``.
     duration_ps
         How long they stand, picoseconds; None needs a network without currents.
     """

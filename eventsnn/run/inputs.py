@@ -13,6 +13,7 @@ from eventsnn.engine.request import takes_current
 from eventsnn.engine.stimulus import check_stimulus
 from eventsnn.errors import InvalidEvents, InvalidRequest
 from eventsnn.events import AnalogImage, Recording, Sample, SpikeTrain, encode
+from eventsnn.events.images import image_values
 from eventsnn.events.inputs import picoseconds
 from eventsnn.network import InputContract, Network
 from eventsnn.run.coding import Coding, words
@@ -188,7 +189,8 @@ def _check_values(values: NDArray, where: str, contract: InputContract | None) -
     if contract is None or contract.coding == "events" or values.dtype.kind not in "f" or not values.size:
         return
     lowest = float(values.min())
-    if lowest >= 0 or not (contract.folded or contract.lowest >= 0):
+    # NaN is not below 0, and is refused by its name elsewhere.
+    if not lowest < 0 or not (contract.folded or contract.lowest >= 0):
         return
     reason = "was converted for images without"
     if contract.folded:
@@ -201,13 +203,19 @@ def analog_parts(
 ) -> NDArray[np.int64]:
     """The values of an analog image in parts of the input's ``analog_scale``, halves away from zero.
 
+    Values are read as those of any image (``image_values``), but whole numbers other than uint8 are taken as
+    they are.
+
     Raises
     ------
     InvalidEvents
-        Values that are not finite, or too large.
+        Values that are no numbers, not finite, or too large.
     """
     neuron = _input(network)
-    values = in_shape(np.asarray(image.values, dtype=np.float64), network, where).reshape(-1)
+    given = np.asarray(image.values)
+    if given.dtype.kind in "iu" and given.dtype != np.uint8:
+        given = given.astype(np.float64)
+    values = image_values(in_shape(given, network, where), where).reshape(-1)
     _check_values(values, where, contract)
     parts = np.floor(np.abs(values) * (neuron.analog_scale / neuron.unit) + 0.5)
     if not np.isfinite(parts).all() or parts.max(initial=0) > LARGEST_PARTS:
