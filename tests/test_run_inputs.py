@@ -12,7 +12,17 @@ import eventsnn
 from eventsnn.counting import COLUMN
 from eventsnn.engine import RunOptions, Stimulus, make_engine, stimulus_from_events
 from eventsnn.errors import EventsnnError, InvalidEvents, InvalidRequest
-from eventsnn.events import AnalogImage, Encoding, Sample, encode, make_events, spike_train
+from eventsnn.events import (
+    AnalogImage,
+    Encoding,
+    ImageSet,
+    Recording,
+    Sample,
+    encode,
+    image_set,
+    make_events,
+    spike_train,
+)
 from eventsnn.network import Dense, Input, Network, Population, Projection, Rate, Readout, Signed
 from eventsnn.results.results import Results
 
@@ -326,3 +336,54 @@ def test_what_an_engine_lacks_is_told_before_workers_start():
 def test_configurations_are_json():
     found = eventsnn.simulate(network(), [AnalogImage(np.ones((4, 3)), MILLISECOND), *TRAIN])
     assert json.loads(json.dumps(found.configuration)) == found.configuration
+
+
+@pytest.mark.parametrize("kind", [Recording, Sample])
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("label", [1.5, float("nan"), "1", b"1", True, -1, -7, [0, 1], np.array([1, 2]), 2**40]),
+        ("index", [1.5, "a", None, -1, True, 2**70]),
+        ("name", [None, 3]),
+        ("content", [None, [1], "x", 5, {"t": [0]}]),
+        ("origin", ["File", "first_event", None, 3]),
+    ],
+)
+def test_what_a_sample_brings_is_checked_like_what_it_is_given(kind, field, values):
+    events = make_events([1, 5], [0, 0], [0, 0], [True, True])
+    for value in values:
+        given = {"label": 0, "index": 0, "name": "r", "content": events} | {field: value}
+        if kind is Recording:
+            given["events"] = given.pop("content")
+        elif field == "origin":
+            continue
+        with pytest.raises(InvalidRequest, match="sample 0"):
+            eventsnn.simulate(small_network(), [kind(**given)])
+    for label in (1.0, np.int8(1), np.array(1)):
+        brought = Recording(events, label, 0, "r") if kind is Recording else Sample(events, label, 0, "r")
+        found = eventsnn.simulate(small_network(), [brought])
+        assert found.table.column("label").tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"labels": np.array([0, 1.5])},
+        {"labels": [0, 1]},
+        {"labels": np.zeros(3, int)},
+        {"indices": np.array([0.0, 1.0])},
+        {"images": [[[[1.0]]]]},
+        {"images": np.ones((2, 1))},
+    ],
+    ids=str,
+)
+def test_an_image_set_holds_arrays_of_one_length(columns):
+    whole = {"images": np.ones((2, 1, 1, 1)), "labels": np.arange(2), "indices": np.arange(2)}
+    with pytest.raises(InvalidEvents, match="of an ImageSet are no"):
+        ImageSet(**(whole | columns))
+
+
+def test_labels_beyond_any_class_are_refused():
+    """2^63 would be taken for a negative number, and for no label."""
+    with pytest.raises(InvalidEvents, match="a label is 9223372036854775808"):
+        image_set(np.ones((2, 1, 1, 1)), np.array([0, 2**63], np.uint64))

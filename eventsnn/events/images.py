@@ -74,6 +74,18 @@ class ImageSet(Sequence[Sample]):
     kind: str = "images"
     class_names: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.images, np.ndarray) or self.images.ndim != 4:
+            raise InvalidEvents("the images of an ImageSet are no array (n, y, x, channel); use image_set")
+        for name in ("labels", "indices"):
+            column = getattr(self, name)
+            whole = isinstance(column, np.ndarray) and column.dtype.kind in "iu"
+            if not whole or column.shape != (len(self.images),):
+                raise InvalidEvents(
+                    f"the {name} of an ImageSet are no whole number for each of {len(self.images)} images; "
+                    "use image_set"
+                )
+
     def __len__(self) -> int:
         return len(self.images)
 
@@ -172,8 +184,9 @@ def image_set(
             f"{where}: the labels have shape {known.shape} and dtype {known.dtype}; give one whole number "
             f"for each of {len(array)} images"
         )
-    if labels is not None and len(known) and int(known.min()) < 0:
-        raise InvalidEvents(f"{where}: a label is {int(known.min())}; labels count from 0")
+    for label in (int(known.min()), int(known.max())) if labels is not None and len(known) else ():
+        if not 0 <= label < 2**31:
+            raise InvalidEvents(f"{where}: a label is {label}; labels count from 0")
     made = ImageSet(array, known.astype(np.int64), np.arange(first, first + len(array)), **source)
     made.check(where=where)
     return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,11 @@ from eventsnn.events import (
     open_dataset,
 )
 from eventsnn.run.inputs import content_of, is_events
+from eventsnn.run.settings import ORIGINS
 
 # Of each file its name, size and beginning identify it: whole data sets may be many gigabytes.
 HASHED_BYTES = 1 << 16
+_CONTENTS = (np.ndarray, SpikeTrain, AnalogImage)
 
 
 class MemorySet:
@@ -50,14 +53,36 @@ class MemorySet:
 
 def _item(item: Any, index: int) -> Recording | Sample:
     if isinstance(item, Recording | Sample):
-        return item
+        return _checked(item, index)
     content, label = item if isinstance(item, tuple) and len(item) == 2 else (item, None)
-    if not isinstance(content, np.ndarray | SpikeTrain | AnalogImage):
+    if not isinstance(content, _CONTENTS):
         raise InvalidRequest(
             f"sample {index} is a {type(content).__name__}; a sample is a structured event array (t, x, y, "
             "p), a SpikeTrain, an AnalogImage, an image, a pair of one of these and a label, or a Recording"
         )
     return Sample(content, None if label is None else _label(label, index), index, f"sample {index}")
+
+
+def _checked(item: Recording | Sample, place: int) -> Recording | Sample:
+    """A sample that brings its own label, index and name, checked like those that are given none."""
+    where = f"sample {place} of the list"
+    content = content_of(item)
+    if not isinstance(content, np.ndarray if isinstance(item, Recording) else _CONTENTS):
+        raise InvalidRequest(
+            f"{where} is a {type(item).__name__} that holds a {type(content).__name__}; a Recording holds a "
+            "structured event array (t, x, y, p), a Sample one of these, a SpikeTrain, an AnalogImage or an "
+            "image"
+        )
+    if isinstance(item, Recording) and item.origin not in ORIGINS:
+        raise InvalidRequest(
+            f"the origin of {where} is {shown(item.origin)}; allowed are {', '.join(ORIGINS)}"
+        )
+    return replace(
+        item,
+        label=None if item.label is None else _label(item.label, place),
+        index=whole(item.index, f"the index of {where}", InvalidRequest, 0, 2**63 - 1),
+        name=text(item.name, f"the name of {where}", InvalidRequest),
+    )
 
 
 def _label(label: Any, index: int) -> int:
