@@ -247,3 +247,14 @@ def test_the_check_compares_activations_and_says_when_decisions_differ():
     found = compare(model, network, np.ones((3, 1)), wrong)
     assert found.decisions.tolist() == [0, 0, -1]
     assert found.agreement == 0.0
+
+
+@pytest.mark.parametrize("shape", [(20, 1, 6, 8), (20, 3, 6, 8)])
+def test_channels_first_that_no_layer_could_tell_are_refused(shape):
+    """Flattened in another order they would fit, and every pixel would meet the weight of another."""
+    images = np.random.default_rng(0).random(shape)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(images[0].size, 3))
+    with pytest.raises(InvalidRequest, match="channels first: move those to the end"):
+        convert(model, image_set(images))
+    network = convert(model, image_set(images.transpose(0, 2, 3, 1)))
+    assert network.populations[network.input].shape == (6, 8, shape[1])

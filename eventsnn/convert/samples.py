@@ -31,6 +31,9 @@ _ALLOWED = (
 CHECKED_AT_ONCE = 2**21
 """Values of an array that are looked at together."""
 
+MOST_CHANNELS = 4
+"""Of pictures: more are taken for rows or columns, where the model cannot tell."""
+
 KEPT_BYTES = 2**28
 """Counts of recordings are kept up to this size, and read again beyond it."""
 
@@ -145,9 +148,17 @@ def _none_at_all() -> InvalidRequest:
 
 def starts_with_linear(chain: Sequence[Step]) -> bool:
     """Whether the model reads rows of features: its first layer is Linear, with no Flatten before."""
+    return isinstance(_first(chain), torch.nn.Linear)
+
+
+def _reads_channels(chain: Sequence[Step]) -> bool:
+    """Whether a convolution comes first, which tells the channels of its input."""
+    return isinstance(_first(chain), torch.nn.Conv2d)
+
+
+def _first(chain: Sequence[Step]) -> torch.nn.Module | None:
     kinds = (torch.nn.Conv2d, torch.nn.Linear, torch.nn.Flatten)
-    first = next((step.module for step in chain if isinstance(step.module, kinds)), None)
-    return isinstance(first, torch.nn.Linear)
+    return next((step.module for step in chain if isinstance(step.module, kinds)), None)
 
 
 def _from_images(data: ImageSet, chain: Sequence[Step], coding: str | None) -> Samples:
@@ -165,6 +176,12 @@ def _from_images(data: ImageSet, chain: Sequence[Step], coding: str | None) -> S
             f"images of {height} x {width} pixels and {channels} channels have no one order as the features "
             "of a model that starts with Linear; put nn.Flatten() before it, or give an array of shape "
             "(samples, features)"
+        )
+    if not _reads_channels(chain) and height <= MOST_CHANNELS < min(width, channels):
+        # No convolution says how many channels there are, and flattened in another order they fit as well.
+        raise InvalidRequest(
+            f"images of shape {data.images.shape[1:]}, (y, x, channel), would have {channels} channels and "
+            f"{height} rows; they seem to have their channels first: move those to the end"
         )
 
     def read(begin: int, end: int) -> Float64:
