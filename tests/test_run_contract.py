@@ -319,6 +319,20 @@ def test_negative_images_are_refused_where_none_were_calibrated(contract):
     assert fired(eventsnn.simulate(allowed, -ONE), "x", "b") == [0, 100]
 
 
+@pytest.mark.parametrize("coding", ["analog", "charge"])
+@pytest.mark.parametrize("dtype", [np.uint8, bool])
+def test_bytes_are_refused_where_normalised_images_were_calibrated(coding, dtype):
+    """An image of 0 to 1 is another one to a model that reads -2 to 2."""
+    net = rate_network(coding, lowest=-2.0, highest=2.0)
+    given = [ONE.astype(dtype), [ONE[0].astype(dtype)]]
+    if coding == "analog":
+        given.append([AnalogImage(ONE[0].astype(dtype))])
+    for data in given:
+        with pytest.raises(InvalidRequest, match=r"normalised, with values down to -2.*input_mean"):
+            eventsnn.simulate(net, data)
+    assert fired(eventsnn.simulate(net, 2 * ONE), "x") == [200]
+
+
 @pytest.mark.parametrize("engine", ["compiled", "reference"])
 @pytest.mark.parametrize("schedule", ["event", "step"])
 def test_a_dark_image_is_answered_from_the_biases(engine, schedule):

@@ -185,8 +185,17 @@ def in_shape(image: NDArray, network: Network, where: str) -> NDArray:
 
 
 def _check_values(values: NDArray, where: str, contract: InputContract | None) -> None:
-    """Refuse images that a network was not converted for."""
-    if contract is None or contract.coding == "events" or values.dtype.kind not in "f" or not values.size:
+    """Refuse images that a network was not converted for: normalised or not, where it was the other."""
+    if contract is None or contract.coding == "events":
+        return
+    if contract.lowest < 0 and values.dtype in (np.uint8, np.bool_):
+        raise InvalidRequest(
+            f"{where} has dtype {values.dtype}, which stands for 0 to 1; the network was converted for "
+            f"images that had been normalised, with values down to {contract.lowest:g}. Give floats "
+            "normalised the same way, or convert the network with input_mean and input_std (--input-mean, "
+            "--input-std)"
+        )
+    if values.dtype.kind != "f" or not values.size:
         return
     lowest = float(values.min())
     # NaN is not below 0, and is refused by its name elsewhere.
@@ -215,8 +224,9 @@ def analog_parts(
     given = np.asarray(image.values)
     if given.dtype.kind in "iu" and given.dtype != np.uint8:
         given = given.astype(np.float64)
-    values = image_values(in_shape(given, network, where), where).reshape(-1)
-    _check_values(values, where, contract)
+    shaped = in_shape(given, network, where)
+    _check_values(shaped, where, contract)
+    values = image_values(shaped, where).reshape(-1)
     parts = np.floor(np.abs(values) * (neuron.analog_scale / neuron.unit) + 0.5)
     if not np.isfinite(parts).all() or parts.max(initial=0) > LARGEST_PARTS:
         raise InvalidEvents(f"{where} holds NaN, infinite, or too large values; remove or scale them")
