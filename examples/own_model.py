@@ -52,17 +52,16 @@ def main():
     images, labels = pictures(400, seed=1)
     model = train(as_torch(images), torch.tensor(labels))
 
-    # Calibrate on training pictures: they set how much activation a spike stands for.
-    network = eventsnn.convert(model, as_torch(images), input_scale=1 / 255)
+    # Calibrate on training pictures: they set how much activation a spike stands for. Charges: each grey
+    # value will land at once, as a charge at time 0.
+    network = eventsnn.convert(model, as_torch(images), input="charge")
     network.save("own.h5")
 
     network = eventsnn.load("own.h5")
     held_out, truth = pictures(200, seed=2)
     samples = list(zip(held_out, truth, strict=True))
-    # Charges: each grey value lands at once, as a charge at time 0.
-    how = {"hardware": "event-conv-small", "input": "charge"}
-    full = eventsnn.simulate(network, samples, **how)
-    quick = eventsnn.simulate(network, samples, exit="margin:0.9", **how)
+    full = eventsnn.simulate(network, samples, hardware="event-conv-small")
+    quick = eventsnn.simulate(network, samples, hardware="event-conv-small", exit="margin:0.9")
 
     with torch.no_grad():
         answers = model(as_torch(held_out)).argmax(1).numpy()

@@ -71,8 +71,8 @@ def test_the_example_of_the_documentation_serves_its_unit_in_the_time_of_its_cor
         ({}, "cores.convolution: .*actions is empty; leave it out"),
         ({"synapse": {}}, "cores.convolution: .*actions.synapse is empty; leave it out"),
         ({"synapse": {"energy": None}}, "cores.convolution: .*actions.synapse is empty; leave it out"),
-        ({"synapse": None}, "cores.convolution.actions.synapse: Input should be a valid dictionary"),
-        (None, "cores.convolution.actions: Input should be a valid dictionary"),
+        ({"synapse": None}, "cores.convolution.actions.synapse: it must be a mapping"),
+        (None, "cores.convolution.actions: it must be a mapping"),
     ],
 )
 def test_an_override_that_says_nothing_is_refused(given, message):

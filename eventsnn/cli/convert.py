@@ -90,6 +90,7 @@ def convert(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Convert a trained network to a spiking one and compare it layer by layer."""
+    from eventsnn.cli import show
     from eventsnn.convert import compare, load_model
     from eventsnn.convert import convert as convert_model
     from eventsnn.errors import InvalidRequest
@@ -132,6 +133,13 @@ def convert(
     found = compare(trained, network, checked, activity)
     network.save(output)
     report(found, network, checked, str(model), str(output), json)
+    contract = network.contract
+    if neuron == "rate" and contract is not None and contract.coding == "charge":
+        show.note(
+            "rate neurons take charges all at time 0, while their biases flow over "
+            f"{contract.duration_us:g} us: few activations come out as the model's. --input analog or "
+            "poisson spreads the input over the same time"
+        )
 
 
 def open_samples(
