@@ -7,13 +7,13 @@ from eventsnn.network.neurons import (
     Input,
     MaxGate,
     Neuron,
-    Population,
     Rate,
     Readout,
     Signed,
     Softmax,
     leak_factor_of,
 )
+from eventsnn.network.population import Population
 from eventsnn.network.projections import Projection
 from eventsnn.network.synapses import (
     AveragePool,

@@ -29,13 +29,13 @@ from eventsnn.network.graph import Network
 from eventsnn.network.neurons import (
     Input,
     MaxGate,
-    Population,
     Rate,
     Readout,
     Signed,
     Softmax,
     unknown_kind,
 )
+from eventsnn.network.population import Population
 from eventsnn.network.projections import Projection
 from eventsnn.network.synapses import Dense, Sparse
 

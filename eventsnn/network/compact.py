@@ -32,13 +32,13 @@ from eventsnn.network.neurons import (
     CHARGE_LIMIT,
     Input,
     MaxGate,
-    Population,
     Rate,
     Readout,
     Signed,
     Softmax,
     unknown_kind,
 )
+from eventsnn.network.population import Population
 from eventsnn.network.projections import Projection
 
 WEIGHT_LIMIT = 2**7 - 1

@@ -13,7 +13,8 @@ import numpy as np
 from eventsnn import arguments
 from eventsnn.errors import InvalidFile, InvalidNetwork, InvalidRequest, MissingFile
 from eventsnn.network.graph import Network
-from eventsnn.network.neurons import NEURON_KINDS, Population
+from eventsnn.network.neurons import NEURON_KINDS
+from eventsnn.network.population import Population
 from eventsnn.network.projections import Projection
 from eventsnn.network.synapses import SYNAPSE_KINDS, Axis, Synapses
 from eventsnn.network.writing import FORMAT, POPULATION_ARRAYS, SCHEMA

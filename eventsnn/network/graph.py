@@ -23,12 +23,12 @@ from eventsnn.network.neurons import (
     CHARGE_LIMIT,
     Input,
     MaxGate,
-    Population,
     Rate,
     Readout,
     Signed,
     Softmax,
 )
+from eventsnn.network.population import Population
 from eventsnn.network.projections import Projection
 
 

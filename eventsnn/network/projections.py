@@ -13,7 +13,7 @@ import numpy as np
 
 from eventsnn.arguments import shown, text
 from eventsnn.errors import InvalidNetwork
-from eventsnn.network.neurons import check_name
+from eventsnn.network.population import check_name
 from eventsnn.network.synapses import SYNAPSE_KINDS, Box, Int32, Int64, Shape, Synapses
 from eventsnn.network.synapses.base import added, as_weights, whole
 

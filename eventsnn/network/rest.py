@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.errors import InvalidNetwork
-from eventsnn.network.neurons import Input, MaxGate, Population, Readout, Signed
+from eventsnn.network.neurons import Input, MaxGate, Readout, Signed
+from eventsnn.network.population import Population
 
 if TYPE_CHECKING:
     from eventsnn.network.graph import Network

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from eventsnn import arguments
 from eventsnn.errors import InvalidRequest
-from eventsnn.network.neurons import Population, neuron_parameters
+from eventsnn.network.neurons import neuron_parameters
+from eventsnn.network.population import Population
 from eventsnn.network.projections import Projection
 from eventsnn.network.synapses import Axis, Synapses
 from eventsnn.network.synapses.base import blocks

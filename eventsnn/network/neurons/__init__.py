@@ -1,0 +1,60 @@
+"""Neuron models, one file a kind: what a population does with charge, and what others need to know of it.
+
+A new kind is a frozen dataclass derived from ``Neuron`` with a ``kind`` of its own, listed in
+``NEURON_KINDS``: the network file reads and writes it by its fields.
+"""
+
+from typing import Any
+
+from eventsnn.arguments import shown
+from eventsnn.errors import InvalidNetwork
+from eventsnn.network.neurons.base import (
+    CHARGE_LIMIT,
+    LEAK_ONE,
+    LOGIT_BITS,
+    LONGEST_INTERVAL,
+    LONGEST_SETTLE,
+    THRESHOLD_LIMIT,
+    Neuron,
+    leak_factor_of,
+    neuron_parameters,
+)
+from eventsnn.network.neurons.input import Input
+from eventsnn.network.neurons.integrate_and_fire import Rate
+from eventsnn.network.neurons.max_gate import MaxGate
+from eventsnn.network.neurons.readout import Readout
+from eventsnn.network.neurons.signed import Signed
+from eventsnn.network.neurons.softmax import Softmax
+
+NEURON_KINDS: dict[str, type[Neuron]] = {
+    cls.kind: cls for cls in (Input, Signed, Rate, Readout, MaxGate, Softmax)
+}
+
+
+def unknown_kind(population: Any) -> InvalidNetwork:
+    """The error of whoever meets neurons that it has no rule for."""
+    return InvalidNetwork(
+        f"population {population.name!r} has neurons of kind {shown(population.neuron)}, which are not "
+        f"simulated here; known are {', '.join(NEURON_KINDS)}"
+    )
+
+
+__all__ = [
+    "CHARGE_LIMIT",
+    "LEAK_ONE",
+    "LOGIT_BITS",
+    "LONGEST_INTERVAL",
+    "LONGEST_SETTLE",
+    "NEURON_KINDS",
+    "THRESHOLD_LIMIT",
+    "Input",
+    "MaxGate",
+    "Neuron",
+    "Rate",
+    "Readout",
+    "Signed",
+    "Softmax",
+    "leak_factor_of",
+    "neuron_parameters",
+    "unknown_kind",
+]

@@ -1,0 +1,104 @@
+"""Integrate-and-fire neurons, whose spike rate approximates an activation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from eventsnn.network.neurons.base import (
+    CHARGE_LIMIT,
+    LEAK_ONE,
+    LONGEST_SETTLE,
+    THRESHOLD_LIMIT,
+    Neuron,
+    added,
+    check_parameters,
+    require,
+)
+
+
+@dataclass(frozen=True)
+class Rate(Neuron):
+    """Integrate-and-fire neurons that approximate an activation by their spike rate.
+
+    Parameters
+    ----------
+    threshold : int
+        Quanta, 1 to 2^20. A neuron fires at ``V >= threshold`` (``V > threshold`` when ``strict``).
+    reset : str
+        ``"soft"`` subtracts the threshold, ``"hard"`` sets the charge to zero.
+    multispike : bool
+        Emit ``floor(V / threshold)`` spikes at one tick (soft reset only) instead of one.
+    lower_clamp : int or None
+        The charge is raised to this (at most 0) after each delivery, before the test.
+    initial_charge : int
+        Quanta at time 0, below the threshold.
+    period : int
+        Ticks in which a bias delivers its quanta once: a bias is a constant current (law 3).
+    unit : tuple of float
+        Activation per spike, one value for the population or one per channel.
+    refractory : int
+        A neuron that fired at tick t fires again at t + refractory at the earliest. Charge integrates
+        meanwhile; at the end the neuron is tested again, as at a crossing. Above 0 a test emits one spike
+        whatever ``multispike`` says. 0 is no such time.
+    refractory_drop : bool
+        Charge delivered while a neuron may not fire is lost instead (not with biases).
+    leak_period, leak_factor : int
+        At each multiple of ``leak_period`` ticks from the first on, before anything else of that tick,
+        the charge (its current up to that tick included) becomes ``round_half_away(V leak_factor / 2^30)``:
+        see ``leak_factor_of``. Period 0 is no leak. A leak makes no spike and keeps no run alive.
+    """
+
+    kind: ClassVar[str] = "rate"
+    threshold: int
+    reset: str = "soft"
+    strict: bool = False
+    multispike: bool = True
+    lower_clamp: int | None = None
+    initial_charge: int = 0
+    period: int = 10**9
+    unit: tuple[float, ...] = (1.0,)
+    refractory: int = added(0)
+    refractory_drop: bool = added(False)
+    leak_period: int = added(0)
+    leak_factor: int = added(LEAK_ONE)
+
+    def __post_init__(self) -> None:
+        check_parameters(self)
+        require(
+            1 <= self.threshold <= THRESHOLD_LIMIT,
+            f"rate threshold is {self.threshold} quanta; allowed are 1 to {THRESHOLD_LIMIT}",
+        )
+        require(self.reset in ("soft", "hard"), f"reset is {self.reset!r}; allowed are 'soft', 'hard'")
+        require(
+            self.lower_clamp is None or -CHARGE_LIMIT <= self.lower_clamp <= 0,
+            f"lower_clamp is {self.lower_clamp}; it must be at most 0",
+        )
+        require(
+            -CHARGE_LIMIT <= self.initial_charge < self.threshold,
+            f"initial_charge {self.initial_charge} is not below the threshold {self.threshold}",
+        )
+        require(
+            1 <= self.period <= 2**31,
+            f"period is {self.period} ticks; allowed are 1 to 2^31 (2.1 ms at 1 ps a tick)",
+        )
+        require(
+            0 <= self.refractory <= LONGEST_SETTLE,
+            f"refractory is {self.refractory} ticks; allowed are 0 to 10^15 (1000 s)",
+        )
+        require(
+            self.refractory > 0 or not self.refractory_drop,
+            "refractory_drop needs a refractory time above 0",
+        )
+        require(
+            0 <= self.leak_period <= LONGEST_SETTLE,
+            f"leak_period is {self.leak_period} ticks; allowed are 0 (no leak) to 10^15 (1000 s)",
+        )
+        require(
+            0 <= self.leak_factor <= LEAK_ONE,
+            f"leak_factor is {self.leak_factor}; allowed are 0 to 2^30, the part of the charge that stays",
+        )
+        require(
+            self.leak_period > 0 or self.leak_factor == LEAK_ONE,
+            f"leak_factor {self.leak_factor} needs a leak_period above 0",
+        )

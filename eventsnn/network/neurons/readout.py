@@ -1,0 +1,28 @@
+"""Readouts: they integrate, and their charge is the decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from eventsnn.network.neurons.base import Neuron, check_parameters, require
+
+
+@dataclass(frozen=True)
+class Readout(Neuron):
+    """Neurons that only integrate; the largest charge is the decision.
+
+    ``unit`` is the activation (logit) per quantum. ``period`` is that of ``Rate`` when the population
+    takes its bias as a current, or 0 when the bias is a charge at time 0.
+    """
+
+    kind: ClassVar[str] = "readout"
+    unit: float = 1.0
+    period: int = 0
+
+    def __post_init__(self) -> None:
+        check_parameters(self)
+        require(
+            0 <= self.period <= 2**31,
+            f"period is {self.period} ticks; allowed are 0 (bias at time 0) to 2^31",
+        )

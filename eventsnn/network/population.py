@@ -1,0 +1,169 @@
+"""Populations: the neurons of one layer, of one kind and shape, with their own bias and initial state."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventsnn.arguments import shown, text, whole
+from eventsnn.errors import InvalidNetwork
+from eventsnn.network.decision import check_decision_weights
+from eventsnn.network.neurons import CHARGE_LIMIT, NEURON_KINDS, Input, MaxGate, Neuron, Signed
+from eventsnn.network.neurons.base import require
+
+
+def check_name(name: Any, what: str) -> str:
+    """The name of a population or projection, as a group of the network file can bear it."""
+    found = text(name, f"a {what} name", InvalidNetwork)
+    require(
+        found not in ("", ".", "..") and "/" not in found,
+        f"{what} name {found!r} is empty, a dot, or contains a slash",
+    )
+    require(
+        found.isprintable(),
+        f"{what} name {found!r} holds a character that cannot be written; use letters, digits, signs",
+    )
+    return found
+
+
+def whole_shape(shape: Any, what: str) -> tuple[int, int, int]:
+    """``(y, x, channel)`` as ints, or a clear refusal."""
+    allowed = "allowed is (y, x, channel), each a whole number, at least 1"
+    if not isinstance(shape, tuple | list | np.ndarray) or len(shape) != 3:
+        raise InvalidNetwork(f"{what} {shown(shape)}; {allowed}")
+    try:
+        y, x, channel = (whole(side, "a side", InvalidNetwork, 1) for side in shape)
+    except InvalidNetwork as error:
+        raise InvalidNetwork(f"{what} {shown(shape)}; {allowed}") from error
+    return y, x, channel
+
+
+def _array(values: Any, what: str) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError) as error:
+        raise InvalidNetwork(f"{what} is {shown(values)}, which is no array of numbers") from error
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """The neurons of one layer.
+
+    Parameters
+    ----------
+    name : str
+        Unique in the network; no slash.
+    shape : tuple of int
+        ``(y, x, channel)``. A neuron's index is row-major in this order.
+    neuron : Neuron
+        The model all its neurons follow.
+    initial_charge, initial_count : int32 array of shape (neurons,), or None
+        State loaded at a sample's start instead of the neuron model's initial charge, the biases and a
+        count of zero: see ``eventsnn.network.rest``. Signed neurons need both, a readout the charge, exact
+        max gates the count.
+    bias : int32 array of shape (channels,) or (neurons,), or None
+        Quanta of the population itself, added to the biases of the projections that end here. Rate
+        neurons with one may do without projections: a source of spikes at a constant rate.
+    decision_weights : int64 array of shape (channels,), or None
+        Of the network's output only: what a count of each channel weighs in the decision, in parts of 2^20
+        of the largest; see ``eventsnn.network.decision``. None takes the units of its neurons.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    neuron: Neuron
+    initial_charge: NDArray[np.int32] | None = field(default=None, repr=False)
+    initial_count: NDArray[np.int32] | None = field(default=None, repr=False)
+    bias: NDArray[np.int32] | None = field(default=None, repr=False)
+    decision_weights: NDArray[np.int64] | None = field(default=None, repr=False)
+    size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", check_name(self.name, "population"))
+        require(
+            type(self.neuron) in NEURON_KINDS.values(),
+            f"population {self.name!r} has {shown(self.neuron)} as its neuron, which no engine knows; "
+            f"allowed are {', '.join(kind.__name__ for kind in NEURON_KINDS.values())} themselves, not "
+            "classes derived from them",
+        )
+        object.__setattr__(self, "shape", whole_shape(self.shape, f"population {self.name!r} has shape"))
+        object.__setattr__(self, "size", math.prod(self.shape))
+        require(self.size < 2**31, f"population {self.name!r} has {self.size} neurons; limit is 2^31 - 1")
+        self._check_unit()
+        self._check_initial_state()
+        self._check_bias()
+        object.__setattr__(self, "decision_weights", check_decision_weights(self))
+
+    def _check_unit(self) -> None:
+        unit = self.neuron.unit
+        values = len(unit) if isinstance(unit, tuple) else 1
+        require(
+            values in (1, self.shape[2]),
+            f"population {self.name!r} has {values} units for {self.shape[2]} channels; give one in all or "
+            "one per channel",
+        )
+
+    def _check_bias(self) -> None:
+        if self.bias is None:
+            return
+        array = _array(self.bias, f"population {self.name!r}: a bias")
+        require(
+            np.issubdtype(array.dtype, np.integer) and array.shape in ((self.shape[2],), (self.size,)),
+            f"population {self.name!r} has a bias of shape {array.shape} and dtype {array.dtype}; it takes "
+            f"{self.shape[2]} (one a channel) or {self.size} (one a neuron) whole numbers of quanta",
+        )
+        require(
+            int(array.min()) >= -CHARGE_LIMIT and int(array.max()) <= CHARGE_LIMIT,
+            f"population {self.name!r}: a bias leaves the 32-bit range; use a smaller threshold",
+        )
+        require(
+            not isinstance(self.neuron, (Input, MaxGate)),
+            f"population {self.name!r} of {self.neuron.kind} neurons holds no charge and takes no bias",
+        )
+        array = np.ascontiguousarray(array, dtype=np.int32)
+        array.flags.writeable = False
+        object.__setattr__(self, "bias", array)
+
+    def _check_initial_state(self) -> None:
+        exact_gate = isinstance(self.neuron, MaxGate) and self.neuron.filter == "exact"
+        needed = {"signed": (True, True), "readout": (True, False), "max_gate": (False, exact_gate)}.get(
+            self.neuron.kind, (False, False)
+        )
+        given = (self.initial_charge is not None, self.initial_count is not None)
+        require(
+            given in (needed, (False, False)),
+            f"population {self.name!r} of {self.neuron.kind} neurons has initial state (charge, count) = "
+            f"{given}; it takes {needed} or none",
+        )
+        most = CHARGE_LIMIT if exact_gate else getattr(self.neuron, "levels", 0)
+        for name, low, high in (
+            ("initial_charge", -CHARGE_LIMIT, CHARGE_LIMIT),
+            ("initial_count", 0, most),
+        ):
+            if getattr(self, name) is None:
+                continue
+            array = _array(getattr(self, name), f"population {self.name!r}: {name}")
+            require(
+                np.issubdtype(array.dtype, np.integer)
+                and array.shape == (self.size,)
+                and low <= int(array.min())
+                and int(array.max()) <= high,
+                f"population {self.name!r}: an initial state has one whole number a neuron from {low} to "
+                f"{high}; {name} has shape {array.shape} and dtype {array.dtype}",
+            )
+            object.__setattr__(self, name, np.ascontiguousarray(array, dtype=np.int32))
+        if (
+            isinstance(self.neuron, Signed)
+            and self.initial_charge is not None
+            and self.initial_count is not None
+        ):
+            count = self.initial_count.astype(np.int64)
+            asked = np.clip(count + self.initial_charge // self.neuron.threshold, 0, self.neuron.levels)
+            require(
+                bool((asked == count).all()),
+                f"population {self.name!r}: an initial state must be settled, so that no test would emit",
+            )
