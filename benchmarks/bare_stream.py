@@ -17,7 +17,7 @@ from networks import pool_of
 from numpy.typing import NDArray
 
 from eventsnn.engine import SampleRun, Stimulus
-from eventsnn.network import Conv2d, Dense, Input, Network, Projection, Rate
+from eventsnn.network import Conv2d, Dense, Input, IntegrateAndFire, Network, Projection
 
 Int64 = NDArray[np.int64]
 Int32 = NDArray[np.int32]
@@ -148,7 +148,7 @@ def _check(network: Network, stimulus: Stimulus, run: SampleRun, walk: Walk) -> 
         if isinstance(neuron, Input):
             continue
         expected = run.charge[population.name].copy()
-        if isinstance(neuron, Rate):
+        if isinstance(neuron, IntegrateAndFire):
             expected += neuron.threshold * run.counts[population.name] - neuron.initial_charge
         if neuron.period:
             periods, rest = divmod(min(run.decision_time, stimulus.end), neuron.period)

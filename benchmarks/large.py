@@ -22,10 +22,10 @@ from eventsnn.network import (
     Conv2d,
     Dense,
     Input,
+    IntegrateAndFire,
     Network,
     Population,
     Projection,
-    Rate,
     Readout,
     Synapses,
 )
@@ -46,7 +46,7 @@ def vgg16(side: int) -> Network:
     pool = 1
 
     def add(name: str, target: tuple[int, int, int], synapses: Synapses, last: bool = False) -> None:
-        neuron = Readout() if last else Rate(THRESHOLD, period=UNIT)
+        neuron = Readout() if last else IntegrateAndFire(THRESHOLD, period=UNIT)
         source = populations[-1].name
         populations.append(Population(name, target, neuron))
         projections.append(Projection(f"{source}-{name}", source, name, synapses))

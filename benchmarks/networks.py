@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 import eventsnn
 from eventsnn.engine import Stimulus
-from eventsnn.network import Conv2d, Dense, Network, Population, Projection, Rate
+from eventsnn.network import Conv2d, Dense, IntegrateAndFire, Network, Population, Projection
 
 CACHE = Path(__file__).with_name("cache")
 UNIT_US = 1000
@@ -220,7 +220,8 @@ def pool_of(projection: Projection) -> int:
 def changed(network: Network, biases: bool = True, delay: int = 0, **neuron: Any) -> Network:
     """The same network with other parameters of its rate neurons, without biases, or with delays."""
     populations: list[Population] = [
-        replace(p, neuron=replace(p.neuron, **neuron)) if isinstance(p.neuron, Rate) else p for p in network
+        replace(p, neuron=replace(p.neuron, **neuron)) if isinstance(p.neuron, IntegrateAndFire) else p
+        for p in network
     ]
     projections = [
         replace(p, bias=p.bias if biases else None, delay=delay) for p in network.projections.values()

@@ -238,13 +238,13 @@ def dense_comparison(case: Case, timing: str) -> tuple[Any, Any, Any]:
     from eventsnn.engine import Stimulus
     from eventsnn.hardware import Mapping, Part
     from eventsnn.hardware.architecture import parse_architecture
-    from eventsnn.network import Dense, Input, Network, Population, Projection, Rate
+    from eventsnn.network import Dense, Input, IntegrateAndFire, Network, Population, Projection
 
     spikes, weights = dense_draws(asdict(case))
     populations = [Population("0", (1, 1, case.sizes[0]), Input())]
     projections = []
     for place, (table, threshold) in enumerate(zip(weights, DENSE_THRESHOLDS, strict=True), 1):
-        neuron = Rate(threshold, reset="hard", strict=True, multispike=False, period=STEP)
+        neuron = IntegrateAndFire(threshold, reset="hard", strict=True, multispike=False, period=STEP)
         populations.append(Population(str(place), (1, 1, table.shape[1]), neuron))
         name = f"to {place}"
         projections.append(Projection(name, str(place - 1), str(place), Dense(table), delay=STEP))

@@ -18,7 +18,7 @@ from eventsnn.convert.quantised import quantised_activations
 from eventsnn.convert.samples import read_samples
 from eventsnn.convert.stages import Stage, build_stages
 from eventsnn.errors import InvalidRequest
-from eventsnn.network import Input, Network, Rate, Readout, Signed
+from eventsnn.network import Input, IntegrateAndFire, Network, Readout, Signed
 from eventsnn.network.contract import IMAGE_CODINGS
 from eventsnn.network.decision import weights_of_neurons
 
@@ -139,7 +139,7 @@ def compare(
     if contract is not None:
         norm = normalisation(contract.input_range, contract.mean, contract.deviation, channels)
     read = replace(read, unit=unit, normalisation=norm)
-    if activity is None and any(isinstance(population.neuron, Rate) for population in network):
+    if activity is None and any(isinstance(population.neuron, IntegrateAndFire) for population in network):
         raise InvalidRequest(
             "what rate neurons end with depends on when their input arrives; give the counts of simulated "
             "runs as activity"

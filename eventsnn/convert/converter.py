@@ -24,10 +24,10 @@ from eventsnn.errors import InvalidNetwork, InvalidRequest
 from eventsnn.network import (
     Input,
     InputContract,
+    IntegrateAndFire,
     Network,
     Population,
     Projection,
-    Rate,
     Readout,
     Signed,
 )
@@ -240,12 +240,14 @@ def _own_ceiling(stage: Stage) -> float:
     return ceiling
 
 
-def _neuron(stage: Stage, unit: Float64, settings: Settings, period: int) -> Signed | Rate | Readout:
+def _neuron(
+    stage: Stage, unit: Float64, settings: Settings, period: int
+) -> Signed | IntegrateAndFire | Readout:
     if stage.activation is None:
         return Readout(unit=float(unit[0]) / settings.threshold, period=period if stage.bias.any() else 0)
     units = tuple(float(u) for u in (unit if np.ptp(unit) > 0 else unit[:1]))
     if settings.neuron == "rate":
-        return Rate(settings.threshold, period=period or LONGEST_PERIOD, unit=units)
+        return IntegrateAndFire(settings.threshold, period=period or LONGEST_PERIOD, unit=units)
     margin = round(settings.hysteresis * settings.threshold)
     return Signed(
         settings.threshold,
@@ -294,7 +296,7 @@ def _record(
         layer["activation"] = None if stage.activation is None else type(stage.activation).__name__
         if isinstance(neuron, Signed):
             layer |= {"levels": neuron.levels, "theta": [u * neuron.levels for u in neuron.unit]}
-        elif isinstance(neuron, Rate):
+        elif isinstance(neuron, IntegrateAndFire):
             layer["lambda"] = [u * settings.spikes_at_lambda for u in neuron.unit]
         layers.append(layer)
     record = {

@@ -26,12 +26,12 @@ from eventsnn.network import (
     Conv2d,
     Dense,
     Input,
+    IntegrateAndFire,
     MaxGate,
     MaxPool,
     Network,
     Population,
     Projection,
-    Rate,
     Readout,
     Signed,
     Softmax,
@@ -124,7 +124,7 @@ def initial_charge(network: Network) -> NDArray[np.int64]:
         if population.initial_charge is not None:
             pieces.append(population.initial_charge.astype(np.int64))
             continue
-        if isinstance(neuron, (Signed, Rate)):
+        if isinstance(neuron, (Signed, IntegrateAndFire)):
             charge += neuron.initial_charge
         if not isinstance(neuron, Input) and not takes_current(population):
             charge += network.bias(population.name)
@@ -428,7 +428,7 @@ def _neuron_fields(network: Network, population: Population) -> dict[str, int]:
             "settle_time": neuron.settle_time, "hysteresis_low": neuron.hysteresis_low,
             "hysteresis_high": neuron.hysteresis_high, "graded": int(neuron.graded),
         }  # fmt: skip
-    if isinstance(neuron, Rate):
+    if isinstance(neuron, IntegrateAndFire):
         return row | {
             "kind": k.KIND_RATE, "threshold": neuron.threshold, "hard": int(neuron.reset == "hard"),
             "strict": int(neuron.strict), "multispike": int(neuron.multispike),

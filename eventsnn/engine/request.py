@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from eventsnn.engine.stimulus import Stimulus
 from eventsnn.errors import InvalidRequest
 from eventsnn.hardware import INPUT_PORT, Mapping
-from eventsnn.network import MaxGate, Network, Population, Rate, Readout, Signed, Softmax
+from eventsnn.network import IntegrateAndFire, MaxGate, Network, Population, Readout, Signed, Softmax
 
 FEATURES: dict[str, str] = {
     "step": "the step schedule",
@@ -48,13 +48,15 @@ def needed_features(
     used = {part.core for parts in mapping.parts.values() for part in parts} if mapping else set()
     kinds = [mapping.architecture.kind(core) for core in used if core != INPUT_PORT] if mapping else []
     neurons = [population.neuron for population in network]
-    rates = [neuron for neuron in neurons if isinstance(neuron, Rate)]
+    rates = [neuron for neuron in neurons if isinstance(neuron, IntegrateAndFire)]
     holders = [part.core for parts in mapping.parts.values() for part in parts] if mapping else []
     found = {
         "step": schedule == "step",
         "refractory": any(neuron.refractory for neuron in rates),
         "leak": any(neuron.leak_period for neuron in rates),
-        "source": any(isinstance(p.neuron, Rate) and not network.incoming(p.name) for p in network),
+        "source": any(
+            isinstance(p.neuron, IntegrateAndFire) and not network.incoming(p.name) for p in network
+        ),
         "max_gate": any(isinstance(neuron, MaxGate) for neuron in neurons),
         "softmax": any(isinstance(neuron, Softmax) for neuron in neurons),
         "cycle": bool(network.cycles),
@@ -144,9 +146,9 @@ def step_length(network: Network, step: int = 0) -> int:
     periods: dict[int, str] = {}
     for population in network:
         neuron = population.neuron
-        if isinstance(neuron, (Rate, Readout, Softmax)) and neuron.period:
+        if isinstance(neuron, (IntegrateAndFire, Readout, Softmax)) and neuron.period:
             periods.setdefault(neuron.period, population.name)
-        if isinstance(neuron, Rate) and neuron.leak_period:
+        if isinstance(neuron, IntegrateAndFire) and neuron.leak_period:
             periods.setdefault(neuron.leak_period, population.name)
     if len(periods) != 1:
         named = ", ".join(f"{period} ({name!r})" for period, name in sorted(periods.items()))
@@ -166,7 +168,9 @@ def number_of_steps(stimulus: Stimulus, step: int) -> int:
 def takes_current(population: Population) -> bool:
     """Whether biases of a population are constant currents, not charges at time 0."""
     neuron = population.neuron
-    return isinstance(neuron, Rate) or (isinstance(neuron, (Readout, Softmax)) and neuron.period > 0)
+    return isinstance(neuron, IntegrateAndFire) or (
+        isinstance(neuron, (Readout, Softmax)) and neuron.period > 0
+    )
 
 
 def check_currents(population: Population, currents: NDArray[np.int64], step: int) -> None:
@@ -184,7 +188,7 @@ def check_currents(population: Population, currents: NDArray[np.int64], step: in
             f"population {population.name!r} has biases per {neuron.period} ticks, a step is {step}; in the "
             "step schedule the two are one"
         )
-    if not isinstance(neuron, Rate):
+    if not isinstance(neuron, IntegrateAndFire):
         return
     if neuron.refractory_drop:
         raise InvalidRequest(
@@ -216,7 +220,7 @@ def _check_whole_steps(network: Network, step: int) -> None:
             _check_whole(f"{name} a settle_time", neuron.settle_time, step)
         elif isinstance(neuron, Softmax) and neuron.variant == "independent":
             _check_whole(f"{name} an interval", neuron.interval, step)
-        elif isinstance(neuron, Rate):
+        elif isinstance(neuron, IntegrateAndFire):
             _check_whole(f"{name} a refractory time", neuron.refractory, step)
             if neuron.leak_period not in (0, step):
                 raise InvalidRequest(

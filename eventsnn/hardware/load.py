@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 from eventsnn.hardware.chip import Chip
 from eventsnn.hardware.mapping.parts import INPUT_PORT, Mapping, Part
 from eventsnn.hardware.network_on_chip import DIRECTIONS, EAST, WEST
-from eventsnn.network import Input, MaxGate, Network, Population, Projection, Rate, Readout, Signed
+from eventsnn.network import (
+    Input,
+    IntegrateAndFire,
+    MaxGate,
+    Network,
+    Population,
+    Projection,
+    Readout,
+    Signed,
+)
 
 Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]
@@ -154,7 +163,7 @@ def _scanned(population: Population) -> bool:
 
 def _tested_at_once(population: Population) -> bool:
     neuron = population.neuron
-    return isinstance(neuron, Rate) or (isinstance(neuron, MaxGate) and neuron.filter != "exact")
+    return isinstance(neuron, IntegrateAndFire) or (isinstance(neuron, MaxGate) and neuron.filter != "exact")
 
 
 def _mean(table: Int64) -> float:

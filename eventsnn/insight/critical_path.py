@@ -11,7 +11,7 @@ from eventsnn.insight.backwards import Backwards, Origin, port_or_core
 from eventsnn.insight.path import Path
 from eventsnn.insight.step_path import StepPath
 from eventsnn.insight.traces import Traces
-from eventsnn.network import Input, MaxGate, Rate, Readout, Signed, Softmax
+from eventsnn.network import Input, IntegrateAndFire, MaxGate, Readout, Signed, Softmax
 
 
 def critical_path(traces: Traces) -> Path:
@@ -80,7 +80,7 @@ class EventPath(Backwards):
         if isinstance(model, Softmax):
             return "clock", layer, neuron
         landing = traces.last_landing(rank, self.now, neuron)
-        if isinstance(model, Rate):
+        if isinstance(model, IntegrateAndFire):
             while landing is None or traces.service["finish"][landing] < self.now:
                 earlier = traces.spike_before(rank, neuron, self.now) if model.refractory else None
                 if earlier is None or earlier + model.refractory != self.now:

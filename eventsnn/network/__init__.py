@@ -5,6 +5,7 @@ from eventsnn.network.file import load_network
 from eventsnn.network.graph import Network
 from eventsnn.network.neurons import (
     Input,
+    IntegrateAndFire,
     MaxGate,
     Neuron,
     Rate,
@@ -40,6 +41,7 @@ __all__ = [
     "Identity",
     "Input",
     "InputContract",
+    "IntegrateAndFire",
     "MaxGate",
     "MaxPool",
     "Network",

@@ -28,8 +28,8 @@ from eventsnn.errors import InvalidNetwork
 from eventsnn.network.graph import Network
 from eventsnn.network.neurons import (
     Input,
+    IntegrateAndFire,
     MaxGate,
-    Rate,
     Readout,
     Signed,
     Softmax,
@@ -125,7 +125,7 @@ class _Bounds:
         population = self.network.populations[name]
         if isinstance(population.neuron, (Input, MaxGate)):
             return (0, 0)
-        if isinstance(population.neuron, Rate):
+        if isinstance(population.neuron, IntegrateAndFire):
             return self._rate(population, population.neuron)
         if not isinstance(population.neuron, (Signed, Readout, Softmax)):
             raise unknown_kind(population)
@@ -194,7 +194,7 @@ class _Bounds:
 
     # -- rate neurons ----------------------------------------------------------------------------------------
 
-    def _rate(self, population: Population, neuron: Rate) -> Range | None:
+    def _rate(self, population: Population, neuron: IntegrateAndFire) -> Range | None:
         gains = self._gains(population, neuron)
         integrates = neuron.refractory > 0 and not neuron.refractory_drop
         if gains is None or integrates:
@@ -208,7 +208,7 @@ class _Bounds:
             return min(neuron.initial_charge, neuron.lower_clamp) + down, high
         return None if down < 0 else (min(neuron.initial_charge, 0), high)
 
-    def _gains(self, population: Population, neuron: Rate) -> Range | None:
+    def _gains(self, population: Population, neuron: IntegrateAndFire) -> Range | None:
         """What a charge can lose and gain before the next test."""
         name = population.name
         bias, analog = _objects(self.network.bias(name)), self._analog(name)
@@ -261,7 +261,7 @@ class _Bounds:
             summed = self.running_sum(name)
             return None if summed is None else (-summed[1], summed[1])
         if (
-            not isinstance(neuron, Rate)
+            not isinstance(neuron, IntegrateAndFire)
             or neuron.reset == "hard"
             or not neuron.multispike
             or neuron.refractory

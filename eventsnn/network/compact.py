@@ -31,8 +31,8 @@ from eventsnn.network.graph import Network
 from eventsnn.network.neurons import (
     CHARGE_LIMIT,
     Input,
+    IntegrateAndFire,
     MaxGate,
-    Rate,
     Readout,
     Signed,
     Softmax,
@@ -122,9 +122,9 @@ def _compact_population(
 ) -> tuple[Network, Fraction]:
     """The network with one population compact, and the factor of its charges."""
     neuron = network.populations[name].neuron
-    if not isinstance(neuron, (Rate, Signed, Readout, Softmax)):
+    if not isinstance(neuron, (IntegrateAndFire, Signed, Readout, Softmax)):
         raise unknown_kind(network.populations[name])
-    if not isinstance(neuron, (Rate, Signed)):
+    if not isinstance(neuron, (IntegrateAndFire, Signed)):
         scale = _readout_scale(_largest_weight(network, name))
         return _scaled(network, name, scale), scale
     threshold = finest = _finest_threshold(network, name, neuron.threshold)
@@ -195,7 +195,7 @@ def _scaled_population(population: Population, scale: Fraction) -> Population:
             hysteresis_low=_round(neuron.hysteresis_low, scale),
             hysteresis_high=_round(neuron.hysteresis_high, scale),
         )
-    elif isinstance(neuron, Rate):
+    elif isinstance(neuron, IntegrateAndFire):
         threshold = _round(neuron.threshold, scale)
         neuron = replace(
             neuron,

@@ -22,8 +22,8 @@ from eventsnn.network.decision import decision_weights
 from eventsnn.network.neurons import (
     CHARGE_LIMIT,
     Input,
+    IntegrateAndFire,
     MaxGate,
-    Rate,
     Readout,
     Signed,
     Softmax,
@@ -312,7 +312,9 @@ class Network:
     def _check_charges(self) -> None:
         for population in self:
             neuron = population.neuron
-            source = isinstance(neuron, Input) or (isinstance(neuron, Rate) and population.bias is not None)
+            source = isinstance(neuron, Input) or (
+                isinstance(neuron, IntegrateAndFire) and population.bias is not None
+            )
             if not self.incoming(population.name) and not source:
                 raise InvalidNetwork(f"population {population.name!r} receives no projection")
             if isinstance(neuron, (Readout, Softmax)) and self.outgoing(population.name):
@@ -325,7 +327,7 @@ class Network:
                 )
             if population.initial_charge is not None:
                 continue
-            start = neuron.initial_charge if isinstance(neuron, (Signed, Rate)) else 0
+            start = neuron.initial_charge if isinstance(neuron, (Signed, IntegrateAndFire)) else 0
             bias = np.abs(self.bias(population.name)).max(initial=0)
             if start + int(bias) > CHARGE_LIMIT:
                 raise InvalidNetwork(

@@ -19,7 +19,7 @@ from eventsnn.engine.floating.sums import FloatSums
 from eventsnn.engine.stimulus import Stimulus
 from eventsnn.errors import InvalidRequest
 from eventsnn.hardware import Mapping
-from eventsnn.network import Network, Rate
+from eventsnn.network import IntegrateAndFire, Network
 from eventsnn.network.neurons import LEAK_ONE
 
 DTYPES = ("float32", "float64")
@@ -74,7 +74,7 @@ class FloatEngine(Engine):
         self.leaks = {
             p.name: p.neuron.leak_factor / LEAK_ONE
             for p in network
-            if isinstance(p.neuron, Rate) and p.neuron.leak_period
+            if isinstance(p.neuron, IntegrateAndFire) and p.neuron.leak_period
         }
         unknown = sorted(set(leaks or {}) - set(self.leaks))
         if unknown:

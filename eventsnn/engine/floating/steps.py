@@ -18,7 +18,7 @@ from eventsnn.engine.floating.sums import Float
 from eventsnn.engine.plan import initial_charge, initial_count
 from eventsnn.engine.request import number_of_steps, takes_current
 from eventsnn.engine.stimulus import Int64, Stimulus
-from eventsnn.network import Input, Population, Rate, Readout, Signed
+from eventsnn.network import Input, IntegrateAndFire, Population, Readout, Signed
 from eventsnn.network.neurons import unknown_kind
 
 if TYPE_CHECKING:
@@ -142,7 +142,8 @@ class FloatSample:
         if self.step < self.steps:
             return True
         if any(
-            isinstance(layer.model, Rate) or (isinstance(layer.model, Readout) and layer.current.any())
+            isinstance(layer.model, IntegrateAndFire)
+            or (isinstance(layer.model, Readout) and layer.current.any())
             for layer in self.layers
         ):
             return False
@@ -176,7 +177,7 @@ class FloatSample:
         layer.charge += received
         if self.now <= self.end:
             layer.charge += layer.current
-        if isinstance(layer.model, Rate):
+        if isinstance(layer.model, IntegrateAndFire):
             self._fire_rate(rank, layer)
         elif isinstance(layer.model, Signed):
             if arrived and layer.due is None:

@@ -19,7 +19,7 @@ from eventsnn.engine.reference.state import Destination, unit_payloads
 from eventsnn.engine.reference.transport import Message, Scan, Transport
 from eventsnn.engine.seeds import draw
 from eventsnn.engine.softmax_tables import next_event
-from eventsnn.network import Rate, Readout, Signed, Softmax
+from eventsnn.network import IntegrateAndFire, Readout, Signed, Softmax
 from eventsnn.network.neurons import unknown_kind
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class EventSample(Sample):
         for rank, neurons in enumerate(self.neurons):
             if self._must_start_tested(neurons.population):
                 self._touch_all(rank, 0)
-            elif isinstance(neurons.model, Rate):
+            elif isinstance(neurons.model, IntegrateAndFire):
                 for j in range(neurons.population.size):
                     self._schedule_crossing(rank, j)
             elif isinstance(neurons.model, Softmax):
@@ -255,7 +255,9 @@ class EventSample(Sample):
     def answers_at_once(self, rank: int) -> bool:
         """Whether deliveries are tested as they land, in the same pass of their core."""
         neurons = self.neurons[rank]
-        return isinstance(neurons.model, Rate) or (isinstance(neurons, Gates) and not neurons.exact)
+        return isinstance(neurons.model, IntegrateAndFire) or (
+            isinstance(neurons, Gates) and not neurons.exact
+        )
 
     # -- spikes and their copies (class 1) -----------------------------------------------------------
 
@@ -294,7 +296,7 @@ class EventSample(Sample):
                 continue
             neurons.charge[j] += payload * weight
             self._guard(to.target, j, neurons.charge_at(j, self.now))
-        if isinstance(neurons.model, Rate):
+        if isinstance(neurons.model, IntegrateAndFire):
             self.count_at(to.part, "neuron_updates", len(edges))
             for j, _ in edges:
                 neurons.clamp(j, neurons.charge_at(j, self.now))

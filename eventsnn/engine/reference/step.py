@@ -39,7 +39,7 @@ from eventsnn.engine.reference.state import Destination, Neurons, unit_payloads
 from eventsnn.engine.request import number_of_steps
 from eventsnn.engine.service import SERVICE
 from eventsnn.engine.softmax_tables import next_event
-from eventsnn.network import Input, Rate, Readout, Signed, Softmax
+from eventsnn.network import Input, IntegrateAndFire, Readout, Signed, Softmax
 from eventsnn.network.neurons import unknown_kind
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ class StepSample(Sample):
                 self._emit(rank, j, payload)
             return
         arrivals = self.arrivals.pop((self.step, rank), [])
-        if isinstance(neurons.model, (Rate, Softmax)):
+        if isinstance(neurons.model, (IntegrateAndFire, Softmax)):
             held = zip(neurons.charge, neurons.current, strict=True)
             self.active[rank] |= {j for j, (charge, current) in enumerate(held) if charge or current}
         if not _is_tested(neurons):
@@ -193,7 +193,7 @@ class StepSample(Sample):
                 received[j] += payload * weight
                 neurons.touched.add(j)
         self._add(rank, neurons, received)
-        if isinstance(neurons.model, Rate):
+        if isinstance(neurons.model, IntegrateAndFire):
             self._fire_rate(rank, neurons)
         elif isinstance(neurons.model, Signed):
             if arrivals and neurons.test_due is None:

@@ -20,14 +20,17 @@ from eventsnn.network.neurons.base import (
     neuron_parameters,
 )
 from eventsnn.network.neurons.input import Input
-from eventsnn.network.neurons.integrate_and_fire import Rate
+from eventsnn.network.neurons.integrate_and_fire import IntegrateAndFire
 from eventsnn.network.neurons.max_gate import MaxGate
 from eventsnn.network.neurons.readout import Readout
 from eventsnn.network.neurons.signed import Signed
 from eventsnn.network.neurons.softmax import Softmax
 
+Rate = IntegrateAndFire
+"""The same class by the name of its ``kind``: what files, checksums and ``--neuron rate`` call it."""
+
 NEURON_KINDS: dict[str, type[Neuron]] = {
-    cls.kind: cls for cls in (Input, Signed, Rate, Readout, MaxGate, Softmax)
+    cls.kind: cls for cls in (Input, Signed, IntegrateAndFire, Readout, MaxGate, Softmax)
 }
 
 
@@ -48,9 +51,9 @@ __all__ = [
     "NEURON_KINDS",
     "THRESHOLD_LIMIT",
     "Input",
+    "IntegrateAndFire",
     "MaxGate",
     "Neuron",
-    "Rate",
     "Readout",
     "Signed",
     "Softmax",

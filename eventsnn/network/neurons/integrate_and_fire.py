@@ -18,8 +18,10 @@ from eventsnn.network.neurons.base import (
 
 
 @dataclass(frozen=True)
-class Rate(Neuron):
+class IntegrateAndFire(Neuron):
     """Integrate-and-fire neurons that approximate an activation by their spike rate.
+
+    Files and options call them ``rate``, after the code they speak; each still spikes.
 
     Parameters
     ----------

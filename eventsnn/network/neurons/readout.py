@@ -12,8 +12,8 @@ from eventsnn.network.neurons.base import Neuron, check_parameters, require
 class Readout(Neuron):
     """Neurons that only integrate; the largest charge is the decision.
 
-    ``unit`` is the activation (logit) per quantum. ``period`` is that of ``Rate`` when the population
-    takes its bias as a current, or 0 when the bias is a charge at time 0.
+    ``unit`` is the activation (logit) per quantum. ``period`` is that of ``IntegrateAndFire`` when the
+    population takes its bias as a current, or 0 when the bias is a charge at time 0.
     """
 
     kind: ClassVar[str] = "readout"
