@@ -13,7 +13,7 @@ from eventsnn.engine.request import check_currents, takes_current
 from eventsnn.engine.rounding import round_half_away
 from eventsnn.engine.stimulus import Stimulus
 from eventsnn.errors import InvalidEvents
-from eventsnn.network import Input, MaxGate, Network
+from eventsnn.network import Input, Network
 from eventsnn.network.neurons import CHARGE_LIMIT
 
 
@@ -52,7 +52,7 @@ class AnalogInput:
 
     def _quanta(self, name: str, stimulus: Stimulus) -> NDArray[np.int64]:
         population = self.network.populations[name]
-        if isinstance(population.neuron, MaxGate):
+        if not population.neuron.holds_charge:
             raise InvalidEvents(
                 f"analog values cannot feed the max gates {name!r}; give the input as events, or take the "
                 "maximum before"

@@ -16,7 +16,7 @@ from eventsnn.engine.kernels import records as k
 from eventsnn.engine.kernels.state import State
 from eventsnn.engine.plan import Plan
 from eventsnn.engine.service import SERVICE
-from eventsnn.network import Network, Readout
+from eventsnn.network import Network
 
 LOST = {
     "hard_reset": k.LOST_RESET,
@@ -142,7 +142,7 @@ class Outcome:
             if (decided - 1) // period > HISTORY_ROWS:
                 raise history_limit(period, decided)
             last = max(1, -(-decided // period) - rows)
-        is_readout = isinstance(self.network.populations[output].neuron, Readout)
+        is_readout = self.network.populations[output].neuron.emits == "nothing"
         final = (charges if is_readout else counts)[output]
         return History(
             time=(1 + np.arange(rows + last)) * period,

@@ -118,15 +118,14 @@ def initial_charge(network: Network) -> NDArray[np.int64]:
     for population in network:
         neuron = population.neuron
         charge = np.zeros(population.size, dtype=np.int64)
-        if isinstance(neuron, MaxGate):
+        if not neuron.holds_charge:
             pieces.append(charge)
             continue
         if population.initial_charge is not None:
             pieces.append(population.initial_charge.astype(np.int64))
             continue
-        if isinstance(neuron, (Signed, IntegrateAndFire)):
-            charge += neuron.initial_charge
-        if not isinstance(neuron, Input) and not takes_current(population):
+        charge += neuron.starting_charge
+        if not takes_current(population):
             charge += network.bias(population.name)
         pieces.append(charge)
     return np.concatenate(pieces)

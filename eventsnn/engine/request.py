@@ -10,15 +10,14 @@ period; delays, settle times, refractory times and softmax intervals are whole n
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.engine.stimulus import Stimulus
 from eventsnn.errors import InvalidRequest
 from eventsnn.hardware import INPUT_PORT, Mapping
-from eventsnn.network import IntegrateAndFire, MaxGate, Network, Population, Readout, Signed, Softmax
+from eventsnn.network import Network, Population
+from eventsnn.network.neurons import known_neuron
 
 FEATURES: dict[str, str] = {
     "step": "the step schedule",
@@ -48,17 +47,10 @@ def needed_features(
     used = {part.core for parts in mapping.parts.values() for part in parts} if mapping else set()
     kinds = [mapping.architecture.kind(core) for core in used if core != INPUT_PORT] if mapping else []
     neurons = [population.neuron for population in network]
-    rates = [neuron for neuron in neurons if isinstance(neuron, IntegrateAndFire)]
     holders = [part.core for parts in mapping.parts.values() for part in parts] if mapping else []
     found = {
         "step": schedule == "step",
-        "refractory": any(neuron.refractory for neuron in rates),
-        "leak": any(neuron.leak_period for neuron in rates),
-        "source": any(
-            isinstance(p.neuron, IntegrateAndFire) and not network.incoming(p.name) for p in network
-        ),
-        "max_gate": any(isinstance(neuron, MaxGate) for neuron in neurons),
-        "softmax": any(isinstance(neuron, Softmax) for neuron in neurons),
+        "source": any(not (p.neuron.is_input or network.incoming(p.name)) for p in network),
         "cycle": bool(network.cycles),
         "output": bool(network.outgoing(network.output)),
         "seeded": ties == "seeded",
@@ -71,7 +63,7 @@ def needed_features(
         and any(k.input_depth is not None or k.output_depth is not None for k in kinds),
         "shared": schedule == "event" and len(set(holders)) < len(holders),
     }
-    return {name for name, needed in found.items() if needed}
+    return {name for name, needed in found.items() if needed}.union(*(n.features for n in neurons))
 
 
 def stimulus_features(stimulus: Stimulus) -> set[str]:
@@ -90,8 +82,10 @@ def check_request(network: Network, schedule: str, step: int, mapping: Mapping |
 
     Raises
     ------
-    InvalidRequest
+    InvalidRequest, InvalidNetwork
     """
+    for population in network:
+        known_neuron(population)
     length = step_length(network, step) if schedule == "step" else 0
     if mapping is not None:
         check_accelerator(mapping, schedule)
@@ -145,11 +139,10 @@ def step_length(network: Network, step: int = 0) -> int:
         return step
     periods: dict[int, str] = {}
     for population in network:
-        neuron = population.neuron
-        if isinstance(neuron, (IntegrateAndFire, Readout, Softmax)) and neuron.period:
-            periods.setdefault(neuron.period, population.name)
-        if isinstance(neuron, IntegrateAndFire) and neuron.leak_period:
-            periods.setdefault(neuron.leak_period, population.name)
+        neuron = known_neuron(population)
+        for period in (neuron.current_period, neuron.leak_period):
+            if period:
+                periods.setdefault(period, population.name)
     if len(periods) != 1:
         named = ", ".join(f"{period} ({name!r})" for period, name in sorted(periods.items()))
         raise InvalidRequest(
@@ -167,10 +160,7 @@ def number_of_steps(stimulus: Stimulus, step: int) -> int:
 
 def takes_current(population: Population) -> bool:
     """Whether biases of a population are constant currents, not charges at time 0."""
-    neuron = population.neuron
-    return isinstance(neuron, IntegrateAndFire) or (
-        isinstance(neuron, (Readout, Softmax)) and neuron.period > 0
-    )
+    return known_neuron(population).current_period > 0
 
 
 def check_currents(population: Population, currents: NDArray[np.int64], step: int) -> None:
@@ -180,35 +170,18 @@ def check_currents(population: Population, currents: NDArray[np.int64], step: in
     ------
     InvalidRequest
     """
-    neuron: Any = population.neuron
+    neuron = population.neuron
     if not currents.any():
         return
-    if step and neuron.period != step:
+    period = neuron.current_period
+    if step and period != step:
         raise InvalidRequest(
-            f"population {population.name!r} has biases per {neuron.period} ticks, a step is {step}; in the "
-            "step schedule the two are one"
+            f"population {population.name!r} has biases per {period} ticks, a step is {step}; in the step "
+            "schedule the two are one"
         )
-    if not isinstance(neuron, IntegrateAndFire):
-        return
-    if neuron.refractory_drop:
-        raise InvalidRequest(
-            f"population {population.name!r} has biases and drops charge while refractory; which part of a "
-            "current it would drop is not defined. Remove refractory_drop or the biases"
-        )
-    if step:
-        return
-    if neuron.lower_clamp is not None and int(currents.min()) < 0:
-        raise InvalidRequest(
-            f"population {population.name!r} has a lower clamp and negative biases; between two events the "
-            "clamp would act at no definite tick. Remove the clamp or the negative biases, or use the step "
-            "schedule"
-        )
-    if not neuron.multispike and neuron.reset == "soft" and neuron.refractory == 0:
-        raise InvalidRequest(
-            f"population {population.name!r} has biases and emits one spike a test with soft reset; the rest "
-            "of its charge would have no definite time to fire. Use multispike, hard reset, a refractory "
-            "time, or the step schedule"
-        )
+    refused = neuron.refused_currents(negative=int(currents.min()) < 0, stepped=step > 0)
+    if refused is not None:
+        raise InvalidRequest(f"population {population.name!r} {refused}")
 
 
 def _check_whole_steps(network: Network, step: int) -> None:
@@ -216,19 +189,13 @@ def _check_whole_steps(network: Network, step: int) -> None:
         _check_whole(f"projection {projection.name!r} has a delay", projection.delay, step)
     for population in network:
         neuron, name = population.neuron, f"population {population.name!r} has"
-        if isinstance(neuron, (Signed, MaxGate)):
-            _check_whole(f"{name} a settle_time", neuron.settle_time, step)
-        elif isinstance(neuron, Softmax) and neuron.variant == "independent":
-            _check_whole(f"{name} an interval", neuron.interval, step)
-        elif isinstance(neuron, IntegrateAndFire):
-            _check_whole(f"{name} a refractory time", neuron.refractory, step)
-            if neuron.leak_period not in (0, step):
-                raise InvalidRequest(
-                    f"{name} a leak_period of {neuron.leak_period} ticks, a step is {step}; in the step "
-                    "schedule the two are one"
-                )
-        if isinstance(neuron, MaxGate) and neuron.filter == "exponential":
-            _check_whole(f"{name} a filter period", neuron.period, step)
+        for what, ticks in neuron.whole_steps().items():
+            _check_whole(f"{name} {what}", ticks, step)
+        if neuron.leak_period not in (0, step):
+            raise InvalidRequest(
+                f"{name} a leak_period of {neuron.leak_period} ticks, a step is {step}; in the step "
+                "schedule the two are one"
+            )
 
 
 def _check_whole(what: str, ticks: int, step: int) -> None:

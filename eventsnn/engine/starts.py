@@ -23,7 +23,7 @@ from eventsnn.engine.request import number_of_steps, takes_current
 from eventsnn.engine.seeds import PURPOSE_TIES, draw, sample_key
 from eventsnn.engine.softmax_tables import next_event
 from eventsnn.engine.stimulus import Stimulus
-from eventsnn.network import Input, MaxGate, Network, Population, Readout, Signed, Softmax
+from eventsnn.network import Network, Signed, Softmax
 from eventsnn.network.neurons import CHARGE_LIMIT
 
 # A window's current adds at most this: charges held less their shift stay far inside 32 bits.
@@ -148,7 +148,7 @@ class SampleStart:
         )
         # In steps only signed networks go on when the input is over.
         biased = (rank.biased > 0).tolist()
-        settles = all(_comes_to_rest(p, b) for p, b in zip(self.network, biased, strict=True))
+        settles = all(p.neuron.comes_to_rest(b) for p, b in zip(self.network, biased, strict=True))
         return Settings(
             rule=_rule_code(rule),
             rule_threshold=0.0 if rule is None else float(rule.threshold),
@@ -317,11 +317,3 @@ def _rule_code(rule: ExitRule | None) -> int:
         return RULE_NONE
     code = kernel_of(rule)
     return RULE_OWN if code is None else code
-
-
-def _comes_to_rest(population: Population, biased: bool) -> bool:
-    """Whether a population of the step schedule emits and changes only because of what arrives."""
-    neuron = population.neuron
-    if isinstance(neuron, Readout):
-        return not biased
-    return isinstance(neuron, (Input, Signed)) or (isinstance(neuron, MaxGate) and neuron.filter == "exact")

@@ -17,7 +17,7 @@ from eventsnn.engine.kernels import records as w
 from eventsnn.engine.plan import Plan, destinations, fan_out_in_part
 from eventsnn.engine.times import Times
 from eventsnn.hardware import Chip, Mapping, Part
-from eventsnn.network import Input, Network, Projection, Readout
+from eventsnn.network import Network, Projection
 
 Copy = tuple[int, Projection, Part]  # rank of the source, what, where to
 
@@ -123,8 +123,8 @@ class WalkPlan:
             row.first_pixel, row.channels = part.y0 * width, channels
             row.first_channel, row.width = part.c0, part.c1 - part.c0
             row.neurons = (part.y1 - part.y0) * width * (part.c1 - part.c0)
-            row.is_input = isinstance(population.neuron, Input)
-            row.is_readout = isinstance(population.neuron, Readout)
+            row.is_input = population.neuron.is_input
+            row.is_readout = population.neuron.emits == "nothing"
             row.access, row.update, row.fire = costs.access, costs.update, costs.fire
             row.serialise = self.times.row(costs.serialise)
             row.copy_start, row.copy_stop = np.searchsorted(ranks, [rank, rank + 1])

@@ -17,7 +17,7 @@ from eventsnn.engine.kernels.state import Queues, Streams
 from eventsnn.engine.seeds import PURPOSE_BUS, PURPOSE_HOP_X, PURPOSE_HOP_Y
 from eventsnn.engine.times import Times
 from eventsnn.hardware import INPUT_PORT, Chip, Part
-from eventsnn.network import Input, IntegrateAndFire, MaxGate, Network, Projection, Readout, Signed, Softmax
+from eventsnn.network import Network, Projection
 
 Int64 = NDArray[np.int64]
 Copies = list[list[tuple[Projection, Part]]]
@@ -222,19 +222,17 @@ def _is_plain_core(network: Network, chip: Chip, core: int, parts: list[Part]) -
     takes_time: set[bool] = set()
     for part in parts:
         neuron = network.populations[part.population].neuron
-        scans = isinstance(neuron, Signed) or (isinstance(neuron, MaxGate) and neuron.filter == "exact")
-        if scans:
+        at_once = neuron.tested == "at delivery"
+        if neuron.tested == "after deliveries":
             ready.add(part)
             takes_time.add(costs.update > 0)
-        elif isinstance(neuron, (IntegrateAndFire, MaxGate)):
+        elif at_once:
             ready.add(costs.fire)
-        elif isinstance(neuron, (Input, Softmax)):
+        elif neuron.emits != "nothing":
             ready.add(0)
-        if core != INPUT_PORT and not isinstance(neuron, Input):
-            at_once = isinstance(neuron, (IntegrateAndFire, MaxGate)) and not scans
+        if core != INPUT_PORT and not neuron.is_input:
             service = int(costs.decode.min()) + int(chip.synapse(part.population, core).min())
             takes_time.add(service + costs.update * at_once > 0)
-        assert isinstance(neuron, (Readout, Input, Softmax, IntegrateAndFire, MaxGate, Signed))
     return len(ready) <= 1 and len(takes_time) <= 1
 
 

@@ -18,14 +18,9 @@ from eventsnn.hardware.chip import Chip
 from eventsnn.hardware.mapping.parts import INPUT_PORT, Mapping, Part
 from eventsnn.hardware.network_on_chip import DIRECTIONS, EAST, WEST
 from eventsnn.network import (
-    Input,
-    IntegrateAndFire,
-    MaxGate,
     Network,
     Population,
     Projection,
-    Readout,
-    Signed,
 )
 
 Int64 = NDArray[np.int64]
@@ -157,13 +152,11 @@ def estimate(network: Network, mapping: Mapping, samples: list[IdealSpikes]) -> 
 
 def _scanned(population: Population) -> bool:
     """Whether tests take time of their own: a rate neuron's are part of its delivery."""
-    neuron = population.neuron
-    return isinstance(neuron, Signed) or (isinstance(neuron, MaxGate) and neuron.filter == "exact")
+    return population.neuron.tested == "after deliveries"
 
 
 def _tested_at_once(population: Population) -> bool:
-    neuron = population.neuron
-    return isinstance(neuron, IntegrateAndFire) or (isinstance(neuron, MaxGate) and neuron.filter != "exact")
+    return population.neuron.tested == "at delivery"
 
 
 def _mean(table: Int64) -> float:
@@ -267,7 +260,7 @@ def _add_walks(
     offered: _Offered, chip: Chip, population: Population, counts: Float64, samples: list[IdealSpikes]
 ) -> None:
     """Visits, updates and spikes of the neurons of each core."""
-    if isinstance(population.neuron, (Input, Readout)):
+    if population.neuron.is_input or population.neuron.emits == "nothing":
         return
     steps = np.array([sample.steps for sample in samples], dtype=np.float64)
     updates = np.array([sample.updates[population.name] for sample in samples]) / population.size

@@ -11,7 +11,7 @@ from eventsnn.insight.backwards import Backwards, Origin, port_or_core
 from eventsnn.insight.path import Path
 from eventsnn.insight.step_path import StepPath
 from eventsnn.insight.traces import Traces
-from eventsnn.network import Input, IntegrateAndFire, MaxGate, Readout, Signed, Softmax
+from eventsnn.network import IntegrateAndFire, Signed, Softmax
 
 
 def critical_path(traces: Traces) -> Path:
@@ -27,7 +27,7 @@ class EventPath(Backwards):
         traces, network = self.traces, self.traces.network
         name = network.output
         rank = traces.rank_of[name]
-        if isinstance(network.populations[name].neuron, Readout):
+        if network.populations[name].neuron.emits == "nothing":
             landing = traces.last_landing(rank, self.now)
             if landing is None:
                 return "nothing", name, -1
@@ -61,7 +61,7 @@ class EventPath(Backwards):
         model = traces.network.populations[layer].neuron
         core = traces.part_of(rank, neuron).core
         place = port_or_core(core)
-        if isinstance(model, Signed) or (isinstance(model, MaxGate) and model.filter == "exact"):
+        if model.tested == "after deliveries":
             finish = self.now - traces.chip.core(core).fire
             scan = traces.scan(rank, neuron, tick, finish)
             self._add("fire", layer, place, finish)
@@ -75,7 +75,7 @@ class EventPath(Backwards):
         traces = self.traces
         layer = traces.order[rank]
         model = traces.network.populations[layer].neuron
-        if isinstance(model, Input):
+        if model.is_input:
             return "input event", layer, neuron
         if isinstance(model, Softmax):
             return "clock", layer, neuron

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from eventsnn.engine.contract import SampleRun, SpikeList
 from eventsnn.errors import InvalidRequest
-from eventsnn.network import Input, Network, Readout
+from eventsnn.network import Network
 
 Int64 = NDArray[np.int64]
 
@@ -116,7 +116,7 @@ def disorders(network: Network, ideal: SampleRun, here: SampleRun) -> dict[str, 
     """
     found = {}
     for rank, population in enumerate(network):
-        if isinstance(population.neuron, (Input, Readout)):
+        if population.neuron.is_input or population.neuron.emits == "nothing":
             continue
         one, other = _of_rank(ideal, rank), _of_rank(here, rank)
         place_one, place_other = matched_spikes(one, other)

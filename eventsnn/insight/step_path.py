@@ -19,7 +19,6 @@ from eventsnn.counting.counters import COLUMN
 from eventsnn.engine.service import DELIVERED, SERIALISED, TESTED
 from eventsnn.hardware import Part
 from eventsnn.insight.backwards import Backwards, Origin, port_or_core
-from eventsnn.network import Readout
 
 Int64 = NDArray[np.int64]
 Found = Origin | Callable[[], Any]  # where the path begins, or how it goes on
@@ -253,7 +252,7 @@ class StepPath(Backwards):
             walked = self._rows(step, TESTED, rank=traces.rank_of[target], released=self.now)
             if len(walked):
                 return partial(self._from_walk, step, int(walked[-1]))
-            if isinstance(traces.network.populations[target].neuron, Readout):
+            if traces.network.populations[target].neuron.emits == "nothing":
                 for part in traces.mapping.parts[target]:
                     heard = self._heard(step, part)
                     if heard is not None:

@@ -15,7 +15,7 @@ from eventsnn.errors import InvalidRequest
 from eventsnn.hardware import Chip, Mapping, Part
 from eventsnn.insight.reach import sources_of
 from eventsnn.insight.service import Server, jobs_by_server, units, ways
-from eventsnn.network import IntegrateAndFire, MaxGate, Network, Projection
+from eventsnn.network import Network, Projection
 
 Int64 = NDArray[np.int64]
 BLOCK = 4096
@@ -241,8 +241,6 @@ class Traces:
             self._fan_out[place] = fan_out_in_part(self.network, projection, part)
         cycles = -(-int(self._fan_out[place][message[1]]) // costs.processing_elements)
         model = self.network.populations[part.population].neuron
-        at_once = isinstance(model, IntegrateAndFire) or (
-            isinstance(model, MaxGate) and model.filter != "exact"
-        )
+        at_once = model.tested == "at delivery"
         update = cycles * costs.update if at_once and not self.steps else 0  # in steps the walk does it
         return decode, int(job["finish"] - job["start"]) - decode - update, update

@@ -123,7 +123,7 @@ class _Bounds:
     def charges(self, name: str) -> Range | None:
         """The range of V over all neurons of a population."""
         population = self.network.populations[name]
-        if isinstance(population.neuron, (Input, MaxGate)):
+        if not population.neuron.holds_charge:
             return (0, 0)
         if isinstance(population.neuron, IntegrateAndFire):
             return self._rate(population, population.neuron)
@@ -136,7 +136,7 @@ class _Bounds:
     def _counted(self, population: Population) -> Range | None:
         name, neuron = population.name, population.neuron
         analog = self._analog(name)
-        flows = isinstance(neuron, (Readout, Softmax)) and neuron.period > 0
+        flows = neuron.current_period > 0
         if not self.in_order or (flows and (self.network.bias(name).any() or analog.any())):
             return None  # the latter a current without end
         low, high = self._offset(population) - analog, self._offset(population) + analog
@@ -159,7 +159,7 @@ class _Bounds:
         name, neuron = population.name, population.neuron
         if population.initial_charge is None:
             # Of a population with a period only currents that are all 0 come here.
-            return _objects(self.network.bias(name)) + getattr(neuron, "initial_charge", 0)
+            return _objects(self.network.bias(name)) + neuron.starting_charge
         offset = _objects(population.initial_charge)
         if isinstance(neuron, Signed) and population.initial_count is not None:
             offset = offset + _objects(population.initial_count) * neuron.threshold
@@ -176,7 +176,7 @@ class _Bounds:
     def running_sum(self, name: str) -> Range | None:
         """The range of initial count plus payloads emitted so far, over a population's neurons."""
         neuron = self.network.populations[name].neuron
-        if isinstance(neuron, Input):
+        if neuron.is_input:
             return self.limits.total
         if isinstance(neuron, Signed):
             return (0, neuron.levels)
@@ -239,9 +239,9 @@ class _Bounds:
     def payload(self, name: str) -> Range | None:
         """The range of one spike's payload."""
         neuron = self.network.populations[name].neuron
-        if isinstance(neuron, Input):
+        if neuron.is_input:
             return self.limits.payload
-        if isinstance(neuron, MaxGate) and neuron.filter != "exact":
+        if neuron.emits == "what arrives":
             return self.payload(self.network.incoming(name)[0].source)
         if isinstance(neuron, (Signed, MaxGate)):
             if not neuron.graded:
@@ -253,9 +253,9 @@ class _Bounds:
     def per_step(self, name: str) -> Range | None:
         """The range of the payloads that a neuron emits in one step, summed one after the other."""
         neuron = self.network.populations[name].neuron
-        if isinstance(neuron, Input):
+        if neuron.is_input:
             return self.limits.per_step
-        if isinstance(neuron, MaxGate) and neuron.filter != "exact":
+        if neuron.emits == "what arrives":
             return self.per_step(self.network.incoming(name)[0].source)
         if isinstance(neuron, (Signed, MaxGate)):
             summed = self.running_sum(name)

@@ -30,9 +30,7 @@ from eventsnn.network.bounds import EVENTS, InputLimits, charge_bound
 from eventsnn.network.graph import Network
 from eventsnn.network.neurons import (
     CHARGE_LIMIT,
-    Input,
     IntegrateAndFire,
-    MaxGate,
     Readout,
     Signed,
     Softmax,
@@ -78,7 +76,7 @@ def compacted(
         network = _emptied(network)
     scales: dict[str, Fraction] = {}
     for name in network.order:
-        if not isinstance(network.populations[name].neuron, (Input, MaxGate)):
+        if network.populations[name].neuron.holds_charge:
             network, scales[name] = _compact_population(network, name, schedule, limits, prove)
     if rested:
         network = network.at_rest()

@@ -21,12 +21,8 @@ from eventsnn.network.contract import InputContract
 from eventsnn.network.decision import decision_weights
 from eventsnn.network.neurons import (
     CHARGE_LIMIT,
-    Input,
-    IntegrateAndFire,
     MaxGate,
-    Readout,
     Signed,
-    Softmax,
 )
 from eventsnn.network.population import Population
 from eventsnn.network.projections import Projection
@@ -81,7 +77,7 @@ class Network:
         self._check_ends()
         self.cycles: dict[str, frozenset[str]] = _cycles(self.populations, self.projections.values())
         self.order: tuple[str, ...] = self._order()
-        self.input: str = self._only("input", [p.name for p in self if isinstance(p.neuron, Input)])
+        self.input: str = self._only("input", [p.name for p in self if p.neuron.is_input])
         self.output: str = self._output()
         self._check_projections()
         self._check_charges()
@@ -286,7 +282,7 @@ class Network:
                     f"of shape {source}{fits}, but {projection.target!r} has shape {target}: it needs "
                     f"{needed[0]} rows, {needed[1]} columns and at least {offset + needed[2]} channels"
                 )
-            if isinstance(self.populations[projection.target].neuron, Input):
+            if self.populations[projection.target].neuron.is_input:
                 raise InvalidNetwork(f"projection {projection.name!r} ends in the input population")
             projection.bias_of_neurons(source, target)
         for population in self:
@@ -312,22 +308,20 @@ class Network:
     def _check_charges(self) -> None:
         for population in self:
             neuron = population.neuron
-            source = isinstance(neuron, Input) or (
-                isinstance(neuron, IntegrateAndFire) and population.bias is not None
-            )
-            if not self.incoming(population.name) and not source:
+            driven = population.bias is not None and neuron.current_period > 0 and not neuron.only_read
+            if not (self.incoming(population.name) or neuron.is_input or driven):
                 raise InvalidNetwork(f"population {population.name!r} receives no projection")
-            if isinstance(neuron, (Readout, Softmax)) and self.outgoing(population.name):
+            if neuron.only_read and self.outgoing(population.name):
                 raise InvalidNetwork(
                     f"{neuron.kind} population {population.name!r} has outgoing projections; it is only read"
                 )
-            if isinstance(neuron, (Readout, Softmax)) and population.name != self.output:
+            if neuron.only_read and population.name != self.output:
                 raise InvalidNetwork(
                     f"{neuron.kind} population {population.name!r} is not the output, {self.output!r}"
                 )
             if population.initial_charge is not None:
                 continue
-            start = neuron.initial_charge if isinstance(neuron, (Signed, IntegrateAndFire)) else 0
+            start = neuron.starting_charge
             bias = np.abs(self.bias(population.name)).max(initial=0)
             if start + int(bias) > CHARGE_LIMIT:
                 raise InvalidNetwork(
@@ -367,13 +361,11 @@ class Network:
                 f"found {', '.join(p.name for p in incoming)}"
             )
         source = self.populations[incoming[0].source]
-        if gate.filter != "exact" and isinstance(source.neuron, (Signed, MaxGate)):
-            signed = isinstance(source.neuron, Signed) or source.neuron.filter == "exact"
-            if signed:
-                raise InvalidNetwork(
-                    f"population {population.name!r} of max gates estimates rates ({gate.filter}), but "
-                    f"{source.name!r} emits signed spikes; use the filter 'exact'"
-                )
+        if not gate.exact and source.neuron.emits == "signed spikes":
+            raise InvalidNetwork(
+                f"population {population.name!r} of max gates estimates rates ({gate.filter}), but "
+                f"{source.name!r} emits signed spikes; use the filter 'exact'"
+            )
         settled = np.zeros(population.size, dtype=np.int64)
         if source.initial_count is not None:
             before, target, _ = self.edges(incoming[0])

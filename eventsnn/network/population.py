@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from eventsnn.arguments import shown, text, whole
 from eventsnn.errors import InvalidNetwork
 from eventsnn.network.decision import check_decision_weights
-from eventsnn.network.neurons import CHARGE_LIMIT, NEURON_KINDS, Input, MaxGate, Neuron, Signed
+from eventsnn.network.neurons import CHARGE_LIMIT, NEURON_KINDS, Neuron, Signed
 from eventsnn.network.neurons.base import require
 
 
@@ -121,7 +121,7 @@ class Population:
             f"population {self.name!r}: a bias leaves the 32-bit range; use a smaller threshold",
         )
         require(
-            not isinstance(self.neuron, (Input, MaxGate)),
+            self.neuron.holds_charge,
             f"population {self.name!r} of {self.neuron.kind} neurons holds no charge and takes no bias",
         )
         array = np.ascontiguousarray(array, dtype=np.int32)
@@ -129,17 +129,14 @@ class Population:
         object.__setattr__(self, "bias", array)
 
     def _check_initial_state(self) -> None:
-        exact_gate = isinstance(self.neuron, MaxGate) and self.neuron.filter == "exact"
-        needed = {"signed": (True, True), "readout": (True, False), "max_gate": (False, exact_gate)}.get(
-            self.neuron.kind, (False, False)
-        )
+        needed = self.neuron.loads
         given = (self.initial_charge is not None, self.initial_count is not None)
         require(
             given in (needed, (False, False)),
             f"population {self.name!r} of {self.neuron.kind} neurons has initial state (charge, count) = "
             f"{given}; it takes {needed} or none",
         )
-        most = CHARGE_LIMIT if exact_gate else getattr(self.neuron, "levels", 0)
+        most = self.neuron.largest_count
         for name, low, high in (
             ("initial_charge", -CHARGE_LIMIT, CHARGE_LIMIT),
             ("initial_count", 0, most),

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.errors import InvalidNetwork
-from eventsnn.network.neurons import Input, MaxGate, Readout, Signed
+from eventsnn.network.neurons import MaxGate, Readout, Signed, unknown_kind
 from eventsnn.network.population import Population
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def settled_populations(network: Network) -> list[Population]:
     populations: list[Population] = []
     for population in network:
         neuron = population.neuron
-        if isinstance(neuron, Input):
+        if neuron.is_input:
             counts[population.name] = np.zeros(population.size, dtype=np.int64)
             populations.append(population)
             continue
@@ -53,7 +53,7 @@ def settled_populations(network: Network) -> list[Population]:
             counts[population.name] = count
             populations.append(replace(population, initial_count=count.astype(np.int32)))
             continue
-        if not isinstance(neuron, Signed) and not (isinstance(neuron, Readout) and neuron.period == 0):
+        if not neuron.comes_to_rest(biased=neuron.current_period > 0):
             raise InvalidNetwork(
                 f"population {population.name!r} of {neuron.kind} neurons never comes to rest; only networks "
                 "of signed neurons have a resting state"
@@ -66,7 +66,9 @@ def settled_populations(network: Network) -> list[Population]:
         if isinstance(neuron, Readout):
             populations.append(replace(population, initial_charge=charge.astype(np.int32)))
             continue
-        charge += neuron.initial_charge
+        if not isinstance(neuron, Signed):
+            raise unknown_kind(population)
+        charge += neuron.starting_charge
         count = np.clip(charge // neuron.threshold, 0, neuron.levels)
         counts[population.name] = count
         charge -= count * neuron.threshold

@@ -11,7 +11,7 @@ from eventsnn.hardware.mapping.file import MappingFile, Place, Range, Spread
 from eventsnn.hardware.mapping.limits import Demand, limits_of
 from eventsnn.hardware.mapping.parts import Part
 from eventsnn.hardware.mapping.splits import each_fits, pieces, proposal, smallest_split
-from eventsnn.network import Input, Population
+from eventsnn.network import Population
 
 Parts = dict[str, tuple[Part, ...]]
 
@@ -29,7 +29,7 @@ def places(demand: Demand, architecture: Architecture, asked: MappingFile) -> Pa
     network = demand.network
     for name in asked.populations:
         check_population(network, name, "populations")
-    missing = [p.name for p in network if p.name not in asked.populations and not isinstance(p.neuron, Input)]
+    missing = [p.name for p in network if p.name not in asked.populations and not p.neuron.is_input]
     if missing and asked.others is None:
         raise InvalidMapping(
             f"population {missing[0]!r} is placed nowhere; name it in 'populations', or give a strategy for "

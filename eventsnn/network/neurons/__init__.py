@@ -42,6 +42,15 @@ def unknown_kind(population: Any) -> InvalidNetwork:
     )
 
 
+def known_neuron(population: Any) -> Neuron:
+    """The neurons of a population, or the error that names them where they are of no kind known here."""
+    neuron = population.neuron
+    if type(neuron) not in NEURON_KINDS.values():
+        raise unknown_kind(population)
+    found: Neuron = neuron
+    return found
+
+
 __all__ = [
     "CHARGE_LIMIT",
     "LEAK_ONE",
@@ -57,6 +66,7 @@ __all__ = [
     "Readout",
     "Signed",
     "Softmax",
+    "known_neuron",
     "leak_factor_of",
     "neuron_parameters",
     "unknown_kind",

@@ -7,8 +7,9 @@ trained model: the activation that one spike (or, for a readout, one quantum) st
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from eventsnn.arguments import check_fields, number, shown
 from eventsnn.errors import InvalidNetwork
@@ -20,18 +21,85 @@ LONGEST_INTERVAL = 2**38
 LEAK_ONE = 2**30
 LOGIT_BITS = 48
 
+Tested = Literal["never", "at delivery", "after deliveries"]
+Emits = Literal["nothing", "unit spikes", "signed spikes", "what arrives"]
+
 
 @dataclass(frozen=True)
-class Neuron:
+class Neuron(ABC):
     """A neuron model. Parameters only; the engines hold the rules. Kinds are frozen dataclasses.
+
+    What others need to know of a kind it says here, so that nobody asks which kind it is. What has no
+    natural default is abstract: a kind that does not say it cannot be made.
 
     Attributes
     ----------
     kind : str
         The kind's name in network files, checksums and messages.
+    is_input : bool
+        They emit what the recording says; nothing is projected to them.
+    only_read : bool
+        They are the output if anything: nothing is projected from them.
+    holds_charge : bool
+        They have a charge, to which weights and biases are added.
     """
 
     kind: ClassVar[str]
+    is_input: ClassVar[bool] = False
+    only_read: ClassVar[bool] = False
+    holds_charge: ClassVar[bool] = True
+
+    @property
+    @abstractmethod
+    def tested(self) -> Tested:
+        """When a neuron looks whether to emit: at each delivery, once what is due has landed, or never."""
+
+    @property
+    @abstractmethod
+    def emits(self) -> Emits:
+        """``what arrives``: its sources' payloads, passed on."""
+
+    @property
+    @abstractmethod
+    def current_period(self) -> int:
+        """Ticks in which a bias delivers its quanta once, as a current; 0: it is a charge at time 0."""
+
+    @abstractmethod
+    def comes_to_rest(self, biased: bool) -> bool:
+        """Whether neurons change and emit only because of what arrives; ``biased``: they have a current."""
+
+    @property
+    def starting_charge(self) -> int:
+        """Quanta at time 0, biases apart."""
+        return 0
+
+    @property
+    def loads(self) -> tuple[bool, bool]:
+        """Whether a sample may start from a loaded charge, and from a loaded count."""
+        return False, False
+
+    @property
+    def largest_count(self) -> int:
+        """The largest count that may be loaded."""
+        return 0
+
+    @property
+    def leak_period(self) -> int:
+        """Ticks between two leaks of the charge, 0 for none; in the step schedule that of a step."""
+        return 0
+
+    @property
+    def features(self) -> frozenset[str]:
+        """What an engine must do beyond the basics: keys of ``eventsnn.engine.request.FEATURES``."""
+        return frozenset()
+
+    def whole_steps(self) -> dict[str, int]:
+        """Ticks that must be whole steps in the step schedule, by what a message calls them."""
+        return {}
+
+    def refused_currents(self, negative: bool, stepped: bool) -> str | None:
+        """Why these currents would have no definite effect, to be said after the population's name."""
+        return None
 
     @property
     def unit(self) -> float | tuple[float, ...]:

@@ -17,6 +17,11 @@ class Input(Neuron):
     """
 
     kind: ClassVar[str] = "input"
+    is_input: ClassVar[bool] = True
+    holds_charge: ClassVar[bool] = False
+    tested = "never"
+    emits = "what arrives"
+    current_period = 0
     unit: float = 1.0
     analog_scale: int = added(256)
 
@@ -26,3 +31,6 @@ class Input(Neuron):
             1 <= self.analog_scale <= 2**20,
             f"analog_scale is {self.analog_scale}; allowed are 1 to 2^20",
         )
+
+    def comes_to_rest(self, biased: bool) -> bool:
+        return True

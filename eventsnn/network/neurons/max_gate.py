@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from eventsnn.network.neurons.base import LEAK_ONE, LONGEST_SETTLE, Neuron, check_parameters, require
+from eventsnn.network.neurons.base import (
+    CHARGE_LIMIT,
+    LEAK_ONE,
+    LONGEST_SETTLE,
+    Emits,
+    Neuron,
+    Tested,
+    check_parameters,
+    require,
+)
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,10 @@ class MaxGate(Neuron):
     """
 
     kind: ClassVar[str] = "max_gate"
+    holds_charge: ClassVar[bool] = False
+    features = frozenset({"max_gate"})
+    current_period = 0
+    largest_count = CHARGE_LIMIT
     filter: str = "exact"
     graded: bool = False
     settle_time: int = 0
@@ -75,3 +88,27 @@ class MaxGate(Neuron):
             0 <= self.factor <= LEAK_ONE,
             f"factor is {self.factor}; allowed are 0 to 2^30, the part of an estimate that stays",
         )
+
+    @property
+    def exact(self) -> bool:
+        """Whether they keep signed sums and test them; the others pass spikes on as they come."""
+        return self.filter == "exact"
+
+    @property
+    def tested(self) -> Tested:
+        return "after deliveries" if self.exact else "at delivery"
+
+    @property
+    def emits(self) -> Emits:
+        return "signed spikes" if self.exact else "what arrives"
+
+    @property
+    def loads(self) -> tuple[bool, bool]:
+        return False, self.exact
+
+    def comes_to_rest(self, biased: bool) -> bool:
+        return self.exact
+
+    def whole_steps(self) -> dict[str, int]:
+        found = {"a settle_time": self.settle_time}
+        return found | {"a filter period": self.period} if self.filter == "exponential" else found

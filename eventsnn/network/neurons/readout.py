@@ -17,6 +17,10 @@ class Readout(Neuron):
     """
 
     kind: ClassVar[str] = "readout"
+    only_read: ClassVar[bool] = True
+    tested = "never"
+    emits = "nothing"
+    loads = (True, False)
     unit: float = 1.0
     period: int = 0
 
@@ -26,3 +30,10 @@ class Readout(Neuron):
             0 <= self.period <= 2**31,
             f"period is {self.period} ticks; allowed are 0 (bias at time 0) to 2^31",
         )
+
+    @property
+    def current_period(self) -> int:
+        return self.period
+
+    def comes_to_rest(self, biased: bool) -> bool:
+        return not biased

@@ -33,6 +33,10 @@ class Signed(Neuron):
     """
 
     kind: ClassVar[str] = "signed"
+    tested = "after deliveries"
+    emits = "signed spikes"
+    current_period = 0
+    loads = (True, True)
     threshold: int
     levels: int
     graded: bool = False
@@ -66,3 +70,17 @@ class Signed(Neuron):
     def initial_charge(self) -> int:
         """Half a level: the rounding shift of the quantised ReLU."""
         return self.threshold // 2
+
+    @property
+    def starting_charge(self) -> int:
+        return self.initial_charge
+
+    @property
+    def largest_count(self) -> int:
+        return self.levels
+
+    def comes_to_rest(self, biased: bool) -> bool:
+        return True
+
+    def whole_steps(self) -> dict[str, int]:
+        return {"a settle_time": self.settle_time}

@@ -36,6 +36,10 @@ class Softmax(Neuron):
     """
 
     kind: ClassVar[str] = "softmax"
+    only_read: ClassVar[bool] = True
+    tested = "never"
+    emits = "unit spikes"
+    features = frozenset({"softmax"})
     variant: str = "independent"
     unit: float = 1.0
     period: int = 0
@@ -59,3 +63,13 @@ class Softmax(Neuron):
             1 <= self.interval <= LONGEST_INTERVAL,
             f"interval is {self.interval} ticks; allowed are 1 to 2^38 (0.27 s at 1 ps a tick)",
         )
+
+    @property
+    def current_period(self) -> int:
+        return self.period
+
+    def comes_to_rest(self, biased: bool) -> bool:
+        return False
+
+    def whole_steps(self) -> dict[str, int]:
+        return {"an interval": self.interval} if self.variant == "independent" else {}
