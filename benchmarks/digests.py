@@ -29,8 +29,9 @@ from eventsnn.run.demo import DEMO_EXIT, DEMO_HARDWARE, shipped
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests")]
 
-from chips import random_chip  # noqa: E402
-from networks import (  # noqa: E402
+from builders.cases import random_case  # noqa: E402
+from builders.chips import random_chip  # noqa: E402
+from builders.networks import (  # noqa: E402
     random_network,
     random_stimulus,
     with_analog,
@@ -39,8 +40,7 @@ from networks import (  # noqa: E402
     with_payloads,
     with_rates,
 )
-from step_chips import random_step_mapping  # noqa: E402
-from test_same_runs import random_case  # noqa: E402
+from builders.step_chips import random_step_mapping  # noqa: E402
 
 RANDOM = 260
 MOST = 200_000

@@ -33,7 +33,7 @@ EXACT = 1e-6
 
 def run_case(timing: str, units: dict[str, str] | None = None) -> tuple[Any, Any, Any, np.ndarray]:
     """The accepted comparison: the run, its network, its chip, and how long each step lasted, seconds."""
-    from chip_case import STEP, comparison
+    from builders.chip_case import STEP, comparison
 
     from eventsnn.engine import RunOptions, make_engine
     from eventsnn.hardware import Chip
@@ -133,7 +133,7 @@ def affine_chips(report: Report) -> None:
 
 def per_step(report: Report) -> None:
     """B10: five timesteps of an accelerator that is known by its cost per timestep only."""
-    from chip_case import chip_document, comparison, cost
+    from builders.chip_case import chip_document, comparison, cost
 
     from eventsnn.engine import RunOptions, make_engine
     from eventsnn.hardware import Chip, Mapping

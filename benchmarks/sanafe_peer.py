@@ -6,9 +6,9 @@ SANA-FE 2.2.9 runs as a child process in ``.venv-peers`` (``make bench-peers``) 
 its own package brings, with networks drawn there and here from the same seed: the
 acceptance case (8x8 inputs, 20 steps), a larger one (32x32), and a chain of dense layers that fill a
 core's synapse memory, whose messages reach many synapses. Counts, energies and every step of the simple
-rule must be those of the tests' oracle (``tests/naive_chip.py``), and on the acceptance case the figures
-quoted for it; so must this engine's, whose step schedule runs the same on the same chip, timing rule for
-timing rule: ``totals`` against the simple rule, ``messages`` (each one followed) against the detailed one.
+rule must be those of the tests' oracle (``tests/oracles/naive_chip.py``), and on the acceptance case the
+figures quoted for it; so must this engine's, whose step schedule runs the same on the same chip, timing rule
+for timing rule: ``totals`` against the simple rule, ``messages`` (each followed) against the detailed one.
 SANA-FE's detailed rule is held to the oracle's service in order of arrival by a tolerance, and
 on the acceptance case to service in order of sending exactly (on the larger one its total differs from both
 by less than 10^-4). Its reset loses the input, so the network is loaded anew for every repeat; only ``sim``
@@ -190,7 +190,7 @@ def run_sanafe(case: Case) -> dict[str, Any]:
 def run_oracle(case: Case) -> dict[str, Any]:
     """The same by the tests' oracle, in the same words."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-    from naive_chip import acceptance_case, channels_last_orders, run_chip
+    from oracles.naive_chip import acceptance_case, channels_last_orders, run_chip
 
     orders = None
     if case.sizes:
@@ -213,7 +213,7 @@ def run_oracle(case: Case) -> dict[str, Any]:
 def dense_chip(case: Case) -> tuple[Any, Any, Any]:
     """A chain of dense layers as the oracle's net and chip, with its input spikes."""
     import numpy as np
-    from naive_chip import DENSE, ChipNet, acceptance_case
+    from oracles.naive_chip import DENSE, ChipNet, acceptance_case
 
     spikes, weights = dense_draws(asdict(case))
     start = np.cumsum([0, *case.sizes])
@@ -233,7 +233,7 @@ def dense_chip(case: Case) -> tuple[Any, Any, Any]:
 def dense_comparison(case: Case, timing: str) -> tuple[Any, Any, Any]:
     """The same as this engine's network, mapping and input."""
     import numpy as np
-    from chip_case import STEP, chip_document
+    from builders.chip_case import STEP, chip_document
 
     from eventsnn.engine import Stimulus
     from eventsnn.hardware import Mapping, Part
@@ -260,7 +260,7 @@ def dense_comparison(case: Case, timing: str) -> tuple[Any, Any, Any]:
 
 def run_ours(case: Case, oracle: Mapping[str, Any], report: Report) -> dict[str, Times]:
     """This engine's times by SANA-FE's rule, its counts and times of all steps held to the oracle's."""
-    from chip_case import comparison
+    from builders.chip_case import comparison
 
     from eventsnn.counting import COLUMN
     from eventsnn.engine import RunOptions, make_engine

@@ -7,6 +7,10 @@ that reach the processes which tests start: a run in the background would leave 
 import signal
 import sys
 
+import pytest
+
+pytest.register_assert_rewrite("builders", "oracles")
+
 
 def pytest_configure(config):
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

@@ -5,8 +5,8 @@ from decimal import Decimal
 import numpy as np
 import pytest
 import yaml
-from networks import random_network, random_stimulus
-from recordings import small_network, write_recordings
+from builders.networks import random_network, random_stimulus
+from builders.recordings import small_network, write_recordings
 
 import eventsnn
 from eventsnn.counting import COLUMN

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from recordings import random_events, small_network
+from builders.recordings import random_events, small_network
 
 from eventsnn.counting import COLUMN, COUNTERS
 from eventsnn.errors import InvalidHardware, InvalidRequest

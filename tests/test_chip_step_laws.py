@@ -5,14 +5,15 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from builders.cases import random_case
+from builders.runs import assert_same_run
+from builders.step_chips import random_step_mapping, synchronised
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from naive_chip import Chip as NaiveChip
-from naive_chip import ChipNet, run_chip
-from step_chips import random_step_mapping, synchronised
-from test_same_runs import random_case
-from test_step_schedule import by_step, leaky_case
-from test_twin import assert_same_run
+from oracles.leaky import leaky_case
+from oracles.naive_chip import Chip as NaiveChip
+from oracles.naive_chip import ChipNet, run_chip
+from oracles.naive_steps import by_step
 
 from eventsnn.counting.counters import COLUMN, MODEL_COUNTERS
 from eventsnn.decide import parse_rule

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from chip_case import STEP, chip_document, comparison, quantity
-from naive_chip import acceptance_case, channels_last_orders, run_chip
+from builders.chip_case import STEP, chip_document, comparison, quantity
+from oracles.naive_chip import acceptance_case, channels_last_orders, run_chip
 
 from eventsnn import simulate
 from eventsnn.counting.counters import COLUMN

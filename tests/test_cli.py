@@ -2,35 +2,18 @@
 
 import json
 import re
-import subprocess
-import sys
 
-import numpy as np
 import pytest
 import yaml
-from recordings import small_network, write_recordings
+from builders.command_line import eventsnn, write_files
 
 from eventsnn.hardware import load_architecture
-from eventsnn.run.simulate import simulate
-
-
-def eventsnn(*arguments, cwd=None):
-    command = [sys.executable, "-m", "eventsnn", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli")
-    small_network().save(folder / "net.h5")
-    write_recordings(folder / "set")
-    images = np.random.default_rng(0).integers(0, 256, (4, 34, 34, 2)).astype(np.uint8)
-    np.savez(folder / "images.npz", x=images, y=np.arange(4))
-    np.savez(folder / "narrow.npz", x=images[..., :1])
-    np.savez(folder / "nan.npz", x=np.full((1, 34, 34, 2), np.nan))
-    simulate(small_network(), f"nmnist:{folder / 'set'}", engine="reference", samples=1).save(
-        folder / "ideal.h5"
-    )
+    write_files(folder)
     return folder
 
 

@@ -2,20 +2,14 @@
 
 import json
 import struct
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-from recordings import random_events, small_network, write_recordings
+from builders.command_line import eventsnn
+from builders.recordings import random_events, small_network, write_recordings
 
 from eventsnn.events import RAW, make_events, write_aedat, write_nmnist
 from eventsnn.network import Dense, Input, Network, Population, Projection, Readout
-
-
-def eventsnn(*arguments):
-    command = [sys.executable, "-m", "eventsnn", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from networks import (
+from builders.networks import (
     random_network,
     random_stimulus,
     with_analog,
@@ -17,7 +15,9 @@ from networks import (
     with_rates,
     without_currents,
 )
-from watched import watched_sample
+from builders.watched import watched_sample
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from eventsnn.engine import RunOptions, Stimulus, make_engine
 from eventsnn.errors import EventLimitReached, InvalidEvents, InvalidNetwork, InvalidRequest

@@ -1,10 +1,10 @@
 """Law 9 and the QCFS identity: runs end where the integer quantised network says."""
 
-import naive
-import networks
 import numpy as np
 import pytest
 import torch
+from builders import networks
+from oracles import naive
 from torch import nn
 
 from eventsnn.convert import QCFS, convert, quantised_activations

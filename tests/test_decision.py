@@ -7,10 +7,10 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from networks import random_network, random_stimulus, with_gates
-from test_laws import assert_same_run
-from test_own_rules import Lead, Never
-from test_twin import random_mapping
+from builders.accelerators import random_mapping
+from builders.networks import random_network, random_stimulus, with_gates
+from builders.rules import Lead, Never
+from builders.runs import assert_same_run
 from torch import nn
 
 import eventsnn

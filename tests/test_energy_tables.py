@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders.recordings import random_events, small_network, write_recordings
 from hypothesis import given
 from hypothesis import strategies as st
-from recordings import random_events, small_network, write_recordings
 
 from eventsnn.counting import COLUMN, COUNTERS
 from eventsnn.errors import InvalidHardware, InvalidRequest

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from recordings import random_events, small_network, write_recordings
+from builders.recordings import random_events, small_network, write_recordings
 
 import eventsnn
 from eventsnn.errors import InvalidEvents, InvalidFile, UnreadableSamples

@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive import (
+from oracles.naive import (
     concatenated_edges,
     dense_edges,
     per_channel_edges,

@@ -4,9 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders.networks import (
+    random_network,
+    random_stimulus,
+    single,
+    with_analog,
+    with_cycles,
+    with_payloads,
+    with_rates,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import random_network, random_stimulus, with_analog, with_cycles, with_payloads, with_rates
 
 from eventsnn.decide import parse_rule
 from eventsnn.engine import COMPARISON_ENGINES, ENGINES, RunOptions, Stimulus, make_engine
@@ -173,13 +181,6 @@ def test_a_leaky_network_agrees_nearly_spike_for_spike():
         found = run(network, stimulus, dtype)
         assert len(expected.spikes.time) > 1000
         assert abs(len(found.spikes.time) - len(expected.spikes.time)) <= 0.002 * len(expected.spikes.time)
-
-
-def single(neuron, weight=1, delay=0):
-    return Network(
-        [Population("in", (1, 1, 1), Input()), Population("n", (1, 1, 1), neuron)],
-        [Projection("p", "in", "n", Dense(np.array([[weight]])), None, delay)],
-    )
 
 
 ONE_EVENT = Stimulus(np.array([0]), np.array([0]))

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders.accelerators import architecture
+from builders.cases import parameters_of
+from builders.networks import random_network, random_stimulus, with_gates, without_currents
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive import quantised_network
-from naive_events import TickByTick
-from networks import random_network, random_stimulus, with_gates, without_currents
-from test_twin import architecture
+from oracles.naive import quantised_network
+from oracles.naive_events import TickByTick
 
 import eventsnn
 from eventsnn.counting.counters import COLUMN
@@ -41,11 +42,6 @@ FILTERS = ("average", "finite_impulse", "exponential")
 
 def run(network, stimulus, engine="reference", options=OPTIONS):
     return make_engine(engine, network, None, options).run(stimulus)
-
-
-def parameters_of(filter):
-    """A short memory for the exponential filter, a short unit of time for the others."""
-    return {"period": 50, "factor": leak_factor_of(20.0, 1.0) if filter == "exponential" else 2**30}
 
 
 @given(SEEDS, st.booleans(), st.booleans(), st.integers(0, 2), st.booleans(), ENGINE)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import yaml
-from networks import random_network, random_stimulus
-from recordings import small_network
+from builders.networks import random_network, random_stimulus
+from builders.presets import preset
+from builders.recordings import small_network
 
 from eventsnn.counting import COLUMN
 from eventsnn.engine import make_engine
@@ -13,18 +14,6 @@ from eventsnn.hardware import Chip, load_architecture, map_network, preset_names
 from eventsnn.hardware.architecture import parse_architecture
 from eventsnn.hardware.energy import dynamic_energy_aj, energy_by_action, energy_joules
 from eventsnn.network import Dense, Input, Network, Population, Projection, Readout, Signed
-
-
-def preset(**changes):
-    """The small preset as a document, with some places changed: ``core__neurons__value=4``."""
-    data = load_architecture("event-conv-small").document()
-    for path, value in changes.items():
-        *parents, last = path.split("__")
-        place = data
-        for name in parents:
-            place = place[name]
-        place[last] = value
-    return data
 
 
 def with_tiles(number, **changes):

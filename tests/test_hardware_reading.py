@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from chip_case import quantity
-from recordings import small_network
-from test_hardware import preset
+from builders.chip_case import quantity
+from builders.presets import preset
+from builders.recordings import small_network
 
 from eventsnn.counting import COLUMN
 from eventsnn.errors import InvalidHardware

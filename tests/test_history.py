@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders.networks import random_network, random_stimulus, with_rates
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import random_network, random_stimulus, with_rates
 
 from eventsnn.counting.counters import COLUMN
 from eventsnn.decide import parse_rule

@@ -4,12 +4,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders.networks import (
+    random_network,
+    random_stimulus,
+    single,
+    with_analog,
+    with_payloads,
+    with_rates,
+    without_currents,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive import quantised_network
-from naive_events import analog_sums
-from naive_steps import time_stepped
-from networks import random_network, random_stimulus, with_analog, with_payloads, with_rates, without_currents
+from oracles.naive import quantised_network
+from oracles.naive_events import analog_sums
+from oracles.naive_steps import time_stepped
 
 from eventsnn.counting.counters import COLUMN
 from eventsnn.engine import RunOptions, Stimulus, make_engine
@@ -17,7 +25,6 @@ from eventsnn.errors import ChargeOverflow, EventLimitReached, InvalidEvents, In
 from eventsnn.network import (
     Axis,
     Conv2d,
-    Dense,
     Identity,
     Input,
     MaxGate,
@@ -40,13 +47,6 @@ STEPS = RunOptions(record_spikes=True, schedule="step", step=10)
 
 def run(network, stimulus, engine="reference", options=OPTIONS):
     return make_engine(engine, network, None, options).run(stimulus)
-
-
-def single(neuron, weight=1, scale=256, inputs=1, bias=None):
-    return Network(
-        [Population("in", (1, 1, inputs), Input(analog_scale=scale)), Population("n", (1, 1, 1), neuron)],
-        [Projection("p", "in", "n", Dense(np.full((inputs, 1), weight)), bias)],
-    )
 
 
 def events(*times, **more):

@@ -6,7 +6,8 @@ Slow, so few cases, and skipped when the kernels are compiled: see ``make test``
 import os
 
 import pytest
-from test_same_runs import FEATURES, compare
+from builders.cases import FEATURES
+from builders.runs import compare
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("NUMBA_DISABLE_JIT") != "1", reason="for the kernels uncompiled: NUMBA_DISABLE_JIT=1"

@@ -5,10 +5,11 @@ import struct
 
 import numpy as np
 import pytest
+from builders.networks import random_network, random_stimulus, single
+from builders.runs import assert_same_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive import charges_received, quantised_network
-from networks import random_network, random_stimulus
+from oracles.naive import charges_received, quantised_network
 
 from eventsnn.counting.counters import COLUMN
 from eventsnn.counting.digest import run_digest
@@ -33,18 +34,6 @@ def run_or_error(network, stimulus, engine, options=OPTIONS):
         return run(network, stimulus, engine, options)
     except (EventLimitReached, ChargeOverflow) as error:
         return type(error)
-
-
-def assert_same_run(one, other):
-    assert one.digest == other.digest
-    for name in ("time", "readout", "synaptic_operations", "spikes", "energy"):
-        np.testing.assert_array_equal(getattr(one.trace, name), getattr(other.trace, name))
-    for name in one.charge:
-        np.testing.assert_array_equal(one.charge[name], other.charge[name])
-    for cause, lost in one.lost.items():
-        for name in lost:
-            np.testing.assert_array_equal(lost[name], other.lost[cause][name])
-    np.testing.assert_array_equal(one.counters, other.counters)
 
 
 @given(
@@ -238,14 +227,6 @@ def test_observers_and_declaration_order_change_nothing(seed, kind):
     assert engine.run(stimulus).digest == first.digest
     engine.run(random_stimulus(seed + 1, network))
     assert engine.run(stimulus).digest == first.digest
-
-
-def single(neuron, weight, bias=None):
-    """One input neuron driving one neuron and nothing else."""
-    return Network(
-        [Population("in", (1, 1, 1), Input()), Population("n", (1, 1, 1), neuron)],
-        [Projection("p", "in", "n", Dense(np.array([[weight]])), bias)],
-    )
 
 
 def events(*times):

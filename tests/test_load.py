@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from builders.presets import preset
+from builders.recordings import small_network, write_recordings
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recordings import small_network, write_recordings
-from test_hardware import preset
 
 from eventsnn.engine import RunOptions, Stimulus, make_engine
 from eventsnn.engine.service import PASSED, SERIALISED, TESTED

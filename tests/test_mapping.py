@@ -1,17 +1,16 @@
 """Placing populations on cores: strategies, what a user writes, and every limit."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-from deep_networks import resnet18, vgg11
+from builders.command_line import eventsnn
+from builders.deep_networks import resnet18, vgg11
+from builders.networks import random_network
+from builders.presets import preset
+from builders.recordings import random_events, small_network, write_recordings
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import random_network
-from recordings import random_events, small_network, write_recordings
-from test_hardware import preset
 
 from eventsnn.errors import DoesNotFit, InvalidMapping, InvalidRequest
 from eventsnn.hardware import INPUT_PORT, Mapping, load_architecture, load_mapping, map_network
@@ -442,11 +441,6 @@ def test_a_run_takes_a_mapping(tmp_path):
     assert found[None].digest != found[path].digest
     one, two = ([sample.trace["readout"][-1] for sample in found[m].table.samples] for m in (None, path))
     np.testing.assert_array_equal(one, two)
-
-
-def eventsnn(*arguments):
-    command = [sys.executable, "-m", "eventsnn", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def test_the_commands(tmp_path):

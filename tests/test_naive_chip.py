@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from naive_chip import (
+from oracles.naive_chip import (
     CONV,
     Chip,
     ChipNet,

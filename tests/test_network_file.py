@@ -3,9 +3,9 @@
 import h5py
 import numpy as np
 import pytest
+from builders.networks import random_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import random_network
 
 import eventsnn
 from eventsnn.errors import InvalidFile, InvalidNetwork

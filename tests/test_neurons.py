@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders.accelerators import random_mapping
+from builders.networks import random_network, random_stimulus, single, with_analog, with_payloads, with_rates
+from builders.runs import assert_same_run
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from naive import charges_received
-from naive_events import TickByTick
-from networks import random_network, random_stimulus, with_analog, with_payloads, with_rates
-from test_twin import assert_same_run, random_mapping
+from oracles.naive import charges_received
+from oracles.naive_events import TickByTick
 
 import eventsnn
 from eventsnn.counting.counters import COLUMN
@@ -170,13 +171,6 @@ def test_the_twin_agrees_on_an_accelerator(seed, payloads, engine):
     except EventLimitReached:
         return
     assert_same_run(one, TwinEngine(network, mapping, options).run(stimulus))
-
-
-def single(neuron, weight=1, bias=None):
-    return Network(
-        [Population("in", (1, 1, 1), Input()), Population("n", (1, 1, 1), neuron)],
-        [Projection("p", "in", "n", Dense(np.array([[weight]])), bias)],
-    )
 
 
 def events(*times, **more):

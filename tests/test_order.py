@@ -4,12 +4,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders.networks import (
+    random_network,
+    random_stimulus,
+    with_cycles,
+    with_gates,
+    with_rates,
+    without_currents,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive import quantised_network
-from naive_events import TickByTick
-from naive_steps import time_stepped
-from networks import random_network, random_stimulus, with_cycles, with_gates, with_rates, without_currents
+from oracles.naive import quantised_network
+from oracles.naive_events import TickByTick
+from oracles.naive_steps import time_stepped
 
 import eventsnn
 from eventsnn.decide import parse_rule

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders.networks import single
+from builders.watched import watched_sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from watched import watched_sample
 
 from eventsnn.engine import RunOptions, Stimulus, make_engine
 from eventsnn.engine.analog import AnalogInput
@@ -228,13 +229,6 @@ def test_charges_near_the_limit(seed, schedule):
     except InvalidNetwork:  # a start outside 32 bits
         return
     check(network, stimulus, schedule)
-
-
-def single(neuron, weight, bias=None):
-    return Network(
-        [Population("in", (1, 1, 1), Input()), Population("n", (1, 1, 1), neuron)],
-        [Projection("p", "in", "n", Dense(np.array([[weight]])), bias)],
-    )
 
 
 def events(*payloads, **more):

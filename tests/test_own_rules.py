@@ -8,11 +8,12 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from networks import random_network, random_stimulus
-from recordings import small_network, write_recordings
-from step_chips import random_step_mapping
-from test_laws import assert_same_run
-from test_twin import random_mapping
+from builders.accelerators import random_mapping
+from builders.networks import random_network, random_stimulus
+from builders.recordings import small_network, write_recordings
+from builders.rules import Lead, Never
+from builders.runs import assert_same_run
+from builders.step_chips import random_step_mapping
 
 import eventsnn
 from eventsnn.decide import ExitRule, Margin, MaxProbability, check_rule, kernel_of, parse_rule
@@ -23,25 +24,6 @@ from eventsnn.results.results import Results
 ROOT = Path(__file__).resolve().parents[1]
 OPTIONS = RunOptions(record_spikes=True, max_events=20_000)
 STEP = 700  # the period of random readouts with a current
-
-
-class Never(ExitRule):
-    name: ClassVar[str] = "never"
-
-    def confidence(self, readout, scale):
-        return 0.0
-
-
-class Lead(ExitRule):
-    """The lead of the best over the second, saturating: no shipped rule orders checks like it."""
-
-    name: ClassVar[str] = "lead"
-    code: ClassVar[int] = 1  # of a kernel that is not its own
-
-    def confidence(self, readout, scale):
-        second, first = sorted(readout)[-2:]
-        lead = (first - second) * scale
-        return lead / (1 + lead)
 
 
 class HalfSure(Margin):
@@ -335,7 +317,7 @@ import sys
 sys.path[:0] = sys.argv[1].split(":")
 import eventsnn
 from eventsnn.decide import ExitRule
-from recordings import small_network
+from builders.recordings import small_network
 
 class Typed(ExitRule):
     def confidence(self, readout, scale):

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from chip_case import comparison
-from networks import random_network
+from builders.chip_case import comparison
+from builders.networks import random_network
 
 from eventsnn.counting import COLUMN
 from eventsnn.engine import RunOptions, Stimulus, make_engine

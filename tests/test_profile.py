@@ -3,16 +3,20 @@
 import json
 import re
 from dataclasses import replace
-from itertools import combinations, pairwise
+from itertools import combinations
 
 import hypothesis.strategies as st
 import numpy as np
 import pytest
+from builders.accelerators import architecture, place, random_limits, random_mapping, random_times
+from builders.cases import FEATURES, random_case
+from builders.command_line import eventsnn, write_files
+from builders.draws import few
+from builders.engines import ENGINES
+from builders.networks import random_network, random_stimulus, without_currents
+from builders.runs import outcome
 from hypothesis import assume, given, settings
-from networks import random_network, random_stimulus, without_currents
-from test_cli import eventsnn, files  # noqa: F401 (a fixture)
-from test_same_runs import FEATURES, outcome, random_case
-from test_twin import ENGINES, architecture, few, place, random_limits, random_mapping, random_times
+from oracles.paths import check_path, pieces
 
 from eventsnn.counting.counters import COLUMN
 from eventsnn.decide import parse_rule
@@ -24,7 +28,6 @@ from eventsnn.hardware import Mapping, map_network
 from eventsnn.insight.disorder import disorders, inversions, matched_spikes
 from eventsnn.insight.occupancy import Occupancy
 from eventsnn.insight.overload import loads
-from eventsnn.insight.path import STAGES
 from eventsnn.insight.profile import Summary, profile
 from eventsnn.insight.reach import sources_of
 from eventsnn.insight.service import jobs_by_server, ways
@@ -38,6 +41,13 @@ TIMES = {
     "decode": 5, "synapse": 3, "update": 2, "fire": 4, "decision": 11,
 }  # fmt: skip
 RECORDED = {"record_spikes": True, "record_service": True}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    write_files(folder)
+    return folder
 
 
 def profiled(network, mapping, stimulus, options=None, engine=ReferenceEngine, index=0):
@@ -62,10 +72,6 @@ def two_layers(neuron, delay=0):
         ],
     )
     return network, map_network(network, architecture((1, 2), 9, 99, 2, TIMES, {}, {}))
-
-
-def pieces(path):
-    return [(p.stage, p.layer, p.place, p.begin, p.end, p.behind) for p in path.pieces]
 
 
 # -- by hand -----------------------------------------------------------------------------------------
@@ -278,30 +284,6 @@ def test_dropped_messages_are_offered_too():
 
 
 # -- paths -------------------------------------------------------------------------------------------
-
-
-def check_path(run, network, stimulus, found):
-    """A path has no gap, ends at the decision, and begins where it says."""
-    path = found.path
-    assert path.decision == run.decision_time
-    assert path.before + sum(p.ticks for p in path.pieces) == run.decision_time - run.first_event
-    assert sum(path.shares().values()) == path.decision - path.begin
-    assert all(p.ticks > 0 and p.stage in STAGES for p in path.pieces)
-    for one, other in pairwise(path.pieces):
-        assert one.end == other.begin
-    for piece in path.pieces:
-        if piece.stage.endswith("wait"):
-            assert sum(piece.behind.values()) == piece.ticks
-    if path.origin == "input event":
-        assert path.begin in stimulus.time[stimulus.neuron == path.neuron]
-    elif path.origin == "nothing":
-        assert path.pieces == ()
-    elif path.origin == "current":
-        assert network.bias(path.layer).any() or stimulus.analog is not None
-    elif path.origin == "start":
-        assert path.begin == 0
-    else:
-        assert path.layer in network.populations
 
 
 @pytest.mark.parametrize("feature", sorted(set(FEATURES) - {"step", "history"}))
@@ -551,7 +533,7 @@ def test_what_a_run_has_not_kept_is_refused():
             profile(run, network, mapping, 0, 100)
 
 
-def test_the_command_prints_tables_and_one_json_object(files):  # noqa: F811
+def test_the_command_prints_tables_and_one_json_object(files):
     command = (
         *("profile", files / "net.h5", "--data", f"nmnist:{files / 'set'}"),
         *("--hardware", "event-conv-small", "--exit", "margin:0.5"),
@@ -574,7 +556,7 @@ def test_the_command_prints_tables_and_one_json_object(files):  # noqa: F811
     assert {row["place"] for row in found["servers"]} >= {"input port", "core 0"}
 
 
-def test_the_command_takes_a_mapping(files, tmp_path):  # noqa: F811
+def test_the_command_takes_a_mapping(files, tmp_path):
     path = tmp_path / "mapping.yaml"
     path.write_text("format: eventsnn-mapping\nschema: 1\npopulations: {out: {core: 5}}\nothers: layer\n")
     found = json.loads(
@@ -600,7 +582,7 @@ def test_the_page_says_what_bounds_latency(tmp_path):
     assert (tmp_path / "again.html").read_text(encoding="utf-8") == page
 
 
-def test_mistakes_of_a_profile_are_clear(files):  # noqa: F811
+def test_mistakes_of_a_profile_are_clear(files):
     data = f"nmnist:{files / 'set'}"
     for given_, message in (
         ({"hardware": None}, "name one"),

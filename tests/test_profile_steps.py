@@ -5,11 +5,13 @@ from dataclasses import replace
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from chip_case import comparison
+from builders.accelerators import architecture, random_jitter, random_limits, random_times
+from builders.cases import random_case
+from builders.chip_case import comparison
+from builders.quantities import quantity
+from builders.runs import outcome
 from hypothesis import assume, given, settings
-from test_profile import check_path, pieces
-from test_same_runs import outcome, random_case
-from test_twin import architecture, random_jitter, random_limits, random_times
+from oracles.paths import check_path, pieces
 
 from eventsnn.engine import RunOptions, Stimulus, make_engine
 from eventsnn.engine.reference import ReferenceEngine
@@ -64,7 +66,7 @@ def chain(synchronisation):
 def test_a_step_behind_a_barrier_by_hand():
     # Neurons 0 and 1 in step 0, nothing in step 1.
     stimulus = Stimulus(np.array([0, 0]), np.array([0, 1]), duration=2000)
-    barrier = {"kind": "barrier", "latency": [{"tiles": 1, "time": quantity(50)}]}
+    barrier = {"kind": "barrier", "latency": [{"tiles": 1, "time": quantity(50, "ps")}]}
     run, found = profiled(*chain(barrier), stimulus, RunOptions(step=1000, **RECORDED))
     first = [
         ("walk", "in", "input port", 0, 10, {"messages": 10}),
@@ -90,10 +92,6 @@ def test_a_step_behind_a_barrier_by_hand():
         ("receiving unit", 0): 16,
         ("receiving unit", 1): 16,
     }
-
-
-def quantity(value, unit="ps"):
-    return {"value": value, "unit": unit, "kind": "assumed", "source": "made up by a test"}
 
 
 def test_a_paced_step_waits_for_its_input():

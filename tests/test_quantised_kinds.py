@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from naive import quantised_network
-from networks import random_network, with_gates, without_currents
+from builders.networks import random_network, with_gates, without_currents
+from oracles.naive import quantised_network
 
 from eventsnn.convert.quantised import quantised_activations, received
 from eventsnn.hardware import Part

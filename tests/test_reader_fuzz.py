@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 import yaml
-from networks import random_network
+from builders.networks import random_network
 
 import eventsnn
 from eventsnn.errors import EventsnnError, InvalidFile, InvalidHardware, InvalidMapping

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from networks import random_network
+from builders.networks import random_network
 from scipy.stats import binomtest
 
 from eventsnn.counting import COLUMN

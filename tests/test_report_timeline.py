@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from networks import random_network, random_stimulus
+from builders.networks import random_network, random_stimulus
 
 from eventsnn.engine import RunOptions, make_engine
 from eventsnn.errors import InvalidRequest

@@ -9,7 +9,7 @@ import zipfile
 import h5py
 import numpy as np
 import pytest
-from recordings import random_events, small_network, write_recordings
+from builders.recordings import random_events, small_network, write_recordings
 
 import eventsnn
 from eventsnn.errors import InvalidFile, InvalidRequest, UnfinishedRun, UnreadableSamples

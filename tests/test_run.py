@@ -10,7 +10,7 @@ import time
 import h5py
 import numpy as np
 import pytest
-from recordings import random_events, small_network, write_recordings
+from builders.recordings import random_events, small_network, write_recordings
 
 import eventsnn
 from eventsnn.counting import MODEL_COUNTERS
@@ -91,7 +91,7 @@ import sys
 sys.path.insert(0, sys.argv[3])
 import time
 import eventsnn
-from recordings import small_network
+from builders.recordings import small_network
 
 def slowly(done, total):
     print(done, flush=True)

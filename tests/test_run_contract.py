@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from recordings import random_events
+from builders.recordings import random_events
 
 import eventsnn
 from eventsnn.counting import COLUMN

@@ -6,7 +6,7 @@ import re
 import h5py
 import numpy as np
 import pytest
-from recordings import random_events, small_network
+from builders.recordings import random_events, small_network
 
 import eventsnn
 from eventsnn.counting import COLUMN

@@ -6,12 +6,13 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from chips import random_chip
+from builders.cases import FEATURES, random_case
+from builders.chips import random_chip
+from builders.networks import random_network, random_stimulus
+from builders.runs import assert_same_run
+from builders.step_chips import random_step_mapping
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import random_network, random_stimulus
-from step_chips import random_step_mapping
-from test_same_runs import FEATURES, assert_same_run, random_case
 
 from eventsnn.engine import ENGINES, Stimulus, make_engine
 from eventsnn.errors import ChargeOverflow, Deadlock, EventLimitReached, InvalidRequest

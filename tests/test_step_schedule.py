@@ -4,11 +4,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders.networks import (
+    random_network,
+    random_stimulus,
+    single,
+    with_payloads,
+    with_rates,
+    without_currents,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive import quantised_network
-from naive_steps import matrix, time_stepped
-from networks import random_network, random_stimulus, with_payloads, with_rates, without_currents
+from oracles.leaky import leaky_case
+from oracles.naive import quantised_network
+from oracles.naive_steps import by_step, matrix, time_stepped
 
 from eventsnn.counting.counters import COLUMN
 from eventsnn.decide import parse_rule
@@ -17,7 +25,6 @@ from eventsnn.engine.contract import Engine
 from eventsnn.engine.request import number_of_steps
 from eventsnn.errors import InvalidRequest
 from eventsnn.network import (
-    Dense,
     Identity,
     Input,
     Network,
@@ -26,7 +33,6 @@ from eventsnn.network import (
     Rate,
     Readout,
     Signed,
-    leak_factor_of,
 )
 
 ENGINE_NAMES = ("reference", "compiled")
@@ -39,17 +45,6 @@ EXAMPLES = settings(max_examples=60, deadline=None, derandomize=True)
 def run(network, stimulus, engine="reference", step=0, **options):
     chosen = RunOptions(schedule="step", step=step, record_spikes=True, **options)
     return make_engine(engine, network, None, chosen).run(stimulus)
-
-
-def by_step(result, network, name, step, steps):
-    """Summed payloads as (steps, neurons)."""
-    found = np.zeros((steps, network.populations[name].size), dtype=np.int64)
-    mine = result.spikes.rank == network.order.index(name)
-    assert not (result.spikes.time % step).any()
-    np.add.at(
-        found, (result.spikes.time[mine] // step - 1, result.spikes.neuron[mine]), result.spikes.payload[mine]
-    )
-    return found
 
 
 def without_hysteresis(network):
@@ -144,48 +139,6 @@ def test_an_exit_run_is_a_prefix(seed, kind, threshold, engine):
         np.testing.assert_array_equal(getattr(stopped.trace, name), getattr(full.trace, name)[:checks])
 
 
-def leaky_case(step=10**6, steps=1000, one=2**14):
-    """Outside truth A7: 3-3-2 LIF, decay exp(-1) a step, threshold 1, hard reset, one spike a step.
-
-    The network, its input, what fires in each step by layer, and the last charges.
-    """
-    rng = np.random.default_rng(7)
-    first, second = (np.rint(rng.normal(0.5, 0.6, shape) * one).astype(int) for shape in ((3, 3), (3, 2)))
-    neuron = Rate(
-        one,
-        reset="hard",
-        multispike=False,
-        period=step,
-        leak_period=step,
-        leak_factor=leak_factor_of(1.0, 1.0),
-    )
-    assert neuron.leak_factor == round(2**30 * np.exp(-1))
-    network = Network(
-        [
-            Population("a", (1, 1, 3), Input()),
-            Population("b", (1, 1, 3), neuron),
-            Population("c", (1, 1, 2), neuron),
-        ],
-        [Projection("1", "a", "b", Dense(first)), Projection("2", "b", "c", Dense(second))],
-    )
-    spikes = rng.random((steps, 3)) < 0.5
-    time, source = np.nonzero(spikes)
-    stimulus = Stimulus(time * step, source, duration=steps * step)
-    b, c = np.zeros(3, dtype=np.int64), np.zeros(2, dtype=np.int64)
-    expected = {"b": [], "c": []}
-    for k in range(steps):
-        inputs = spikes[k].astype(np.int64)
-        for name, v, weight in (("b", b, first), ("c", c, second)):
-            decayed = [
-                int((abs(x) * neuron.leak_factor + 2**29) // 2**30) * (1 if x > 0 else -1) for x in v.tolist()
-            ]
-            v[:] = np.array(decayed) + inputs @ weight
-            inputs = (v >= one).astype(np.int64)
-            v[inputs > 0] = 0
-            expected[name].append(inputs)
-    return network, stimulus, {name: np.array(fired) for name, fired in expected.items()}, c
-
-
 @pytest.mark.parametrize("engine", ENGINE_NAMES)
 def test_a_leaky_network_of_three_layers_for_a_thousand_steps(engine):
     network, stimulus, expected, charge = leaky_case()
@@ -257,13 +210,6 @@ def test_rates_under_a_constant_input_are_the_theory(engine, reset):
         np.testing.assert_array_equal(
             count, integrate_and_fire(np.zeros_like(z), z, threshold, steps, reset == "hard")[0]
         )
-
-
-def single(neuron, weight=1, bias=None, delay=0):
-    return Network(
-        [Population("in", (1, 1, 1), Input()), Population("n", (1, 1, 1), neuron)],
-        [Projection("p", "in", "n", Dense(np.array([[weight]])), bias, delay)],
-    )
 
 
 def events(*times, **more):

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from networks import random_network
-from recordings import random_events, small_network, write_recordings
+from builders.networks import random_network
+from builders.recordings import random_events, small_network, write_recordings
 
 from eventsnn.cli.sweep import parse_values
 from eventsnn.errors import DoesNotFit, InvalidHardware, InvalidRequest

@@ -3,12 +3,15 @@
 from dataclasses import replace
 
 import hypothesis.strategies as st
-import networks
 import numpy as np
 import pytest
-from chips import architecture_of, core_kind, random_chip, whole_on
+from builders import networks
+from builders.chips import architecture_of, core_kind, random_chip, whole_on
+from builders.draws import SEEDS, few
+from builders.networks import slowed, without_biases_over_time
+from builders.runs import assert_same_run, spike_table
 from hypothesis import assume, given
-from test_twin import SEEDS, assert_same_run, few, slowed, spike_table, swept, without_currents
+from oracles.queues import swept
 
 from eventsnn.counting.counters import COLUMN, COUNTERS, PART_COUNTERS
 from eventsnn.decide import parse_rule
@@ -550,7 +553,7 @@ def test_an_accelerator_without_delay_gives_the_ideal_run(seed, shared):
 @given(SEEDS, st.integers(2, 50), st.booleans())
 def test_all_delays_times_k_give_all_times_times_k(seed, k, zeros):
     network, _, stimulus, options = random_case(seed)
-    network = without_currents(networks.without_currents(network))
+    network = without_biases_over_time(networks.without_currents(network))
     slow_network = slowed(network, k)
     slow_stimulus = Stimulus(stimulus.time * k, stimulus.neuron)
     chips = [random_chip(seed, network, jitter=False, zeros=zeros, factor=factor) for factor in (1, k)]

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from chips import architecture_of, core_kind, random_chip, whole_on
+from builders.cases import random_case
+from builders.chips import architecture_of, core_kind, random_chip, whole_on
+from builders.runs import assert_same_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_same_runs import assert_same_run, random_case
 
 from eventsnn.engine import RunOptions, Stimulus
 from eventsnn.engine.compiled import CompiledEngine

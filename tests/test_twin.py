@@ -3,10 +3,16 @@
 from dataclasses import replace
 
 import hypothesis.strategies as st
-import networks
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from builders import networks
+from builders.accelerators import architecture, place, random_limits, random_mapping, random_times
+from builders.draws import SEEDS, few
+from builders.engines import ENGINES
+from builders.networks import slowed, without_biases_over_time
+from builders.runs import assert_same_run, spike_table
+from hypothesis import assume, given
+from oracles.queues import swept
 
 from eventsnn.counting.counters import COLUMN
 from eventsnn.decide import parse_rule
@@ -14,114 +20,13 @@ from eventsnn.engine import RunOptions, Stimulus
 from eventsnn.engine.compiled import CompiledEngine
 from eventsnn.engine.order import EventKey
 from eventsnn.engine.plan import destinations, fan_out_in_part
-from eventsnn.engine.reference import ReferenceEngine
 from eventsnn.engine.twin.events import TwinEngine, TwinSample, priority
-from eventsnn.errors import DoesNotFit, EventLimitReached
-from eventsnn.hardware import Part, map_network
-from eventsnn.hardware.actions import RANDOM, Actions
-from eventsnn.hardware.architecture import parse_architecture
-from eventsnn.hardware.mapping.limits import Demand
+from eventsnn.errors import EventLimitReached
+from eventsnn.hardware import map_network
+from eventsnn.hardware.actions import RANDOM
 from eventsnn.network import Input, Network, Population, Projection, Rate, Readout, Signed
 
-ENGINES = (CompiledEngine, ReferenceEngine, TwinEngine)
-ACTIONS = tuple(Actions.model_fields)
 LIMIT = 1500  # deliveries; signed neurons that toggle would go on for long
-SEEDS = st.integers(0, 2**32 - 1)
-
-
-def quantity(value, unit):
-    return {"value": value, "unit": unit, "kind": "assumed", "source": "drawn by a test"}
-
-
-def architecture(mesh, neurons, weights, lanes, times, energies, jitter):
-    """An architecture from plain numbers; ``jitter`` is (distribution, deviation) by action."""
-    unknown = (times.keys() | energies.keys() | jitter.keys()) - set(ACTIONS)
-    assert not unknown, unknown  # a stale name would quietly cost nothing
-    actions = {}
-    for name in ACTIONS:
-        actions[name] = {"energy": quantity(energies.get(name, 0), "aJ")}
-        if name != "multiply":
-            actions[name]["time"] = quantity(times.get(name, 0), "ps")
-        if name in jitter:
-            distribution, deviation = jitter[name]
-            actions[name]["jitter"] = {
-                "distribution": distribution,
-                "deviation": quantity(deviation, "ps"),
-            }
-    document = {
-        "format": "eventsnn-architecture",
-        "schema": 2,
-        "name": "drawn",
-        "description": "drawn by a test",
-        "clock": quantity(1, "GHz"),
-        "network_on_chip": {"topology": "mesh", "width": mesh[0], "height": mesh[1]},
-        "tiles": {f"tile[0..{mesh[0] * mesh[1] - 1}]": {"core": "one"}},
-        "cores": {
-            "one": {
-                "neurons": quantity(neurons, "neurons"),
-                "weights": quantity(weights, "weights"),
-                "processing_elements": quantity(lanes, "lanes"),
-            }
-        },
-        "static_power": quantity(1, "mW"),
-        "actions": actions,
-    }
-    return parse_architecture(document, "test")
-
-
-def max_weights_of_a_channel(network, population):
-    name, (height, _, channels) = population.name, population.shape
-    demand = Demand(network)
-    return max(demand.weights(Part(name, 0, 0, height, c, c + 1)) for c in range(channels))
-
-
-def random_limits(rng, network):
-    """Core limits under which most populations are split, by channels and often by rows."""
-    layers = [p for p in network if not isinstance(p.neuron, Input)]
-    row = max(p.shape[1] for p in layers)
-    channel = max(max_weights_of_a_channel(network, p) for p in layers)
-    largest = max(p.size for p in layers)
-    neurons = int(rng.integers(row, max(row + 1, min(largest, 8 * row))))
-    weights = channel * int(rng.integers(1, 30))
-    mesh = (int(rng.integers(1, 13)), int(rng.integers(1, 13)))
-    return mesh, neurons, weights, int(rng.integers(1, 17))
-
-
-def random_times(rng, fastest=1):
-    """Times in ticks; a core's services take at least ``fastest``, the rest may take none."""
-    scale = int(rng.choice([3, 50, 3000]))
-    times = {name: int(rng.integers(0, scale)) for name in ACTIONS if name != "multiply"}
-    for name in ("decode", "update"):
-        times[name] += fastest
-    for name in ("serialise", "fire", "hop_x", "decision"):
-        times[name] *= int(rng.random() < 0.8)
-    return times
-
-
-def random_jitter(rng):
-    kinds = ("uniform", "normal", "lognormal", "gamma")
-    return {
-        name: (str(rng.choice(kinds)), int(rng.integers(1, 2000))) for name in RANDOM if rng.random() < 0.4
-    }
-
-
-def place(network, limits, times, energies=None, jitter=None):
-    """The network on a chip, or None where it does not fit."""
-    try:
-        return map_network(network, architecture(*limits, times, energies or {}, jitter or {}))
-    except DoesNotFit:
-        return None
-
-
-def random_mapping(seed, network, jitter=True):
-    rng = np.random.default_rng(seed)
-    energies = {name: int(rng.integers(0, 10**6)) for name in ACTIONS}
-    for _ in range(4):
-        limits, times = random_limits(rng, network), random_times(rng)
-        mapping = place(network, limits, times, energies, random_jitter(rng) if jitter else {})
-        if mapping is not None:
-            return mapping
-    return None
 
 
 def random_options(seed):
@@ -145,33 +50,6 @@ def run_all(network, stimulus, mapping, options, engines=ENGINES, index=3):
     return [run, *(engine(network, mapping, options).run(stimulus, index) for engine in engines[1:])]
 
 
-def spike_table(run):
-    return np.stack([run.spikes.time, run.spikes.rank, run.spikes.neuron, run.spikes.payload], axis=1)
-
-
-def same_arrays(one, other):
-    assert one.keys() == other.keys()
-    for name in one:
-        np.testing.assert_array_equal(one[name], other[name])
-
-
-def assert_same_run(one, other):
-    """Every field of two runs, the service log in any order."""
-    np.testing.assert_array_equal(spike_table(one), spike_table(other))
-    np.testing.assert_array_equal(one.counters, other.counters)
-    for name in ("time", "readout", "synaptic_operations", "spikes", "energy"):
-        np.testing.assert_array_equal(getattr(one.trace, name), getattr(other.trace, name), name)
-    for name in ("digest", "prediction", "decision_time", "decided_early", "first_event", "index"):
-        assert getattr(one, name) == getattr(other, name), name
-    same_arrays(one.counts, other.counts)
-    same_arrays(one.charge, other.charge)
-    for cause in one.lost:
-        same_arrays(one.lost[cause], other.lost[cause])
-    assert (one.service is None) == (other.service is None)
-    if one.service is not None:
-        np.testing.assert_array_equal(np.sort(one.service), np.sort(other.service))
-
-
 def check_agreement(seed, kind, lazy, delays, on_chip=True, engines=ENGINES):
     """One random network, chip, stimulus and options on every engine; None where there is nothing to run."""
     readout = seed % 4 != 0
@@ -186,10 +64,6 @@ def check_agreement(seed, kind, lazy, delays, on_chip=True, engines=ENGINES):
     for run in runs[1:]:
         assert_same_run(runs[0], run)
     return mapping, runs
-
-
-def few(examples):
-    return settings(max_examples=examples, deadline=None, derandomize=True)
 
 
 def unwrap(found):
@@ -327,42 +201,11 @@ def test_an_accelerator_without_delay_gives_the_ideal_run(seed, kind, lazy, dela
         assert run.digest == ideal[0].digest
 
 
-def rebuilt(network, projection=lambda p: p, population=lambda p: p):
-    return Network(
-        [population(item) for item in network.populations.values()],
-        [projection(item) for item in network.projections.values()],
-    )
-
-
-def without_currents(network):
-    """Biases only where they are charges at time 0."""
-
-    def projection(item):
-        takes_current = isinstance(network.populations[item.target].neuron, Rate)
-        return replace(item, bias=None) if takes_current else item
-
-    def population(item):
-        return replace(item, neuron=Readout()) if isinstance(item.neuron, Readout) else item
-
-    return rebuilt(network, projection, population)
-
-
-def slowed(network, factor):
-    """Projection delays and settle times times a factor."""
-
-    def population(item):
-        if not isinstance(item.neuron, Signed):
-            return item
-        return replace(item, neuron=replace(item.neuron, settle_time=item.neuron.settle_time * factor))
-
-    return rebuilt(network, lambda item: replace(item, delay=item.delay * factor), population)
-
-
 @few(8)
 @given(SEEDS, st.sampled_from(["signed", "rate", "mixed"]), st.integers(2, 50))
 def test_all_delays_times_k_give_all_times_times_k(seed, kind, k):
     rng = np.random.default_rng(seed)
-    network = without_currents(networks.random_network(seed, kind, delays=True, lazy=True))
+    network = without_biases_over_time(networks.random_network(seed, kind, delays=True, lazy=True))
     limits, times = random_limits(rng, network), random_times(rng)
     mapping = unwrap(place(network, limits, times))
     slow = slowed(network, k)
@@ -438,17 +281,6 @@ def watched(sample):
 
     sample.env.step = watch
     return sample.run(), present_time
-
-
-def swept(jobs):
-    """The time integral of the number present, from arrivals and finishes."""
-    changes = sorted([(t, 1) for t in jobs["arrival"].tolist()] + [(t, -1) for t in jobs["finish"].tolist()])
-    total = present = last = 0
-    for time, change in changes:
-        total += present * (time - last)
-        present, last = present + change, time
-    assert present == 0
-    return total
 
 
 @few(8)

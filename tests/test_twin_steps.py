@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders.cases import random_case
+from builders.networks import random_network
+from builders.runs import assert_same_run
+from builders.step_chips import random_step_mapping, synchronised
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from networks import random_network
-from step_chips import random_step_mapping, synchronised
-from test_same_runs import random_case
-from test_twin import assert_same_run
 
 from eventsnn.engine import make_engine
 from eventsnn.engine.twin.events import TwinEngine

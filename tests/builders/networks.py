@@ -240,3 +240,42 @@ def with_analog(stimulus, network, seed, bound=600):
     rng = np.random.default_rng([seed, 4])
     size = network.populations[network.input].size
     return replace(stimulus, analog=rng.integers(-bound, bound, size) * (rng.random(size) < 0.7))
+
+
+def rebuilt(network, projection=lambda p: p, population=lambda p: p):
+    return Network(
+        [population(item) for item in network.populations.values()],
+        [projection(item) for item in network.projections.values()],
+    )
+
+
+def without_biases_over_time(network):
+    """Biases only where they are charges at time 0."""
+
+    def projection(item):
+        takes_current = isinstance(network.populations[item.target].neuron, Rate)
+        return replace(item, bias=None) if takes_current else item
+
+    def population(item):
+        return replace(item, neuron=Readout()) if isinstance(item.neuron, Readout) else item
+
+    return rebuilt(network, projection, population)
+
+
+def slowed(network, factor):
+    """Projection delays and settle times times a factor."""
+
+    def population(item):
+        if not isinstance(item.neuron, Signed):
+            return item
+        return replace(item, neuron=replace(item.neuron, settle_time=item.neuron.settle_time * factor))
+
+    return rebuilt(network, lambda item: replace(item, delay=item.delay * factor), population)
+
+
+def single(neuron, weight=1, bias=None, delay=0, inputs=1, scale=256):
+    """Input neurons driving one neuron and nothing else."""
+    return Network(
+        [Population("in", (1, 1, inputs), Input(analog_scale=scale)), Population("n", (1, 1, 1), neuron)],
+        [Projection("p", "in", "n", Dense(np.full((inputs, 1), weight)), bias, delay)],
+    )

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from builders.quantities import quantity
 from eventsnn.hardware import Mapping
 from eventsnn.hardware.actions import RANDOM, Actions
 from eventsnn.hardware.architecture import parse_architecture
@@ -9,10 +10,6 @@ from eventsnn.hardware.mapping.parts import INPUT_PORT, Part
 from eventsnn.network import Input
 
 TIMED = tuple(name for name in Actions.model_fields if name != "multiply")
-
-
-def quantity(value, unit):
-    return {"value": value, "unit": unit, "kind": "assumed", "source": "drawn by a test"}
 
 
 def core_kind(input_depth="unbounded", policy="block", output_depth="as-input", lanes=1, times=None):

@@ -2,16 +2,13 @@
 
 import numpy as np
 
+from builders.quantities import quantity
 from eventsnn.hardware import INPUT_PORT, Mapping, Part
 from eventsnn.hardware.actions import RANDOM, Actions
 from eventsnn.hardware.architecture import parse_architecture
 from eventsnn.network import Input
 
 ACTIONS = tuple(Actions.model_fields)
-
-
-def quantity(value, unit):
-    return {"value": int(value), "unit": unit, "kind": "assumed", "source": "drawn by a test"}
 
 
 def random_document(rng, kind, timing="messages", jitter=False, links=False, depth=False, zero=0.2):

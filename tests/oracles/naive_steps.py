@@ -116,3 +116,14 @@ def rate_step(neuron, own, v, arrived, lost, k, step):
         lost["clamp"] += np.minimum(v - neuron.lower_clamp, 0)
         np.maximum(v, neuron.lower_clamp, out=v)
     return spikes
+
+
+def by_step(result, network, name, step, steps):
+    """Summed payloads as (steps, neurons)."""
+    found = np.zeros((steps, network.populations[name].size), dtype=np.int64)
+    mine = result.spikes.rank == network.order.index(name)
+    assert not (result.spikes.time % step).any()
+    np.add.at(
+        found, (result.spikes.time[mine] // step - 1, result.spikes.neuron[mine]), result.spikes.payload[mine]
+    )
+    return found

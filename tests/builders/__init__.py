@@ -1,0 +1,1 @@
+"""What tests are made from: networks, accelerators, input, whole cases."""

@@ -1,0 +1,1 @@
+"""Right answers, written slowly and on their own."""
