@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders.floors import asserting, asserts_at_least
 from builders.networks import (
     random_network,
     random_stimulus,
@@ -79,6 +80,7 @@ def assert_same_numbers(found, expected):
     assert found.digest != expected.digest
 
 
+@asserts_at_least(40)
 @given(SEEDS, st.sampled_from(["signed", "rate", "mixed"]), st.booleans(), st.booleans(), DTYPE)
 @EXAMPLES
 def test_floats_below_their_limit_compute_the_integer_network(seed, kind, delays, lazy, dtype):
@@ -99,9 +101,11 @@ def test_floats_below_their_limit_compute_the_integer_network(seed, kind, delays
         with pytest.raises(type(error)):
             run(network, stimulus, dtype, step, **options)
         return
+    asserting()
     assert_same_numbers(run(network, stimulus, dtype, step, **options), expected)
 
 
+@asserts_at_least(40)
 @given(SEEDS, DTYPE)
 @EXAMPLES
 def test_every_kind_of_synapses_adds_the_same(seed, dtype):
@@ -119,6 +123,7 @@ def test_every_kind_of_synapses_adds_the_same(seed, dtype):
     own = conv.target_shape(shape)
     if min(own) < 1:
         return
+    asserting()
     target = (*own[:2], own[2] + 3)
     size = int(np.prod(shape))
     many = (rng.random((size, int(np.prod(target)))) < 0.1) * rng.integers(-9, 9, (size, 1))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from builders.accelerators import architecture
 from builders.cases import parameters_of
+from builders.floors import asserting, asserts_at_least
 from builders.networks import random_network, random_stimulus, with_gates, without_currents
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -44,6 +45,7 @@ def run(network, stimulus, engine="reference", options=OPTIONS):
     return make_engine(engine, network, None, options).run(stimulus)
 
 
+@asserts_at_least(40)
 @given(SEEDS, st.booleans(), st.booleans(), st.integers(0, 2), st.booleans(), ENGINE)
 @EXAMPLES
 def test_quiescent_gates_are_the_quantised_networks_maxima(seed, delays, lazy, settle, rested, engine):
@@ -66,8 +68,10 @@ def test_quiescent_gates_are_the_quantised_networks_maxima(seed, delays, lazy, s
                 np.testing.assert_array_equal(result.counts[name], counts[name])
             elif name != network.input:
                 np.testing.assert_array_equal(result.charge[name], charges[name])
+    asserting()
 
 
+@asserts_at_least(14)
 @given(SEEDS, st.sampled_from(["signed", "rate"]), st.sampled_from(("exact", *FILTERS)), ENGINE)
 @settings(max_examples=30, deadline=None, derandomize=True)
 def test_gates_on_an_accelerator(seed, kind, filter, engine):
@@ -81,6 +85,7 @@ def test_gates_on_an_accelerator(seed, kind, filter, engine):
         free, slow = (on_chip(network, stimulus, engine, options, scale) for scale in (0, 100))
     except EventLimitReached:
         return
+    asserting()
     for name in ("time", "rank", "neuron", "payload"):
         np.testing.assert_array_equal(getattr(free.spikes, name), getattr(ideal.spikes, name))
     if kind == "signed" and filter == "exact":
@@ -98,6 +103,7 @@ def on_chip(network, stimulus, engine, options, scale):
     return make_engine(engine, network, map_network(network, chip), options).run(stimulus)
 
 
+@asserts_at_least(38)
 @given(SEEDS, st.sampled_from(["signed", "rate", "mixed"]), st.sampled_from(("exact", *FILTERS)), ENGINE)
 @EXAMPLES
 def test_gates_equal_every_tick_visited(seed, kind, filter, engine):
@@ -116,6 +122,7 @@ def test_gates_equal_every_tick_visited(seed, kind, filter, engine):
         result = run(network, stimulus, engine)
     except EventLimitReached:
         return
+    asserting()
     oracle = TickByTick(network, stimulus, result.decision_time, after=50)
     columns = [getattr(result.spikes, name).tolist() for name in ("time", "rank", "neuron", "payload")]
     assert list(zip(*columns, strict=True)) == oracle.spikes

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders.floors import asserting, asserts_at_least
 from builders.networks import random_network, random_stimulus, with_rates
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,6 +23,7 @@ def run(network, stimulus, engine="reference", options=OPTIONS):
     return make_engine(engine, network, None, options).run(stimulus)
 
 
+@asserts_at_least(40)
 @given(
     st.integers(0, 2**32 - 1),
     st.sampled_from(["signed", "rate", "mixed"]),
@@ -42,6 +44,7 @@ def test_a_row_holds_what_was_counted_by_its_tick(seed, kind, rule, stepped, eng
         plain = run(network, stimulus, engine, options)
     except EventLimitReached:
         return
+    asserting()
     result = run(network, stimulus, engine, replace(options, history_period=period))
     assert result.digest == plain.digest
     assert plain.history is None

@@ -1,7 +1,9 @@
 """Start-up stays light, and public names exist; how the package is laid out: ``test_layout``."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,3 +34,9 @@ def test_public_names_exist():
         assert getattr(eventsnn, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = eventsnn.nothing
+
+
+def test_no_test_imports_another():
+    """What several tests need stands in ``tests/builders`` or ``tests/oracles``."""
+    for path in Path(__file__).parent.rglob("*.py"):
+        assert not re.search(r"^\s*(from|import) test_", path.read_text(), re.MULTILINE), path.name

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders.floors import asserting, asserts_at_least
 from builders.networks import (
     random_network,
     random_stimulus,
@@ -58,6 +59,7 @@ def analog(*values, **more):
     return events(analog=np.array(values, dtype=np.int64), **more)
 
 
+@asserts_at_least(33)
 @given(SEEDS, st.booleans(), st.booleans(), st.booleans(), ENGINE)
 @EXAMPLES
 def test_quiescent_counts_with_payloads_and_analog_values(seed, delays, lazy, rested, engine):
@@ -69,6 +71,7 @@ def test_quiescent_counts_with_payloads_and_analog_values(seed, delays, lazy, re
         result = run(network.at_rest() if rested else network, stimulus, engine)
     except EventLimitReached:
         return
+    asserting()
     for name in network.order:
         if isinstance(network.populations[name].neuron, Signed):
             np.testing.assert_array_equal(result.counts[name], counts[name])
@@ -84,6 +87,7 @@ def summed(stimulus, network):
     return total
 
 
+@asserts_at_least(30)
 @given(SEEDS, st.sampled_from(["signed", "rate", "mixed"]), ENGINE)
 @EXAMPLES
 def test_analog_values_in_the_step_schedule(seed, kind, engine):
@@ -93,6 +97,7 @@ def test_analog_values_in_the_step_schedule(seed, kind, engine):
     targets = {p.target: network.populations[p.target].neuron for p in network.outgoing(network.input)}
     if any(getattr(neuron, "refractory_drop", False) for neuron in targets.values()):
         return
+    asserting()
     stimulus = with_analog(random_stimulus(seed, network, span=10 * step), network, seed)
     result = run(network, stimulus, engine, replace(STEPS, step=step))
     sums = {name: np.array(values) for name, values in analog_sums(network, stimulus).items()}

@@ -5,6 +5,7 @@ import struct
 
 import numpy as np
 import pytest
+from builders.floors import asserting, asserts_at_least
 from builders.networks import random_network, random_stimulus, single
 from builders.runs import assert_same_run
 from hypothesis import given, settings
@@ -36,6 +37,7 @@ def run_or_error(network, stimulus, engine, options=OPTIONS):
         return type(error)
 
 
+@asserts_at_least(40)
 @given(
     SEEDS, KINDS, st.booleans(), st.booleans(), st.sampled_from(["none", "margin:0.5", "max-probability:0.9"])
 )
@@ -49,9 +51,11 @@ def test_engines_agree_spike_for_spike(seed, kind, delays, lazy, rule):
     if isinstance(runs[0], type) or isinstance(runs[1], type):
         assert runs[0] == runs[1]
         return
+    asserting()
     assert_same_run(*runs)
 
 
+@asserts_at_least(40)
 @given(SEEDS, KINDS, st.sampled_from(ENGINES))
 @EXAMPLES
 def test_counters_equal_an_explicit_edge_list(seed, kind, engine):
@@ -60,6 +64,7 @@ def test_counters_equal_an_explicit_edge_list(seed, kind, engine):
     result = run_or_error(network, random_stimulus(seed, network), engine)
     if isinstance(result, type):
         return
+    asserting()
     spikes = result.spikes
     for rank, name in enumerate(network.order):
         operations = effective = graded = 0
@@ -84,6 +89,7 @@ def test_counters_equal_an_explicit_edge_list(seed, kind, engine):
             assert row[COLUMN["spikes_negative"]] == (emitted_here < 0).sum()
 
 
+@asserts_at_least(40)
 @given(SEEDS, KINDS, st.booleans(), st.sampled_from(ENGINES))
 @EXAMPLES
 def test_charge_is_conserved(seed, kind, delays, engine):
@@ -93,6 +99,7 @@ def test_charge_is_conserved(seed, kind, delays, engine):
     result = run_or_error(network, stimulus, engine)
     if isinstance(result, type):
         return
+    asserting()
     counts = dict(result.counts)
     counts[network.input] = np.bincount(stimulus.neuron, minlength=network.populations[network.input].size)
     received = charges_received(network, counts)
@@ -115,6 +122,7 @@ def test_charge_is_conserved(seed, kind, delays, engine):
             assert not lost.any()
 
 
+@asserts_at_least(40)
 @given(SEEDS, st.booleans(), st.booleans(), st.sampled_from(ENGINES))
 @EXAMPLES
 def test_quiescent_counts_are_the_quantised_network(seed, delays, lazy, engine):
@@ -124,6 +132,7 @@ def test_quiescent_counts_are_the_quantised_network(seed, delays, lazy, engine):
     result = run_or_error(network, stimulus, engine)
     if isinstance(result, type):
         return
+    asserting()
     inputs = np.bincount(stimulus.neuron, minlength=network.populations[network.input].size)
     counts, charges = quantised_network(network, inputs)
     for name in network.order:
@@ -134,6 +143,7 @@ def test_quiescent_counts_are_the_quantised_network(seed, delays, lazy, engine):
             np.testing.assert_array_equal(result.charge[name], charges[name])
 
 
+@asserts_at_least(20)
 @given(SEEDS, st.booleans(), st.booleans())
 @EXAMPLES
 def test_a_network_at_rest_ends_where_the_empty_one_does(seed, delays, lazy):
@@ -147,6 +157,7 @@ def test_a_network_at_rest_ends_where_the_empty_one_does(seed, delays, lazy):
     if isinstance(runs[0], type):
         assert runs[0] == runs[1]
         return
+    asserting()
     assert_same_run(*runs)
     inputs = np.bincount(stimulus.neuron, minlength=network.populations[network.input].size)
     counts, charges = quantised_network(network, inputs)
@@ -168,6 +179,7 @@ def test_a_network_at_rest_ends_where_the_empty_one_does(seed, delays, lazy):
             np.testing.assert_array_equal(neuron.threshold * emitted, balance)
 
 
+@asserts_at_least(40)
 @given(SEEDS, KINDS, st.booleans(), st.floats(0.1, 0.99), st.sampled_from(ENGINES))
 @EXAMPLES
 def test_an_exit_run_is_a_prefix(seed, kind, lazy, threshold, engine):
@@ -177,6 +189,7 @@ def test_an_exit_run_is_a_prefix(seed, kind, lazy, threshold, engine):
     full = run_or_error(network, stimulus, engine)
     if isinstance(full, type):
         return
+    asserting()
     rule = parse_rule(f"max-probability:{threshold}")
     stopped = run(network, stimulus, engine, RunOptions(exit_rule=rule, record_spikes=True))
     length = len(stopped.spikes.time)
@@ -205,6 +218,7 @@ def network_settles(network):
     )
 
 
+@asserts_at_least(13)
 @given(SEEDS, KINDS)
 @settings(max_examples=20, deadline=None, derandomize=True)
 def test_observers_and_declaration_order_change_nothing(seed, kind):
@@ -214,6 +228,7 @@ def test_observers_and_declaration_order_change_nothing(seed, kind):
     first = run_or_error(network, stimulus, "compiled")
     if isinstance(first, type):
         return
+    asserting()
     quiet = RunOptions(max_events=20_000)
     rng = np.random.default_rng(seed)
     populations = list(network.populations.values())
@@ -299,6 +314,7 @@ def test_a_fast_neuron_may_fire_for_long(engine):
     assert result.counts["n"].tolist() == [3000]
 
 
+@asserts_at_least(6)
 @given(SEEDS)
 @settings(max_examples=10, deadline=None, derandomize=True)
 def test_the_digest_does_not_depend_on_buffer_sizes(seed):
@@ -308,6 +324,7 @@ def test_the_digest_does_not_depend_on_buffer_sizes(seed):
     first = run_or_error(network, stimulus, "compiled")
     if isinstance(first, type):
         return
+    asserting()
     for capacity in (2, 5, 16, 37):
         engine = make_engine("compiled", network, None, OPTIONS)
         room = engine._start.capacities

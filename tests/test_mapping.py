@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from builders.command_line import eventsnn
 from builders.deep_networks import resnet18, vgg11
+from builders.floors import asserting, asserts_at_least
 from builders.networks import random_network
 from builders.presets import preset
 from builders.recordings import random_events, small_network, write_recordings
@@ -111,6 +112,7 @@ def random_limits(rng, network):
     return limits
 
 
+@asserts_at_least(36)
 @settings(max_examples=60, deadline=None)
 @given(SEEDS, st.sampled_from(["layer", "channel:3", "area", "area:2", "pack"]))
 def test_what_is_placed_holds_every_neuron_once_within_all_limits(seed, strategy):
@@ -121,6 +123,7 @@ def test_what_is_placed_holds_every_neuron_once_within_all_limits(seed, strategy
         mapping = map_network(network, chip, strategy)
     except DoesNotFit:
         return
+    asserting()
     for population in network:
         parts = mapping.parts[population.name]
         assert (np.sum([inside(part, population.shape) for part in parts], axis=0) == 1).all()

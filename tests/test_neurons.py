@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from builders.accelerators import random_mapping
+from builders.floors import asserting, asserts_at_least
 from builders.networks import random_network, random_stimulus, single, with_analog, with_payloads, with_rates
 from builders.runs import assert_same_run
 from hypothesis import assume, given, settings
@@ -91,6 +92,7 @@ def assert_equals_the_oracle(network, stimulus, result):
             assert result.counts[name].tolist() == oracle.count[rank]
 
 
+@asserts_at_least(32)
 @given(SEEDS, KINDS, st.booleans(), st.booleans(), ENGINE)
 @EXAMPLES
 def test_the_event_schedule_equals_every_tick_visited(seed, kind, delays, lazy, engine):
@@ -101,10 +103,12 @@ def test_the_event_schedule_equals_every_tick_visited(seed, kind, delays, lazy, 
         result = run(network, stimulus, engine)
     except EventLimitReached:
         return
+    asserting()
     assert result.decision_time >= stimulus.end
     assert_equals_the_oracle(network, stimulus, result)
 
 
+@asserts_at_least(33)
 @given(SEEDS, KINDS, st.booleans(), ENGINE)
 @EXAMPLES
 def test_charge_is_conserved(seed, kind, delays, engine):
@@ -115,6 +119,7 @@ def test_charge_is_conserved(seed, kind, delays, engine):
         result = run(network, stimulus, engine)
     except EventLimitReached:
         return
+    asserting()
     counts = dict(result.counts)
     sent = np.zeros(network.populations[network.input].size, dtype=np.int64)
     np.add.at(sent, stimulus.neuron, 1 if stimulus.payload is None else stimulus.payload)
@@ -134,6 +139,7 @@ def test_charge_is_conserved(seed, kind, delays, engine):
         np.testing.assert_array_equal(getattr(neuron, "threshold", 0) * counts[name], balance)
 
 
+@asserts_at_least(32)
 @given(SEEDS, KINDS, st.floats(0.1, 0.99), ENGINE)
 @EXAMPLES
 def test_an_exit_run_is_a_prefix(seed, kind, threshold, engine):
@@ -144,6 +150,7 @@ def test_an_exit_run_is_a_prefix(seed, kind, threshold, engine):
         full = run(network, stimulus, engine)
     except EventLimitReached:
         return
+    asserting()
     rule = parse_rule(f"max-probability:{threshold}")
     stopped = run(network, stimulus, engine, replace(OPTIONS, exit_rule=rule))
     length = len(stopped.spikes.time)
@@ -156,6 +163,7 @@ def test_an_exit_run_is_a_prefix(seed, kind, threshold, engine):
         np.testing.assert_array_equal(getattr(stopped.trace, name), getattr(full.trace, name)[:checks])
 
 
+@asserts_at_least(17)
 @given(SEEDS, st.booleans(), ENGINE)
 @settings(max_examples=30, deadline=None, derandomize=True)
 def test_the_twin_agrees_on_an_accelerator(seed, payloads, engine):
@@ -170,6 +178,7 @@ def test_the_twin_agrees_on_an_accelerator(seed, payloads, engine):
         one = make_engine(engine, network, mapping, options).run(stimulus)
     except EventLimitReached:
         return
+    asserting()
     assert_same_run(one, TwinEngine(network, mapping, options).run(stimulus))
 
 

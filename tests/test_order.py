@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders.floors import asserting, asserts_at_least
 from builders.networks import (
     random_network,
     random_stimulus,
@@ -210,6 +211,7 @@ def test_a_seeded_place_keeps_all_else_of_the_order():
     assert place(EventKey(7, 0, 1, 3, 0, 0))[3] < 2**31
 
 
+@asserts_at_least(33)
 @given(SEEDS, st.integers(0, 3), ENGINE)
 @EXAMPLES
 def test_final_counts_do_not_depend_on_ties(seed, tie_seed, engine):
@@ -223,6 +225,7 @@ def test_final_counts_do_not_depend_on_ties(seed, tie_seed, engine):
         result = run(network, stimulus, engine, replace(OPTIONS, ties="seeded", seed=tie_seed))
     except EventLimitReached:
         return
+    asserting()
     for name in network.order:
         if isinstance(network.populations[name].neuron, (Signed, MaxGate)):
             np.testing.assert_array_equal(result.counts[name], counts[name])
@@ -240,6 +243,7 @@ def test_seeded_runs_repeat_and_depend_on_their_seed(seed, engine):
     np.testing.assert_array_equal(runs[0].counters[0], runs[2].counters[0])
 
 
+@asserts_at_least(16)
 @given(SEEDS, ENGINE)
 @settings(max_examples=25, deadline=None, derandomize=True)
 def test_seeded_ties_equal_every_tick_visited(seed, engine):
@@ -258,6 +262,7 @@ def test_seeded_ties_equal_every_tick_visited(seed, engine):
         result = run(network, stimulus, engine, replace(OPTIONS, ties="seeded", seed=seed))
     except EventLimitReached:
         return
+    asserting()
     key = sample_key(seed, 0)
     oracle = TickByTick(
         network, stimulus, result.decision_time, tie=lambda *words: draw(key, PURPOSE_TIES, *words) >> 22

@@ -2,6 +2,7 @@
 
 import pytest
 from builders.cases import FEATURES
+from builders.floors import asserts_at_least
 from builders.runs import compare
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 @pytest.mark.parametrize("stepped", [False, True])
 @pytest.mark.parametrize("feature", FEATURES)
+@asserts_at_least(1)
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=60, deadline=None, derandomize=True)
 def test_engines_give_the_same_run(feature, stepped, seed):

@@ -4,6 +4,7 @@ import numpy as np
 
 from builders.accelerators import random_split
 from builders.cases import random_case
+from builders.floors import asserting
 from eventsnn.engine import ENGINES, make_engine
 from eventsnn.errors import ChargeOverflow, DoesNotFit, EventLimitReached, InvalidRequest
 
@@ -61,5 +62,6 @@ def compare(seed, feature, stepped, mapped=False):
     if isinstance(found[0], type) or isinstance(found[1], type):
         assert found[0] is found[1]
         return False
+    asserting()
     assert_same_run(*found)
     return True
