@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench bench-peers clean
+.PHONY: demo test test-minimum lint bench bench-peers clean
 
 demo: .venv/.demo
 	$(BIN)/eventsnn demo
@@ -13,6 +13,20 @@ test: .venv/.test
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto
 	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -n auto -k uncompiled tests/test_kernels_python.py tests/test_transport_compiled.py
+
+# The lowest versions that pyproject.toml allows, in an environment of their own, on a quick part of the tests.
+QUICK := layout imports lowest_versions network_file laws run cli convert_layers docs
+test-minimum: .venv-minimum/.installed
+	.venv-minimum/bin/pytest -n auto $(QUICK:%=tests/test_%.py)
+
+.venv-minimum/.installed: pyproject.toml constraints-minimum.txt
+	$(PYTHON) -m venv .venv-minimum
+	.venv-minimum/bin/python -m pip install --quiet --upgrade pip
+	.venv-minimum/bin/python -m pip install --quiet --editable '.[torch,report]' pytest pytest-xdist hypothesis --constraint constraints-minimum.txt
+	touch $@
+
+constraints-minimum.txt: pyproject.toml tests/lowest_versions.py
+	$(PYTHON) tests/lowest_versions.py > $@
 
 lint: .venv/.test
 	$(BIN)/ruff check --fix .
@@ -45,4 +59,4 @@ bench-peers: .venv-peers/.installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-peers benchmarks/cache results.h5 results-full.h5 report.html timeline.json
+	rm -rf .venv .venv-minimum .venv-peers benchmarks/cache results.h5 results-full.h5 report.html timeline.json
