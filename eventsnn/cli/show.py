@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from eventsnn.report.si import NO_VALUE, percent, si
+from eventsnn.report.si import NO_VALUE as NO_VALUE
+from eventsnn.report.si import percent as percent
+from eventsnn.report.si import si as si
 from eventsnn.report.tables import Table
 
 

@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 
 from eventsnn.errors import InvalidEvents, InvalidRequest
 from eventsnn.network import Conv2d, Dense, Input, MaxGate, Network, Projection, Readout, Signed, Sparse
-from eventsnn.network.projections import Shape
+from eventsnn.network.synapses import Shape
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]

@@ -347,7 +347,7 @@ class _Counts:
         item = self.data[place]
         return self._count(getattr(item, "events", item))
 
-    def _count(self, events: NDArray) -> NDArray[np.int64]:
+    def _count(self, events: NDArray[Any]) -> NDArray[np.int64]:
         image = event_counts(events, self.shape[1], self.shape[2])
         return image if self.shape[0] == 2 else image.sum(axis=0, keepdims=True)
 

@@ -21,7 +21,7 @@ from eventsnn.convert.qcfs import QCFS
 from eventsnn.convert.windows import Float64, conv_padding, finite_array, pool_window
 from eventsnn.errors import InvalidNetwork, UnsupportedLayer
 from eventsnn.network import Axis
-from eventsnn.network.projections import Shape
+from eventsnn.network.synapses import Shape
 
 INPUT = "input"
 """Name of the input population."""

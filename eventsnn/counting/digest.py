@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ def population_key(name: str) -> NDArray[np.int64]:
 
 
 def spike_log(
-    order: Sequence[str], time: NDArray, rank: NDArray, neuron: NDArray, payload: NDArray
+    order: Sequence[str], time: NDArray[Any], rank: NDArray[Any], neuron: NDArray[Any], payload: NDArray[Any]
 ) -> NDArray[np.int64]:
     """The log of spikes that stand in the order of law 2; ``rank`` is a place in ``order``."""
     words = (neuron.astype(np.int64) << 32) | (payload.astype(np.int64) & 0xFFFFFFFF)
@@ -72,7 +73,9 @@ class SampleDigest:
         """Add a piece of the log, contiguous."""
         self._hash.update(log.astype("<i8", copy=False).data)
 
-    def add_spikes(self, time: NDArray, rank: NDArray, neuron: NDArray, payload: NDArray) -> None:
+    def add_spikes(
+        self, time: NDArray[Any], rank: NDArray[Any], neuron: NDArray[Any], payload: NDArray[Any]
+    ) -> None:
         """Add all spikes, in the order of law 2."""
         self.add_log(spike_log(self._order, time, rank, neuron, payload))
 

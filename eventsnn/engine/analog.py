@@ -77,12 +77,12 @@ class AnalogInput:
             check_currents(population, bias + found, self.step)
         return found
 
-    def _sums(self, name: str, values: Any, factor: int, divisor: int) -> NDArray:
+    def _sums(self, name: str, values: Any, factor: int, divisor: int) -> NDArray[Any]:
         """Weighted sums times a factor, exact; such that twice one plus the divisor stays in its type."""
         matrix, largest = self._synapses(name)
         most = max(int(values.max(initial=0)), -int(values.min(initial=0))) * largest * factor
         if 2 * most + 2 * divisor < 2**62:
-            sums: NDArray = matrix @ values.astype(np.int64) * factor
+            sums: NDArray[Any] = matrix @ values.astype(np.int64) * factor
             return sums
         # Python integers where int64 could wrap: exact whatever the weights and values.
         total = np.zeros(matrix.shape[0], dtype=object)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -166,7 +166,7 @@ class SampleRun:
     charge: dict[str, Int64] = field(repr=False)
     lost: dict[str, dict[str, Int64]] = field(repr=False)
     spikes: SpikeList | None = field(default=None, repr=False)
-    service: NDArray | None = field(default=None, repr=False)
+    service: NDArray[Any] | None = field(default=None, repr=False)
     history: History | None = field(default=None, repr=False)
     parts: Int64 | None = field(default=None, repr=False)
 

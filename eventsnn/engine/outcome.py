@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,7 +112,7 @@ class Outcome:
             parts=played.parts,
         )
 
-    def _service(self, services: k.Records | None, decision_time: int) -> NDArray | None:
+    def _service(self, services: k.Records | None, decision_time: int) -> NDArray[Any] | None:
         """The log as records; in the event schedule without what joined a queue after the decision."""
         if services is None:
             return None

@@ -484,7 +484,7 @@ def build_plan(
     parts = ideal_parts(network) if mapping is None else mapping.parts
     copies = destinations(network, mapping)
     rows: list[dict[str, int]] = []
-    part_of: list[NDArray] = []
+    part_of: list[NDArray[Any]] = []
     part_rows: list[dict[str, int]] = []
     number_of_part: dict[Part, int] = {}
     offset = touched = destination_count = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +66,7 @@ class Stimulus:
         return last if self.duration is None else max(last, self.duration)
 
 
-def stimulus_from_events(events: NDArray, network: Network, where: str = "recording") -> Stimulus:
+def stimulus_from_events(events: NDArray[Any], network: Network, where: str = "recording") -> Stimulus:
     """Address events as input spikes.
 
     Parameters
@@ -150,5 +151,5 @@ def check_stimulus(stimulus: Stimulus, network: Network) -> None:
         )
 
 
-def _whole(values: NDArray) -> bool:
+def _whole(values: NDArray[Any]) -> bool:
     return values.dtype.kind in "iu"

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +90,7 @@ class Encoding:
 
 
 def encode(
-    image: NDArray,
+    image: NDArray[Any],
     encoding: Encoding,
     unit: float = 1.0,
     step_ps: int = 0,

@@ -21,7 +21,7 @@ WHOLE = (("x", "y"), ("images", "labels"))
 SPLIT = (("{split}_x", "{split}_y"), ("x_{split}", "y_{split}"))
 
 
-def image_values(image: NDArray, where: str, largest: float = LARGEST_VALUE) -> NDArray[np.float64]:
+def image_values(image: NDArray[Any], where: str, largest: float = LARGEST_VALUE) -> NDArray[np.float64]:
     """The activations of an image or of several, float64 of the same shape.
 
     uint8 is divided by 255, bool is 0 or 1, floating-point numbers stay as they are.
@@ -66,7 +66,7 @@ class ImageSet(Sequence[Sample]):
         Names of the labels; empty, images have none.
     """
 
-    images: NDArray
+    images: NDArray[Any]
     labels: NDArray[np.int64]
     indices: NDArray[np.int64]
     path: str | None = None
@@ -136,7 +136,7 @@ class ImageSet(Sequence[Sample]):
             )
         return self._part(np.arange(count) * len(self) // count)
 
-    def _part(self, chosen: NDArray) -> ImageSet:
+    def _part(self, chosen: NDArray[Any]) -> ImageSet:
         return replace(
             self, images=self.images[chosen], labels=self.labels[chosen], indices=self.indices[chosen]
         )

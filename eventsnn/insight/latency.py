@@ -57,7 +57,7 @@ class Latency:
         }
 
 
-def latencies(service: NDArray, order: tuple[str, ...], end: int) -> dict[str, Latency]:
+def latencies(service: NDArray[Any], order: tuple[str, ...], end: int) -> dict[str, Latency]:
     """Of each population that sent a message by tick ``end``, the decision."""
     ways = end_to_end(service)
     first, last = service[ways[:, 0]], service[ways[:, 1]]

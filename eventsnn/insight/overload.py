@@ -73,7 +73,7 @@ class Load:
 
 
 def loads(
-    service: NDArray, jobs_of: dict[Server, Int64], begin: int, input_end: int, decision: int
+    service: NDArray[Any], jobs_of: dict[Server, Int64], begin: int, input_end: int, decision: int
 ) -> dict[Server, Load]:
     """The load of each server in a log.
 

@@ -6,6 +6,8 @@ step schedule a core has two, side by side: one walks its neurons, the other ser
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,7 +41,7 @@ def units(steps: bool) -> dict[int, str]:
     return _UNITS_OF_STEPS if steps else _UNITS_OF_EVENTS
 
 
-def jobs_by_server(service: NDArray, steps: bool) -> dict[Server, Int64]:
+def jobs_by_server(service: NDArray[Any], steps: bool) -> dict[Server, Int64]:
     """Rows of a log by the server that did them, (unit, number), in the order it did them.
 
     The number is a core's, -1 for the input port, or a link's. Dropped messages are among the rows: they
@@ -55,11 +57,11 @@ def jobs_by_server(service: NDArray, steps: bool) -> dict[Server, Int64]:
     return {server: _in_order(service, np.concatenate(found[server])) for server in sorted(found)}
 
 
-def _in_order(service: NDArray, rows: Int64) -> Int64:
+def _in_order(service: NDArray[Any], rows: Int64) -> Int64:
     return rows[np.lexsort((service["finish"][rows], service["start"][rows]))]
 
 
-def ways(service: NDArray) -> tuple[Int64, Int64]:
+def ways(service: NDArray[Any]) -> tuple[Int64, Int64]:
     """The rows of each message, on its way from the serialiser.
 
     Returns
@@ -80,7 +82,7 @@ def ways(service: NDArray) -> tuple[Int64, Int64]:
     return rows[order], np.concatenate([[0] if len(rows) else [], firsts, [len(rows)]]).astype(np.int64)
 
 
-def end_to_end(service: NDArray) -> Int64:
+def end_to_end(service: NDArray[Any]) -> Int64:
     """First and last row of every message: int64, shape (messages, 2)."""
     rows, starts = ways(service)
     return np.stack([rows[starts[:-1]], rows[starts[1:] - 1]], axis=1)

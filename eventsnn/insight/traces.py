@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +50,7 @@ class Traces:
                 "RunOptions(record_spikes=True, record_service=True) and an accelerator"
             )
         self.run, self.network, self.mapping = run, network, mapping
-        self.service: NDArray = run.service
+        self.service: NDArray[Any] = run.service
         self.spikes: SpikeList = run.spikes
         self.chip = Chip(mapping)
         self.input_end, self.step, self.steps = input_end, step, step > 0

@@ -100,7 +100,7 @@ class Use:
         }
 
 
-def uses(service: NDArray, jobs_of: dict[Server, Int64], begin: int, end: int) -> dict[Server, Use]:
+def uses(service: NDArray[Any], jobs_of: dict[Server, Int64], begin: int, end: int) -> dict[Server, Use]:
     """What each server in a log did between two ticks, the first event's and the decision's.
 
     ``jobs_of`` are its rows by server (``service.jobs_by_server``). Jobs that arrived after ``end`` are left

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -326,5 +327,5 @@ def _parts(weight: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int
     return np.maximum(whole, 0), np.minimum(whole, 0)
 
 
-def _objects(values: NDArray) -> Objects:
+def _objects(values: NDArray[Any]) -> Objects:
     return values.astype(object)

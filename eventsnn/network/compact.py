@@ -217,7 +217,7 @@ def _round(value: int, scale: Fraction) -> int:
     return int(_rounded(np.array([value]), scale)[0])
 
 
-def _rounded(values: NDArray, scale: Fraction) -> NDArray[np.int32]:
+def _rounded(values: NDArray[Any], scale: Fraction) -> NDArray[np.int32]:
     whole = values.astype(np.int64)
     # Below 2^53: a scale is one threshold over another, or 127 over a weight.
     magnitude = (2 * np.abs(whole) * scale.numerator + scale.denominator) // (2 * scale.denominator)

@@ -133,7 +133,7 @@ class Network:
         chosen = self.projections.values() if projection is None else [self._projection(projection)]
         return sum(item.synapses.dense_macs(self.populations[item.source].shape) for item in chosen)
 
-    def edges(self, projection: str | Projection) -> tuple[NDArray, NDArray, NDArray]:
+    def edges(self, projection: str | Projection) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Every synapse of a projection: source index, target index (int64), weight (int32)."""
         chosen = self._projection(projection)
         return chosen.edges(*self._shapes(chosen))

@@ -78,7 +78,7 @@ def _projection_attributes(projection: Projection) -> dict[str, Any]:
     return attributes
 
 
-def _synapse_arrays(synapses: Synapses) -> dict[str, NDArray]:
+def _synapse_arrays(synapses: Synapses) -> dict[str, NDArray[Any]]:
     values = {item.name: getattr(synapses, item.name) for item in fields(synapses)}
     return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
 
@@ -90,7 +90,7 @@ def content_checksum(network: Network) -> str:
     def add(label: str, attributes: dict[str, Any]) -> None:
         digest.update(json.dumps([label, attributes], sort_keys=True).encode())
 
-    def add_array(array: NDArray, stored: str = "<i4") -> None:
+    def add_array(array: NDArray[Any], stored: str = "<i4") -> None:
         digest.update(repr(array.shape).encode())
         flat = array.reshape(-1)
         for part in blocks(flat.size):  # no copy where the bytes are already in this order

@@ -41,7 +41,7 @@ class Curve:
     run: int
     rule: str
     label: str
-    rows: NDArray
+    rows: NDArray[Any]
 
 
 def write_report(

@@ -219,7 +219,9 @@ def trade_off_plot(
         return _svg(figure, prefix, f"accuracy against {quantity}")
 
 
-def histogram(values: Sequence[NDArray], labels: Sequence[str], quantity: str, unit: str, prefix: str) -> str:
+def histogram(
+    values: Sequence[NDArray[Any]], labels: Sequence[str], quantity: str, unit: str, prefix: str
+) -> str:
     """Samples by a quantity, a colour for each run, bins in common."""
     from matplotlib.ticker import MaxNLocator
 
@@ -241,7 +243,7 @@ def histogram(values: Sequence[NDArray], labels: Sequence[str], quantity: str, u
 
 
 def cumulative(
-    values: Sequence[NDArray], labels: Sequence[str], quantity: str, unit: str, prefix: str
+    values: Sequence[NDArray[Any]], labels: Sequence[str], quantity: str, unit: str, prefix: str
 ) -> str:
     """The share of samples at or below a quantity; of runs that have none (NaN) there is no line."""
     most = float(np.nanmax(np.concatenate(values)))
@@ -281,7 +283,7 @@ def over_time(lines: Sequence[Line], quantity: str, unit: str, prefix: str) -> s
 
 
 def layer_bars(
-    values: Sequence[NDArray], layers: Sequence[str], labels: Sequence[str], quantity: str, unit: str,
+    values: Sequence[NDArray[Any]], layers: Sequence[str], labels: Sequence[str], quantity: str, unit: str,
     prefix: str,
 ) -> str:  # fmt: skip
     """A group of bars for each layer, one for each run; first layer on top."""
@@ -299,7 +301,7 @@ def layer_bars(
 
 
 def energy_bars(
-    joules: NDArray, layers: Sequence[str], actions: Sequence[str], colours: Sequence[int], prefix: str,
+    joules: NDArray[Any], layers: Sequence[str], actions: Sequence[str], colours: Sequence[int], prefix: str,
     static: float = 0.0,
 ) -> str:  # fmt: skip
     """Energy of each layer, actions stacked; ``joules`` has shape (layers, actions).

@@ -65,7 +65,7 @@ def reference_of(run: Results, runs: Sequence[Results]) -> Results | None:
     if is_full(run):
         return None
 
-    def what(one: Results) -> tuple:
+    def what(one: Results) -> tuple[Any, ...]:
         keys = ("network", "architecture", "schedule", "step_ps", "ties", "seed", "data", *INPUT_KEYS)
         return [one.configuration.get(key) for key in keys], one.table.column("index").tolist()
 
@@ -112,7 +112,7 @@ def _left_out(run: Results) -> str:
     return f", {failed} more could not be read" if failed else ""
 
 
-def _values(run: Results, name: str) -> NDArray:
+def _values(run: Results, name: str) -> NDArray[Any]:
     return run.latency_s if name == "latency_s" else run.table.column(name)
 
 
@@ -217,7 +217,7 @@ def layers(run: Results) -> Table:
     return Table(["Layer", *LAYER_COLUMNS], rows, totals=1)
 
 
-def mean_history(run: Results, *counters: str) -> tuple[NDArray, NDArray] | None:
+def mean_history(run: Results, *counters: str) -> tuple[NDArray[Any], NDArray[Any]] | None:
     """Times in seconds and the mean per sample of the sum of some counters over all layers.
 
     A sample that is decided keeps its final count. None without a history of every sample.
@@ -235,7 +235,7 @@ def mean_history(run: Results, *counters: str) -> tuple[NDArray, NDArray] | None
     return np.r_[0, longest.time_ps] * 1e-12, np.r_[0, total / len(histories)]
 
 
-def curve_table(curve: NDArray, samples: int) -> Table:
+def curve_table(curve: NDArray[Any], samples: int) -> Table:
     """A trade-off curve of so many samples, a row for each threshold."""
     rows = [
         [

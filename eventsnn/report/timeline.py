@@ -105,7 +105,7 @@ def _microseconds(ticks: int) -> float:
 
 
 def _events(
-    run: SampleRun, service: NDArray, network: Network, mapping: Mapping, most_arrows: int
+    run: SampleRun, service: NDArray[Any], network: Network, mapping: Mapping, most_arrows: int
 ) -> Iterator[Event]:
     steps = in_steps(mapping)
     begun = service[service["start"] <= run.decision_time]  # the others still waited at the decision
@@ -116,7 +116,7 @@ def _events(
     yield from _arrows(begun, steps, most_arrows)
 
 
-def _names(service: NDArray, network: Network, mapping: Mapping, steps: bool) -> Iterator[Event]:
+def _names(service: NDArray[Any], network: Network, mapping: Mapping, steps: bool) -> Iterator[Event]:
     """Metadata: what each process and thread is called, in the order of the cores and links."""
 
     def name(kind: str, process: int, thread: int, **values: Any) -> Event:
@@ -177,7 +177,7 @@ def _place(server: Server) -> dict[str, int]:
     return {"pid": process_of(number), "tid": thread_of(number, THREADS[unit][0])}
 
 
-def _services(service: NDArray, network: Network, mapping: Mapping, steps: bool) -> Iterator[Event]:
+def _services(service: NDArray[Any], network: Network, mapping: Mapping, steps: bool) -> Iterator[Event]:
     """A slice for each job: a message serialised, on a link or served, a scan or a walk; dropped messages.
 
     A server that has to hold its job for want of room shows that as a slice of its own.
@@ -213,7 +213,7 @@ def _services(service: NDArray, network: Network, mapping: Mapping, steps: bool)
                 yield {"name": "blocked", "ph": "X", "ts": ts, "dur": length, **what, "args": held}
 
 
-def _queues(service: NDArray, mapping: Mapping, steps: bool) -> Iterator[Event]:
+def _queues(service: NDArray[Any], mapping: Mapping, steps: bool) -> Iterator[Event]:
     """Counters: jobs that wait in front of each server, whenever their number changes."""
     for server, rows in jobs_by_server(service, steps).items():
         unit, number = server
@@ -233,7 +233,7 @@ def _queues(service: NDArray, mapping: Mapping, steps: bool) -> Iterator[Event]:
                 }
 
 
-def _arrows(service: NDArray, steps: bool, most: int) -> Iterator[Event]:
+def _arrows(service: NDArray[Any], steps: bool, most: int) -> Iterator[Event]:
     """Flow events along each message's way, from its serialiser over the links to its delivery."""
     rows, starts = ways(service)
     unit_of = units(steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ def trace_confidence(readout: NDArray[np.int64], code: int, scale: float) -> NDA
     return np.array([confidence(row, scale, code) for row in readout])
 
 
-def stopping_check(confidences: NDArray, decided: NDArray[np.bool_], threshold: float) -> int | None:
+def stopping_check(confidences: NDArray[Any], decided: NDArray[np.bool_], threshold: float) -> int | None:
     """The first check that would stop a run, or None when none does."""
     stops = np.nonzero((confidences >= threshold) & decided)[0]
     return int(stops[0]) if len(stops) else None
@@ -59,8 +60,8 @@ def _weighed_trace(table: ResultTable, sample: SampleRecord) -> NDArray[np.int64
 
 
 def trade_off(
-    table: ResultTable, rule: str | ExitRule = "margin", thresholds: NDArray | None = None
-) -> NDArray:
+    table: ResultTable, rule: str | ExitRule = "margin", thresholds: NDArray[Any] | None = None
+) -> NDArray[Any]:
     """Mean accuracy, latency, operations and energy for every threshold.
 
     A sample stops at its first check whose confidence reaches the threshold, else with its full run:

@@ -16,7 +16,7 @@ from eventsnn.results import CounterHistory, FailedSample, ResultTable, open_res
 from eventsnn.results.latency import time_passed
 
 
-def distribution(values: NDArray) -> dict[str, float] | None:
+def distribution(values: NDArray[Any]) -> dict[str, float] | None:
     """Mean, median, 95th percentile and maximum; None when there is nothing to describe."""
     if len(values) == 0 or np.isnan(np.asarray(values, dtype=np.float64)).any():
         return None
@@ -29,7 +29,7 @@ def distribution(values: NDArray) -> dict[str, float] | None:
     }
 
 
-def interval(low: NDArray, high: NDArray) -> dict[str, list[float]] | None:
+def interval(low: NDArray[Any], high: NDArray[Any]) -> dict[str, list[float]] | None:
     """``distribution`` of two ends, each value as [low, high]; None where they are unknown or one."""
     below, above = distribution(low), distribution(high)
     if below is None or above is None or below == above:
@@ -187,7 +187,7 @@ class Results:
         classes = [int(label) for label in np.unique(labels) if label >= 0]
         return {names[c] if c < len(names) else str(c): self.select(labels == c).summary() for c in classes}
 
-    def curve(self, rule: str | ExitRule = "margin", thresholds: NDArray | None = None) -> NDArray:
+    def curve(self, rule: str | ExitRule = "margin", thresholds: NDArray[Any] | None = None) -> NDArray[Any]:
         """Accuracy against latency, operations and energy for every threshold of an exit rule.
 
         See ``eventsnn.results.curves.trade_off``.

@@ -64,7 +64,7 @@ CONFIGURATION_TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-def fingerprint(array: NDArray) -> str:
+def fingerprint(array: NDArray[Any]) -> str:
     """blake2b-128 of an array: type, shape and values, byte order left out."""
     little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
     digest = hashlib.blake2b(f"{little.dtype.str}{array.shape}".encode(), digest_size=16)
@@ -116,10 +116,10 @@ def _checksum(attributes: dict[str, Any]) -> str:
     return hashlib.blake2b(json.dumps(found, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
-def _datasets(table: ResultTable) -> dict[str, NDArray]:
+def _datasets(table: ResultTable) -> dict[str, NDArray[Any]]:
     """Every dataset of a results file, by its path."""
     samples = table.samples
-    found: dict[str, NDArray] = {f"samples/{name}": table.column(name) for name in SCALAR_FIELDS}
+    found: dict[str, NDArray[Any]] = {f"samples/{name}": table.column(name) for name in SCALAR_FIELDS}
     found["samples/digest"] = np.array([s.digest for s in samples], dtype="S32")
     found |= {f"populations/{name}": table.counter(index) for index, name in enumerate(COUNTERS)}
     parts = [s.parts for s in samples if s.parts is not None]
@@ -143,7 +143,7 @@ def _stored(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape") or b" "
 
 
-def _rows(group: str, columns: dict[str, list[NDArray]]) -> dict[str, NDArray]:
+def _rows(group: str, columns: dict[str, list[NDArray[Any]]]) -> dict[str, NDArray[Any]]:
     """Samples' rows one after another; those of sample i stand from ``start[i]`` to ``start[i + 1]``."""
     lengths = [len(rows) for rows in columns["time_ps"]]
     start = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
@@ -231,7 +231,7 @@ class _Reader:
             return name in self._file
         return any(path == name or path.startswith(name + "/") for path in self.contents)
 
-    def read(self, name: str, kind: str, *shape: int | None) -> NDArray:
+    def read(self, name: str, kind: str, *shape: int | None) -> NDArray[Any]:
         """A dataset of a type and shape, None being any length."""
         import h5py
 
@@ -261,7 +261,7 @@ class _Reader:
 
 def _read_rows(
     reader: _Reader, group: str, samples: int, shapes: dict[str, tuple[int | None, ...]]
-) -> list[dict[str, NDArray]]:
+) -> list[dict[str, NDArray[Any]]]:
     """What ``_rows`` gave, by sample."""
     start = reader.read(f"{group}/start", "i8", samples + 1)
     _require(start[0] == 0 and bool((np.diff(start) >= 0).all()), f"{group}/start does not ascend from 0")

@@ -148,7 +148,7 @@ class ResultTable:
         kept = self.configuration.get("decision_weights")
         return None if kept is None else np.array(kept, dtype=np.int64)
 
-    def column(self, name: str) -> NDArray:
+    def column(self, name: str) -> NDArray[Any]:
         """One scalar of every sample, in sample order."""
         return np.array([getattr(sample, name) for sample in self.samples], dtype=SCALAR_FIELDS[name])
 

@@ -78,7 +78,7 @@ def make_stimulus(item: Recording | Sample, network: Network, coding: Coding) ->
 
 
 def _encoded(
-    item: Recording | Sample, image: NDArray, network: Network, coding: Coding
+    item: Recording | Sample, image: NDArray[Any], network: Network, coding: Coding
 ) -> SpikeTrain | AnalogImage:
     contract, where = coding.contract, item.name
     _refuse_origin(coding, where, "an image")
@@ -144,7 +144,7 @@ def origin_of(item: Recording | Sample, coding: Coding) -> str:
     return coding.origin or (item.origin if isinstance(item, Recording) else "first-event")
 
 
-def _from_origin(item: Recording | Sample, events: NDArray, coding: Coding) -> NDArray:
+def _from_origin(item: Recording | Sample, events: NDArray[Any], coding: Coding) -> NDArray[Any]:
     """Events with their origin at time 0; what is damaged stays so, for the message."""
     time = events["t"] if "t" in (events.dtype.names or ()) and events.ndim == 1 else np.zeros(0)
     if origin_of(item, coding) == "file" or not len(time) or time.dtype.kind not in "iu":
@@ -161,7 +161,7 @@ def _input(network: Network) -> Any:
     return network.populations[network.input].neuron
 
 
-def in_shape(image: NDArray, network: Network, where: str) -> NDArray:
+def in_shape(image: NDArray[Any], network: Network, where: str) -> NDArray[Any]:
     """An image in the shape of the input population (y, x, channel).
 
     One channel may be left out, and an image of one channel goes to or from a row of neurons (1, 1, n).
@@ -184,7 +184,7 @@ def in_shape(image: NDArray, network: Network, where: str) -> NDArray:
     )
 
 
-def _check_values(values: NDArray, where: str, contract: InputContract | None) -> None:
+def _check_values(values: NDArray[Any], where: str, contract: InputContract | None) -> None:
     """Refuse images that a network was not converted for: normalised or not, where it was the other."""
     if contract is None or contract.coding == "events":
         return

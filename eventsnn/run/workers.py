@@ -134,7 +134,9 @@ def run_in_processes(
     pool.shutdown()
 
 
-def _first_done(pool: ProcessPoolExecutor, running: set[Future[Any]]) -> tuple[set[Future], set[Future]]:
+def _first_done(
+    pool: ProcessPoolExecutor, running: set[Future[Any]]
+) -> tuple[set[Future[Any]], set[Future[Any]]]:
     """``wait`` for the first, as long as every process lives."""
     from multiprocessing.connection import wait as wait_for
 

@@ -109,7 +109,14 @@ class EventSample(Sample):
                 self._schedule_clock(rank, 0)
 
     def _schedule(
-        self, time: int, rank: int, kind: int, neuron: int, ordinal: int, destination: int, event: tuple
+        self,
+        time: int,
+        rank: int,
+        kind: int,
+        neuron: int,
+        ordinal: int,
+        destination: int,
+        event: tuple[Any, ...],
     ) -> None:
         self.pending.add((EventKey(time, rank, kind, neuron, ordinal, destination), event))
 
@@ -151,7 +158,7 @@ class EventSample(Sample):
             for payload in unit_payloads(neurons.payload_asked(j, self.settled), neurons.model.graded):
                 self._emit(key.rank, j, payload, self.now, scans.get(j))
 
-    def _is_superseded(self, key: EventKey, event: tuple) -> bool:
+    def _is_superseded(self, key: EventKey, event: tuple[Any, ...]) -> bool:
         """Whether the charge has changed since a crossing was scheduled; another one was scheduled then."""
         return event[0] == "crossing" and event[1] != self.neurons[key.rank].version[key.neuron]
 

@@ -92,7 +92,7 @@ class Neurons:
         Quanta per period, 0 where there are none.
     """
 
-    def __init__(self, population: Population, end: int, charge: NDArray, current: NDArray) -> None:
+    def __init__(self, population: Population, end: int, charge: NDArray[Any], current: NDArray[Any]) -> None:
         n = population.size
         given = population.initial_count
         self.population, self.end = population, end

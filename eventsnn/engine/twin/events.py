@@ -19,8 +19,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 import simpy
-from simpy.core import EventPriority
-from simpy.events import NORMAL, ProcessGenerator
+from simpy.events import NORMAL, EventPriority, ProcessGenerator
 
 from eventsnn.engine.contract import SampleRun, Stimulus
 from eventsnn.engine.failures import deadlock
@@ -192,7 +191,14 @@ class TwinSample(EventSample):
                 self.service.append((kind, station.number, *job.message, *times))
 
     def _schedule(
-        self, time: int, rank: int, kind: int, neuron: int, ordinal: int, destination: int, event: tuple
+        self,
+        time: int,
+        rank: int,
+        kind: int,
+        neuron: int,
+        ordinal: int,
+        destination: int,
+        event: tuple[Any, ...],
     ) -> None:
         key = EventKey(time, rank, kind, neuron, ordinal, destination)
         self.planned += 1
@@ -210,7 +216,7 @@ class TwinSample(EventSample):
     def _plan(self, key: EventKey, then: Callable[..., None]) -> Planned:
         return Planned(self.env, key.time - self.clock, priority(key), then)
 
-    def _occur(self, key: EventKey, event: tuple, _: simpy.Event) -> None:
+    def _occur(self, key: EventKey, event: tuple[Any, ...], _: simpy.Event) -> None:
         """A model event's turn has come."""
         if self._is_superseded(key, event):
             return

@@ -138,5 +138,5 @@ def conv1d(weight: Any, axis: Axis, groups: int = 1) -> Conv2d:
     return Conv2d(kernel[None], Axis(1), axis, groups)
 
 
-def _join(parts: list[NDArray]) -> Int64:
+def _join(parts: list[NDArray[Any]]) -> Int64:
     return np.concatenate(parts).astype(np.int64)
