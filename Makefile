@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-minimum lint bench bench-peers clean
+.PHONY: demo test test-minimum coverage lint bench bench-peers clean
 
 demo: .venv/.demo
 	$(BIN)/eventsnn demo
@@ -12,12 +12,18 @@ test: .venv/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto
-	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -n auto -k uncompiled tests/test_kernels_python.py tests/test_transport_compiled.py
+	$(UNCOMPILED)
+
+# The kernels as plain Python, which is also how lines of theirs can be counted.
+UNCOMPILED := NUMBA_DISABLE_JIT=1 $(BIN)/pytest -n auto -k uncompiled tests/test_kernels_python.py tests/test_transport_compiled.py
+coverage: .venv/.test
+	$(UNCOMPILED) --cov=eventsnn/engine/kernels --cov-report=term
 
 # The lowest versions that pyproject.toml allows, in an environment of their own, on a quick part of the tests.
-QUICK := layout imports lowest_versions network_file laws run cli convert_layers docs
+# Another Numba keeps its compiled kernels elsewhere: the two would throw each other's away.
+QUICK := layout imports api lowest_versions network_file laws run cli convert_layers docs
 test-minimum: .venv-minimum/.installed
-	.venv-minimum/bin/pytest -n auto $(QUICK:%=tests/test_%.py)
+	NUMBA_CACHE_DIR=$(CURDIR)/.venv-minimum/compiled .venv-minimum/bin/pytest -n auto $(QUICK:%=tests/test_%.py)
 
 .venv-minimum/.installed: pyproject.toml constraints-minimum.txt
 	$(PYTHON) -m venv .venv-minimum
