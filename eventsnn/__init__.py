@@ -37,12 +37,12 @@ if TYPE_CHECKING:
     from eventsnn.network import Identity as Identity
     from eventsnn.network import Input as Input
     from eventsnn.network import InputContract as InputContract
+    from eventsnn.network import IntegrateAndFire as IntegrateAndFire
     from eventsnn.network import MaxGate as MaxGate
     from eventsnn.network import MaxPool as MaxPool
     from eventsnn.network import Network as Network
     from eventsnn.network import Population as Population
     from eventsnn.network import Projection as Projection
-    from eventsnn.network import Rate as Rate
     from eventsnn.network import Readout as Readout
     from eventsnn.network import Signed as Signed
     from eventsnn.network import Softmax as Softmax
@@ -77,7 +77,7 @@ _PUBLIC = {
     "Network": ("eventsnn.network", "Network"),
     "Population": ("eventsnn.network", "Population"),
     "Projection": ("eventsnn.network", "Projection"),
-    "Rate": ("eventsnn.network", "Rate"),
+    "IntegrateAndFire": ("eventsnn.network", "IntegrateAndFire"),
     "Readout": ("eventsnn.network", "Readout"),
     "Recording": ("eventsnn.events", "Recording"),
     "Results": ("eventsnn.results.results", "Results"),
@@ -117,6 +117,7 @@ __all__ = [
     "Identity",
     "Input",
     "InputContract",
+    "IntegrateAndFire",
     "Margin",
     "MaxGate",
     "MaxPool",
@@ -124,7 +125,6 @@ __all__ = [
     "Network",
     "Population",
     "Projection",
-    "Rate",
     "Readout",
     "Recording",
     "Results",
