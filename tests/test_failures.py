@@ -10,7 +10,7 @@ import pytest
 from builders.recordings import random_events, small_network, write_recordings
 
 import eventsnn
-from eventsnn.errors import InvalidEvents, InvalidFile, UnreadableSamples
+from eventsnn.errors import InvalidEvents, InvalidFile, UnfinishedRun, UnreadableSamples
 from eventsnn.events import AnalogImage, open_recordings
 from eventsnn.results.results import Results
 
@@ -109,7 +109,8 @@ def test_a_stopped_run_tries_what_failed_again(folder, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         eventsnn.simulate(small_network(), data, output=output, progress=stop)
-    partial = Results.load(tmp_path / "r.h5.partial")
+    with pytest.warns(UnfinishedRun):
+        partial = Results.load(tmp_path / "r.h5.partial")
     assert len(partial) == 10
     assert [f.index for f in partial.failures] == [0, 9]
     for name in ("0/00000.bin", "4/00001.bin"):

@@ -90,6 +90,8 @@ def random_network(seed, kind="signed", delays=False, lazy=False, readout=True):
     def connect(source, target_name, synapses, bias):
         delay = int(rng.integers(0, 4)) * int(rng.integers(1, 2000)) if delays else 0
         name = f"{rng.integers(0, 1000):03d} {source}-{target_name}"
+        while any(projection.name == name for projection in projections):
+            name += " again"  # a second pair of the same populations may draw the same number
         projections.append(Projection(name, source, target_name, synapses, bias, delay))
 
     for i, name in enumerate(names):
