@@ -106,12 +106,6 @@ class NetworkOnChip(Strict):
             tile += 1 if north else -1
         return tuple(found)
 
-    def number_of_links(self, tiles: int) -> int:
-        """How many links there are to number."""
-        if not self.has_links:
-            return 0
-        return 1 if self.topology == "bus" else DIRECTIONS * tiles
-
     def link_name(self, link: int) -> str:
         """A link as a person would call it."""
         if self.topology == "bus":
