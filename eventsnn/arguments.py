@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from typing import Any
 
@@ -122,3 +122,12 @@ def nearest(name: Any, known: Iterable[str]) -> str:
     """`` (did you mean ...?)`` with the known name that looks most like one that is not, or nothing."""
     found = get_close_matches(str(name), list(known), n=1, cutoff=0.6)
     return f"; did you mean {found[0]!r}?" if found else ""
+
+
+def registered(kinds: dict[str, type[Any]], cls: Any, base: type[Any], error: Failure) -> None:
+    """Enter a kind by its name, or ``error``: it is a frozen dataclass derived from ``base``."""
+    if not (isinstance(cls, type) and issubclass(cls, base) and is_dataclass(cls)):
+        raise error(f"{shown(cls)} is no kind: give a frozen dataclass derived from {base.__name__}")
+    name = text(getattr(cls, "kind", None), f"kind of {cls.__name__}", error)
+    if kinds.setdefault(name, cls) is not cls:
+        raise error(f"{cls.__name__} has the kind {name!r}, which is {kinds[name].__name__}'s; give its own")

@@ -35,7 +35,7 @@ BUDGET = {
     "events": 3200,
     "hardware": 4300,
     "insight": 1900,
-    "network": 3700,
+    "network": 4000,
     "output": 250,
     "report": 2600,
     "results": 1600,

@@ -13,6 +13,7 @@ from eventsnn.network.neurons import (
     Signed,
     Softmax,
     leak_factor_of,
+    register_neurons,
 )
 from eventsnn.network.population import Population
 from eventsnn.network.projections import Projection
@@ -29,6 +30,7 @@ from eventsnn.network.synapses import (
     Synapses,
     Upsample,
     conv1d,
+    register_synapses,
 )
 from eventsnn.network.writing import save_network
 
@@ -59,5 +61,7 @@ __all__ = [
     "conv1d",
     "leak_factor_of",
     "load_network",
+    "register_neurons",
+    "register_synapses",
     "save_network",
 ]

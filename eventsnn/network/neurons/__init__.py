@@ -1,7 +1,7 @@
 """Neuron models, one file a kind: what a population does with charge, and what others need to know of it.
 
-A new kind is a frozen dataclass derived from ``Neuron`` with a ``kind`` of its own, listed in
-``NEURON_KINDS``: the network file reads and writes it by its fields.
+A new kind is a frozen dataclass derived from ``Neuron`` with a ``kind`` of its own, given to
+``register_neurons``: the network file reads and writes it by its fields. It does what its ``rule`` says.
 """
 
 from typing import Any
@@ -14,10 +14,12 @@ from eventsnn.network.neurons.base import (
     LOGIT_BITS,
     LONGEST_INTERVAL,
     LONGEST_SETTLE,
+    NEURON_KINDS,
     THRESHOLD_LIMIT,
     Neuron,
     leak_factor_of,
     neuron_parameters,
+    register_neurons,
 )
 from eventsnn.network.neurons.input import Input
 from eventsnn.network.neurons.integrate_and_fire import IntegrateAndFire
@@ -29,9 +31,8 @@ from eventsnn.network.neurons.softmax import Softmax
 Rate = IntegrateAndFire
 """The same class by the name of its ``kind``: what files, checksums and ``--neuron rate`` call it."""
 
-NEURON_KINDS: dict[str, type[Neuron]] = {
-    cls.kind: cls for cls in (Input, Signed, IntegrateAndFire, Readout, MaxGate, Softmax)
-}
+for _kind in (Input, Signed, IntegrateAndFire, Readout, MaxGate, Softmax):
+    register_neurons(_kind)
 
 
 def unknown_kind(population: Any) -> InvalidNetwork:
@@ -69,5 +70,6 @@ __all__ = [
     "known_neuron",
     "leak_factor_of",
     "neuron_parameters",
+    "register_neurons",
     "unknown_kind",
 ]

@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Literal
+from functools import cached_property
+from types import SimpleNamespace
+from typing import Any, ClassVar, Literal, TypeVar
 
-from eventsnn.arguments import check_fields, number, shown
+from eventsnn.arguments import check_fields, number, registered, shown
 from eventsnn.errors import InvalidNetwork
 
 CHARGE_LIMIT = 2**31 - 1
@@ -24,10 +26,13 @@ LOGIT_BITS = 48
 Tested = Literal["never", "at delivery", "after deliveries"]
 Emits = Literal["nothing", "unit spikes", "signed spikes", "what arrives"]
 
+RULES = ("input", "signed", "rate", "readout", "softmax", "exact_gate", "rate_gate")
+"""What engines can do with a neuron. A kind names one of them and gives its parameters."""
+
 
 @dataclass(frozen=True)
 class Neuron(ABC):
-    """A neuron model. Parameters only; the engines hold the rules. Kinds are frozen dataclasses.
+    """A neuron model. Parameters only; the engines hold the ``RULES``. Kinds are frozen dataclasses.
 
     What others need to know of a kind it says here, so that nobody asks which kind it is. What has no
     natural default is abstract: a kind that does not say it cannot be made.
@@ -48,6 +53,32 @@ class Neuron(ABC):
     is_input: ClassVar[bool] = False
     only_read: ClassVar[bool] = False
     holds_charge: ClassVar[bool] = True
+
+    @property
+    @abstractmethod
+    def rule(self) -> str:
+        """What engines do with such a neuron: one of ``RULES``, refused by name if it is none."""
+
+    @abstractmethod
+    def parameters_of_rule(self) -> dict[str, int | str]:
+        """The parameters of ``rule`` by the names of ``eventsnn.engine.kernels.records.POPULATION``.
+
+        Truth values are 0 or 1; ``filter`` is the name of a filter or of a softmax's variant. All rules:
+
+        - ``input``: none;
+        - ``signed``: threshold, levels, settle_time, hysteresis_low, hysteresis_high, graded;
+        - ``rate``: threshold, hard, strict, multispike, clamped, clamp, period, refractory,
+          refractory_drop, leak_period, leak_factor;
+        - ``readout``: period (1 where there is none);
+        - ``softmax``: period, filter, interval, logit_unit;
+        - ``exact_gate``: graded, settle_time, period, factor;
+        - ``rate_gate``: these and filter.
+        """
+
+    @cached_property
+    def ruled(self) -> Any:
+        """``parameters_of_rule`` read as attributes."""
+        return SimpleNamespace(**self.parameters_of_rule())
 
     @property
     @abstractmethod
@@ -105,6 +136,24 @@ class Neuron(ABC):
     def unit(self) -> float | tuple[float, ...]:
         """Activation that one spike or quantum stands for: one value, or one a channel."""
         raise NotImplementedError
+
+
+NEURON_KINDS: dict[str, type[Neuron]] = {}
+"""Kinds by name: what networks, and their files, may hold."""
+
+Kind = TypeVar("Kind", bound=type[Neuron])
+
+
+def register_neurons(cls: Kind) -> Kind:
+    """Let networks and their files hold a kind; a decorator for kinds from outside the package.
+
+    Raises
+    ------
+    InvalidNetwork
+        It has no ``kind``, or another class has the same.
+    """
+    registered(NEURON_KINDS, cls, Neuron, InvalidNetwork)
+    return cls
 
 
 def added(default: Any) -> Any:

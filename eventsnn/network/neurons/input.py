@@ -19,6 +19,7 @@ class Input(Neuron):
     kind: ClassVar[str] = "input"
     is_input: ClassVar[bool] = True
     holds_charge: ClassVar[bool] = False
+    rule = "input"
     tested = "never"
     emits = "what arrives"
     current_period = 0
@@ -31,6 +32,9 @@ class Input(Neuron):
             1 <= self.analog_scale <= 2**20,
             f"analog_scale is {self.analog_scale}; allowed are 1 to 2^20",
         )
+
+    def parameters_of_rule(self) -> dict[str, int | str]:
+        return {}
 
     def comes_to_rest(self, biased: bool) -> bool:
         return True

@@ -52,6 +52,7 @@ class IntegrateAndFire(Neuron):
     """
 
     kind: ClassVar[str] = "rate"
+    rule = "rate"
     tested = "at delivery"
     emits = "unit spikes"
     threshold: int
@@ -106,6 +107,15 @@ class IntegrateAndFire(Neuron):
             self.leak_period > 0 or self.leak_factor == LEAK_ONE,
             f"leak_factor {self.leak_factor} needs a leak_period above 0",
         )
+
+    def parameters_of_rule(self) -> dict[str, int | str]:
+        return {
+            "threshold": self.threshold, "hard": int(self.reset == "hard"), "strict": int(self.strict),
+            "multispike": int(self.multispike), "clamped": int(self.lower_clamp is not None),
+            "clamp": self.lower_clamp or 0, "period": self.period, "refractory": self.refractory,
+            "refractory_drop": int(self.refractory_drop), "leak_period": self.leak_period,
+            "leak_factor": self.leak_factor,
+        }  # fmt: skip
 
     @property
     def current_period(self) -> int:

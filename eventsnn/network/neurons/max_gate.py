@@ -95,6 +95,17 @@ class MaxGate(Neuron):
         return self.filter == "exact"
 
     @property
+    def rule(self) -> str:
+        return "exact_gate" if self.exact else "rate_gate"
+
+    def parameters_of_rule(self) -> dict[str, int | str]:
+        found: dict[str, int | str] = {
+            "graded": int(self.graded), "settle_time": self.settle_time, "period": self.period,
+            "factor": self.factor,
+        }  # fmt: skip
+        return found if self.exact else found | {"filter": self.filter}
+
+    @property
     def tested(self) -> Tested:
         return "after deliveries" if self.exact else "at delivery"
 

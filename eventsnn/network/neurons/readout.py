@@ -18,6 +18,7 @@ class Readout(Neuron):
 
     kind: ClassVar[str] = "readout"
     only_read: ClassVar[bool] = True
+    rule = "readout"
     tested = "never"
     emits = "nothing"
     loads = (True, False)
@@ -30,6 +31,9 @@ class Readout(Neuron):
             0 <= self.period <= 2**31,
             f"period is {self.period} ticks; allowed are 0 (bias at time 0) to 2^31",
         )
+
+    def parameters_of_rule(self) -> dict[str, int | str]:
+        return {"period": max(1, self.period)}
 
     @property
     def current_period(self) -> int:

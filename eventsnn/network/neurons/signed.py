@@ -33,6 +33,7 @@ class Signed(Neuron):
     """
 
     kind: ClassVar[str] = "signed"
+    rule = "signed"
     tested = "after deliveries"
     emits = "signed spikes"
     current_period = 0
@@ -65,6 +66,13 @@ class Signed(Neuron):
             f"hysteresis is ({self.hysteresis_low}, {self.hysteresis_high}) quanta; "
             f"allowed are 0 to {THRESHOLD_LIMIT}",
         )
+
+    def parameters_of_rule(self) -> dict[str, int | str]:
+        return {
+            "threshold": self.threshold, "levels": self.levels, "settle_time": self.settle_time,
+            "hysteresis_low": self.hysteresis_low, "hysteresis_high": self.hysteresis_high,
+            "graded": int(self.graded),
+        }  # fmt: skip
 
     @property
     def initial_charge(self) -> int:

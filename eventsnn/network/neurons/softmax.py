@@ -37,6 +37,7 @@ class Softmax(Neuron):
 
     kind: ClassVar[str] = "softmax"
     only_read: ClassVar[bool] = True
+    rule = "softmax"
     tested = "never"
     emits = "unit spikes"
     features = frozenset({"softmax"})
@@ -63,6 +64,12 @@ class Softmax(Neuron):
             1 <= self.interval <= LONGEST_INTERVAL,
             f"interval is {self.interval} ticks; allowed are 1 to 2^38 (0.27 s at 1 ps a tick)",
         )
+
+    def parameters_of_rule(self) -> dict[str, int | str]:
+        return {
+            "period": max(1, self.period), "filter": self.variant, "interval": self.interval,
+            "logit_unit": round(self.unit * 2**LOGIT_BITS),
+        }  # fmt: skip
 
     @property
     def current_period(self) -> int:

@@ -1,4 +1,4 @@
-"""What every kind of synapses shares: shapes, boxes, and the check of its numbers.
+"""What every kind of synapses shares: what it says of itself, shapes, boxes, the check of its numbers.
 
 Weights can be large (VGG-16's first dense layer has 103 million), so nothing here or in the kinds makes
 a wider or boolean copy of a whole weight array: work goes block by block.
@@ -6,15 +6,23 @@ a wider or boolean copy of a whole weight array: work goes block by block.
 
 from __future__ import annotations
 
+import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn import arguments
 from eventsnn.errors import InvalidNetwork
+
+if TYPE_CHECKING:
+    from eventsnn.network.synapses.conv2d import Conv2d
+    from eventsnn.network.synapses.dense import Dense
+    from eventsnn.network.synapses.per_channel import MaxPool
+    from eventsnn.network.synapses.sparse import Sparse
 
 Shape = tuple[int, int, int]
 Int64 = NDArray[np.int64]
@@ -32,6 +40,70 @@ class Box:
     y1: int
     c0: int
     c1: int
+
+
+@dataclass(frozen=True, eq=False)
+class Synapses(ABC):
+    """Which synapses exist and what they weigh, for a source of any shape. Kinds are frozen dataclasses.
+
+    What others need to know of a kind it says here, so that nobody asks which kind it is. A kind gives
+    ``target_shape`` and ``edges``; every other question is answered by its ``equivalent``, and where a kind
+    knows better or faster it answers itself. ``target`` is what ``target_shape`` gave.
+
+    Attributes
+    ----------
+    kind : str
+        The kind's name in network files, checksums and messages.
+    """
+
+    kind: ClassVar[str]
+
+    @abstractmethod
+    def target_shape(self, source: Shape) -> Shape:
+        """The shape the synapses from a source of shape (y, x, channel) end in."""
+
+    @abstractmethod
+    def edges(self, source: Shape, target: Shape) -> tuple[Int64, Int64, Int32]:
+        """Every synapse as (source index, target index, weight); no two neurons share two."""
+
+    def equivalent(self, source: Shape) -> Conv2d | Dense | Sparse:
+        """The same synapses as a kind that answers every question itself; unless said, listed one by one."""
+        target = self.target_shape(source)
+        listed: type[Sparse] = SYNAPSE_KINDS["sparse"]
+        return listed.from_edges(*self.edges(source, target), math.prod(source), target)
+
+    def lowered_as(self, source: Shape) -> Conv2d | Dense | Sparse | MaxPool:
+        """The same synapses as the compiled engine knows them: these four kinds are lowered as themselves."""
+        return self.equivalent(source)
+
+    def fan_out(self, source: Shape, target: Shape, effective: bool = False, box: Box | None = None) -> Int64:
+        """Existing synapses of each source neuron, int64, shape (source neurons,).
+
+        ``effective`` leaves zero weights out; ``box`` counts only those that end in it.
+        """
+        return self.equivalent(source).fan_out(source, target, effective, box)
+
+    def dense_macs(self, source: Shape) -> int:
+        """Multiply-accumulates of the layer if every tap existed at every window position."""
+        return self.equivalent(source).dense_macs(source)
+
+
+SYNAPSE_KINDS: dict[str, type[Any]] = {}
+"""Kinds by name: what networks, and their files, may hold."""
+
+Kind = TypeVar("Kind", bound=type[Synapses])
+
+
+def register_synapses(cls: Kind) -> Kind:
+    """Let networks and their files hold a kind; a decorator for kinds from outside the package.
+
+    Raises
+    ------
+    InvalidNetwork
+        It has no ``kind``, or another class has the same.
+    """
+    arguments.registered(SYNAPSE_KINDS, cls, Synapses, InvalidNetwork)
+    return cls
 
 
 def added(default: Any) -> Any:

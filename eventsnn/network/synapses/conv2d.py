@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from eventsnn.errors import InvalidNetwork
 from eventsnn.network.synapses.axis import Axis, check_axes
-from eventsnn.network.synapses.base import Box, Int32, Int64, Shape, as_weights, whole
+from eventsnn.network.synapses.base import Box, Int32, Int64, Shape, Synapses, as_weights, whole
 
 
 @dataclass(frozen=True, eq=False)
-class Conv2d:
+class Conv2d(Synapses):
     """Convolution (cross-correlation, as trained), each axis ordinary or transposed.
 
     Parameters
@@ -58,8 +58,11 @@ class Conv2d:
         del channels  # exists for the kinds that take one weight for any number of channels
         return self
 
+    def equivalent(self, source: Shape) -> Conv2d:
+        del source
+        return self
+
     def target_shape(self, source: Shape) -> Shape:
-        """The shape the synapses from a source end in."""
         if source[2] != self.weight.shape[2] * self.groups:
             raise InvalidNetwork(
                 f"conv2d reads {self.weight.shape[2] * self.groups} channels, its source has {source[2]}"
@@ -71,14 +74,9 @@ class Conv2d:
         )
 
     def dense_macs(self, source: Shape) -> int:
-        """Multiply-accumulates of the layer if every tap existed at every window position."""
         return self.y.positions(source[0]) * self.x.positions(source[1]) * int(self.weight.size)
 
     def fan_out(self, source: Shape, target: Shape, effective: bool = False, box: Box | None = None) -> Int64:
-        """Existing synapses of each source neuron, int64, shape (source neurons,).
-
-        ``effective`` leaves zero weights out; ``box`` counts only those that end in it.
-        """
         box = box or Box(0, target[0], 0, target[2])
         row = self.y.target_of_tap(source[0], target[0])
         rows = ((row >= box.y0) & (row < box.y1)).astype(np.int64)
@@ -102,7 +100,6 @@ class Conv2d:
         return np.array([[counted(tap != 0) for tap in row] for row in self.weight])
 
     def edges(self, source: Shape, target: Shape) -> tuple[Int64, Int64, Int32]:
-        """Every synapse as (source index, target index, weight)."""
         ty = self.y.target_of_tap(source[0], target[0])
         tx = self.x.target_of_tap(source[1], target[1])
         in_group, out_group = self.weight.shape[2], self.weight.shape[3] // self.groups

@@ -8,11 +8,20 @@ from typing import ClassVar
 import numpy as np
 
 from eventsnn.errors import InvalidNetwork
-from eventsnn.network.synapses.base import Box, Int32, Int64, Shape, as_weights, nonzero_per_row, sides
+from eventsnn.network.synapses.base import (
+    Box,
+    Int32,
+    Int64,
+    Shape,
+    Synapses,
+    as_weights,
+    nonzero_per_row,
+    sides,
+)
 
 
 @dataclass(frozen=True, eq=False)
-class Dense:
+class Dense(Synapses):
     """All-to-all synapses onto a population of shape (1, 1, target neurons).
 
     Parameters
@@ -31,8 +40,11 @@ class Dense:
         object.__setattr__(self, "weight", as_weights(self.weight, 2, self.kind))
         object.__setattr__(self, "pool", sides(self.pool, 2, "dense pool"))
 
+    def equivalent(self, source: Shape) -> Dense:
+        del source
+        return self
+
     def target_shape(self, source: Shape) -> Shape:
-        """The shape the synapses from a source end in."""
         cells = (source[0] // self.pool[0]) * (source[1] // self.pool[1]) * source[2]
         if cells != self.weight.shape[0]:
             raise InvalidNetwork(
@@ -50,12 +62,11 @@ class Dense:
         return np.where((cell_y < pooled[0]) & (cell_x < pooled[1]), row, -1).reshape(-1)
 
     def dense_macs(self, source: Shape) -> int:
-        """Multiply-accumulates of the layer: one per weight; see ``Conv2d.dense_macs``."""
+        """Multiply-accumulates of the layer: one per weight."""
         del source
         return int(self.weight.size)
 
     def fan_out(self, source: Shape, target: Shape, effective: bool = False, box: Box | None = None) -> Int64:
-        """Existing synapses of each source neuron; see ``Conv2d.fan_out``."""
         box = box or Box(0, target[0], 0, target[2])
         # The target has the one row 0, which a box may leave out.
         weight = self.weight[:, box.c0 : box.c1] if box.y0 <= 0 < box.y1 else self.weight[:, :0]
@@ -64,7 +75,6 @@ class Dense:
         return np.where(rows >= 0, per_row[rows], 0).astype(np.int64)
 
     def edges(self, source: Shape, target: Shape) -> tuple[Int64, Int64, Int32]:
-        """Every synapse as (source index, target index, weight)."""
         del target
         rows = self.rows(source)
         existing = np.nonzero(rows >= 0)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -9,45 +10,36 @@ import numpy as np
 
 from eventsnn.errors import InvalidNetwork
 from eventsnn.network.synapses.axis import Axis, check_axes
-from eventsnn.network.synapses.base import Box, Int32, Int64, Shape, as_weights, whole
+from eventsnn.network.synapses.base import Int32, Int64, Shape, Synapses, as_weights, whole
 from eventsnn.network.synapses.conv2d import Conv2d
 
 
-class _PerChannel:
+class _PerChannel(Synapses):
     """Synapses from a channel to its like, all of one weight per channel."""
 
-    kind: ClassVar[str]
-
+    @abstractmethod
     def channel_weights(self, channels: int) -> Int32:
         """The weight of each channel's synapses, int32, shape (channels,)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def axes(self) -> tuple[Axis, Axis]:
         """The geometry along y and x."""
-        raise NotImplementedError
 
     def as_conv2d(self, channels: int) -> Conv2d:
-        """The same synapses as a depthwise convolution; every question is answered by it."""
+        """The same synapses as a depthwise convolution."""
         y, x = self.axes()
         weight = np.broadcast_to(self.channel_weights(channels), (y.taps, x.taps, 1, channels))
         return Conv2d(weight, y, x, groups=channels)
 
+    def equivalent(self, source: Shape) -> Conv2d:
+        return self.as_conv2d(source[2])
+
     def target_shape(self, source: Shape) -> Shape:
-        """The shape the synapses from a source end in."""
         y, x = self.axes()
         self.channel_weights(source[2])  # refuses weights that do not fit the channels
         return (y.target_length(source[0]), x.target_length(source[1]), source[2])
 
-    def dense_macs(self, source: Shape) -> int:
-        """Additions of the layer if every tap existed at every position; see ``Conv2d.dense_macs``."""
-        return self.as_conv2d(source[2]).dense_macs(source)
-
-    def fan_out(self, source: Shape, target: Shape, effective: bool = False, box: Box | None = None) -> Int64:
-        """Existing synapses of each source neuron; see ``Conv2d.fan_out``."""
-        return self.as_conv2d(source[2]).fan_out(source, target, effective, box)
-
     def edges(self, source: Shape, target: Shape) -> tuple[Int64, Int64, Int32]:
-        """Every synapse as (source index, target index, weight)."""
         return self.as_conv2d(source[2]).edges(source, target)
 
 
@@ -152,6 +144,10 @@ class MaxPool(_PerChannel):
     def axes(self) -> tuple[Axis, Axis]:
         """The geometry along y and x."""
         return self.y, self.x
+
+    def lowered_as(self, source: Shape) -> MaxPool:
+        del source
+        return self
 
     @classmethod
     def global_pool(cls, source: Shape) -> Self:

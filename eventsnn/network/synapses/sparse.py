@@ -11,11 +11,21 @@ from numpy.typing import ArrayLike, NDArray
 
 from eventsnn.arguments import shown
 from eventsnn.errors import InvalidNetwork, NotYetSupported
-from eventsnn.network.synapses.base import Box, Int32, Int64, Shape, as_weights, blocks, sides, whole
+from eventsnn.network.synapses.base import (
+    Box,
+    Int32,
+    Int64,
+    Shape,
+    Synapses,
+    as_weights,
+    blocks,
+    sides,
+    whole,
+)
 
 
 @dataclass(frozen=True, eq=False)
-class Sparse:
+class Sparse(Synapses):
     """Synapses as the rows of a sparse matrix (CSR), a row per source neuron.
 
     Neurons are numbered row-major in ``(y, x, channel)``. The synapses of source ``s`` are the places
@@ -166,8 +176,11 @@ class Sparse:
             "layers only; use the reference engine, or a Dense projection"
         )
 
+    def equivalent(self, source: Shape) -> Sparse:
+        del source
+        return self
+
     def target_shape(self, source: Shape) -> Shape:
-        """The shape the synapses from a source end in."""
         if prod(source) != len(self.indptr) - 1:
             raise InvalidNetwork(
                 f"sparse has rows for {len(self.indptr) - 1} source neurons, its source of shape {source} "
@@ -176,12 +189,11 @@ class Sparse:
         return self.shape
 
     def dense_macs(self, source: Shape) -> int:
-        """Multiply-accumulates of the layer: one per listed synapse; see ``Conv2d.dense_macs``."""
+        """Multiply-accumulates of the layer: one per listed synapse."""
         del source
         return int(self.weight.size)
 
     def fan_out(self, source: Shape, target: Shape, effective: bool = False, box: Box | None = None) -> Int64:
-        """Existing synapses of each source neuron; see ``Conv2d.fan_out``."""
         del source
         found = np.diff(self.indptr)
         if not effective and box is None:
@@ -199,7 +211,6 @@ class Sparse:
         return found
 
     def edges(self, source: Shape, target: Shape) -> tuple[Int64, Int64, Int32]:
-        """Every synapse as (source index, target index, weight)."""
         del source, target
         row = np.repeat(np.arange(len(self.indptr) - 1), np.diff(self.indptr))
         return row, self.indices, self.weight
