@@ -138,7 +138,7 @@ def _network(file: Path) -> tuple[dict[str, Any], list[tuple[str, ...]]]:
             "source": projection.source,
             "target": projection.target,
             "synapses": network.synapses(name),
-            "weights": int(projection.synapses.weight.size),
+            "weights": projection.synapses.weight_count(network.populations[projection.source].shape),
         }
         for name, projection in sorted(
             network.projections.items(),

@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.convert.quantise import per_source
-from eventsnn.convert.quantised import convolved, pooled
 from eventsnn.convert.stages import Stage
 from eventsnn.errors import InvalidRequest
-from eventsnn.network import Conv2d
+from eventsnn.network.synapses.windows import convolved, pooled
 
 Float64 = NDArray[np.float64]
 
@@ -96,9 +95,9 @@ def _sums_over_taps(stage: Stage, weight: Float64, values: Float64) -> Float64:
     """What a source of constant values, one a channel, gives each target neuron: only taps that exist."""
     image = np.broadcast_to(values, (1, *stage.source)).astype(np.float64)
     if stage.axes is None:
-        return (pooled(image, stage.pool).reshape(1, -1) @ weight).reshape(-1)
-    geometry = Conv2d(np.zeros(weight.shape, dtype=np.int32), *stage.axes, groups=stage.groups)
-    return convolved(image, weight, geometry, stage.target).reshape(-1)
+        return np.asarray(pooled(image, stage.pool).reshape(1, -1) @ weight, dtype=np.float64).reshape(-1)
+    summed = convolved(image, weight, stage.axes, stage.groups, stage.target)
+    return summed.astype(np.float64, copy=False).reshape(-1)
 
 
 def _every_tap_exists(stage: Stage) -> bool:

@@ -6,17 +6,14 @@ So the final state of a run can be computed in one pass, exactly, and a run comp
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_array
 
 from eventsnn.errors import InvalidEvents, InvalidRequest
-from eventsnn.network import Conv2d, Dense, Input, MaxGate, Network, Projection, Readout, Signed, Sparse
-from eventsnn.network.synapses import Shape
+from eventsnn.network import Input, MaxGate, Network, Projection, Readout, Signed
 
-Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 
 EXACT = 2.0**53
@@ -125,60 +122,24 @@ def received(network: Network, projection: Projection, counts: Int64) -> Int64:
         Exact: sums are formed in float64, in two parts where they could pass 2^53.
     """
     source, target = (network.populations[n].shape for n in (projection.source, projection.target))
-    synapses = projection.synapses
-    direct = not isinstance(synapses, Sparse) and projection.channels(source) == (0, target[2])
-    if not isinstance(synapses, Conv2d | Dense | Sparse):
-        synapses = synapses.as_conv2d(source[2])
-    if isinstance(synapses, Conv2d):
-        direct = direct and not (synapses.y.transposed or synapses.x.transposed)
-    images = counts.reshape(len(counts), *source).astype(np.float64)
-    most = float(np.abs(images).sum(axis=(1, 2, 3)).max(initial=0.0))
+    values = counts.astype(np.float64)
+    most = float(np.abs(values).sum(axis=1).max(initial=0.0))
     if most >= MOST_SPIKES:
         raise InvalidEvents(
             f"a sample has {most:.3g} spikes from {projection.source!r}; fewer than 2^31 can be summed "
             "exactly"
         )
+    synapses = projection.synapses
 
-    if isinstance(synapses, Sparse) or not direct:  # one by one: products and sums stay inside 64 bits
-        first, last, each = network.edges(projection)
-        size = (counts.shape[1], int(np.prod(target)))
-        matrix = csr_array((each.astype(np.int64), (first, last)), shape=size)
-        return np.ascontiguousarray((matrix.T @ counts.astype(np.int64).T).T)
+    def total(part: Callable[[NDArray[np.int32]], NDArray[np.int32]]) -> Int64:
+        """The sums over a part of each weight."""
+        summed = synapses.summing(source, lambda weight: part(weight).astype(np.float64))
+        return summed(values).astype(np.int64)
 
-    def total(weight: Int64) -> Int64:
-        if most * float(np.abs(weight).max(initial=0)) >= EXACT:
-            return total(weight >> 16) * 2**16 + total(weight & 0xFFFF)
-        if isinstance(synapses, Dense):
-            rows = pooled(images, synapses.pool).reshape(len(images), -1)
-            return (rows @ weight.astype(np.float64)).astype(np.int64)
-        sums = convolved(images, weight.astype(np.float64), synapses, target)
-        return sums.reshape(len(images), -1).astype(np.int64)
-
-    return total(synapses.weight.astype(np.int64))
-
-
-def pooled(images: Float64, pool: tuple[int, int]) -> Float64:
-    """Sums over pooled cells of (samples, y, x, channel); rows and columns left over are dropped."""
-    n, height, width, channels = images.shape
-    rows, columns = height // pool[0], width // pool[1]
-    whole = images[:, : rows * pool[0], : columns * pool[1]]
-    summed: Float64 = whole.reshape(n, rows, pool[0], columns, pool[1], channels).sum(axis=(2, 4))
-    return summed
-
-
-def convolved(images: Float64, weight: Float64, conv: Conv2d, target: Shape) -> Float64:
-    """Sums (samples, *target), tap by tap: each sends a grid of sources to a grid of targets."""
-    cells = pooled(images, (conv.y.pool, conv.x.pool))
-    targets_y = replace(conv.y, pool=1).target_of_tap(cells.shape[1], target[0])
-    targets_x = replace(conv.x, pool=1).target_of_tap(cells.shape[2], target[1])
-    charge = np.zeros((len(images), *target))
-    in_group, out_group = weight.shape[2], weight.shape[3] // conv.groups
-    for ky in range(conv.y.taps):
-        for kx in range(conv.x.taps):
-            y, x = (np.flatnonzero(t >= 0) for t in (targets_y[:, ky], targets_x[:, kx]))
-            reached = np.ix_(range(len(images)), targets_y[y, ky], targets_x[x, kx])
-            sources = cells[:, y][:, :, x].reshape(-1, conv.groups, in_group).transpose(1, 0, 2)
-            tap = weight[ky, kx].reshape(in_group, conv.groups, out_group).transpose(1, 0, 2)
-            sums = (sources @ tap).transpose(1, 0, 2)
-            charge[reached] += sums.reshape(len(images), len(y), len(x), target[2])
-    return charge
+    if most * max(map(abs, synapses.weight_range(source))) < EXACT:
+        own = total(lambda weight: weight)
+    else:
+        own = total(lambda weight: weight >> 16) * 2**16 + total(lambda weight: weight & 0xFFFF)
+    found = np.zeros((len(counts), *target), dtype=np.int64)
+    found[..., slice(*projection.channels(source))] = own.reshape(len(counts), *projection.own_shape(source))
+    return found.reshape(len(counts), -1)

@@ -19,7 +19,6 @@ Sums are taken as if every tap existed at every target: borders get less.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -38,11 +37,9 @@ from eventsnn.network.neurons import (
 )
 from eventsnn.network.population import Population
 from eventsnn.network.projections import Projection
-from eventsnn.network.synapses import Dense, Sparse
+from eventsnn.network.synapses.base import Objects
 
 Range = tuple[int, int]
-# Python integers: no sum of weights times counts may wrap inside its own proof.
-Objects = NDArray[np.object_]
 
 
 @dataclass(frozen=True)
@@ -223,8 +220,8 @@ class _Bounds:
                 payload = self.payload(projection.source)
                 if payload is None:
                     return None
-                weights = projection.synapses.weight
-                for weight in (int(weights.min(initial=0)), int(weights.max(initial=0))):
+                source = self.network.populations[projection.source].shape
+                for weight in projection.synapses.weight_range(source):
                     down = min(down, weight * payload[0], weight * payload[1])
                     up = max(up, weight * payload[0], weight * payload[1])
             return down, up + per_tick
@@ -283,7 +280,7 @@ class _Bounds:
         """Least and most charge that arrives at each target if every source brings a sum in ``each``."""
         source = self.network.populations[projection.source].shape
         target = self.network.populations[projection.target].shape
-        positive, negative = _signed_sums(projection, source)
+        positive, negative = projection.synapses.signed_sums(source)
         low, high = (np.zeros(target, dtype=object) for _ in range(2))
         channels = slice(*projection.channels(source))
         low[..., channels] += positive * each[0] + negative * each[1]
@@ -301,30 +298,6 @@ class _Bounds:
         source = self.network.populations[self.network.input].neuron
         assert isinstance(source, Input)
         return -(-given // source.analog_scale)
-
-
-def _signed_sums(projection: Projection, source: tuple[int, int, int]) -> tuple[Objects, Objects]:
-    """Sums of the positive and of the negative weights into each target, broadcastable to its own shape."""
-    synapses = projection.synapses
-    if isinstance(synapses, Sparse):
-        own = prod(synapses.shape)
-        sums = [np.zeros(own, dtype=np.int64) for _ in range(2)]
-        for found, part in zip(sums, _parts(synapses.weight), strict=True):
-            np.add.at(found, synapses.indices, part)
-        positive, negative = (_objects(found).reshape(synapses.shape) for found in sums)
-        return positive, negative
-    if isinstance(synapses, Dense):
-        weight, shared = synapses.weight, prod(synapses.pool)
-    else:
-        conv = synapses.as_conv2d(source[2])
-        weight, shared = conv.weight.reshape(-1, conv.weight.shape[3]), conv.y.pool * conv.x.pool
-    positive, negative = (_objects(part.sum(axis=0)) * shared for part in _parts(weight))
-    return positive, negative
-
-
-def _parts(weight: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    whole = weight.astype(np.int64)
-    return np.maximum(whole, 0), np.minimum(whole, 0)
 
 
 def _objects(values: NDArray[Any]) -> Objects:

@@ -38,6 +38,7 @@ from eventsnn.network.neurons import (
 )
 from eventsnn.network.population import Population
 from eventsnn.network.projections import Projection
+from eventsnn.network.synapses import Shape
 
 WEIGHT_LIMIT = 2**7 - 1
 LEAST_THRESHOLD, MOST_THRESHOLD = 2**6, 2**12
@@ -167,8 +168,8 @@ def _readout_scale(largest: int) -> Fraction:
 def _largest_weight(network: Network, name: str) -> int:
     found = 0
     for projection in network.incoming(name):
-        weight = projection.synapses.weight
-        found = max(found, -int(weight.min(initial=0)), int(weight.max(initial=0)))
+        low, high = projection.synapses.weight_range(network.populations[projection.source].shape)
+        found = max(found, -low, high)
     return found
 
 
@@ -178,7 +179,8 @@ def _scaled(network: Network, name: str, scale: Fraction) -> Network:
         return network
     populations = [_scaled_population(p, scale) if p.name == name else p for p in network]
     projections = [
-        _scaled_projection(p, scale) if p.target == name else p for p in network.projections.values()
+        _scaled_projection(p, scale, network.populations[p.source].shape) if p.target == name else p
+        for p in network.projections.values()
     ]
     return _rebuilt(network, populations, projections)
 
@@ -206,10 +208,10 @@ def _scaled_population(population: Population, scale: Fraction) -> Population:
     return replace(population, neuron=neuron, bias=bias)
 
 
-def _scaled_projection(projection: Projection, scale: Fraction) -> Projection:
+def _scaled_projection(projection: Projection, scale: Fraction, source: Shape) -> Projection:
     bias = None if projection.bias is None else _rounded(projection.bias, scale)
-    synapses: Any = projection.synapses
-    return replace(projection, synapses=replace(synapses, weight=_rounded(synapses.weight, scale)), bias=bias)
+    synapses = projection.synapses.with_weights(lambda weight: _rounded(weight, scale), source)
+    return replace(projection, synapses=synapses, bias=bias)
 
 
 def _round(value: int, scale: Fraction) -> int:

@@ -343,7 +343,7 @@ class Network:
         """Max gates and max-pool synapses go together, one projection each."""
         for projection in self.projections.values():
             gates = isinstance(self.populations[projection.target].neuron, MaxGate)
-            if gates != (projection.synapses.kind == "max_pool"):
+            if gates != projection.synapses.compares:
                 raise InvalidNetwork(
                     f"projection {projection.name!r} of kind {projection.synapses.kind} ends in "
                     f"{self.populations[projection.target].neuron.kind} neurons; max_pool synapses end in "

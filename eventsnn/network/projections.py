@@ -7,6 +7,7 @@ from ``channel_offset`` on. Several projections side by side concatenate their s
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from eventsnn.arguments import shown, text
 from eventsnn.errors import InvalidNetwork
 from eventsnn.network.population import check_name
 from eventsnn.network.synapses import SYNAPSE_KINDS, Box, Int32, Int64, Shape, Synapses
-from eventsnn.network.synapses.base import added, as_weights, whole
+from eventsnn.network.synapses.base import Bool, added, as_weights, whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,10 +100,27 @@ class Projection:
         """
         del target  # as in edges; the synapses' own shape follows from the source's
         own = self.own_shape(source)
-        if box is not None:
-            c0, c1 = (min(max(c - self.channel_offset, 0), own[2]) for c in (box.c0, box.c1))
-            box = Box(box.y0, box.y1, c0, c1)
-        return self.synapses.fan_out(source, own, effective, box)
+        return self.synapses.fan_out(source, own, effective, None if box is None else self._inside(box, own))
+
+    def heard_in(self, source: Shape, target: Shape, box: Box) -> Bool:
+        """Which source neurons have a synapse in a box of the target population, shape (source neurons,)."""
+        del target
+        own = self.own_shape(source)
+        return self.synapses.heard_in(source, own, self._inside(box, own))
+
+    def heard_by(self, source: Shape, target: Shape, neuron: int) -> Bool:
+        """Which source neurons have a synapse to a neuron of the target population, (source neurons,)."""
+        own = self.own_shape(source)
+        cell, channel = divmod(neuron, target[2])
+        channel -= self.channel_offset
+        if not 0 <= channel < own[2]:
+            return np.zeros(math.prod(source), dtype=np.bool_)
+        return self.synapses.heard_by(source, own, cell * own[2] + channel)
+
+    def _inside(self, box: Box, own: Shape) -> Box:
+        """What a box of the target population holds of the synapses' own target."""
+        c0, c1 = (min(max(c - self.channel_offset, 0), own[2]) for c in (box.c0, box.c1))
+        return Box(box.y0, box.y1, c0, c1)
 
     def edges(self, source: Shape, target: Shape) -> tuple[Int64, Int64, Int32]:
         """Every synapse as (source index, target index, weight), indices of the two populations."""

@@ -8,7 +8,6 @@ from typing import Any
 
 from eventsnn.errors import InvalidHardware
 from eventsnn.network import Network, Projection
-from eventsnn.network.synapses import Conv2d, Dense, Sparse
 
 
 @dataclass(frozen=True)
@@ -105,21 +104,12 @@ def work_of(network: Network) -> Work:
 
 
 def _layer(network: Network, projection: Projection) -> LayerWork:
-    synapses = projection.synapses
     source = network.populations[projection.source]
-    dense = network.dense_macs(projection)
-    weighted = isinstance(synapses, (Conv2d, Dense, Sparse))
-    folded = False
-    if isinstance(synapses, Conv2d):
-        folded = max(synapses.y.pool, synapses.x.pool) > 1
-    elif isinstance(synapses, Dense):
-        folded = max(synapses.pool) > 1
-    additions = source.size if folded else 0
-    weights = int(synapses.weight.size) if weighted else 0
+    macs, additions, weights = projection.synapses.dense_work(source.shape)
     return LayerWork(
         name=projection.name,
-        macs=dense if weighted else 0,
-        additions=additions if weighted else dense,
+        macs=macs,
+        additions=additions,
         weights=weights + (0 if projection.bias is None else projection.bias.size),
         values_read=source.size,
         values_written=prod(projection.own_shape(source.shape)),

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.hardware.architecture import Core
 from eventsnn.hardware.mapping.parts import Part
-from eventsnn.network import Conv2d, Dense, MaxPool, Network, Projection, Sparse
+from eventsnn.network import Network, Projection
 
 Int64 = NDArray[np.int64]
 
@@ -52,26 +51,15 @@ def limits_of(core: Core) -> dict[str, int | None]:
 
 
 def _stored(network: Network, name: str) -> tuple[Int64, Int64]:
-    """Words of a population's weights: shared, shape (channels,), and listed one by one, (rows, channels).
-
-    Max pools have none; other pools, upsampling and identity have one a channel.
-    """
+    """Words of a population's weights: shared, shape (channels,), and listed one by one, (rows, channels)."""
     height, _, channels = network.populations[name].shape
     shared, listed = np.zeros(channels, dtype=np.int64), np.zeros((height, channels), dtype=np.int64)
     for projection in network.incoming(name):
-        synapses = projection.synapses
-        first, stop = projection.channels(network.populations[projection.source].shape)
-        if isinstance(synapses, Conv2d):
-            shared[first:stop] += int(np.prod(synapses.weight.shape[:3]))
-        elif isinstance(synapses, Dense):
-            shared[first:stop] += synapses.weight.shape[0]
-        elif isinstance(synapses, Sparse):
-            cell, channel = np.divmod(synapses.indices, synapses.shape[2])
-            place = cell // synapses.shape[1] * synapses.shape[2] + channel
-            count = np.bincount(place, minlength=height * synapses.shape[2])
-            listed[:, first:stop] += count.reshape(height, -1)
-        elif not isinstance(synapses, MaxPool):
-            shared[first:stop] += 1
+        source = network.populations[projection.source].shape
+        reached = slice(*projection.channels(source))
+        found = projection.synapses.stored_words(source)
+        shared[reached] += found[0]
+        listed[:, reached] += found[1]
     return shared, listed
 
 
@@ -87,8 +75,6 @@ class Demand:
         self.network = network
         self.copies: dict[str, Int64] = {}
         self._words: dict[str, tuple[Int64, Int64]] = {}
-        # Pieces by channel of a convolution mostly see the same sources.
-        self._window = lru_cache(maxsize=32)(self._window_of)
 
     def neurons(self, part: Part) -> int:
         """Neurons of a part."""
@@ -134,30 +120,7 @@ class Demand:
     def reached(self, projection: Projection, part: Part) -> NDArray[np.bool_]:
         """Which source neurons of a projection have a synapse in a part of its target, shape (neurons,)."""
         source, target = (self.network.populations[n].shape for n in (projection.source, projection.target))
-        if isinstance(projection.synapses, (Dense, Sparse)):
-            return projection.fan_out(source, target, box=part.box) > 0
-        # Of a convolution by axis: many times faster than counting, and a large chip has thousands of parts.
-        conv = projection.synapses.as_conv2d(source[2])
-        own = projection.own_shape(source)
-        c0, c1 = (min(max(c - projection.channel_offset, 0), own[2]) for c in (part.c0, part.c1))
-        if c0 == c1:
-            return np.zeros(int(np.prod(source)), dtype=np.bool_)
-        in_group, out_group = conv.weight.shape[2], own[2] // conv.groups
-        channels = (c0 // out_group * in_group, -(-c1 // out_group) * in_group)
-        return self._window(projection.name, part.y0, part.y1, *channels)
-
-    def _window_of(self, name: str, y0: int, y1: int, c0: int, c1: int) -> NDArray[np.bool_]:
-        """Source neurons of channels ``c0`` to ``c1`` that a convolution's rows ``y0`` to ``y1`` see."""
-        projection = self.network.projections[name]
-        source = self.network.populations[projection.source].shape
-        synapses: Any = projection.synapses  # one with a window
-        conv, own = synapses.as_conv2d(source[2]), projection.own_shape(source)
-        y = conv.y.target_of_tap(source[0], own[0])
-        x = conv.x.target_of_tap(source[1], own[1])
-        found = np.zeros(source, dtype=np.bool_)
-        rows, columns = ((y >= y0) & (y < y1)).any(axis=1), (x >= 0).any(axis=1)
-        found[np.ix_(rows, columns, np.arange(c0, c1))] = True
-        return found.reshape(-1)
+        return projection.heard_in(source, target, part.box)
 
 
 class Need:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 Shape = tuple[int, int, int]
 Int64 = NDArray[np.int64]
 Int32 = NDArray[np.int32]
+Bool = NDArray[np.bool_]
+Float = NDArray[np.floating[Any]]
+# Python integers: no sum of weights times counts may wrap inside a proof.
+Objects = NDArray[np.object_]
 
 BLOCK = 2**20
 """Elements worked on at a time where a temporary array is needed."""
@@ -54,9 +58,12 @@ class Synapses(ABC):
     ----------
     kind : str
         The kind's name in network files, checksums and messages.
+    compares : bool
+        Its targets compare what arrives (max pooling) and hold no charge that weights are added to.
     """
 
     kind: ClassVar[str]
+    compares: ClassVar[bool] = False
 
     @abstractmethod
     def target_shape(self, source: Shape) -> Shape:
@@ -86,6 +93,84 @@ class Synapses(ABC):
     def dense_macs(self, source: Shape) -> int:
         """Multiply-accumulates of the layer if every tap existed at every window position."""
         return self.equivalent(source).dense_macs(source)
+
+    def dense_work(self, source: Shape) -> tuple[int, int, int]:
+        """Of a dense layer that computes the same: multiply-accumulates, additions or compares, weights."""
+        return self.equivalent(source).dense_work(source)
+
+    def weight_range(self, source: Shape) -> tuple[int, int]:
+        """The smallest and the largest weight, or 0 where that is beyond it."""
+        return self.equivalent(source).weight_range(source)
+
+    def weight_count(self, source: Shape) -> int:
+        """Weights that the kind holds."""
+        return self.equivalent(source).weight_count(source)
+
+    def with_weights(self, change: Callable[[Int32], Int32], source: Shape) -> Synapses:
+        """The same synapses with other weights; ``change`` takes arrays of whatever shape."""
+        return self.equivalent(source).with_weights(change, source)
+
+    def stored_words(self, source: Shape) -> tuple[Int64, Int64]:
+        """Words in the cores that serve the targets, by what a core stores once for whatever it serves.
+
+        Returns
+        -------
+        int64 array, shape (target channels,)
+            Shared by all targets of a channel.
+        int64 array, shape (target rows, target channels)
+            Of each row's targets alone.
+        """
+        return self.equivalent(source).stored_words(source)
+
+    def heard_in(self, source: Shape, target: Shape, box: Box) -> Bool:
+        """Which source neurons have a synapse that ends in a box, shape (source neurons,)."""
+        return self.fan_out(source, target, box=box) > 0
+
+    def heard_by(self, source: Shape, target: Shape, neuron: int) -> Bool:
+        """Which source neurons have a synapse to one target neuron, shape (source neurons,)."""
+        return self.equivalent(source).heard_by(source, target, neuron)
+
+    def signed_sums(self, source: Shape) -> tuple[Objects, Objects]:
+        """Sums of the positive and of the negative weights into each target, broadcastable to its shape.
+
+        As if every tap existed at every target: borders get less.
+        """
+        return self.equivalent(source).signed_sums(source)
+
+    def summing(self, source: Shape, weights: Callable[[Int32], NDArray[Any]]) -> Callable[[Float], Float]:
+        """A function from what sources bring to what targets get, in floating point.
+
+        Parameters
+        ----------
+        source : (int, int, int)
+        weights : function
+            From weights of whatever shape to what stands in their place, in the dtype to sum in.
+
+        Returns
+        -------
+        function
+            From payloads of shape (samples, source neurons) to sums of shape (samples, target neurons).
+        """
+        return self.equivalent(source).summing(source, weights)
+
+
+class Weighted(Synapses):
+    """Kinds that hold their weights in one array."""
+
+    weight: Int32
+
+    def weight_range(self, source: Shape) -> tuple[int, int]:
+        del source
+        return int(self.weight.min(initial=0)), int(self.weight.max(initial=0))
+
+    def weight_count(self, source: Shape) -> int:
+        del source
+        return int(self.weight.size)
+
+    def with_weights(self, change: Callable[[Int32], Int32], source: Shape) -> Self:
+        del source
+        found: Any = self
+        return cast(Self, replace(found, weight=change(self.weight)))
 
 
 SYNAPSE_KINDS: dict[str, type[Any]] = {}
@@ -164,3 +249,13 @@ def nonzero_per_row(matrix: Int32) -> Int64:
     for rows in blocks(len(matrix), max(1, BLOCK // max(1, matrix.shape[1]))):
         found[rows] = np.count_nonzero(matrix[rows], axis=1)
     return found
+
+
+def signed_column_sums(matrix: Int32) -> tuple[Objects, Objects]:
+    """Sums of the positive and of the negative entries in each column, shape (columns,)."""
+    found = tuple(np.zeros(matrix.shape[1], dtype=np.int64) for _ in range(2))
+    for rows in blocks(len(matrix), max(1, BLOCK // max(1, matrix.shape[1]))):
+        part = matrix[rows].astype(np.int64)
+        found[0][:] += np.maximum(part, 0).sum(axis=0)
+        found[1][:] += np.minimum(part, 0).sum(axis=0)
+    return found[0].astype(object), found[1].astype(object)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,11 +12,24 @@ from numpy.typing import NDArray
 
 from eventsnn.errors import InvalidNetwork
 from eventsnn.network.synapses.axis import Axis, check_axes
-from eventsnn.network.synapses.base import Box, Int32, Int64, Shape, Synapses, as_weights, whole
+from eventsnn.network.synapses.base import (
+    Bool,
+    Box,
+    Float,
+    Int32,
+    Int64,
+    Objects,
+    Shape,
+    Weighted,
+    as_weights,
+    signed_column_sums,
+    whole,
+)
+from eventsnn.network.synapses.windows import convolved
 
 
 @dataclass(frozen=True, eq=False)
-class Conv2d(Synapses):
+class Conv2d(Weighted):
     """Convolution (cross-correlation, as trained), each axis ordinary or transposed.
 
     Parameters
@@ -75,6 +90,49 @@ class Conv2d(Synapses):
 
     def dense_macs(self, source: Shape) -> int:
         return self.y.positions(source[0]) * self.x.positions(source[1]) * int(self.weight.size)
+
+    def dense_work(self, source: Shape) -> tuple[int, int, int]:
+        folded = max(self.y.pool, self.x.pool) > 1
+        return self.dense_macs(source), prod(source) if folded else 0, int(self.weight.size)
+
+    def stored_words(self, source: Shape) -> tuple[Int64, Int64]:
+        target = self.target_shape(source)
+        kernel = np.full(target[2], prod(self.weight.shape[:3]), dtype=np.int64)
+        return kernel, np.zeros((target[0], target[2]), dtype=np.int64)
+
+    def heard_in(self, source: Shape, target: Shape, box: Box) -> Bool:
+        # By axis: many times faster than counting, and a large chip has thousands of parts.
+        in_group, out_group = self.weight.shape[2], target[2] // self.groups
+        y, x = self.y.target_of_tap(source[0], target[0]), self.x.target_of_tap(source[1], target[1])
+        rows, columns = ((y >= box.y0) & (y < box.y1)).any(axis=1), (x >= 0).any(axis=1)
+        channels = slice(box.c0 // out_group * in_group, -(-box.c1 // out_group) * in_group)
+        found = np.zeros(source, dtype=np.bool_)
+        if box.c0 < box.c1:
+            found[np.flatnonzero(rows)[:, None], np.flatnonzero(columns), channels] = True
+        return found.reshape(-1)
+
+    def heard_by(self, source: Shape, target: Shape, neuron: int) -> Bool:
+        y, x, channel = np.unravel_index(neuron, target)
+        rows = (self.y.target_of_tap(source[0], target[0]) == y).any(axis=1)
+        columns = (self.x.target_of_tap(source[1], target[1]) == x).any(axis=1)
+        group = channel // (target[2] // self.groups)
+        heard = np.arange(source[2]) // self.weight.shape[2] == group
+        return (rows[:, None, None] & columns[None, :, None] & heard).reshape(-1)
+
+    def signed_sums(self, source: Shape) -> tuple[Objects, Objects]:
+        del source
+        positive, negative = signed_column_sums(self.weight.reshape(-1, self.weight.shape[3]))
+        cell = self.y.pool * self.x.pool
+        return positive * cell, negative * cell
+
+    def summing(self, source: Shape, weights: Callable[[Int32], NDArray[Any]]) -> Callable[[Float], Float]:
+        target, weight = self.target_shape(source), weights(self.weight)
+
+        def summed(values: Float) -> Float:
+            images = values.reshape(-1, *source)
+            return convolved(images, weight, (self.y, self.x), self.groups, target).reshape(len(values), -1)
+
+        return summed
 
     def fan_out(self, source: Shape, target: Shape, effective: bool = False, box: Box | None = None) -> Int64:
         box = box or Box(0, target[0], 0, target[2])

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from math import prod
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eventsnn.errors import InvalidNetwork
 from eventsnn.network.synapses.base import (
+    Bool,
     Box,
+    Float,
     Int32,
     Int64,
+    Objects,
     Shape,
-    Synapses,
+    Weighted,
     as_weights,
     nonzero_per_row,
     sides,
+    signed_column_sums,
 )
+from eventsnn.network.synapses.windows import pooled
 
 
 @dataclass(frozen=True, eq=False)
-class Dense(Synapses):
+class Dense(Weighted):
     """All-to-all synapses onto a population of shape (1, 1, target neurons).
 
     Parameters
@@ -65,6 +73,33 @@ class Dense(Synapses):
         """Multiply-accumulates of the layer: one per weight."""
         del source
         return int(self.weight.size)
+
+    def dense_work(self, source: Shape) -> tuple[int, int, int]:
+        return self.dense_macs(source), prod(source) if max(self.pool) > 1 else 0, int(self.weight.size)
+
+    def stored_words(self, source: Shape) -> tuple[Int64, Int64]:
+        del source
+        rows, targets = self.weight.shape
+        return np.full(targets, rows, dtype=np.int64), np.zeros((1, targets), dtype=np.int64)
+
+    def heard_by(self, source: Shape, target: Shape, neuron: int) -> Bool:
+        del target, neuron
+        return self.rows(source) >= 0
+
+    def signed_sums(self, source: Shape) -> tuple[Objects, Objects]:
+        del source
+        positive, negative = signed_column_sums(self.weight)
+        return positive * prod(self.pool), negative * prod(self.pool)
+
+    def summing(self, source: Shape, weights: Callable[[Int32], NDArray[Any]]) -> Callable[[Float], Float]:
+        weight = weights(self.weight)
+
+        def summed(values: Float) -> Float:
+            cells = pooled(values.reshape(-1, *source), self.pool)
+            found: Float = cells.reshape(len(values), -1) @ weight
+            return found
+
+        return summed
 
     def fan_out(self, source: Shape, target: Shape, effective: bool = False, box: Box | None = None) -> Int64:
         box = box or Box(0, target[0], 0, target[2])

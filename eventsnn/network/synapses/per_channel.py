@@ -10,7 +10,17 @@ import numpy as np
 
 from eventsnn.errors import InvalidNetwork
 from eventsnn.network.synapses.axis import Axis, check_axes
-from eventsnn.network.synapses.base import Int32, Int64, Shape, Synapses, as_weights, whole
+from eventsnn.network.synapses.base import (
+    Bool,
+    Box,
+    Int32,
+    Int64,
+    Shape,
+    Synapses,
+    Weighted,
+    as_weights,
+    whole,
+)
 from eventsnn.network.synapses.conv2d import Conv2d
 
 
@@ -39,11 +49,21 @@ class _PerChannel(Synapses):
         self.channel_weights(source[2])  # refuses weights that do not fit the channels
         return (y.target_length(source[0]), x.target_length(source[1]), source[2])
 
+    def dense_work(self, source: Shape) -> tuple[int, int, int]:
+        return 0, self.dense_macs(source), 0
+
+    def stored_words(self, source: Shape) -> tuple[Int64, Int64]:
+        target = self.target_shape(source)
+        return np.ones(target[2], dtype=np.int64), np.zeros((target[0], target[2]), dtype=np.int64)
+
+    def heard_in(self, source: Shape, target: Shape, box: Box) -> Bool:
+        return self.equivalent(source).heard_in(source, target, box)
+
     def edges(self, source: Shape, target: Shape) -> tuple[Int64, Int64, Int32]:
         return self.as_conv2d(source[2]).edges(source, target)
 
 
-class _Weighted(_PerChannel):
+class _Weighted(Weighted, _PerChannel):
     """Kinds that take ``weight``: one value in all, or one per channel."""
 
     weight: Int32
@@ -130,6 +150,7 @@ class MaxPool(_PerChannel):
     """
 
     kind: ClassVar[str] = "max_pool"
+    compares: ClassVar[bool] = True
     weight: ClassVar[Int32] = _ONE
     y: Axis
     x: Axis
@@ -148,6 +169,18 @@ class MaxPool(_PerChannel):
     def lowered_as(self, source: Shape) -> MaxPool:
         del source
         return self
+
+    def stored_words(self, source: Shape) -> tuple[Int64, Int64]:
+        one, none = super().stored_words(source)
+        return 0 * one, none
+
+    def weight_range(self, source: Shape) -> tuple[int, int]:
+        del source
+        return 0, 1
+
+    def weight_count(self, source: Shape) -> int:
+        del source
+        return int(self.weight.size)
 
     @classmethod
     def global_pool(cls, source: Shape) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar, NoReturn, Self
@@ -12,11 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 from eventsnn.arguments import shown
 from eventsnn.errors import InvalidNetwork, NotYetSupported
 from eventsnn.network.synapses.base import (
+    Bool,
     Box,
+    Float,
     Int32,
     Int64,
+    Objects,
     Shape,
-    Synapses,
+    Weighted,
     as_weights,
     blocks,
     sides,
@@ -25,7 +29,7 @@ from eventsnn.network.synapses.base import (
 
 
 @dataclass(frozen=True, eq=False)
-class Sparse(Synapses):
+class Sparse(Weighted):
     """Synapses as the rows of a sparse matrix (CSR), a row per source neuron.
 
     Neurons are numbered row-major in ``(y, x, channel)``. The synapses of source ``s`` are the places
@@ -192,6 +196,41 @@ class Sparse(Synapses):
         """Multiply-accumulates of the layer: one per listed synapse."""
         del source
         return int(self.weight.size)
+
+    def dense_work(self, source: Shape) -> tuple[int, int, int]:
+        return self.dense_macs(source), 0, int(self.weight.size)
+
+    def stored_words(self, source: Shape) -> tuple[Int64, Int64]:
+        del source
+        height, width, channels = self.shape
+        cell, channel = np.divmod(self.indices, channels)
+        listed = np.bincount(cell // width * channels + channel, minlength=height * channels)
+        return np.zeros(channels, dtype=np.int64), listed.reshape(height, channels)
+
+    def heard_by(self, source: Shape, target: Shape, neuron: int) -> Bool:
+        del target
+        found = np.zeros(prod(source), dtype=np.bool_)
+        found[np.searchsorted(self.indptr, np.flatnonzero(self.indices == neuron), side="right") - 1] = True
+        return found
+
+    def signed_sums(self, source: Shape) -> tuple[Objects, Objects]:
+        del source
+        found = [np.zeros(prod(self.shape), dtype=np.int64) for _ in range(2)]
+        for part in blocks(len(self.weight)):
+            np.add.at(found[0], self.indices[part], np.maximum(self.weight[part], 0))
+            np.add.at(found[1], self.indices[part], np.minimum(self.weight[part], 0))
+        return found[0].reshape(self.shape).astype(object), found[1].reshape(self.shape).astype(object)
+
+    def summing(self, source: Shape, weights: Callable[[Int32], NDArray[Any]]) -> Callable[[Float], Float]:
+        from scipy.sparse import csr_array
+
+        listed = (weights(self.weight), self.indices, self.indptr)
+        by_target = csr_array(listed, shape=(prod(source), prod(self.shape))).T
+
+        def summed(values: Float) -> Float:
+            return np.ascontiguousarray((by_target @ values.T).T)
+
+        return summed
 
     def fan_out(self, source: Shape, target: Shape, effective: bool = False, box: Box | None = None) -> Int64:
         del source
