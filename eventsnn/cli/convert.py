@@ -229,16 +229,15 @@ def simulated_activity(network: Network, data: RecordingSet | ImageSet) -> dict[
     """Final spike counts and charges of every population, one row per sample, input as the contract says."""
     import numpy as np
 
-    from eventsnn.network import Input, Readout
     from eventsnn.run.settings import Settings
     from eventsnn.run.simulate import make_job
 
-    source, contract = network.populations[network.input].neuron, network.contract
+    contract = network.contract
     step_us = None
     if contract is not None and contract.coding == "bernoulli" and contract.duration_us is not None:
-        assert isinstance(source, Input)
         # The longest step in which at most one spike is asked for.
-        step_us = contract.duration_us * source.unit
+        unit: Any = network.populations[network.input].neuron.unit
+        step_us = contract.duration_us * unit
     job = make_job(network, data, Settings(step_us=step_us))
     engine = job.make_engine()
     rows: dict[str, list[Any]] = {population.name: [] for population in network}
@@ -246,6 +245,6 @@ def simulated_activity(network: Network, data: RecordingSet | ImageSet) -> dict[
         sample = data[place]
         run = engine.run(job.stimulus(sample), sample.index)
         for population in network:
-            kept = run.charge if isinstance(population.neuron, Readout) else run.counts
+            kept = run.charge if population.neuron.emits == "nothing" else run.counts
             rows[population.name].append(kept[population.name])
     return {name: np.stack(values) for name, values in rows.items()}

@@ -18,7 +18,7 @@ from eventsnn.convert.quantised import quantised_activations
 from eventsnn.convert.samples import read_samples
 from eventsnn.convert.stages import Stage, build_stages
 from eventsnn.errors import InvalidRequest
-from eventsnn.network import Input, IntegrateAndFire, Network, Readout, Signed
+from eventsnn.network import Network
 from eventsnn.network.contract import IMAGE_CODINGS
 from eventsnn.network.decision import weights_of_neurons
 
@@ -125,7 +125,7 @@ def compare(
     """``layer_check`` with every sample's decisions."""
     chain = module_chain(model)
     source = network.populations[network.input]
-    unit = source.neuron.unit if isinstance(source.neuron, Input) else 1.0
+    unit: Any = source.neuron.unit
     height, width, channels = source.shape
     contract = network.contract
     coding = None if contract is None else contract.coding
@@ -139,7 +139,7 @@ def compare(
     if contract is not None:
         norm = normalisation(contract.input_range, contract.mean, contract.deviation, channels)
     read = replace(read, unit=unit, normalisation=norm)
-    if activity is None and any(isinstance(population.neuron, IntegrateAndFire) for population in network):
+    if activity is None and any(population.neuron.tested == "at delivery" for population in network):
         raise InvalidRequest(
             "what rate neurons end with depends on when their input arrives; give the counts of simulated "
             "runs as activity"
@@ -204,7 +204,7 @@ def _decisions(network: Network, stage: Stage, counts: Int64, output: Float64) -
     if weights is not None:
         rows = rows * weights
     found, wanted = rows.argmax(axis=1), of_model.argmax(axis=1)
-    if not isinstance(neuron, Readout):
+    if neuron.emits != "nothing":
         found[(rows <= 0).all(axis=1)] = -1
         wanted[(of_model <= 0).all(axis=1)] = -1
     return found, wanted
@@ -231,8 +231,8 @@ class _Sums:
         self.activation += float(np.abs(output).sum())
         self.difference += float(difference.sum())
         self.largest = max(self.largest, float(difference.max()))
-        if isinstance(self.neuron, Signed):
-            self.saturated += float((counts >= self.neuron.levels).sum())
+        if self.neuron.largest_count:
+            self.saturated += float((counts >= self.neuron.largest_count).sum())
         sides: Float64 = np.stack([converted.reshape(-1), output.reshape(-1)])
         self.range[:, 0] = np.minimum(self.range[:, 0], sides.min(axis=1))
         self.range[:, 1] = np.maximum(self.range[:, 1], sides.max(axis=1))
@@ -245,7 +245,7 @@ class _Sums:
     def check(self) -> LayerCheck:
         return LayerCheck(
             name=self.name,
-            neuron="readout" if isinstance(self.neuron, Readout) else self.neuron.kind,
+            neuron=self.neuron.kind,
             mean_activation=self.activation / self.count,
             mean_difference=self.difference / self.count,
             largest_difference=self.largest,

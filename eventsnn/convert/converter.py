@@ -294,10 +294,11 @@ def _record(
         neuron = population.neuron
         layer: dict[str, Any] = {"name": stage.name, "module": stage.path}
         layer["activation"] = None if stage.activation is None else type(stage.activation).__name__
-        if isinstance(neuron, Signed):
-            layer |= {"levels": neuron.levels, "theta": [u * neuron.levels for u in neuron.unit]}
-        elif isinstance(neuron, IntegrateAndFire):
-            layer["lambda"] = [u * settings.spikes_at_lambda for u in neuron.unit]
+        units = np.atleast_1d(neuron.unit).tolist()
+        if neuron.emits == "signed spikes":
+            layer |= {"levels": neuron.largest_count, "theta": [u * neuron.largest_count for u in units]}
+        elif neuron.emits == "unit spikes":
+            layer["lambda"] = [u * settings.spikes_at_lambda for u in units]
         layers.append(layer)
     record = {
         "neuron": settings.neuron,

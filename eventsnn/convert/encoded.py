@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.errors import InvalidEvents, InvalidRequest
 from eventsnn.events import Encoding, SpikeTrain, encode
-from eventsnn.network import Input, Network
+from eventsnn.network import Network
 from eventsnn.network.contract import DRAWN
 
 Float64 = NDArray[np.float64]
@@ -49,8 +50,7 @@ def encoded_counts(network: Network, values: Float64, indices: Int64, seed: int 
     InvalidRequest
         Values that events cannot give, or that spikes cannot be drawn for.
     """
-    neuron = network.populations[network.input].neuron
-    assert isinstance(neuron, Input)
+    neuron: Any = network.populations[network.input].neuron
     coding = None if network.contract is None else network.contract.coding
     flat = values.reshape(len(values), -1)
     if coding == "charge":
@@ -80,8 +80,8 @@ def drawn(network: Network, image: Float64, index: int, seed: int = 0) -> SpikeT
     InvalidRequest
         Values beyond 1.
     """
-    contract, neuron = network.contract, network.populations[network.input].neuron
-    assert isinstance(neuron, Input)
+    contract = network.contract
+    neuron: Any = network.populations[network.input].neuron
     assert contract is not None
     assert contract.coding is not None
     assert contract.duration_us is not None

@@ -7,12 +7,13 @@ So the final state of a run can be computed in one pass, exactly, and a run comp
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from eventsnn.errors import InvalidEvents, InvalidRequest
-from eventsnn.network import Input, MaxGate, Network, Projection, Readout, Signed
+from eventsnn.network import Network, Projection
 
 Int64 = NDArray[np.int64]
 
@@ -65,7 +66,12 @@ def quantised_activations(
     values = {network.input: rows.reshape(len(rows), -1).astype(np.int64)}
     for name in network.order[1:]:
         neuron = network.populations[name].neuron
-        if isinstance(neuron, MaxGate) and neuron.filter == "exact":
+        if not neuron.comes_to_rest(biased=neuron.current_period > 0):
+            raise InvalidRequest(
+                f"population {name!r} integrates constant currents or has rate neurons; what it ends with "
+                "depends on when its input arrives. Simulate the network, or convert with neuron='signed'"
+            )
+        if not neuron.holds_charge:
             (projection,) = network.incoming(name)
             source, target, _ = network.edges(projection)
             largest = np.zeros((network.populations[name].size, len(rows)), dtype=np.int64)
@@ -78,24 +84,16 @@ def quantised_activations(
                 charge += received(network, projection, values[projection.source])
         if analog:
             charge += _analog_charge(network, name, values[network.input])
-        if isinstance(neuron, Signed):
-            charge += neuron.initial_charge
-            values[name] = np.clip(charge // neuron.threshold, 0, neuron.levels)
-        elif isinstance(neuron, Readout) and neuron.period == 0:
-            values[name] = charge
-        else:
-            raise InvalidRequest(
-                f"population {name!r} integrates constant currents or has rate neurons; what it ends with "
-                "depends on when its input arrives. Simulate the network, or convert with neuron='signed'"
-            )
+        charge += neuron.starting_charge
+        counted = neuron.settled_count(charge)
+        values[name] = charge if counted is None else counted
     del values[network.input]
     return {name: value[0] for name, value in values.items()} if single else values
 
 
 def _analog_charge(network: Network, name: str, parts: Int64) -> Int64:
     """Quanta that analog values give a population at time 0."""
-    neuron = network.populations[network.input].neuron
-    assert isinstance(neuron, Input)
+    neuron: Any = network.populations[network.input].neuron
     total = np.zeros((len(parts), network.populations[name].size), dtype=np.int64)
     for projection in network.incoming(name):
         if projection.source == network.input:

@@ -13,7 +13,7 @@ from eventsnn.engine.request import check_currents, takes_current
 from eventsnn.engine.rounding import round_half_away
 from eventsnn.engine.stimulus import Stimulus
 from eventsnn.errors import InvalidEvents
-from eventsnn.network import Input, Network
+from eventsnn.network import Network
 from eventsnn.network.neurons import CHARGE_LIMIT
 
 
@@ -22,8 +22,7 @@ class AnalogInput:
 
     def __init__(self, network: Network, step: int) -> None:
         self.network, self.step = network, step
-        neuron = network.populations[network.input].neuron
-        assert isinstance(neuron, Input)
+        neuron: Any = network.populations[network.input].neuron
         self.scale = neuron.analog_scale
         self._known: dict[str, tuple[Any, int]] = {}
         self._targets = sorted({p.target for p in network.outgoing(network.input)})
@@ -59,8 +58,7 @@ class AnalogInput:
             )
         factor, divisor = 1, self.scale
         if takes_current(population) and stimulus.analog_time is not None:
-            neuron: Any = population.neuron
-            factor, divisor = neuron.period, self.scale * stimulus.analog_time
+            factor, divisor = population.neuron.current_period, self.scale * stimulus.analog_time
             common = math.gcd(factor, divisor)
             factor, divisor = factor // common, divisor // common
         quanta = round_half_away(self._sums(name, stimulus.analog, factor, divisor), divisor)

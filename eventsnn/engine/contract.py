@@ -19,7 +19,7 @@ from eventsnn.engine.stimulus import (
 )
 from eventsnn.errors import InvalidRequest, NotYetSupported
 from eventsnn.hardware import Mapping
-from eventsnn.network import Network, Softmax
+from eventsnn.network import Network
 from eventsnn.network.decision import LARGEST_WEIGHT, decision_weights, weights_of_neurons
 
 Int64 = NDArray[np.int64]
@@ -179,7 +179,7 @@ def output_scale(network: Network) -> float:
     """
     population = network.populations[network.output]
     neuron = population.neuron
-    if isinstance(neuron, Softmax):
+    if neuron.drawn:
         return 1.0
     units = np.atleast_1d(neuron.unit)
     if decision_weights(population) is not None:

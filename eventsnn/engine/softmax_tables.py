@@ -7,7 +7,7 @@ from functools import cache
 from itertools import pairwise
 
 from eventsnn.engine.seeds import PURPOSE_SOFTMAX_WAIT, draw
-from eventsnn.network import Softmax
+from eventsnn.network import Neuron, Softmax
 from eventsnn.network.neurons import LOGIT_BITS
 
 LOGIT_STEPS = 256  # entries of the exponential table per logit
@@ -50,10 +50,10 @@ def waits() -> tuple[int, ...]:
         return tuple(round((after - before) * WAITS * 2**WAIT_BITS) for before, after in pairwise(edges))
 
 
-def next_event(model: Softmax, key: int, rank: int, event: int, last: int) -> int:
+def next_event(neuron: Neuron, key: int, rank: int, event: int, last: int) -> int:
     """The tick of the ``event``-th event, counted from 0, the last one having been at ``last``."""
-    if model.variant == "independent":
-        return last + model.interval
+    if neuron.ruled.filter == "independent":
+        return int(last + neuron.ruled.interval)
     table = waits()
     wait = table[draw(key, PURPOSE_SOFTMAX_WAIT, rank, event) % len(table)]
-    return last + max(1, (model.interval * wait + (1 << (WAIT_BITS - 1))) >> WAIT_BITS)
+    return last + max(1, int(neuron.ruled.interval * wait + (1 << (WAIT_BITS - 1))) >> WAIT_BITS)

@@ -218,7 +218,7 @@ def _add_scans(
     How many neurons those scans test between them is what the ideal run counted; a window's share goes by
     its deliveries.
     """
-    settle = getattr(population.neuron, "settle_time", 0)
+    settle = int(population.neuron.parameters_of_rule().get("settle_time", 0))
     parts = chip.mapping.parts[population.name]
     incoming = network.incoming(population.name)
     fan_out = [[_fan_out(network, projection, part) for projection in incoming] for part in parts]

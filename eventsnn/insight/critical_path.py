@@ -11,7 +11,6 @@ from eventsnn.insight.backwards import Backwards, Origin, port_or_core
 from eventsnn.insight.path import Path
 from eventsnn.insight.step_path import StepPath
 from eventsnn.insight.traces import Traces
-from eventsnn.network import IntegrateAndFire, Signed, Softmax
 
 
 def critical_path(traces: Traces) -> Path:
@@ -77,20 +76,22 @@ class EventPath(Backwards):
         model = traces.network.populations[layer].neuron
         if model.is_input:
             return "input event", layer, neuron
-        if isinstance(model, Softmax):
+        if model.drawn:
             return "clock", layer, neuron
         landing = traces.last_landing(rank, self.now, neuron)
-        if isinstance(model, IntegrateAndFire):
+        rule = model.parameters_of_rule()
+        if model.tested == "at delivery":
+            refractory = int(rule.get("refractory", 0))
             while landing is None or traces.service["finish"][landing] < self.now:
-                earlier = traces.spike_before(rank, neuron, self.now) if model.refractory else None
-                if earlier is None or earlier + model.refractory != self.now:
+                earlier = traces.spike_before(rank, neuron, self.now) if refractory else None
+                if earlier is None or earlier + refractory != self.now:
                     return "current", layer, neuron
                 self._add("refractory", layer, "", earlier)
                 landing = traces.last_landing(rank, self.now, neuron)
         # Charge that lands is tested within the settle time: later tests are those of the settle pass, which
         # waited for everything else to be over.
         landed = 0 if landing is None else int(traces.service["finish"][landing])
-        if isinstance(model, Signed) and landed + model.settle_time < self.now:
+        if model.tested == "after deliveries" and landed + int(rule["settle_time"]) < self.now:
             if self.now == traces.input_end:
                 return "end of input", layer, neuron
             landing = traces.last_landing_of_all(self.now)

@@ -18,6 +18,7 @@ Sums are taken as if every tap existed at every target: borders get less.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,15 +27,7 @@ from numpy.typing import NDArray
 
 from eventsnn.errors import InvalidNetwork
 from eventsnn.network.graph import Network
-from eventsnn.network.neurons import (
-    Input,
-    IntegrateAndFire,
-    MaxGate,
-    Readout,
-    Signed,
-    Softmax,
-    unknown_kind,
-)
+from eventsnn.network.neurons import by_rule
 from eventsnn.network.population import Population
 from eventsnn.network.projections import Projection
 from eventsnn.network.synapses.base import Objects
@@ -123,11 +116,7 @@ class _Bounds:
         population = self.network.populations[name]
         if not population.neuron.holds_charge:
             return (0, 0)
-        if isinstance(population.neuron, IntegrateAndFire):
-            return self._rate(population, population.neuron)
-        if not isinstance(population.neuron, (Signed, Readout, Softmax)):
-            raise unknown_kind(population)
-        return self._counted(population)
+        return by_rule(_CHARGES, population)(self, population)
 
     # -- sums of counts: signed neurons, readouts ----------------------------------------------------------
 
@@ -144,12 +133,12 @@ class _Bounds:
                 return None
             down, up = self._arriving(projection, summed)
             low, high = low + down, high + up
-        if isinstance(neuron, Signed):
+        if neuron.rule == "signed":
             # S is what some test found: the whole thresholds in what had arrived, 0 to levels.
-            most = np.clip(high // neuron.threshold, 0, neuron.levels)
+            most = np.clip(high // neuron.ruled.threshold, 0, neuron.ruled.levels)
             if population.initial_count is not None:
                 most = np.maximum(most, population.initial_count)
-            low = low - most * neuron.threshold
+            low = low - most * neuron.ruled.threshold
         return int(low.min()), int(high.max())
 
     def _offset(self, population: Population) -> Objects:
@@ -159,8 +148,8 @@ class _Bounds:
             # Of a population with a period only currents that are all 0 come here.
             return _objects(self.network.bias(name)) + neuron.starting_charge
         offset = _objects(population.initial_charge)
-        if isinstance(neuron, Signed) and population.initial_count is not None:
-            offset = offset + _objects(population.initial_count) * neuron.threshold
+        if population.initial_count is not None:
+            offset = offset + _objects(population.initial_count) * neuron.ruled.threshold
         for projection in self.network.incoming(name):
             counted = self.network.populations[projection.source].initial_count
             if counted is not None:
@@ -176,9 +165,9 @@ class _Bounds:
         neuron = self.network.populations[name].neuron
         if neuron.is_input:
             return self.limits.total
-        if isinstance(neuron, Signed):
-            return (0, neuron.levels)
-        if isinstance(neuron, MaxGate) and neuron.filter == "exact" and self.in_order:
+        if neuron.rule == "signed":
+            return (0, neuron.ruled.levels)
+        if neuron.rule == "exact_gate" and self.in_order:
             (projection,) = self.network.incoming(name)
             found = None if name in self._in_work else self._source(name, projection.source)
             return None if found is None else (0, found[1])
@@ -192,21 +181,22 @@ class _Bounds:
 
     # -- rate neurons ----------------------------------------------------------------------------------------
 
-    def _rate(self, population: Population, neuron: IntegrateAndFire) -> Range | None:
-        gains = self._gains(population, neuron)
+    def _rate(self, population: Population) -> Range | None:
+        neuron, start = population.neuron.ruled, population.neuron.starting_charge
+        gains = self._gains(population)
         integrates = neuron.refractory > 0 and not neuron.refractory_drop
         if gains is None or integrates:
             return None
         down, up = gains
-        single = neuron.reset == "soft" and (neuron.refractory > 0 or not neuron.multispike)
+        single = not neuron.hard and (neuron.refractory > 0 or not neuron.multispike)
         if single and up > neuron.threshold:
             return None  # a test takes off less than can be added
         high = neuron.threshold + neuron.strict - 1 + up
-        if neuron.lower_clamp is not None:
-            return min(neuron.initial_charge, neuron.lower_clamp) + down, high
-        return None if down < 0 else (min(neuron.initial_charge, 0), high)
+        if neuron.clamped:
+            return min(start, neuron.clamp) + down, high
+        return None if down < 0 else (min(start, 0), high)
 
-    def _gains(self, population: Population, neuron: IntegrateAndFire) -> Range | None:
+    def _gains(self, population: Population) -> Range | None:
         """What a charge can lose and gain before the next test."""
         name = population.name
         bias, analog = _objects(self.network.bias(name)), self._analog(name)
@@ -214,7 +204,7 @@ class _Bounds:
         if not self.stepped:
             if int(low.min()) < 0:
                 return None  # a current that falls for as long as the input lasts
-            per_tick = -(-int(high.max()) // neuron.period)
+            per_tick = -(-int(high.max()) // population.neuron.ruled.period)
             down = up = 0
             for projection in self.network.incoming(name):
                 payload = self.payload(projection.source)
@@ -241,8 +231,8 @@ class _Bounds:
             return self.limits.payload
         if neuron.emits == "what arrives":
             return self.payload(self.network.incoming(name)[0].source)
-        if isinstance(neuron, (Signed, MaxGate)):
-            if not neuron.graded:
+        if neuron.emits == "signed spikes":
+            if not neuron.ruled.graded:
                 return (-1, 1)
             summed = self.running_sum(name)
             return None if summed is None else (-summed[1], summed[1])
@@ -255,24 +245,20 @@ class _Bounds:
             return self.limits.per_step
         if neuron.emits == "what arrives":
             return self.per_step(self.network.incoming(name)[0].source)
-        if isinstance(neuron, (Signed, MaxGate)):
+        if neuron.emits == "signed spikes":
             summed = self.running_sum(name)
             return None if summed is None else (-summed[1], summed[1])
-        if (
-            not isinstance(neuron, IntegrateAndFire)
-            or neuron.reset == "hard"
-            or not neuron.multispike
-            or neuron.refractory
-        ):
+        rule = neuron.ruled
+        if neuron.rule != "rate" or rule.hard or not rule.multispike or rule.refractory:
             return (0, 1)
         if name in self._in_work:
             return None  # a cycle of neurons that emit many spikes a step
         self._in_work.add(name)
-        gains = self._gains(self.network.populations[name], neuron)
+        gains = self._gains(self.network.populations[name])
         self._in_work.discard(name)
         if gains is None:
             return None
-        return (0, (neuron.threshold + neuron.strict - 1 + gains[1]) // neuron.threshold)
+        return (0, (rule.threshold + rule.strict - 1 + gains[1]) // rule.threshold)
 
     # -- sums over synapses ----------------------------------------------------------------------------------
 
@@ -295,9 +281,16 @@ class _Bounds:
         for projection in self.network.incoming(name):
             if projection.source == self.network.input:
                 given += self._arriving(projection, (-self.limits.analog, self.limits.analog))[1]
-        source = self.network.populations[self.network.input].neuron
-        assert isinstance(source, Input)
+        source: Any = self.network.populations[self.network.input].neuron
         return -(-given // source.analog_scale)
+
+
+_CHARGES: dict[str, Callable[[_Bounds, Population], Range | None]] = {
+    "signed": _Bounds._counted,
+    "rate": _Bounds._rate,
+    "readout": _Bounds._counted,
+    "softmax": _Bounds._counted,
+}
 
 
 def _objects(values: NDArray[Any]) -> Objects:

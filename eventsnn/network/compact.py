@@ -28,14 +28,7 @@ from numpy.typing import NDArray
 from eventsnn.errors import InvalidNetwork
 from eventsnn.network.bounds import EVENTS, InputLimits, charge_bound
 from eventsnn.network.graph import Network
-from eventsnn.network.neurons import (
-    CHARGE_LIMIT,
-    IntegrateAndFire,
-    Readout,
-    Signed,
-    Softmax,
-    unknown_kind,
-)
+from eventsnn.network.neurons import CHARGE_LIMIT
 from eventsnn.network.population import Population
 from eventsnn.network.projections import Projection
 from eventsnn.network.synapses import Shape
@@ -121,23 +114,22 @@ def _compact_population(
 ) -> tuple[Network, Fraction]:
     """The network with one population compact, and the factor of its charges."""
     neuron = network.populations[name].neuron
-    if not isinstance(neuron, (IntegrateAndFire, Signed, Readout, Softmax)):
-        raise unknown_kind(network.populations[name])
-    if not isinstance(neuron, (IntegrateAndFire, Signed)):
+    if neuron.only_read:
         scale = _readout_scale(_largest_weight(network, name))
         return _scaled(network, name, scale), scale
-    threshold = finest = _finest_threshold(network, name, neuron.threshold)
-    found = first = _scaled(network, name, Fraction(threshold, neuron.threshold))
+    given = neuron.ruled.threshold
+    threshold = finest = _finest_threshold(network, name, given)
+    found = first = _scaled(network, name, Fraction(threshold, given))
     while prove:
         bound = charge_bound(found, name, schedule, limits)
         if bound is not None and bound <= COMPACT_CHARGE:
-            return found, Fraction(threshold, neuron.threshold)
+            return found, Fraction(threshold, given)
         if bound is not None:
             threshold = min(threshold - 1, threshold * COMPACT_CHARGE // bound)
         if bound is None or threshold < LEAST_THRESHOLD:
             break  # nothing coarse enough is proven
-        found = _scaled(network, name, Fraction(threshold, neuron.threshold))
-    return first, Fraction(finest, neuron.threshold)
+        found = _scaled(network, name, Fraction(threshold, given))
+    return first, Fraction(finest, given)
 
 
 def _finest_threshold(network: Network, name: str, threshold: int) -> int:
@@ -186,25 +178,8 @@ def _scaled(network: Network, name: str, scale: Fraction) -> Network:
 
 
 def _scaled_population(population: Population, scale: Fraction) -> Population:
-    neuron: Any = population.neuron
     bias = None if population.bias is None else _rounded(population.bias, scale)
-    if isinstance(neuron, Signed):
-        neuron = replace(
-            neuron,
-            threshold=_round(neuron.threshold, scale),
-            hysteresis_low=_round(neuron.hysteresis_low, scale),
-            hysteresis_high=_round(neuron.hysteresis_high, scale),
-        )
-    elif isinstance(neuron, IntegrateAndFire):
-        threshold = _round(neuron.threshold, scale)
-        neuron = replace(
-            neuron,
-            threshold=threshold,
-            initial_charge=min(_round(neuron.initial_charge, scale), threshold - 1),
-            lower_clamp=None if neuron.lower_clamp is None else _round(neuron.lower_clamp, scale),
-        )
-    else:
-        neuron = replace(neuron, unit=float(neuron.unit / scale))
+    neuron = population.neuron.in_quanta(scale, lambda value: _round(value, scale))
     return replace(population, neuron=neuron, bias=bias)
 
 

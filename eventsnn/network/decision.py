@@ -83,7 +83,7 @@ def check_decision_weights(population: Any) -> NDArray[np.int64] | None:
             f"{where} has decision_weights from {int(array.min())} to {int(array.max())}; they are at "
             f"least 1, and the largest is {LARGEST_WEIGHT}: round(2^20 x unit / largest unit)"
         )
-    if population.neuron.kind in ("input", "softmax"):
+    if population.neuron.is_input or population.neuron.drawn:
         raise InvalidNetwork(
             f"{where} has decision_weights, but {population.neuron.kind} neurons have no activation per "
             "spike to weigh; leave them out"

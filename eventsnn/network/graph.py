@@ -19,11 +19,7 @@ from eventsnn.arguments import shown, text
 from eventsnn.errors import InvalidNetwork
 from eventsnn.network.contract import InputContract
 from eventsnn.network.decision import decision_weights
-from eventsnn.network.neurons import (
-    CHARGE_LIMIT,
-    MaxGate,
-    Signed,
-)
+from eventsnn.network.neurons import CHARGE_LIMIT
 from eventsnn.network.population import Population
 from eventsnn.network.projections import Projection
 
@@ -180,15 +176,14 @@ class Network:
         return Network(settled_populations(self), self.projections.values(), self.metadata)
 
     def with_neurons(self, **changes: Any) -> Network:
-        """The same network with parameters of every signed population changed.
+        """The same network with parameters of every population of signed neurons changed.
 
         ``network.with_neurons(settle_time=10**9, hysteresis_low=100)`` tests lazily; weights stay.
         """
         from dataclasses import replace
 
         populations = [
-            replace(p, neuron=replace(p.neuron, **changes)) if isinstance(p.neuron, Signed) else p
-            for p in self
+            replace(p, neuron=replace(p.neuron, **changes)) if p.neuron.rule == "signed" else p for p in self
         ]
         return Network(populations, self.projections.values(), self.metadata)
 
@@ -342,7 +337,7 @@ class Network:
     def _check_gates(self) -> None:
         """Max gates and max-pool synapses go together, one projection each."""
         for projection in self.projections.values():
-            gates = isinstance(self.populations[projection.target].neuron, MaxGate)
+            gates = not self.populations[projection.target].neuron.holds_charge
             if gates != projection.synapses.compares:
                 raise InvalidNetwork(
                     f"projection {projection.name!r} of kind {projection.synapses.kind} ends in "
@@ -350,10 +345,11 @@ class Network:
                     "max gates, and nothing else does"
                 )
         for population in self:
-            if isinstance(population.neuron, MaxGate):
-                self._check_gate(population, population.neuron)
+            if not (population.neuron.holds_charge or population.neuron.is_input):
+                self._check_gate(population)
 
-    def _check_gate(self, population: Population, gate: MaxGate) -> None:
+    def _check_gate(self, population: Population) -> None:
+        gate = population.neuron
         incoming = self.incoming(population.name)
         if len(incoming) != 1 or incoming[0].bias is not None:
             raise InvalidNetwork(
@@ -361,9 +357,9 @@ class Network:
                 f"found {', '.join(p.name for p in incoming)}"
             )
         source = self.populations[incoming[0].source]
-        if not gate.exact and source.neuron.emits == "signed spikes":
+        if gate.emits == "what arrives" and source.neuron.emits == "signed spikes":
             raise InvalidNetwork(
-                f"population {population.name!r} of max gates estimates rates ({gate.filter}), but "
+                f"population {population.name!r} of max gates estimates rates ({gate.ruled.filter}), but "
                 f"{source.name!r} emits signed spikes; use the filter 'exact'"
             )
         settled = np.zeros(population.size, dtype=np.int64)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from eventsnn.arguments import shown, text, whole
 from eventsnn.errors import InvalidNetwork
 from eventsnn.network.decision import check_decision_weights
-from eventsnn.network.neurons import CHARGE_LIMIT, NEURON_KINDS, Neuron, Signed
+from eventsnn.network.neurons import CHARGE_LIMIT, NEURON_KINDS, Neuron
 from eventsnn.network.neurons.base import require
 
 
@@ -153,14 +153,10 @@ class Population:
                 f"{high}; {name} has shape {array.shape} and dtype {array.dtype}",
             )
             object.__setattr__(self, name, np.ascontiguousarray(array, dtype=np.int32))
-        if (
-            isinstance(self.neuron, Signed)
-            and self.initial_charge is not None
-            and self.initial_count is not None
-        ):
+        if self.initial_charge is not None and self.initial_count is not None:
             count = self.initial_count.astype(np.int64)
-            asked = np.clip(count + self.initial_charge // self.neuron.threshold, 0, self.neuron.levels)
+            settled = self.neuron.settled_count(self.initial_charge.astype(np.int64), count)
             require(
-                bool((asked == count).all()),
+                settled is None or np.array_equal(settled, count),
                 f"population {self.name!r}: an initial state must be settled, so that no test would emit",
             )

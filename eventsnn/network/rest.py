@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.errors import InvalidNetwork
-from eventsnn.network.neurons import MaxGate, Readout, Signed, unknown_kind
 from eventsnn.network.population import Population
 
 if TYPE_CHECKING:
@@ -45,7 +44,12 @@ def settled_populations(network: Network) -> list[Population]:
             counts[population.name] = np.zeros(population.size, dtype=np.int64)
             populations.append(population)
             continue
-        if isinstance(neuron, MaxGate) and neuron.filter == "exact":
+        if not neuron.comes_to_rest(biased=neuron.current_period > 0):
+            raise InvalidNetwork(
+                f"population {population.name!r} of {neuron.kind} neurons never comes to rest; only networks "
+                "of signed neurons have a resting state"
+            )
+        if not neuron.holds_charge:
             (projection,) = network.incoming(population.name)
             source, target, _ = network.edges(projection)
             count = np.zeros(population.size, dtype=np.int64)
@@ -53,30 +57,23 @@ def settled_populations(network: Network) -> list[Population]:
             counts[population.name] = count
             populations.append(replace(population, initial_count=count.astype(np.int32)))
             continue
-        if not neuron.comes_to_rest(biased=neuron.current_period > 0):
-            raise InvalidNetwork(
-                f"population {population.name!r} of {neuron.kind} neurons never comes to rest; only networks "
-                "of signed neurons have a resting state"
-            )
         charge = network.bias(population.name)
         for projection in network.incoming(population.name):
             source, target, weight = network.edges(projection)
             active = counts[projection.source][source]
             np.add.at(charge, target[active != 0], (weight * active)[active != 0])
-        if isinstance(neuron, Readout):
+        charge += neuron.starting_charge
+        settled = neuron.settled_count(charge)
+        if settled is None:
             populations.append(replace(population, initial_charge=charge.astype(np.int32)))
             continue
-        if not isinstance(neuron, Signed):
-            raise unknown_kind(population)
-        charge += neuron.starting_charge
-        count = np.clip(charge // neuron.threshold, 0, neuron.levels)
-        counts[population.name] = count
-        charge -= count * neuron.threshold
+        counts[population.name] = settled
+        charge -= settled * neuron.ruled.threshold
         populations.append(
             replace(
                 population,
                 initial_charge=charge.astype(np.int32),
-                initial_count=count.astype(np.int32),
+                initial_count=settled.astype(np.int32),
             )
         )
     return populations

@@ -19,7 +19,7 @@ from eventsnn.engine.floating.sums import FloatSums
 from eventsnn.engine.stimulus import Stimulus
 from eventsnn.errors import InvalidRequest
 from eventsnn.hardware import Mapping
-from eventsnn.network import IntegrateAndFire, Network
+from eventsnn.network import Network
 from eventsnn.network.neurons import LEAK_ONE
 
 DTYPES = ("float32", "float64")
@@ -71,11 +71,7 @@ class FloatEngine(Engine):
             )
         super().__init__(network, mapping, options)
         self.dtype = dtype
-        self.leaks = {
-            p.name: p.neuron.leak_factor / LEAK_ONE
-            for p in network
-            if isinstance(p.neuron, IntegrateAndFire) and p.neuron.leak_period
-        }
+        self.leaks = {p.name: p.neuron.ruled.leak_factor / LEAK_ONE for p in network if p.neuron.leak_period}
         unknown = sorted(set(leaks or {}) - set(self.leaks))
         if unknown:
             raise InvalidRequest(

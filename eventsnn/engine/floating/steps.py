@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,8 @@ from eventsnn.engine.floating.sums import Float
 from eventsnn.engine.plan import initial_charge, initial_count
 from eventsnn.engine.request import number_of_steps, takes_current
 from eventsnn.engine.stimulus import Int64, Stimulus
-from eventsnn.network import Input, IntegrateAndFire, Population, Readout, Signed
-from eventsnn.network.neurons import unknown_kind
+from eventsnn.network import Population
+from eventsnn.network.neurons import by_rule
 
 if TYPE_CHECKING:
     from eventsnn.engine.floating.engine import FloatEngine
@@ -65,8 +66,8 @@ class Layer:
 
     @property
     def model(self) -> Any:
-        """The population's neuron model."""
-        return self.population.neuron
+        """The parameters of its neurons' rule."""
+        return self.population.neuron.ruled
 
 
 class FloatSample:
@@ -114,7 +115,7 @@ class FloatSample:
                 )
             )  # fmt: skip
             biased = population.initial_charge is None and bool(self.network.bias(name).any())
-            if isinstance(population.neuron, Signed) and (biased or name in analog):
+            if population.neuron.rule == "signed" and (biased or name in analog):
                 _touch_all(layers[-1], 0)
             start += n
         return layers
@@ -141,27 +142,23 @@ class FloatSample:
     def _goes_on(self) -> bool:
         if self.step < self.steps:
             return True
-        if any(
-            isinstance(layer.model, IntegrateAndFire)
-            or (isinstance(layer.model, Readout) and layer.current.any())
-            for layer in self.layers
-        ):
+        if not all(layer.population.neuron.comes_to_rest(bool(layer.current.any())) for layer in self.layers):
             return False
         if self.pending_until >= self.step or any(layer.due is not None for layer in self.layers):
             return True
-        signed = [layer for layer in self.layers if isinstance(layer.model, Signed)]
-        if self.settled or not any(n.model.hysteresis_low or n.model.hysteresis_high for n in signed):
+        if self.settled or not any(population.neuron.hysteresis for population in self.network):
             return False
         self.settled = True
-        for layer in signed:
-            _touch_all(layer, self.step)
+        for layer in self.layers:
+            if layer.population.neuron.rule == "signed":
+                _touch_all(layer, self.step)
         return True
 
     # -- one population in one step ----------------------------------------------------------------------
 
     def _visit(self, rank: int) -> None:
         layer = self.layers[rank]
-        if isinstance(layer.model, Input):
+        if layer.population.neuron.is_input:
             mine = slice(*np.searchsorted(self.input_step, [self.step, self.step + 1]))
             self._emit(rank, self.input_neuron[mine], self.input_payload[mine])
             return
@@ -177,17 +174,7 @@ class FloatSample:
         layer.charge += received
         if self.now <= self.end:
             layer.charge += layer.current
-        if isinstance(layer.model, IntegrateAndFire):
-            self._fire_rate(rank, layer)
-        elif isinstance(layer.model, Signed):
-            if arrived and layer.due is None:
-                layer.due = self.step + layer.model.settle_time // self.length
-            if layer.due == self.step:
-                self._test_signed(rank, layer)
-        elif not isinstance(layer.model, Readout):
-            raise unknown_kind(layer.population)
-        else:
-            self.output_changed |= arrived or bool(layer.current.any())
+        by_rule(TESTS, layer.population)(self, rank, layer, arrived)
 
     def _receive(self, rank: int) -> tuple[Float, bool]:
         """The charge that arrives in this step, counted; whether a spike did."""
@@ -207,17 +194,22 @@ class FloatSample:
             counters[COLUMN["effective_synaptic_operations"]] += spikes.count @ sums.effective
             counters[COLUMN["multiplications"]] += spikes.graded @ sums.fan_out
             received += sums.weighted(spikes.payload)
-            if isinstance(layer.model, Signed):
+            if layer.population.neuron.tested == "after deliveries":
                 layer.touched |= sums.reached(spikes.count)
         return received, arrived
 
-    def _fire_rate(self, rank: int, layer: Layer) -> None:
+    def _read(self, rank: int, layer: Layer, arrived: bool) -> None:
+        del rank
+        self.output_changed |= arrived or bool(layer.current.any())
+
+    def _fire_rate(self, rank: int, layer: Layer, arrived: bool) -> None:
+        del arrived  # tested in every step
         model, charge = layer.model, layer.charge
         self.counters[rank, COLUMN["neuron_updates"]] += len(charge)
         fires = charge > model.threshold if model.strict else charge >= model.threshold
         fires &= self.now >= layer.free_at
         number = np.ones_like(charge)
-        if model.reset == "hard":
+        if model.hard:
             layer.lost["hard_reset"] += np.where(fires, charge - model.threshold, 0)
             charge[fires] = 0
         else:
@@ -231,13 +223,17 @@ class FloatSample:
         spikes = np.where(fires, number, 0).astype(np.int64)
         layer.count += spikes
         layer.free_at[fires] = self.now + model.refractory
-        if model.lower_clamp is not None:
-            layer.lost["clamp"] += np.minimum(charge - model.lower_clamp, 0)
-            np.maximum(charge, model.lower_clamp, out=charge)
+        if model.clamped:
+            layer.lost["clamp"] += np.minimum(charge - model.clamp, 0)
+            np.maximum(charge, model.clamp, out=charge)
         neuron = np.repeat(np.arange(len(spikes)), spikes)
         self._emit(rank, neuron, np.ones(len(neuron), dtype=np.int64))
 
-    def _test_signed(self, rank: int, layer: Layer) -> None:
+    def _test_signed(self, rank: int, layer: Layer, arrived: bool) -> None:
+        if arrived and layer.due is None:
+            layer.due = self.step + layer.model.settle_time // self.length
+        if layer.due != self.step:
+            return
         model, charge = layer.model, layer.charge
         low, high = (0, 0) if self.settled else (model.hysteresis_low, model.hysteresis_high)
         asked = np.clip(layer.count + np.floor_divide(charge, model.threshold), 0, model.levels) - layer.count
@@ -271,7 +267,7 @@ class FloatSample:
         same = np.full(len(neuron), rank)
         self.emitted.append(np.stack([np.full_like(same, self.now), same, neuron, payload]))
         self.output_changed |= rank == self.output
-        if isinstance(layer.model, Input):
+        if layer.population.neuron.is_input:
             self.counters[rank, COLUMN["input_events"]] += len(neuron)
         else:
             positive = int((payload > 0).sum())
@@ -282,7 +278,7 @@ class FloatSample:
 
     def _readout(self) -> list[int]:
         layer = self.layers[self.output]
-        values = layer.charge if isinstance(layer.model, Readout) else layer.count
+        values = layer.charge if layer.population.neuron.emits == "nothing" else layer.count
         return [int(value) for value in np.rint(values)]
 
     def _record_check(self) -> list[int]:
@@ -342,6 +338,14 @@ class FloatSample:
             spikes=SpikeList(*spikes) if self.options.record_spikes else None,
             exact_charge={name: layer.charge for name, layer in named.items()},
         )
+
+
+TESTS: dict[str, Callable[[FloatSample, int, Layer, bool], None]] = {
+    "rate": FloatSample._fire_rate,
+    "signed": FloatSample._test_signed,
+    "readout": FloatSample._read,
+}
+"""What neurons do once a step's charge has arrived, by their rule; gates and softmax have no other engine."""
 
 
 def _touch_all(layer: Layer, step: int) -> None:

@@ -15,12 +15,11 @@ from eventsnn.engine.order import DELIVERY, TEST, EventKey, seeded_place
 from eventsnn.engine.reference import softmax
 from eventsnn.engine.reference.gates import Gates
 from eventsnn.engine.reference.sample import Sample
-from eventsnn.engine.reference.state import Destination, unit_payloads
+from eventsnn.engine.reference.state import Destination, Neurons, unit_payloads
 from eventsnn.engine.reference.transport import Message, Scan, Transport
 from eventsnn.engine.seeds import draw
 from eventsnn.engine.softmax_tables import next_event
-from eventsnn.network import IntegrateAndFire, Readout, Signed, Softmax
-from eventsnn.network.neurons import unknown_kind
+from eventsnn.network.neurons import by_rule
 
 if TYPE_CHECKING:
     from eventsnn.engine.reference import ReferenceEngine
@@ -102,10 +101,10 @@ class EventSample(Sample):
         for rank, neurons in enumerate(self.neurons):
             if self._must_start_tested(neurons.population):
                 self._touch_all(rank, 0)
-            elif isinstance(neurons.model, IntegrateAndFire):
+            elif neurons.rule == "rate":
                 for j in range(neurons.population.size):
                     self._schedule_crossing(rank, j)
-            elif isinstance(neurons.model, Softmax):
+            elif neurons.rule == "softmax":
                 self._schedule_clock(rank, 0)
 
     def _schedule(
@@ -127,7 +126,7 @@ class EventSample(Sample):
         self._fill_totals(self.now + 1)
         self.settled = True
         for rank, neurons in enumerate(self.neurons):
-            if isinstance(neurons.model, Signed):
+            if neurons.rule == "signed":
                 self._touch_all(rank, self.now)
         return True
 
@@ -192,7 +191,7 @@ class EventSample(Sample):
             self._emit(rank, j, 1, self.now + self._fire_time(rank, j))
 
     def _schedule_clock(self, rank: int, event: int) -> None:
-        tick = next_event(self.neurons[rank].model, self.key, rank, event, self.now)
+        tick = next_event(self.neurons[rank].population.neuron, self.key, rank, event, self.now)
         if tick <= self.end:
             self._schedule(tick, rank, TEST, POPULATION_TEST, 0, 0, ("clock", event))
 
@@ -201,7 +200,7 @@ class EventSample(Sample):
         neurons = self.neurons[key.rank]
         charges = [neurons.charge_at(j, self.now) for j in range(neurons.population.size)]
         self._count_neurons(key.rank, "neuron_updates", range(len(charges)))
-        for j in softmax.spikes(charges, neurons.model, self.key, key.rank, event):
+        for j in softmax.spikes(charges, neurons.population.neuron, self.key, key.rank, event):
             neurons.count[j] += 1
             self._emit(key.rank, j, 1, self.now)
         self._schedule_clock(key.rank, event + 1)
@@ -261,10 +260,7 @@ class EventSample(Sample):
 
     def answers_at_once(self, rank: int) -> bool:
         """Whether deliveries are tested as they land, in the same pass of their core."""
-        neurons = self.neurons[rank]
-        return isinstance(neurons.model, IntegrateAndFire) or (
-            isinstance(neurons, Gates) and not neurons.exact
-        )
+        return self.neurons[rank].population.neuron.tested == "at delivery"
 
     # -- spikes and their copies (class 1) -----------------------------------------------------------
 
@@ -290,43 +286,73 @@ class EventSample(Sample):
         self.deliver(self.engine.destinations[key.rank][key.destination], key.neuron, payload)
 
     def deliver(self, to: Destination, source: int, payload: int) -> None:
-        """A spike's charge lands: every target in ascending order, atomically."""
-        neurons, edges = self.neurons[to.target], to.edges[source]
+        """A spike lands: every target in ascending order, atomically; what follows is said by their rule."""
         self._note_delivery(to, source, payload)
-        if isinstance(neurons, Gates):
-            self._pass_gates(to.target, neurons, [j for j, _ in edges], source, payload)
-            return
-        for j, weight in edges:
+        neurons = self.neurons[to.target]
+        by_rule(LANDINGS, neurons.population)(self, to, neurons, source, payload)
+
+    def _add(self, to: Destination, neurons: Neurons, source: int, payload: int) -> list[int]:
+        """The charge that a spike brings; returns its targets."""
+        for j, weight in to.edges[source]:
             neurons.leak_until(j, self.now)
             if self.now < neurons.free_at[j] and neurons.model.refractory_drop:
                 neurons.lost["refractory"][j] += payload * weight
                 continue
             neurons.charge[j] += payload * weight
             self._guard(to.target, j, neurons.charge_at(j, self.now))
-        if isinstance(neurons.model, IntegrateAndFire):
-            self.count_at(to.part, "neuron_updates", len(edges))
-            for j, _ in edges:
-                neurons.clamp(j, neurons.charge_at(j, self.now))
-                self._fire_rate(to.target, j)
-                self._schedule_crossing(to.target, j)
-        elif isinstance(neurons.model, Signed):
-            neurons.touched.update(j for j, _ in edges)
-            self._schedule_test(to.target, self.now + neurons.model.settle_time)
-        elif not isinstance(neurons.model, Readout | Softmax):
-            raise unknown_kind(neurons.population)
-        elif to.target == self.output and not isinstance(neurons.model, Softmax):
-            self.output_changed = True
+        return [j for j, _ in to.edges[source]]
 
-    def _pass_gates(self, rank: int, gates: Gates, reached: list[int], source: int, payload: int) -> None:
-        """A spike reaches max gates: exact ones note it, the others pass it on or not."""
+    def _land_on_rate(self, to: Destination, neurons: Neurons, source: int, payload: int) -> None:
+        """Each target is clamped and tested at once."""
+        reached = self._add(to, neurons, source, payload)
+        self.count_at(to.part, "neuron_updates", len(reached))
         for j in reached:
-            gates.receive(j, source, payload, self.now)
-        if gates.exact:
-            gates.touched.update(reached)
-            self._schedule_test(rank, self.now + gates.model.settle_time)
-            return
-        self._count(rank, "compares", sum(gates.compares(j) for j in reached))
+            neurons.clamp(j, neurons.charge_at(j, self.now))
+            self._fire_rate(to.target, j)
+            self._schedule_crossing(to.target, j)
+
+    def _land_on_signed(self, to: Destination, neurons: Neurons, source: int, payload: int) -> None:
+        """The targets are tested once what is due has landed, or the settle time is over."""
+        neurons.touched.update(self._add(to, neurons, source, payload))
+        self._schedule_test(to.target, self.now + neurons.model.settle_time)
+
+    def _land_on_readout(self, to: Destination, neurons: Neurons, source: int, payload: int) -> None:
+        """Charge is all; of the output it is what decides."""
+        self._add(to, neurons, source, payload)
+        self.output_changed |= to.target == self.output
+
+    def _land_on_softmax(self, to: Destination, neurons: Neurons, source: int, payload: int) -> None:
+        """Charge is all until the clock, or the grid, asks."""
+        self._add(to, neurons, source, payload)
+
+    def _land_on_exact_gate(self, to: Destination, gates: Any, source: int, payload: int) -> None:
+        """As on signed neurons; what is tested is the largest sum."""
+        gates.touched.update(self._receive(to, gates, source, payload))
+        self._schedule_test(to.target, self.now + gates.model.settle_time)
+
+    def _land_on_rate_gate(self, to: Destination, gates: Any, source: int, payload: int) -> None:
+        """A gate passes the spike on if its source has the largest estimate."""
+        reached = self._receive(to, gates, source, payload)
+        self._count(to.target, "compares", sum(gates.compares(j) for j in reached))
         for j in reached:
             if gates.winner(j) == source:
                 gates.count[j] += payload
-                self._emit(rank, j, payload, self.now + self._fire_time(rank, j))
+                self._emit(to.target, j, payload, self.now + self._fire_time(to.target, j))
+
+    def _receive(self, to: Destination, gates: Gates, source: int, payload: int) -> list[int]:
+        """What gates keep of a spike; returns those it reaches."""
+        reached = [j for j, _ in to.edges[source]]
+        for j in reached:
+            gates.receive(j, source, payload, self.now)
+        return reached
+
+
+LANDINGS: dict[str, Callable[..., None]] = {
+    "rate": EventSample._land_on_rate,
+    "signed": EventSample._land_on_signed,
+    "readout": EventSample._land_on_readout,
+    "softmax": EventSample._land_on_softmax,
+    "exact_gate": EventSample._land_on_exact_gate,
+    "rate_gate": EventSample._land_on_rate_gate,
+}
+"""What a spike does where it lands, by the rule of the neurons there."""

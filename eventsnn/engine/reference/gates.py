@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from eventsnn.engine.reference.state import Neurons
@@ -36,12 +34,12 @@ class Gates(Neurons):
     @property
     def exact(self) -> bool:
         """Whether gates are tested for the change of their maximum, not asked at each spike."""
-        return bool(self.model.filter == "exact")
+        return self.rule == "exact_gate"
 
     def receive(self, j: int, i: int, payload: int, time: int) -> None:
         """A spike of source i reaches gate j."""
-        model: Any = self.model
-        if model.filter in ("exact", "average"):
+        model = self.model
+        if self.exact or model.filter == "average":
             self.window[j][i] += payload
         elif model.filter == "finite_impulse":
             self.window[j][i] += payload * (ESTIMATE_ONE * model.period // max(time, model.period))

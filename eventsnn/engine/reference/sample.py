@@ -28,7 +28,7 @@ from eventsnn.engine.seeds import sample_key
 from eventsnn.engine.service import SERVICE
 from eventsnn.hardware import Part
 from eventsnn.hardware.energy import dynamic_energy_aj
-from eventsnn.network import Input, MaxGate, Population, Readout, Signed
+from eventsnn.network import Population
 from eventsnn.network.neurons import CHARGE_LIMIT
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Sample:
         populations: list[Neurons] = []
         for rank, name in enumerate(self.network.order):
             population = self.network.populations[name]
-            if isinstance(population.neuron, MaxGate):
+            if population.neuron.rule in ("exact_gate", "rate_gate"):
                 populations.append(Gates(self.network, population, self.end))
                 continue
             has_current = takes_current(population)
@@ -95,7 +95,7 @@ class Sample:
 
     def _must_start_tested(self, population: Population) -> bool:
         """Whether charges at time 0, biases or analog values, ask for a test of a whole population."""
-        if not isinstance(population.neuron, Signed):
+        if population.neuron.tested != "after deliveries":
             return False
         driven = self.stimulus.analog is not None and any(
             projection.source == self.network.input for projection in self.network.incoming(population.name)
@@ -109,10 +109,7 @@ class Sample:
 
     def _hysteresis(self) -> bool:
         """Whether a settle pass is needed for exact counts."""
-        return any(
-            isinstance(n.model, Signed) and (n.model.hysteresis_low or n.model.hysteresis_high)
-            for n in self.neurons
-        )
+        return any(population.neuron.hysteresis for population in self.network)
 
     # -- counting --------------------------------------------------------------------------------------
 
@@ -132,7 +129,7 @@ class Sample:
         """List and count a spike of this tick; returns its emission ordinal."""
         neurons = self.neurons[rank]
         self.spikes.append((self.now, rank, j, payload))
-        if isinstance(neurons.model, Input):
+        if neurons.population.neuron.is_input:
             self._count_neurons(rank, "input_events", [j])
         else:
             self._count_neurons(rank, "spikes_positive" if payload > 0 else "spikes_negative", [j])
@@ -167,7 +164,7 @@ class Sample:
 
     def _readout(self, time: int) -> list[int]:
         neurons = self.neurons[self.output]
-        if not isinstance(neurons.model, Readout):
+        if neurons.population.neuron.emits != "nothing":
             return list(neurons.count)
         return [self._charge_at(neurons, j, time) for j in range(neurons.population.size)]
 

@@ -7,13 +7,13 @@ from eventsnn.engine.seeds import (
     PURPOSE_SOFTMAX_WINNER,
     draw,
 )
-from eventsnn.engine.softmax_tables import LOGIT_SHIFT, exponentials, logit_unit
-from eventsnn.network import Softmax
+from eventsnn.engine.softmax_tables import LOGIT_SHIFT, exponentials
+from eventsnn.network import Neuron
 
 
-def weights(charges: list[int], model: Softmax) -> list[int]:
+def weights(charges: list[int], neuron: Neuron) -> list[int]:
     """Softmax weights in parts of 2^30 of the largest one."""
-    table, unit, largest = exponentials(), logit_unit(model), max(charges)
+    table, unit, largest = exponentials(), neuron.ruled.logit_unit, max(charges)
     found = []
     for charge in charges:
         place = ((largest - charge) * unit + (1 << (LOGIT_SHIFT - 1))) >> LOGIT_SHIFT
@@ -21,11 +21,11 @@ def weights(charges: list[int], model: Softmax) -> list[int]:
     return found
 
 
-def spikes(charges: list[int], model: Softmax, key: int, rank: int, event: int) -> list[int]:
+def spikes(charges: list[int], neuron: Neuron, key: int, rank: int, event: int) -> list[int]:
     """The neurons that spike at the ``event``-th event of the clock or the grid, ascending."""
-    parts = weights(charges, model)
+    parts = weights(charges, neuron)
     total = sum(parts)
-    if model.variant == "independent":
+    if neuron.ruled.filter == "independent":
         return [
             j
             for j, part in enumerate(parts)

@@ -78,6 +78,7 @@ def _destination(network: Network, projection: Projection, part: Part, target_ra
 class Neurons:
     """The state of one population during one sample.
 
+    ``rule`` and ``model`` are the rule of its neurons and the parameters of that.
     ``charge`` leaves the constant current out in the event schedule: the charge at tick t is ``charge +
     floor(current min(t, end) / period)``. In the step schedule a step's current is added to it.
 
@@ -96,6 +97,7 @@ class Neurons:
         n = population.size
         given = population.initial_count
         self.population, self.end = population, end
+        self.rule, self.model = population.neuron.rule, population.neuron.ruled
         self.charge = [int(v) for v in charge]
         self.current = [int(b) for b in current]
         self.count = [0] * n if given is None else [int(v) for v in given]
@@ -107,18 +109,13 @@ class Neurons:
         self.touched: set[int] = set()
         self.test_due: int | None = None
 
-    @property
-    def model(self) -> Any:
-        """The population's neuron model."""
-        return self.population.neuron
-
     # -- constant currents (law 3) -------------------------------------------------------------------
 
     def current_charge(self, j: int, time: int) -> int:
         """What the current has delivered by a tick."""
         if self.current[j] == 0:
             return 0
-        return self.current[j] * min(time, self.end) // self.model.period
+        return int(self.current[j] * min(time, self.end) // self.model.period)
 
     def charge_at(self, j: int, time: int) -> int:
         """The charge at a tick, its leaks up to then applied to the state."""
@@ -164,7 +161,7 @@ class Neurons:
 
     def leak_until(self, j: int, time: int) -> None:
         """Apply the grid leaks at multiples of the leak period up to a tick, that tick included."""
-        period = getattr(self.model, "leak_period", 0)
+        period = self.population.neuron.leak_period
         if not period:
             return
         while self.leaks[j] < time // period:
@@ -184,8 +181,8 @@ class Neurons:
 
     def clamp(self, j: int, charge: int) -> int:
         """Raise a charge to the lower clamp; returns the charge."""
-        clamp = self.model.lower_clamp
-        if clamp is None or charge >= clamp:
+        clamp = self.model.clamp
+        if not self.model.clamped or charge >= clamp:
             return charge
         self.lost["clamp"][j] += charge - clamp
         self.charge[j] += clamp - charge
@@ -196,7 +193,7 @@ class Neurons:
         if charge < self._needed():
             return 0
         model, spikes = self.model, 1
-        if model.reset == "hard":
+        if model.hard:
             self.lost["hard_reset"][j] += charge - model.threshold
             self.charge[j] -= charge
         else:
@@ -229,5 +226,5 @@ def start_charge(network: Network, population: Population, takes_current: bool) 
     """The charge of every neuron at time 0, biases that are charges included."""
     if population.initial_charge is not None:
         return population.initial_charge.astype(np.int64)
-    charge = np.full(population.size, getattr(population.neuron, "initial_charge", 0), dtype=np.int64)
+    charge = np.full(population.size, population.neuron.starting_charge, dtype=np.int64)
     return charge if takes_current else charge + network.bias(population.name)

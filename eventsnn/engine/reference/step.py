@@ -22,6 +22,7 @@ On an accelerator the same happens, and ``chip_steps`` says when each step is ov
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -39,8 +40,7 @@ from eventsnn.engine.reference.state import Destination, Neurons, unit_payloads
 from eventsnn.engine.request import number_of_steps
 from eventsnn.engine.service import SERVICE
 from eventsnn.engine.softmax_tables import next_event
-from eventsnn.network import Input, IntegrateAndFire, Readout, Signed, Softmax
-from eventsnn.network.neurons import unknown_kind
+from eventsnn.network.neurons import by_rule
 
 if TYPE_CHECKING:
     from eventsnn.engine.reference import ReferenceEngine
@@ -66,9 +66,9 @@ class StepSample(Sample):
         self.frames: dict[int, list[tuple[int, int]]] = defaultdict(list)
         self.arrivals: dict[tuple[int, int], list[Arrival]] = defaultdict(list)  # by step and rank
         self.clocks = {
-            rank: (0, next_event(n.model, self.key, rank, 0, 0))
+            rank: (0, next_event(n.population.neuron, self.key, rank, 0, 0))
             for rank, n in enumerate(self.neurons)
-            if isinstance(n.model, Softmax) and n.model.variant == "clock"
+            if n.rule == "softmax" and n.model.filter == "clock"
         }
 
     def run(self) -> SampleRun:
@@ -94,13 +94,7 @@ class StepSample(Sample):
     def _goes_on(self) -> bool:
         if self.step < self.steps:
             return True
-        settles = all(
-            isinstance(n.model, (Input, Signed))
-            or (isinstance(n.model, Readout) and not any(n.current))
-            or (isinstance(n, Gates) and n.exact)
-            for n in self.neurons
-        )
-        if not settles:
+        if not all(n.population.neuron.comes_to_rest(any(n.current)) for n in self.neurons):
             return False
         if self.arrivals or any(n.test_due is not None for n in self.neurons):
             return True
@@ -108,7 +102,7 @@ class StepSample(Sample):
             return False
         self.settled = True
         for neurons in self.neurons:
-            if isinstance(neurons.model, Signed):
+            if neurons.rule == "signed":
                 self._touch_all(neurons, self.step)
         return True
 
@@ -172,47 +166,31 @@ class StepSample(Sample):
 
     def _visit(self, rank: int) -> None:
         neurons = self.neurons[rank]
-        if isinstance(neurons.model, Input):
+        if neurons.population.neuron.is_input:
             for j, payload in sorted(self.frames.pop(self.step, []), key=lambda event: event[0]):
                 self._emit(rank, j, payload)
             return
         arrivals = self.arrivals.pop((self.step, rank), [])
-        if isinstance(neurons.model, (IntegrateAndFire, Softmax)):
+        if neurons.population.neuron.emits == "unit spikes":  # looked at in every step
             held = zip(neurons.charge, neurons.current, strict=True)
             self.active[rank] |= {j for j, (charge, current) in enumerate(held) if charge or current}
-        if not _is_tested(neurons):
+        if neurons.population.neuron.tested != "after deliveries":
             self.active[rank] |= {j for to, source, _ in arrivals for j, _ in to.edges[source]}
         for to, source, payload in arrivals:
             self._note_delivery(to, source, payload)
-        if isinstance(neurons, Gates):
-            self._visit_gates(rank, neurons, arrivals)
-            return
+        by_rule(STEPS, neurons.population)(self, rank, neurons, arrivals)
+
+    def _add(self, rank: int, neurons: Neurons, arrivals: list[Arrival]) -> None:
+        """Leak, input, bias. Currents end with the input."""
         received = [0] * neurons.population.size
         for to, source, payload in arrivals:
             for j, weight in to.edges[source]:
                 received[j] += payload * weight
                 neurons.touched.add(j)
-        self._add(rank, neurons, received)
-        if isinstance(neurons.model, IntegrateAndFire):
-            self._fire_rate(rank, neurons)
-        elif isinstance(neurons.model, Signed):
-            if arrivals and neurons.test_due is None:
-                neurons.test_due = self.step + neurons.model.settle_time // self.length
-            self._test(rank, neurons)
-        elif isinstance(neurons.model, Softmax):
-            self._fire_softmax(rank, neurons)
-        elif not isinstance(neurons.model, Readout):
-            raise unknown_kind(neurons.population)
-        else:
-            self.output_changed |= bool(arrivals) or any(neurons.current)
-
-    def _add(self, rank: int, neurons: Neurons, received: list[int]) -> None:
-        """Leak, input, bias. Currents end with the input."""
-        model = neurons.model
         for j, charge in enumerate(received):
-            if getattr(model, "leak_period", 0):
+            if neurons.population.neuron.leak_period:
                 neurons.leak(j)
-            if self.now < neurons.free_at[j] and model.refractory_drop:
+            if self.now < neurons.free_at[j] and neurons.model.refractory_drop:
                 neurons.lost["refractory"][j] += charge
             else:
                 neurons.charge[j] += charge
@@ -220,7 +198,18 @@ class StepSample(Sample):
                 neurons.charge[j] += neurons.current[j]
             self._guard(rank, j, neurons.charge[j])
 
-    def _fire_rate(self, rank: int, neurons: Neurons) -> None:
+    def _step_readout(self, rank: int, neurons: Neurons, arrivals: list[Arrival]) -> None:
+        self._add(rank, neurons, arrivals)
+        self.output_changed |= bool(arrivals) or any(neurons.current)
+
+    def _step_signed(self, rank: int, neurons: Neurons, arrivals: list[Arrival]) -> None:
+        self._add(rank, neurons, arrivals)
+        if arrivals and neurons.test_due is None:
+            neurons.test_due = self.step + neurons.model.settle_time // self.length
+        self._test(rank, neurons)
+
+    def _step_rate(self, rank: int, neurons: Neurons, arrivals: list[Arrival]) -> None:
+        self._add(rank, neurons, arrivals)
         self._count(rank, "neuron_updates", neurons.population.size)
         for j in range(neurons.population.size):
             spikes = 0
@@ -248,41 +237,48 @@ class StepSample(Sample):
             for payload in unit_payloads(neurons.payload_asked(j, self.settled), neurons.model.graded):
                 self._emit(rank, j, payload)
 
-    def _visit_gates(self, rank: int, gates: Gates, arrivals: list[Arrival]) -> None:
-        payloads: dict[int, list[int]] = defaultdict(list)
-        reached: set[int] = set()
+    def _receive(self, gates: Gates, arrivals: list[Arrival]) -> list[int]:
+        """What gates keep of a step's spikes; returns those that were reached."""
+        reached = set()
         for to, source, payload in arrivals:
-            payloads[source].append(payload)
             for j, _ in to.edges[source]:
                 reached.add(j)
                 gates.receive(j, source, payload, self.now)
-        if gates.exact:
-            gates.touched |= reached
-            if reached and gates.test_due is None:
-                gates.test_due = self.step + gates.model.settle_time // self.length
-            self._test(rank, gates)
-            return
-        for j in sorted(reached):
+        return sorted(reached)
+
+    def _step_exact_gate(self, rank: int, gates: Gates, arrivals: list[Arrival]) -> None:
+        gates.touched.update(self._receive(gates, arrivals))
+        if gates.touched and gates.test_due is None:
+            gates.test_due = self.step + gates.model.settle_time // self.length
+        self._test(rank, gates)
+
+    def _step_rate_gate(self, rank: int, gates: Gates, arrivals: list[Arrival]) -> None:
+        payloads: dict[int, list[int]] = defaultdict(list)
+        for _, source, payload in arrivals:
+            payloads[source].append(payload)
+        for j in self._receive(gates, arrivals):
             self._count(rank, "compares", gates.compares(j))
             for payload in payloads.get(gates.winner(j), []):
                 gates.count[j] += payload
                 self._emit(rank, j, payload)
 
-    def _fire_softmax(self, rank: int, neurons: Neurons) -> None:
+    def _step_softmax(self, rank: int, neurons: Neurons, arrivals: list[Arrival]) -> None:
+        self._add(rank, neurons, arrivals)
         model = neurons.model
-        if model.variant == "independent":
+        if model.filter == "independent":
             if self.now % model.interval == 0 and self.now <= self.end:
                 self._draw_softmax(rank, neurons, self.now // model.interval - 1)
             return
         event, tick = self.clocks[rank]
         while tick < self.now and tick < self.end:
             self._draw_softmax(rank, neurons, event)
-            event, tick = event + 1, next_event(model, self.key, rank, event + 1, tick)
+            event += 1
+            tick = next_event(neurons.population.neuron, self.key, rank, event, tick)
         self.clocks[rank] = (event, tick)
 
     def _draw_softmax(self, rank: int, neurons: Neurons, event: int) -> None:
         self._count(rank, "neuron_updates", neurons.population.size)
-        for j in softmax.spikes(neurons.charge, neurons.model, self.key, rank, event):
+        for j in softmax.spikes(neurons.charge, neurons.population.neuron, self.key, rank, event):
             neurons.count[j] += 1
             self._emit(rank, j, 1)
 
@@ -295,6 +291,12 @@ class StepSample(Sample):
                 self.arrivals[step, to.target].append((to, j, payload))
 
 
-def _is_tested(neurons: Neurons) -> bool:
-    """Whether what was delivered to is tested once it is due, not in every step."""
-    return isinstance(neurons.model, Signed) or (isinstance(neurons, Gates) and neurons.exact)
+STEPS: dict[str, Callable[..., None]] = {
+    "rate": StepSample._step_rate,
+    "signed": StepSample._step_signed,
+    "readout": StepSample._step_readout,
+    "softmax": StepSample._step_softmax,
+    "exact_gate": StepSample._step_exact_gate,
+    "rate_gate": StepSample._step_rate_gate,
+}
+"""What neurons do in a step, by their rule."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from eventsnn.engine.reference.state import Destination, lies_in, make_destinations
 from eventsnn.hardware import Mapping, Part
-from eventsnn.network import Input, Network, Readout
+from eventsnn.network import Network
 
 
 @dataclass(eq=False)
@@ -61,7 +61,7 @@ def make_walkers(network: Network, mapping: Mapping, step: int) -> list[Walker]:
         copies.append([Copy(first + i, to, delays[i]) for i, to in enumerate(destinations)])
     walkers: list[Walker] = []
     for rank, population in enumerate(network):
-        is_input, is_readout = (isinstance(population.neuron, kind) for kind in (Input, Readout))
+        is_input, is_readout = population.neuron.is_input, population.neuron.emits == "nothing"
         for part in mapping.parts[population.name]:
             neurons = [j for j in range(population.size) if lies_in(population, j, part)]
             walker = Walker(len(walkers), rank, part, neurons, is_input, is_readout, copies[rank])

@@ -27,7 +27,7 @@ from eventsnn.engine.service import SERIALISED, TESTED
 from eventsnn.engine.twin.ways import Copy, Message, Part, TwinWays, make_parts
 from eventsnn.errors import InvalidRequest
 from eventsnn.hardware import Chip, Mapping
-from eventsnn.network import Input, Network, Readout
+from eventsnn.network import Network
 
 
 class StepTwinEngine(ReferenceEngine):
@@ -94,7 +94,7 @@ class TwinSteps(TwinWays):
             begin = max(begin, (self.step + 1) * self.length)
         self.env = simpy.Environment(initial_time=begin)
         self.stations.clear()
-        self.count(next(part for part in self.walkers if isinstance(part.neuron, Input)), "steps")
+        self.count(next(part for part in self.walkers if part.neuron.is_input), "steps")
         for part in self.walkers:
             part.over = self.env.event()
         for copy in self.copies:
@@ -106,7 +106,7 @@ class TwinSteps(TwinWays):
         for copy in self.copies:
             copy.heard.append(copy.last)
         for part in self.walkers:
-            if isinstance(part.neuron, Readout):
+            if part.neuron.emits == "nothing":
                 part.walked.append(max(map(self._was_heard, part.incoming), default=0))
         self.over.append(end if self.depends else end + self.chip.barrier + self.chip.step)
 
@@ -138,7 +138,7 @@ class TwinSteps(TwinWays):
         """A core's neuron unit in one step."""
         yield self.until(self.free[TESTED, core])
         for part in self.of_core[core]:
-            if isinstance(part.neuron, Readout):
+            if part.neuron.emits == "nothing":
                 continue
             if not self.adds_up:
                 yield from self._wait_to_begin(part)
@@ -166,7 +166,7 @@ class TwinSteps(TwinWays):
     def _walk(self, part: Part) -> ProcessGenerator:
         """Visit neurons by index; messages leave one by one, and hold the walk until they have left."""
         start, costs = self.clock, self.chip.core(part.core)
-        is_input, active = isinstance(part.neuron, Input), self.active[part.rank]
+        is_input, active = part.neuron.is_input, self.active[part.rank]
         owed = 0  # ticks of neurons that had nothing to send
         for j in part.neurons:
             spikes = self.spikes[part.rank].get(j, [])

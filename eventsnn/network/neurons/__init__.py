@@ -4,7 +4,8 @@ A new kind is a frozen dataclass derived from ``Neuron`` with a ``kind`` of its 
 ``register_neurons``: the network file reads and writes it by its fields. It does what its ``rule`` says.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from eventsnn.arguments import shown
 from eventsnn.errors import InvalidNetwork
@@ -28,6 +29,8 @@ from eventsnn.network.neurons.readout import Readout
 from eventsnn.network.neurons.signed import Signed
 from eventsnn.network.neurons.softmax import Softmax
 
+Found = TypeVar("Found")
+
 Rate = IntegrateAndFire
 """The same class by the name of its ``kind``: what files, checksums and ``--neuron rate`` call it."""
 
@@ -41,6 +44,17 @@ def unknown_kind(population: Any) -> InvalidNetwork:
         f"population {population.name!r} has neurons of kind {shown(population.neuron)}, which are not "
         f"simulated here; known are {', '.join(NEURON_KINDS)}"
     )
+
+
+def by_rule(table: Mapping[str, Found], population: Any) -> Found:
+    """The entry of a table for the rule of a population's neurons, or the error that names the rule."""
+    rule = known_neuron(population).rule
+    if rule not in table:
+        raise InvalidNetwork(
+            f"population {population.name!r} of {population.neuron.kind} neurons follows the rule "
+            f"{shown(rule)}, which is not known here; known are {', '.join(table)}"
+        )
+    return table[rule]
 
 
 def known_neuron(population: Any) -> Neuron:
@@ -67,6 +81,7 @@ __all__ = [
     "Readout",
     "Signed",
     "Softmax",
+    "by_rule",
     "known_neuron",
     "leak_factor_of",
     "neuron_parameters",

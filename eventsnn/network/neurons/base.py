@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from fractions import Fraction
 from functools import cached_property
 from types import SimpleNamespace
 from typing import Any, ClassVar, Literal, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from eventsnn.arguments import check_fields, number, registered, shown
-from eventsnn.errors import InvalidNetwork
+from eventsnn.errors import InvalidNetwork, NotYetSupported
 
 CHARGE_LIMIT = 2**31 - 1
 THRESHOLD_LIMIT = 2**20
@@ -46,13 +51,16 @@ class Neuron(ABC):
     only_read : bool
         They are the output if anything: nothing is projected from them.
     holds_charge : bool
-        They have a charge, to which weights and biases are added.
+        They have a charge, to which weights and biases are added; others but the input compare what arrives.
+    drawn : bool
+        Their spikes are draws: a count stands for no activation, and is taken as one logit.
     """
 
     kind: ClassVar[str]
     is_input: ClassVar[bool] = False
     only_read: ClassVar[bool] = False
     holds_charge: ClassVar[bool] = True
+    drawn: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -117,7 +125,13 @@ class Neuron(ABC):
     @property
     def leak_period(self) -> int:
         """Ticks between two leaks of the charge, 0 for none; in the step schedule that of a step."""
-        return 0
+        return int(getattr(self.ruled, "leak_period", 0))
+
+    @property
+    def hysteresis(self) -> bool:
+        """Whether tests hold back while input streams, so that one more pass of tests gives exact counts."""
+        ruled = self.ruled
+        return self.rule == "signed" and bool(ruled.hysteresis_low or ruled.hysteresis_high)
 
     @property
     def features(self) -> frozenset[str]:
@@ -131,6 +145,29 @@ class Neuron(ABC):
     def refused_currents(self, negative: bool, stepped: bool) -> str | None:
         """Why these currents would have no definite effect, to be said after the population's name."""
         return None
+
+    def settled_count(self, charge: NDArray[np.int64], count: Any = 0) -> NDArray[np.int64] | None:
+        """The count once a charge is tested, by the quantised ReLU; None where charges are not counted.
+
+        ``charge`` is what is left beside ``count``, both int64 arrays of one shape.
+        """
+        if self.rule != "signed":
+            return None
+        found: NDArray[np.int64] = np.clip(count + charge // self.ruled.threshold, 0, self.ruled.levels)
+        return found
+
+    def in_quanta(self, scale: Fraction, rounded: Callable[[int], int]) -> Neuron:
+        """The same neurons with charges in other quanta, old ones times ``scale``, ``rounded`` to whole ones.
+
+        Raises
+        ------
+        NotYetSupported
+            The kind does not say how.
+        """
+        raise NotYetSupported(
+            f"{self.kind} neurons do not say what they are in other quanta, so they cannot be compact; run "
+            "the network as it is"
+        )
 
     @property
     def unit(self) -> float | tuple[float, ...]:

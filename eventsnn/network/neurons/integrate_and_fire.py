@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import ClassVar
 
 from eventsnn.network.neurons.base import (
@@ -129,6 +131,16 @@ class IntegrateAndFire(Neuron):
     def features(self) -> frozenset[str]:
         found = {"refractory": self.refractory, "leak": self.leak_period}
         return frozenset(name for name, ticks in found.items() if ticks)
+
+    def in_quanta(self, scale: Fraction, rounded: Callable[[int], int]) -> IntegrateAndFire:
+        del scale
+        threshold = rounded(self.threshold)
+        return replace(
+            self,
+            threshold=threshold,
+            initial_charge=min(rounded(self.initial_charge), threshold - 1),
+            lower_clamp=None if self.lower_clamp is None else rounded(self.lower_clamp),
+        )
 
     def comes_to_rest(self, biased: bool) -> bool:
         return False

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import ClassVar
 
 from eventsnn.network.neurons.base import Neuron, check_parameters, require
@@ -38,6 +40,10 @@ class Readout(Neuron):
     @property
     def current_period(self) -> int:
         return self.period
+
+    def in_quanta(self, scale: Fraction, rounded: Callable[[int], int]) -> Readout:
+        del rounded
+        return replace(self, unit=float(self.unit / scale))
 
     def comes_to_rest(self, biased: bool) -> bool:
         return not biased

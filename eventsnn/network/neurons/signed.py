@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import ClassVar
 
 from eventsnn.network.neurons.base import LONGEST_SETTLE, THRESHOLD_LIMIT, Neuron, check_parameters, require
@@ -86,6 +88,15 @@ class Signed(Neuron):
     @property
     def largest_count(self) -> int:
         return self.levels
+
+    def in_quanta(self, scale: Fraction, rounded: Callable[[int], int]) -> Signed:
+        del scale
+        return replace(
+            self,
+            threshold=rounded(self.threshold),
+            hysteresis_low=rounded(self.hysteresis_low),
+            hysteresis_high=rounded(self.hysteresis_high),
+        )
 
     def comes_to_rest(self, biased: bool) -> bool:
         return True

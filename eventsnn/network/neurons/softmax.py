@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import ClassVar
 
 from eventsnn.network.neurons.base import LOGIT_BITS, LONGEST_INTERVAL, Neuron, check_parameters, require
@@ -37,6 +39,7 @@ class Softmax(Neuron):
 
     kind: ClassVar[str] = "softmax"
     only_read: ClassVar[bool] = True
+    drawn: ClassVar[bool] = True
     rule = "softmax"
     tested = "never"
     emits = "unit spikes"
@@ -74,6 +77,10 @@ class Softmax(Neuron):
     @property
     def current_period(self) -> int:
         return self.period
+
+    def in_quanta(self, scale: Fraction, rounded: Callable[[int], int]) -> Softmax:
+        del rounded
+        return replace(self, unit=float(self.unit / scale))
 
     def comes_to_rest(self, biased: bool) -> bool:
         return False
