@@ -8,6 +8,8 @@ Options are untyped in Numba's stubs, hence ``Any``.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,22 +28,32 @@ _SOURCES = (
 )
 
 
+@cache
 def source_stamp() -> int:
-    """A number that changes when any source the kernels are compiled from changes; never 0."""
+    """A number that changes when any source the kernels are compiled from changes."""
     digest = hashlib.blake2b(digest_size=7)
     for name in _SOURCES:
         path = Path(__file__).parent / name
         for source in sorted(path.glob("*.py")) if path.is_dir() else [path]:
             digest.update(source.read_bytes())
-    return int.from_bytes(digest.digest()) + 1
+    return int.from_bytes(digest.digest())
 
 
 _jit: Any = njit
 # Divisors are never 0: NumPy's error model leaves out the test for it before each division.
 _options = {"_nrt": False, "no_cfunc_wrapper": True, "error_model": "numpy"}
 
-# Called from Python; cached on disk, compiled callees included.
-kernel = _jit(cache=True, **_options)
+
+def kernel(function: Callable[..., None]) -> Any:
+    """Called from Python; cached on disk, compiled callees included.
+
+    Numba's cache looks at the time stamp of the function's own file only, and fails where a class that an
+    older version was compiled for is gone: so each state of the sources has its own entry, by its name.
+    """
+    function.__qualname__ = f"{function.__name__}-{source_stamp():x}"
+    return _jit(cache=True, **_options)(function)
+
+
 # Called by kernels only: no wrapper and no cache entry, which halves the time to compile.
 inner = _jit(no_cpython_wrapper=True, **_options)
 # A call that hands on the plan and the state moves some two hundred words; hot steps are inlined.

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from eventsnn.engine import RunOptions, Stimulus, make_engine
 from eventsnn.engine.analog import AnalogInput
-from eventsnn.engine.capacities import Capacities
+from eventsnn.engine.lowering.capacities import Capacities
 from eventsnn.errors import (
     ChargeOverflow,
     EventLimitReached,

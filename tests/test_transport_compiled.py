@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from eventsnn.engine import RunOptions, Stimulus
 from eventsnn.engine.compiled import CompiledEngine
+from eventsnn.engine.lowering.routes import is_computed_ahead
 from eventsnn.engine.reference import ReferenceEngine
-from eventsnn.engine.ways import is_plain
 from eventsnn.errors import ChargeOverflow, Deadlock, EventLimitReached, InvalidRequest
 from eventsnn.hardware import Chip
 from eventsnn.network import Dense, Input, Network, Population, Projection, Rate, Readout, Signed
@@ -119,7 +119,7 @@ def plain(network, cores, kind=None, times=TIMES, seeded=False, **noc):
     architecture = architecture_of(kinds, noc or None, times)
     names = [name for name in network.order if name != "in"]
     mapping = whole_on(network, architecture, dict(zip(names, cores, strict=True)))
-    return is_plain(network, Chip(mapping), seeded)
+    return is_computed_ahead(network, Chip(mapping), seeded)
 
 
 RATES = chain(Rate(10), Rate(10), Readout())

@@ -18,8 +18,8 @@ from eventsnn.counting.counters import COLUMN
 from eventsnn.decide import parse_rule
 from eventsnn.engine import RunOptions, Stimulus
 from eventsnn.engine.compiled import CompiledEngine
+from eventsnn.engine.lowering.layout import destinations, fan_out_in_part
 from eventsnn.engine.order import EventKey
-from eventsnn.engine.plan import destinations, fan_out_in_part
 from eventsnn.engine.twin.events import TwinEngine, TwinSample, priority
 from eventsnn.errors import EventLimitReached
 from eventsnn.hardware import map_network

@@ -1,7 +1,8 @@
 """The compiled engine: what users run. Python around the kernels of ``kernels``.
 
-It lowers the network once, makes a fresh state for every sample (``starts``), hashes spikes as they come,
-enlarges buffers when a kernel asks for it (``capacities``), and reads out what a run gave (``outcome``).
+It has the network lowered once (``lowering.machine``), makes a fresh state for every sample
+(``lowering.sample``), hashes spikes as they come, enlarges buffers when a kernel asks for it, and reads out
+what a run gave (``lowering.read_out``).
 """
 
 from __future__ import annotations
@@ -16,15 +17,14 @@ from eventsnn.decide import asks_to_stop, decision, weighed
 from eventsnn.engine.contract import Engine, RunOptions, SampleRun, output_scale, output_weights
 from eventsnn.engine.failures import deadlock, event_limit, history_limit, overflow
 from eventsnn.engine.kernels import records as k
-from eventsnn.engine.kernels.state import Queues, State
-from eventsnn.engine.outcome import Outcome, Played
-from eventsnn.engine.plan import Plan, build_plan, destinations
+from eventsnn.engine.kernels.state import State
+from eventsnn.engine.lowering.machine import lower
+from eventsnn.engine.lowering.read_out import ReadOut
+from eventsnn.engine.lowering.routes import waits
+from eventsnn.engine.lowering.sample import SampleStart
 from eventsnn.engine.request import FEATURES
-from eventsnn.engine.starts import SampleStart
 from eventsnn.engine.stimulus import Stimulus
-from eventsnn.engine.walk_plan import WalkPlan, Walks
-from eventsnn.engine.ways import Ways, build_ways, fresh_queues, fresh_streams, is_plain, waits
-from eventsnn.hardware import Chip, Mapping
+from eventsnn.hardware import Mapping
 from eventsnn.network import Network
 
 
@@ -37,33 +37,11 @@ class CompiledEngine(Engine):
         self, network: Network, mapping: Mapping | None = None, options: RunOptions | None = None
     ) -> None:
         super().__init__(network, mapping, options)
-        # In steps what happens is the same on an accelerator and without one; it is played there afterwards.
-        self._walks: WalkPlan | None = None
-        self._ways: Ways | None = None
-        self._plain = False
-        self._cores = mapping.architecture.number_of_cores if mapping is not None else 0
-        self._plan = self._lowered(network, mapping)
-        about = (network, self._plan, self.options, self.step, mapping is not None)
+        self._machine = lower(network, mapping, self.options, self.step)
+        about = (network, self._machine.plan, self.options, self.step, mapping is not None)
         self._start = SampleStart(*about)
+        self._read_out = ReadOut(*about, self._start.shift)
         self._scale, self._weights = output_scale(network), output_weights(network)
-        self._outcome = Outcome(*about, self._start.shift)
-        # What a network has no use for is not compiled for it: see ``kernels.loop.advance``.
-        kinds = set(self._plan.population.kind.tolist())
-        plain = kinds <= {k.KIND_INPUT, k.KIND_SIGNED, k.KIND_READOUT} and not self.step
-        self._full = None if plain else 1
-
-    def _lowered(self, network: Network, mapping: Mapping | None) -> Plan:
-        """The network as flat arrays; notes how its messages or steps go on an accelerator."""
-        seeded = self.options.ties == "seeded" and not self.step
-        if mapping is None:
-            return build_plan(network, queued=seeded)
-        if self.step:
-            self._walks = WalkPlan(network, mapping, self.step, self.options.record_service)
-            return self._walks.price(build_plan(network, marked=True))
-        chip = Chip(mapping)
-        self._plain = is_plain(network, chip, seeded)
-        self._ways = build_ways(network, chip, destinations(network, mapping), self._plain)
-        return build_plan(network, mapping, seeded, self._ways)
 
     def run(self, stimulus: Stimulus, index: int = 0) -> SampleRun:
         """Simulate one sample; see ``Engine.run``."""
@@ -75,32 +53,16 @@ class CompiledEngine(Engine):
 
     def _attempt(self, stimulus: Stimulus, index: int) -> SampleRun | None:
         """One run of the sample, or None when it must start afresh with larger buffers."""
-        from eventsnn.engine.kernels.loop import advance
-
-        if self._walks is not None:
-            from eventsnn.engine.kernels.chip_steps import advance_on_chip
-
-        room = self._start.capacities
+        machine, room = self._machine, self._start.capacities
         state, settings = self._start.begin(stimulus, index)
-        streams = queues = walks = under_way = None
-        if self._walks is not None:
-            walks = self._walks.fresh_walks(len(state.lists), room.pending, room.service, room.trace)
-            under_way = self._walks.fresh_ways(room.pending)
-        elif self._ways is not None and self._plain:
-            streams = fresh_streams(self._ways, self._cores, room.messages)
-        elif self._ways is not None:
-            queues = fresh_queues(self._ways, room.messages)
-        ideal = 1 if self._ways is None else None
-        time, words = self._start.input(stimulus, index)
+        moving = machine.fresh(room, state)
+        given = self._start.input(stimulus, index)
         digest = SampleDigest(self.network.order)
         pieces: list[NDArray[np.int64]] = []
         scalar = state.scalar
         while True:
             with np.errstate(over="ignore"):  # hashes wrap; uncompiled kernels would warn
-                if walks is None:
-                    advance(self._plan, state, settings, self._full, ideal, streams, queues, time, words)
-                else:
-                    advance_on_chip(self._plan, state, settings, self._full, walks, under_way, time, words)
+                machine.advance(state, settings, moving, given)
             status = scalar.status
             if status in (k.DRAIN_LOG, k.DONE):
                 log = state.log[: scalar.logged]
@@ -108,8 +70,8 @@ class CompiledEngine(Engine):
                 if self.options.record_spikes:
                     pieces.append(spikes_of_log(self.network.order, log))
                 if status == k.DONE:
-                    played = self._played(stimulus, state, walks)
-                    return self._outcome.sample_run(index, state, played, digest, pieces)
+                    played = machine.played(state, moving, stimulus.first)
+                    return self._read_out.sample_run(index, state, played, digest, pieces)
                 if scalar.logged == 0:  # one tick alone does not fit
                     room.log *= 2
                     state = state._replace(log=np.zeros(room.log, dtype=np.int64))
@@ -119,13 +81,12 @@ class CompiledEngine(Engine):
             elif status == k.GROW_TRACE:
                 room.trace *= 2
                 state = _doubled(state, "trace", "trace_readout")
-                if walks is not None:
-                    walks = _doubled(walks, "checked")
+                moving = machine.enlarged_trace(moving)
             elif status == k.GROW_HISTORY:
                 room.history *= 2
                 state = _doubled(state, "history", "history_readout")
             elif status in (k.OVERFLOW, k.HISTORY_LIMIT, k.DEADLOCK, k.EVENT_LIMIT):
-                raise self._failure(status, state, queues, index)
+                raise self._failure(status, state, moving, index)
             else:
                 room.enlarge(status, state)
                 return None
@@ -137,11 +98,12 @@ class CompiledEngine(Engine):
         last = scalar.checks - 1
         readout = weighed(state.trace_readout[last].tolist(), self._weights)
         if asks_to_stop(rule, readout, self._scale):
+            latency = self._machine.plan.chip.decision_latency
             scalar.prediction = decision(readout)
-            scalar.decision_time = scalar.stop_at = state.trace[last].time + self._plan.chip.decision_latency
+            scalar.decision_time = scalar.stop_at = state.trace[last].time + latency
             scalar.early = 1
 
-    def _failure(self, status: int, state: State, queues: Queues | None, index: int) -> Exception:
+    def _failure(self, status: int, state: State, moving: Any, index: int) -> Exception:
         """Why a sample could not be run to its end."""
         rank, neuron = state.scalar.bad_rank, state.scalar.bad_neuron
         if status == k.OVERFLOW:
@@ -150,28 +112,11 @@ class CompiledEngine(Engine):
             return history_limit(self.options.history_period, neuron)
         if status == k.EVENT_LIMIT:
             return event_limit(self.options.max_events, index)
-        assert queues is not None
         assert self.mapping is not None
-        return deadlock(waits(queues), index, self.mapping.architecture.network_on_chip)
-
-    def _played(self, stimulus: Stimulus, state: State, walks: Walks | None) -> Played:
-        """Times, services and counters, the accelerator's own where there is one."""
-        scalar = state.scalar
-        checks, logged = scalar.checks, self.options.record_service and self.mapping is not None
-        if walks is None or self._walks is None:
-            services = state.service[: scalar.services] if logged else None
-            parts = None if self._ways is None else state.parts
-            checked = state.trace["time"][:checks]
-            return Played(int(scalar.decision_time), stimulus.first, checked, services, parts)
-        services = walks.service[: scalar.services] if logged else None
-        early = scalar.early
-        moment, first_event, checked = self._walks.moments(walks, stimulus.first, early, checks)
-        return Played(moment, first_event, checked, services, walks.counters)
+        return deadlock(waits(moving), index, self.mapping.architecture.network_on_chip)
 
 
-def _doubled(arrays: Any, *names: str) -> Any:
-    """A tuple of arrays with some of them twice as long."""
-    longer = {name: getattr(arrays, name) for name in names}
-    return arrays._replace(
-        **{name: np.concatenate([array, np.zeros_like(array)]) for name, array in longer.items()}
-    )
+def _doubled(state: State, *names: str) -> State:
+    """A state with some of its arrays twice as long."""
+    arrays = {name: getattr(state, name) for name in names}
+    return state._replace(**{n: np.concatenate([array, np.zeros_like(array)]) for n, array in arrays.items()})

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.engine.contract import SampleRun, SpikeList
-from eventsnn.engine.plan import destinations, fan_out_in_part
+from eventsnn.engine.lowering.layout import destinations, fan_out_in_part
 from eventsnn.engine.seeds import PURPOSE_DECODE, draw, sample_key
 from eventsnn.engine.service import DELIVERED, DROPPED, TESTED
 from eventsnn.errors import InvalidRequest

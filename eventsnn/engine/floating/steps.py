@@ -16,7 +16,7 @@ from eventsnn.decide import asks_to_stop, decision, weighed
 from eventsnn.engine.contract import SampleRun, SpikeList, Trace, output_scale, output_weights
 from eventsnn.engine.failures import event_limit
 from eventsnn.engine.floating.sums import Float
-from eventsnn.engine.plan import initial_charge, initial_count
+from eventsnn.engine.lowering.initial import initial_charge, initial_count
 from eventsnn.engine.request import number_of_steps, takes_current
 from eventsnn.engine.stimulus import Int64, Stimulus
 from eventsnn.network import Population

@@ -4,76 +4,76 @@ The rules stand in ``reference.chip_steps``. What happens in a step is computed 
 the same compiled ``advance``, which comes back after each step.
 """
 
-from eventsnn.compilation import inlined, kernel, source_stamp
+from eventsnn.compilation import inlined, kernel
 from eventsnn.counting.counters import COLUMN
 from eventsnn.engine.kernels.checks import HISTORY_ROWS_ALLOWED
-from eventsnn.engine.kernels.chip_plain import play_plain
-from eventsnn.engine.kernels.chip_ways import play_events
 from eventsnn.engine.kernels.loop import advance
 from eventsnn.engine.kernels.records import ASK_RULE, GROW_HISTORY, HISTORY_LIMIT, RUNNING, STEP_COMPUTED
-from eventsnn.engine.kernels.walks import STEPS, count_spikes, sort_by_part
+from eventsnn.engine.kernels.scans import STEPS, count_spikes, sort_by_part
+from eventsnn.engine.kernels.steps_ahead import play_ahead
+from eventsnn.engine.kernels.steps_bounded import play_events
 
 FIRST_COUNTER, LAST_COUNTER = COLUMN["messages_sent"], COLUMN["steps"]
 
 
 @inlined
-def _begin(walks, settings):
-    scalar = walks.scalar
-    begin = scalar.over if walks.chip.barrier else 0
-    if walks.chip.paced:
-        begin = max(begin, (scalar.steps_played + 1) * settings.step)
+def _begin(steps, settings):
+    scalar = steps.scalar
+    begin = scalar.over if steps.chip.barrier else 0
+    if steps.chip.paced:
+        begin = max(begin, (scalar.played + 1) * settings.step)
     scalar.begin = begin
     scalar.end = max(begin, scalar.over)
-    walks.counters[walks.chip.input_part, STEPS] += 1
-    slot = scalar.steps_played % walks.heard.shape[1]
-    for d in range(len(walks.heard)):
-        walks.heard[d, slot] = 0
-    for p in range(len(walks.part)):
-        walks.live[p].over_before = walks.live[p].over
+    steps.counters[steps.chip.input_part, STEPS] += 1
+    slot = scalar.played % steps.heard.shape[1]
+    for d in range(len(steps.heard)):
+        steps.heard[d, slot] = 0
+    for p in range(len(steps.part)):
+        steps.scan[p].over_before = steps.scan[p].over
 
 
 @inlined
-def _end(walks):
-    scalar, step, memory = walks.scalar, walks.scalar.steps_played, walks.heard.shape[1]
+def _end(steps):
+    scalar, step, memory = steps.scalar, steps.scalar.played, steps.heard.shape[1]
     over = scalar.end
-    if walks.chip.barrier:
-        over += walks.chip.barrier_time + walks.chip.step_time
+    if steps.chip.barrier:
+        over += steps.chip.barrier_time + steps.chip.step_time
     else:
-        for core in range(len(walks.unit)):
-            free = max(walks.unit[core].free, scalar.begin) + walks.chip.step_time
-            walks.unit[core].free = free
+        for core in range(len(steps.unit)):
+            free = max(steps.unit[core].free, scalar.begin) + steps.chip.step_time
+            steps.unit[core].free = free
             over = max(over, free)
-        for p in range(len(walks.part)):
-            if walks.part[p].is_readout:
-                walks.live[p].over = 0
-                for i in range(walks.part[p].in_start, walks.part[p].in_stop):
-                    d = walks.incoming[i]
-                    late = walks.copy[d].late
+        for p in range(len(steps.part)):
+            if steps.part[p].is_readout:
+                steps.scan[p].over = 0
+                for i in range(steps.part[p].in_start, steps.part[p].in_stop):
+                    d = steps.incoming[i]
+                    late = steps.destination[d].late
                     if late <= step:
-                        heard = walks.heard[d, (step - late) % memory]
-                        walks.live[p].over = max(walks.live[p].over, heard)
+                        heard = steps.heard[d, (step - late) % memory]
+                        steps.scan[p].over = max(steps.scan[p].over, heard)
     scalar.over = over
-    scalar.steps_played = step + 1
+    scalar.played = step + 1
 
 
 @inlined
-def _play(plan, st, settings, walks, ways):
+def _play(plan, st, settings, steps, queues):
     """A step has been computed: play it, and book what it took."""
-    _begin(walks, settings)
-    sort_by_part(st.rank, plan.population, st.lists, walks.part, walks.live, walks.part_of, walks.words)
-    count_spikes(walks.part, walks.live, walks.words, walks.counters)
-    if ways is None:
-        play_plain(walks, st, settings)
+    _begin(steps, settings)
+    sort_by_part(st.rank, plan.population, st.lists, steps.part, steps.scan, steps.part_of, steps.words)
+    count_spikes(steps.part, steps.scan, steps.words, steps.counters)
+    if queues is None:
+        play_ahead(steps, st, settings)
     else:
-        play_events(walks, ways, st, settings)
-    _end(walks)
+        play_events(steps, st, settings, queues)
+    _end(steps)
     for rank in range(len(st.counters)):
         for column in range(FIRST_COUNTER, LAST_COUNTER + 1):
             st.counters[rank, column] = 0
-    for p in range(len(walks.part)):
-        rank = walks.part[p].rank
+    for p in range(len(steps.part)):
+        rank = steps.part[p].rank
         for column in range(FIRST_COUNTER, LAST_COUNTER + 1):
-            st.counters[rank, column] += walks.counters[p, column]
+            st.counters[rank, column] += steps.counters[p, column]
 
 
 @inlined
@@ -98,38 +98,29 @@ def _keep_history(st, settings, over):
         s.history_next += settings.history_period
 
 
-def _make_advance_on_chip(sources):
-    @kernel
-    def advance_on_chip(plan, st, settings, full, walks, ways, stimulus_time, stimulus_word):
-        """As ``loop.advance``, on an accelerator that runs step by step.
+@kernel
+def advance_on_chip(plan, st, settings, full, steps, queues, stimulus_time, stimulus_word):
+    """As ``loop.advance``, on an accelerator that runs step by step.
 
-        ``ways`` None leaves out, when compiling, what plain chips have no use for.
-        """
-        if sources == 0:
-            return  # never: it makes the sources part of Numba's cache key
-        s = st.scalar
-        while True:
-            if settings.history_period > 0:
-                s.status = RUNNING
-                _keep_history(st, settings, walks.scalar.over)
-                if s.status != RUNNING:
-                    return
-            advance(plan, st, settings, full, 1, None, None, stimulus_time, stimulus_word)
-            asks = s.status == ASK_RULE
-            if s.status != STEP_COMPUTED and not asks:
-                return
+    ``queues`` None: steps are computed ahead, and what is for queues is left out when compiling.
+    """
+    s = st.scalar
+    while True:
+        if settings.history_period > 0:
             s.status = RUNNING
-            _play(plan, st, settings, walks, ways)
+            _keep_history(st, settings, steps.scalar.over)
             if s.status != RUNNING:
                 return
-            if s.checks > 0 and st.trace[s.checks - 1].time == s.last_tick:
-                walks.checked[s.checks - 1] = walks.scalar.over
-            if asks:  # what a rule says stops nothing within the step
-                s.status = ASK_RULE
-                return
-
-    return advance_on_chip
-
-
-# Numba's cache looks at this file's time stamp only, but other modules are compiled in.
-advance_on_chip = _make_advance_on_chip(source_stamp())
+        advance(plan, st, settings, full, 1, None, None, stimulus_time, stimulus_word)
+        asks = s.status == ASK_RULE
+        if s.status != STEP_COMPUTED and not asks:
+            return
+        s.status = RUNNING
+        _play(plan, st, settings, steps, queues)
+        if s.status != RUNNING:
+            return
+        if s.checks > 0 and st.trace[s.checks - 1].time == s.last_tick:
+            steps.checked[s.checks - 1] = steps.scalar.over
+        if asks:  # what a rule says stops nothing within the step
+            s.status = ASK_RULE
+            return

@@ -129,7 +129,7 @@ def _scan_block(charge, count, a, b, lower, upper, levels):
 
 
 @inner
-def test_signed(rank, row, live, charge, emitted, touched, lists, scalar, settled):
+def test_signed(row, live, charge, emitted, touched, lists, scalar, settled):
     """Test the touched neurons of a signed population (law 9); returns how many were tested.
 
     Marks are kept per group of neurons that are always delivered to together. Untouched neurons inside

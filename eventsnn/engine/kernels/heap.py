@@ -2,9 +2,12 @@
 
 import numpy as np
 
-from eventsnn.compilation import inner
+from eventsnn.compilation import inlined, inner
+from eventsnn.engine.kernels.order import comes_before
 from eventsnn.engine.kernels.records import GROW_HEAP
 from eventsnn.engine.order import DESTINATION_BITS, NEURON_BITS
+
+# -- crossings -------------------------------------------------------------------------------------------
 
 
 @inner
@@ -55,62 +58,82 @@ def pop_crossing(heap, scalar):
     return neuron
 
 
-@inner
-def _before(heap, i, j):
-    """Whether entry i comes before entry j in the order of law 2."""
-    if heap[i].time != heap[j].time:
-        return heap[i].time < heap[j].time
-    if heap[i].rank_order != heap[j].rank_order:
-        return heap[i].rank_order < heap[j].rank_order
-    if heap[i].word >> 32 != heap[j].word >> 32:  # neurons that seeded ties gave one place
-        return heap[i].word < heap[j].word
-    return heap[i].ordinal_destination < heap[j].ordinal_destination
+# -- copies of spikes that wait, and what comes next for messages -------------------------------------------
+
+
+@inlined
+def _is_before(time, order, word, key, event):
+    return comes_before(
+        time, order, word >> 32, key, event.time, event.order, event.word >> 32, event.key
+    )  # fmt: skip
+
+
+@inlined
+def _copy(heap, i, j):
+    """Event j stands at i, too."""
+    to, of = heap[i], heap[j]
+    to.time, to.order, to.key, to.word, to.message = of.time, of.order, of.key, of.word, of.message
+
+
+@inlined
+def _set(heap, i, time, order, key, word, message):
+    to = heap[i]
+    to.time, to.order, to.key, to.word, to.message = time, order, key, word, message
 
 
 @inner
-def _swap(heap, i, j):
-    a, b = heap[i], heap[j]
-    a.time, b.time = b.time, a.time
-    a.rank_order, b.rank_order = b.rank_order, a.rank_order
-    a.ordinal_destination, b.ordinal_destination = b.ordinal_destination, a.ordinal_destination
-    a.word, b.word = b.word, a.word
-
-
-@inner
-def push_pending(heap, scalar, time, rank, order, ordinal, destination, word):
-    """Queue a copy of a spike."""
-    i = scalar.pending
-    if i == len(heap):
-        scalar.status = GROW_HEAP
-        return
-    heap[i].time = time
-    heap[i].rank_order = (rank << NEURON_BITS) | order
-    heap[i].ordinal_destination = (ordinal << DESTINATION_BITS) | destination
-    heap[i].word = word
-    scalar.pending = i + 1
+def push(heap, count, time, order, key, word, message):
+    """Add an event to so many."""
+    i = count
     while i > 0:
         parent = (i - 1) >> 1
-        if not _before(heap, i, parent):
+        if not _is_before(time, order, word, key, heap[parent]):
             break
-        _swap(heap, i, parent)
+        _copy(heap, i, parent)
         i = parent
+    _set(heap, i, time, order, key, word, message)
 
 
 @inner
-def pop_pending(heap, scalar):
-    """Remove the first copy; its row is left at the place that is returned."""
-    last = scalar.pending - 1
-    scalar.pending = last
-    _swap(heap, 0, last)
+def pop(heap, count):
+    """Remove the first of so many events, which is left where the last one was."""
+    last = count - 1
+    of = heap[last]
+    time, order, key, word, message = of.time, of.order, of.key, of.word, of.message
+    _copy(heap, last, 0)
     i = np.int64(0)
     while True:
         child = 2 * i + 1
         if child >= last:
             break
-        if child + 1 < last and _before(heap, child + 1, child):
-            child += 1
-        if not _before(heap, child, i):
+        if child + 1 < last:
+            right = heap[child + 1]
+            if _is_before(right.time, right.order, right.word, right.key, heap[child]):
+                child += 1
+        if _is_before(time, order, word, key, heap[child]):
             break
-        _swap(heap, i, child)
+        _copy(heap, i, child)
         i = child
-    return last
+    if last > 0:
+        _set(heap, i, time, order, key, word, message)
+
+
+@inner
+def push_pending(heap, scalar, time, rank, order, ordinal, destination, word):
+    """Queue a copy of a spike."""
+    count = scalar.pending
+    if count == len(heap):
+        scalar.status = GROW_HEAP
+        return
+    scalar.pending = count + 1
+    push(
+        heap, count, time, (rank << NEURON_BITS) | order, (ordinal << DESTINATION_BITS) | destination, word, 0
+    )
+
+
+@inner
+def pop_pending(heap, scalar):
+    """Remove the first copy; its row is left at the place that is returned."""
+    pop(heap, scalar.pending)
+    scalar.pending -= 1
+    return scalar.pending

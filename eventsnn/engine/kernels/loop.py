@@ -8,9 +8,11 @@ rank. Those without a delay are delivered from the list; copies that travel wait
 
 import numpy as np
 
-from eventsnn.compilation import inlined, inner, kernel, source_stamp
+from eventsnn.compilation import inlined, inner, kernel
 from eventsnn.counting.counters import COLUMN
 from eventsnn.engine.kernels import records
+from eventsnn.engine.kernels.bounded import log_held
+from eventsnn.engine.kernels.bounded_tick import is_stuck, next_event_tick, run_tick_bounded
 from eventsnn.engine.kernels.checks import check, fill_totals, finish, record_history
 from eventsnn.engine.kernels.currents import open_window
 from eventsnn.engine.kernels.heap import pop_pending
@@ -19,12 +21,10 @@ from eventsnn.engine.kernels.leaks import catch_up, leak_charges, leak_step
 from eventsnn.engine.kernels.log import count_log, write_log
 from eventsnn.engine.kernels.messages import send
 from eventsnn.engine.kernels.own_events import own_events
-from eventsnn.engine.kernels.queue_tick import is_stuck, next_event_tick, run_tick_queues
-from eventsnn.engine.kernels.queues import log_held
+from eventsnn.engine.kernels.scans import mark_charged, mark_reached
 from eventsnn.engine.kernels.sorting import ascending, sort_by_neuron
 from eventsnn.engine.kernels.stream_tick import run_tick_streams
 from eventsnn.engine.kernels.streams import log_rest, pass_links
-from eventsnn.engine.kernels.walks import mark_charged, mark_reached
 from eventsnn.engine.order import DESTINATION_BITS, NEURON_BITS
 
 INPUT_EVENTS = COLUMN["input_events"]
@@ -39,11 +39,11 @@ def _next_copy(st, rank, now):
     """Where the next copy of this rank's spikes lands now, or -1; its word is left in ``scratch[0]``."""
     if st.scalar.pending == 0:
         return np.int64(-1)
-    if st.pending[0].time != now or (st.pending[0].rank_order >> NEURON_BITS) != rank:
+    if st.pending[0].time != now or (st.pending[0].order >> NEURON_BITS) != rank:
         return np.int64(-1)
     at = pop_pending(st.pending, st.scalar)
     st.scratch[0] = st.pending[at].word
-    return st.pending[at].ordinal_destination & ((np.int64(1) << DESTINATION_BITS) - 1)
+    return st.pending[at].key & ((np.int64(1) << DESTINATION_BITS) - 1)
 
 
 @inlined
@@ -236,101 +236,90 @@ def _count(plan, st):
     )  # fmt: skip
 
 
-def _make_advance(sources):
-    @kernel
-    def advance(plan, st, settings, full, ideal, streams, queues, stimulus_time, stimulus_word):
-        """Run until the sample ends or a buffer needs attention; the reason is in ``st.scalar.status``.
+@kernel
+def advance(plan, st, settings, full, ideal, streams, queues, stimulus_time, stimulus_word):
+    """Run until the sample ends or a buffer needs attention; the reason is in ``st.scalar.status``.
 
-        After ``DRAIN_LOG``, ``GROW_TRACE``, ``ASK_RULE`` and ``STEP_COMPUTED`` the run goes on where it was
-        (call again); after another ``GROW_*`` the sample is started afresh with larger buffers.
+    After ``DRAIN_LOG``, ``GROW_TRACE``, ``ASK_RULE`` and ``STEP_COMPUTED`` the run goes on where it was
+    (call again); after another ``GROW_*`` the sample is started afresh with larger buffers.
 
-        ``full`` None leaves out, when compiling, all that networks of signed neurons and readouts in the
-        event schedule have no use for: they compile in about half the time. Of ``ideal`` (no
-        accelerator), ``streams`` and ``queues`` two are None, and what is for them left out.
-        """
-        if sources == 0:
-            return  # never: it makes the sources part of Numba's cache key
-        s = st.scalar
-        end = s.input_end
-        s.status = records.RUNNING
-        while s.status == records.RUNNING:
-            now = _next_tick(plan, st, settings, full, streams, queues, stimulus_time)
-            if full is not None:
-                if _open_windows(plan, st, now, end):
-                    continue
-            if queues is not None:
-                if is_stuck(st, now):
-                    s.status = records.DEADLOCK
-                    return
-            settles = settings.settle_pass and s.settled == 0 and s.stop_at > s.last_tick
-            if now == records.NEVER and settles:
-                # The settle pass shares the last tick; a decision that was out by then comes before it.
-                fill_totals(
-                    plan.energy, plan.chip, plan.population, st.rank, st.counters, st.trace, s,
-                    s.last_tick + 1, end,
-                )  # fmt: skip
-                s.settled = 1
-                _test_all(plan, st, s.last_tick + settings.step)
+    ``full`` None leaves out, when compiling, all that networks of signed neurons and readouts in the
+    event schedule have no use for: they compile in about half the time. Of ``ideal`` (no
+    accelerator), ``streams`` and ``queues`` two are None, and what is for them left out.
+    """
+    s = st.scalar
+    end = s.input_end
+    s.status = records.RUNNING
+    while s.status == records.RUNNING:
+        now = _next_tick(plan, st, settings, full, streams, queues, stimulus_time)
+        if full is not None:
+            if _open_windows(plan, st, now, end):
                 continue
-            if now != s.last_tick:
-                if s.checks + 3 > len(st.trace):
-                    s.status = records.GROW_TRACE
-                    return
-                if not write_log(plan, st, s.last_tick):
-                    _count(plan, st)
-                    s.counted = 0
-                    s.status = records.DRAIN_LOG
-                    return
-            over = now == records.NEVER or now > s.stop_at
-            decided = s.stop_at if s.early else s.last_tick
-            if settings.history_period > 0:
-                _count(plan, st)
-                record_history(plan, st, settings, decided if over else now, end)
-                if s.status != records.RUNNING:
-                    return
-            if over:
-                _count(plan, st)
-                if full is not None:
-                    _leak_all(
-                        plan.population, st.rank, st.charge, st.lost, st.quanta, st.base, st.shift, decided,
-                        end,
-                    )  # fmt: skip
-                finish(plan, st, settings, end)
-                if streams is not None and settings.log_service:
-                    log_rest(st, streams, s.decision_time)
-                if queues is not None and settings.log_service:
-                    log_held(st, queues, s.decision_time)
-                if s.status == records.RUNNING:
-                    s.status = records.DONE
+        if queues is not None:
+            if is_stuck(st, now):
+                s.status = records.DEADLOCK
                 return
-            if s.filled < s.checks:
-                fill_totals(
-                    plan.energy, plan.chip, plan.population, st.rank, st.counters, st.trace, s, now, end
-                )
-            before = s.last_tick
-            real = _is_real(st, settings, streams, queues, stimulus_time, now)
-            s.last_tick = now
-            s.output_changed = 0
-            if ideal is not None:
-                _run_tick(plan, st, settings, full, ideal, stimulus_time, stimulus_word, now)
-            if streams is not None:
-                first = now
-                now = run_tick_streams(plan, st, settings, full, streams, stimulus_time, stimulus_word, first)
-                real = real or now > first
-            if queues is not None:
-                if run_tick_queues(plan, st, settings, full, queues, stimulus_time, stimulus_word, now):
-                    real = True
-            if not real and s.high_rank < 0:
-                s.last_tick = before
-            if settings.step > 0 and now == s.next_step:
-                s.next_step = now + settings.step
-            if s.output_changed and s.status == records.RUNNING:
-                check(plan, st, settings, now, end)
-            if settings.played and s.status == records.RUNNING:
-                s.status = records.STEP_COMPUTED
-
-    return advance
-
-
-# Numba's cache looks at this file's time stamp only, but other modules are compiled in.
-advance = _make_advance(source_stamp())
+        settles = settings.settle_pass and s.settled == 0 and s.stop_at > s.last_tick
+        if now == records.NEVER and settles:
+            # The settle pass shares the last tick; a decision that was out by then comes before it.
+            fill_totals(
+                plan.energy, plan.chip, plan.population, st.rank, st.counters, st.trace, s,
+                s.last_tick + 1, end,
+            )  # fmt: skip
+            s.settled = 1
+            _test_all(plan, st, s.last_tick + settings.step)
+            continue
+        if now != s.last_tick:
+            if s.checks + 3 > len(st.trace):
+                s.status = records.GROW_TRACE
+                return
+            if not write_log(plan, st, s.last_tick):
+                _count(plan, st)
+                s.counted = 0
+                s.status = records.DRAIN_LOG
+                return
+        over = now == records.NEVER or now > s.stop_at
+        decided = s.stop_at if s.early else s.last_tick
+        if settings.history_period > 0:
+            _count(plan, st)
+            record_history(plan, st, settings, decided if over else now, end)
+            if s.status != records.RUNNING:
+                return
+        if over:
+            _count(plan, st)
+            if full is not None:
+                _leak_all(
+                    plan.population, st.rank, st.charge, st.lost, st.quanta, st.base, st.shift, decided,
+                    end,
+                )  # fmt: skip
+            finish(plan, st, settings, end)
+            if streams is not None and settings.log_service:
+                log_rest(st, streams, s.decision_time)
+            if queues is not None and settings.log_service:
+                log_held(st, queues, s.decision_time)
+            if s.status == records.RUNNING:
+                s.status = records.DONE
+            return
+        if s.filled < s.checks:
+            fill_totals(plan.energy, plan.chip, plan.population, st.rank, st.counters, st.trace, s, now, end)
+        before = s.last_tick
+        real = _is_real(st, settings, streams, queues, stimulus_time, now)
+        s.last_tick = now
+        s.output_changed = 0
+        if ideal is not None:
+            _run_tick(plan, st, settings, full, ideal, stimulus_time, stimulus_word, now)
+        if streams is not None:
+            first = now
+            now = run_tick_streams(plan, st, settings, full, streams, stimulus_time, stimulus_word, first)
+            real = real or now > first
+        if queues is not None:
+            if run_tick_bounded(plan, st, settings, full, queues, stimulus_time, stimulus_word, now):
+                real = True
+        if not real and s.high_rank < 0:
+            s.last_tick = before
+        if settings.step > 0 and now == s.next_step:
+            s.next_step = now + settings.step
+        if s.output_changed and s.status == records.RUNNING:
+            check(plan, st, settings, now, end)
+        if settings.played and s.status == records.RUNNING:
+            s.status = records.STEP_COMPUTED

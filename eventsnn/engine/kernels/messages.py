@@ -136,11 +136,11 @@ def count_spike(counters, kind, word):
 
 
 @inlined
-def book_message(counters, way, bus):
-    """Count a message that sets out, with its whole way."""
+def book_message(counters, route, bus):
+    """Count a message that sets out, with its whole route."""
     counters[MESSAGES_SENT] += 1
-    counters[HOPS_X] += way.hops_x
-    counters[HOPS_Y] += way.hops_y
+    counters[HOPS_X] += route.hops_x
+    counters[HOPS_Y] += route.hops_y
     counters[BUS_TRANSFERS] += bus
 
 

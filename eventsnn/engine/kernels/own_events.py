@@ -7,12 +7,12 @@ import numpy as np
 
 from eventsnn.compilation import inlined, inner
 from eventsnn.counting.counters import COLUMN
+from eventsnn.engine.kernels.bounded import queue_scans
 from eventsnn.engine.kernels.draws import seeded_order
 from eventsnn.engine.kernels.firing import append_spikes, fire_rate, payload_of, step_rate, test_signed
 from eventsnn.engine.kernels.gates import step_gates, test_gates
 from eventsnn.engine.kernels.heap import pop_crossing
 from eventsnn.engine.kernels.leaks import catch_up, leaves_enough
-from eventsnn.engine.kernels.queues import request_queued_scans
 from eventsnn.engine.kernels.records import (
     KIND_EXACT_GATE,
     KIND_INPUT,
@@ -32,7 +32,7 @@ NEURON_UPDATES = COLUMN["neuron_updates"]
 
 
 @inlined
-def _enter_input(st, rank, live, stimulus_time, stimulus_word, now):
+def _enter_input(st, live, stimulus_time, stimulus_word, now):
     """Input events of this tick become spikes."""
     n = st.scalar.input_next
     while n < len(stimulus_time) and stimulus_time[n] == now:
@@ -76,7 +76,7 @@ def _count_fired(plan, st, rank, first):
 
 
 @inlined
-def _cross(plan, st, settings, ideal, streams, queues, rank, now, end):
+def _cross(plan, st, settings, ideal, rank, now, end):
     """Fire the neurons of this rank whose current takes them to threshold at this tick."""
     row, live = plan.population[rank], st.rank[rank]
     count = np.int64(0)
@@ -116,10 +116,10 @@ def _test(plan, st, settings, ideal, streams, queues, rank, kind, now):
     if streams is not None:
         request_scans(plan, st, settings, streams, rank, now)
     if queues is not None:
-        request_queued_scans(plan, st, queues, rank, now)
+        queue_scans(plan, st, queues, rank, now)
     if kind == KIND_SIGNED:
         st.counters[rank, NEURON_UPDATES] += test_signed(
-            rank, row, live, st.charge, st.emitted, st.touched, st.lists, st.scalar, st.scalar.settled
+            row, live, st.charge, st.emitted, st.touched, st.lists, st.scalar, st.scalar.settled
         )
         if ideal is None:
             for part in range(row.part_start, row.part_stop):
@@ -132,7 +132,7 @@ def _test(plan, st, settings, ideal, streams, queues, rank, kind, now):
 
 
 @inlined
-def _strike(plan, st, settings, ideal, streams, queues, rank, now, end):
+def _strike(plan, st, settings, ideal, rank, now, end):
     """An event of a spiking softmax's clock."""
     row = plan.population[rank]
     events = run_clock(
@@ -174,7 +174,7 @@ def own_events(
     live = st.rank[rank]
     kind = plan.population[rank].kind
     if kind == KIND_INPUT:
-        _enter_input(st, rank, live, stimulus_time, stimulus_word, now)
+        _enter_input(st, live, stimulus_time, stimulus_word, now)
     elif kind == KIND_SIGNED:
         if live.test_due == now:
             _test(plan, st, settings, ideal, streams, queues, rank, kind, now)
@@ -184,9 +184,9 @@ def own_events(
                 _test(plan, st, settings, ideal, streams, queues, rank, kind, now)
         elif kind == KIND_SOFTMAX:
             if live.test_due == now or settings.step > 0:
-                _strike(plan, st, settings, ideal, streams, queues, rank, now, end)
+                _strike(plan, st, settings, ideal, rank, now, end)
         elif settings.step > 0:
             if ideal is not None:
                 _step(plan, st, settings, rank, kind, now)
         elif kind == KIND_RATE and st.scalar.crossings > 0 and st.crossings[0].tick == now:
-            _cross(plan, st, settings, ideal, streams, queues, rank, now, end)
+            _cross(plan, st, settings, ideal, rank, now, end)

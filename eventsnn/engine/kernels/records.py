@@ -70,11 +70,12 @@ FILTER_AVERAGE, FILTER_FINITE_IMPULSE, FILTER_EXPONENTIAL = range(3)
 VARIANT_CLOCK, VARIANT_INDEPENDENT = range(2)
 
 DESTINATION = _record("""
-    target target_kind target_offset core delay fan_out cells channels channel_block weights merged in_group
+    target target_kind target_offset delay fan_out cells channels channel_block weights merged in_group
     out_group low high row_targets piece_targets row_pixels step_pixels is_sparse edges edge_targets estimates
-    decode synapse cycle_update lanes target_part
+    decode synapse cycle_update lanes target_part late
 """)
-"""Of each copy of a spike, (projection, core)."""
+"""Of each copy of a spike, (projection, core). In the step schedule an accelerator has copies of its own, of
+which only what it takes there is set, ``late`` being the steps until their charge is used."""
 
 CELL = _record("target weight rows taps weight_row pixel", "<i4")
 """Where the spikes of one source pixel land, of each pixel and destination."""
@@ -82,22 +83,28 @@ CELL = _record("target weight rows taps weight_row pixel", "<i4")
 FAN_OUT = _record("full effective", "<i4")
 """Existing synapses of each destination and source neuron, zero weights included and left out."""
 
-# -- the accelerator in the event schedule: read only --------------------------------------------------
+# -- the accelerator: read only -------------------------------------------------------------------------
 
-CHIP = _record("on_hardware decision_latency hop_x_table hop_y_table priced uses_bus")
-"""The accelerator as a whole; ``*_table`` are rows of ``Plan.times``."""
+CHIP = _record("""
+    on_hardware priced decision_latency hop_x_table hop_y_table uses_bus barrier totals paced barrier_time
+    step_time latest input_part
+""")
+"""The accelerator as a whole; ``*_table`` are rows of ``Plan.times``. After ``uses_bus``: of steps only."""
 
-PART = _record("core neurons lanes serialise update fire ways server")
-"""Of each part of a population on its core. ``serialise`` is a row of ``Plan.times``, ``fire`` 0 for inputs
-and outputs; ``ways`` + destination is a row of ``Plan.way``."""
+PART = _record("""
+    core neurons lanes serialise access update fire routes server rank offset unit first_pixel channels
+    first_channel width is_input is_readout destination_start destination_stop in_start in_stop senders
+""")
+"""Of each part of a population on its core. ``serialise`` is a row of ``Plan.times``, ``routes`` and the
+destination one of ``Plan.route``. After ``server``: where its scan goes in the step schedule."""
 
-WAY = _record("leg hops_x hops_y")
+ROUTE = _record("leg hops_x hops_y")
 """Of each part and destination of its population."""
 
 LEG = _record("to offset last table purpose hop draw_x draw_y")
-"""Of each step of a way: the server it leads to, and what that takes."""
+"""Of each step of a route: the server it leads to, and what that takes."""
 
-# -- messages on their way, see ``streams`` and ``queues`` ---------------------------------------------
+# -- messages on their way, see ``streams`` and ``bounded`` --------------------------------------------
 
 STREAM = _record("head tail server sorts")
 SERVER = _record("""
@@ -109,9 +116,10 @@ MESSAGE = _record("time order key word service leg next end")
 
 PLACE = _record("""
     kind number depth policy output_depth head tail waiting served granted unsent awaits blocked blocked_next
-    partner
+    partner free
 """)
-"""Of each serialiser, link or core with a bounded queue."""
+"""Of each serialiser, link or core with a bounded queue. ``free`` is when its last service was over: in steps
+that overlap, a step is played when the one before is over."""
 
 PLACE_SERIALISER, PLACE_LINK, PLACE_CORE = range(3)
 POLICY_BLOCK, POLICY_DROP_NEW, POLICY_DROP_OLD = range(3)
@@ -121,7 +129,7 @@ QUEUED_MESSAGE = _record("""
 """)
 """As ``MESSAGE``, ``service`` being when a service began, and more; or a scan."""
 
-STAGE_JOIN, STAGE_DONE, STAGE_ARRIVE, STAGE_LAND, STAGE_SCANNED = range(5)
+STAGE_JOIN, STAGE_DONE, STAGE_ARRIVE, STAGE_LAND, STAGE_SCANNED, STAGE_SCAN = range(6)
 
 # -- the state of a sample -----------------------------------------------------------------------------
 
@@ -131,8 +139,8 @@ RANK = _record("""
     leak_next clock_next clock_event list_end
 """)
 PART_STATE = _record("tested ready scan")
-PENDING = _record("time rank_order ordinal_destination word")
-"""Of a binary heap ordered by the first three fields; the last is a spike word, or a message."""
+PENDING = _record("time order key word message")
+"""Of a binary heap in the order of law 2: a copy of a spike, or what comes next for a ``message``."""
 
 SERVICE_ROW = np.dtype((np.record, np.dtype(SERVICE.descr, align=True)))
 """Of the log of servers: ``engine.service.SERVICE``."""
@@ -162,49 +170,20 @@ LOST_RESET, LOST_CLAMP, LOST_LEAK, LOST_REFRACTORY, LOST_CAUSES = range(5)
 NEVER = 2**63 - 1
 CHARGE_LIMIT = 2**31 - 1
 
-# -- the steps of an accelerator, see ``walks`` ---------------------------------------------------------
+# -- the step schedule on an accelerator, see ``scans`` --------------------------------------------------
 
-WALK_PART = _record("""
-    rank core offset neurons first_pixel channels first_channel width is_input is_readout access update fire
-    serialise copy_start copy_stop in_start in_stop senders
+UNIT = _record("""
+    number part_start part_stop stream_start stream_stop free receiver_free next_part is_served
 """)
-"""Of each part of a population on its core, by rank; read only."""
+"""Of each core that is used: what lies on it, and until when it scans and its receiving unit is busy."""
 
-WALK_COPY = _record("part core late fan_out decode synapse lanes")
-"""Of each copy of spikes, (projection, part); read only."""
+SCAN = _record("first stop spike next_copy ordinal position begin over over_before missing active")
+"""Of each part: where its scan of this step is."""
 
-WALK_CORE = _record("number part_start part_stop stream_start stream_stop")
-"""Of each core that is used; read only."""
+STEP_SCALARS = _record("played begin end over")
 
-WALK_CHIP = _record("""
-    barrier totals paced barrier_time step_time linked on_bus hop_x hop_y bus latest input_part
-""")
-WALK_LIVE = _record("""
-    first stop spike next_copy ordinal position begin over over_before missing active
-""")
-"""Of each part: where its walk of this step is."""
-
-WALK_UNIT = _record("free receiver_free next_part is_served")
-"""Of each core: until when it is busy."""
-
-WALK_SCALARS = _record("steps_played begin end over")
-
-WALK_WAITING = _record("arrival service place")
-"""Of a message of a plain chip in its stream; ``place`` is that of its spike among the words of the step."""
-
-WALK_STREAM = _record("part copy_at start next stop")
+STEP_STREAM = _record("part destination start next stop")
 """Of each part and copy of its spikes: where its messages start, the next one, and their end."""
 
-WALK_MESSAGE = _record("""
-    part to_copy neuron ordinal state stage hop server joined start done since next
-""")
-ASKS, ARRIVES, IS_OVER = range(3)
-"""``state``: done at its server, at its core, served."""
-
-WALK_SERVER = _record("number depth busy free head tail waiting coming blocked")
-"""Of each receiving unit, then of each link."""
-
-WALK_EVENT = _record("time place stage what")
-"""Of a binary heap ordered by the first three fields."""
-
-WAY_SCALARS = _record("events messages spare now planned")
+STEP_MESSAGE = _record("arrival service place")
+"""Of a message in its stream; ``place`` is that of its spike among the words of the step."""

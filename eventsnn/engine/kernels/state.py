@@ -1,4 +1,4 @@
-"""What a kernel call is given: the settings of a run, and all that changes during a sample."""
+"""What a kernel call is given: the network, the settings of a run, and all that changes during a sample."""
 
 from typing import NamedTuple
 
@@ -6,6 +6,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.engine.kernels.records import Records
+
+
+class Plan(NamedTuple):
+    """Read-only arrays, some of them of ``records``; int64 unless said."""
+
+    population: Records  # (ranks,) POPULATION
+    destination: Records  # (destinations,) DESTINATION
+    cells: Records  # (destinations x source pixels,) CELL
+    edges: NDArray[np.int64]  # of sparse destinations: row pointers, then targets
+    weights: NDArray[np.int32]  # flat
+    fan_out: Records  # (destinations x source neurons,) FAN_OUT
+    keys: NDArray[np.int64]  # (ranks, 2) what the digest calls a population
+    part_of: NDArray[np.int32]  # (neurons,) part on a core
+    part: Records  # (parts,) PART
+    route: Records  # (parts x destinations of their population,) ROUTE
+    leg: Records  # (legs,) LEG
+    chip: Records  # CHIP, one
+    energy: NDArray[np.int64]  # (ranks, counters) attojoules per count
+    times: NDArray[np.int64]  # (tables, length) equally likely times
+    spread: NDArray[np.int64]  # (tables,) how many there are to draw from: 1 is a constant
+    tables: NDArray[np.int64]  # of a spiking softmax: waiting times, then exponentials
 
 
 class Settings(NamedTuple):
@@ -81,8 +102,36 @@ class Streams(NamedTuple):
 
 
 class Queues(NamedTuple):
-    """Messages on an accelerator with bounded queues, see ``kernels.queues``."""
+    """Messages on an accelerator with bounded queues, see ``kernels.bounded``."""
 
     place: Records  # (places,) PLACE
     message: Records  # (capacity,) QUEUED_MESSAGE
-    event: Records  # (capacity,) PENDING, ``word`` a message
+    event: Records  # (capacity,) PENDING
+
+
+class Steps(NamedTuple):
+    """The step schedule on an accelerator. ``destination`` to ``spread`` are named as in ``Plan``."""
+
+    destination: Records  # (copies,) DESTINATION
+    fan_out: Records  # (copies x source neurons,) FAN_OUT
+    part_of: NDArray[np.int32]  # (neurons,) part on a core
+    part: Records  # (parts,) PART
+    route: Records  # (parts x destinations of their population,) ROUTE
+    leg: Records  # (legs,) LEG
+    chip: Records  # CHIP, one
+    times: NDArray[np.int64]  # (tables, length) equally likely times
+    spread: NDArray[np.int64]  # (tables,) how many there are to draw from
+    incoming: NDArray[np.int64]  # copies by the part they end in
+    of_core: NDArray[np.int64]  # parts by their core, by rank, readouts left out
+    stream_of: NDArray[np.int64]  # (parts, copies) place in ``stream``
+    # What changes, from here on.
+    stream: Records  # (parts x their copies,) STEP_STREAM, by the core the copy ends on
+    message: Records  # (capacity,) STEP_MESSAGE, by stream
+    words: NDArray[np.int64]  # (spikes of a step,) by part
+    ordinal: NDArray[np.int64]  # (neurons,) spikes emitted, for random times and the log
+    counters: NDArray[np.int64]  # (parts, counters)
+    scan: Records  # (parts,) SCAN
+    unit: Records  # (cores,) UNIT
+    heard: NDArray[np.int64]  # (copies, steps remembered) when a copy's messages had been served
+    checked: NDArray[np.int64]  # (checks,) when the step of an exit check was over
+    scalar: Records  # STEP_SCALARS, one

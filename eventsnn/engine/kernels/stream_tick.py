@@ -15,7 +15,7 @@ from eventsnn.engine.order import NEURON_BITS
 def _run_tick(plan, st, settings, full, streams, stimulus_time, stimulus_word, now):
     """Everything that happens at one tick; only populations with something to do are looked at.
 
-    Nothing that happens concerns a population of a lower rank at this very tick (``ways.is_plain``).
+    Nothing that happens concerns a population of a lower rank at this very tick (``lowering.routes``).
     """
     end = st.scalar.input_end
     rank, last = np.int64(0), len(plan.population) - 1

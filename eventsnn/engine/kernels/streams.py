@@ -28,6 +28,7 @@ from eventsnn.engine.kernels.messages import (
     service_time,
     time_drawn,
 )
+from eventsnn.engine.kernels.order import comes_before
 from eventsnn.engine.kernels.records import KIND_EXACT_GATE, KIND_SIGNED, NEVER, RUNNING
 from eventsnn.engine.order import DESTINATION_BITS, DESTINATION_MASK, NEURON_BITS
 from eventsnn.engine.seeds import PURPOSE_HOP_X, PURPOSE_HOP_Y, PURPOSE_SERIALISE
@@ -41,11 +42,11 @@ MESSAGES_RECEIVED = COLUMN["messages_received"]
 
 @inlined
 def _is_before(server, a, b):
-    if server[a].at != server[b].at:
-        return server[a].at < server[b].at
-    if server[a].at_order != server[b].at_order:
-        return server[a].at_order < server[b].at_order
-    return server[a].at_message < server[b].at_message
+    """Whether a server is done with what it serves next before another is; the order names neurons, too."""
+    one, other = server[a], server[b]
+    return comes_before(
+        one.at, one.at_order, 0, one.at_message, other.at, other.at_order, 0, other.at_message
+    )
 
 
 @inner
@@ -64,11 +65,8 @@ def _place(server, tree, s):
 @inlined
 def _is_earlier(message, a, b):
     """Whether a message arrives before another."""
-    if message[a].time != message[b].time:
-        return message[a].time < message[b].time
-    if message[a].order != message[b].order:
-        return message[a].order < message[b].order
-    return message[a].key < message[b].key
+    one, other = message[a], message[b]
+    return comes_before(one.time, one.order, 0, one.key, other.time, other.order, 0, other.key)
 
 
 @inner
@@ -248,13 +246,13 @@ def send_streams(plan, st, settings, net, rank, first, stop, now):
                     st.service, st.scalar, SERIALISED, core, rank, neuron, ordinal, d, ready, start, left,
                     left,
                 )  # fmt: skip
-            way = plan.way[own.ways + d]
-            book_message(done, way, plan.chip.uses_bus)
-            book_message(st.counters[rank], way, plan.chip.uses_bus)
+            route = plan.route[own.routes + d]
+            book_message(done, route, plan.chip.uses_bus)
+            book_message(st.counters[rank], route, plan.chip.uses_bus)
             net.message[node].order = (rank << NEURON_BITS) | neuron
             net.message[node].key = (ordinal << DESTINATION_BITS) | d
             net.message[node].word = word
-            _go(plan, settings, net, node, way.leg, rank, neuron, ordinal, d, left)
+            _go(plan, settings, net, node, route.leg, rank, neuron, ordinal, d, left)
 
 
 @inlined

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from eventsnn.engine.contract import RunOptions
 from eventsnn.engine.kernels import records as k
-from eventsnn.engine.kernels.state import State
-from eventsnn.engine.plan import Plan
+from eventsnn.engine.kernels.state import Plan, State
 
 
 @dataclass

@@ -1,13 +1,17 @@
-"""One tick on an accelerator with queues that are followed event by event (``kernels.queues``)."""
+"""One tick on an accelerator with queues that are followed event by event (``kernels.bounded``)."""
 
 import numpy as np
 
 from eventsnn.compilation import inlined
+from eventsnn.counting.counters import COLUMN
+from eventsnn.engine.kernels.bounded import handle, move_on, send_bounded
 from eventsnn.engine.kernels.landing import count_spikes, deliver_message, next_test
 from eventsnn.engine.kernels.own_events import own_events
-from eventsnn.engine.kernels.queues import RANK_SHIFT, handle, move_on, pop_event, send_queued
+from eventsnn.engine.kernels.places import RANK_SHIFT, next_event
 from eventsnn.engine.kernels.records import NEVER, RUNNING, STAGE_SCANNED
 from eventsnn.engine.order import NEURON_BITS
+
+MESSAGES_RECEIVED = COLUMN["messages_received"]
 
 
 @inlined
@@ -35,12 +39,12 @@ def _send_new(plan, st, settings, queues, rank, now):
         count_spikes(
             rank, plan.population[rank], live, st.lists, st.counters[rank], st.scalar, settings.output_rank
         )
-        send_queued(plan, st, settings, queues, rank, start, stop, now)
+        send_bounded(plan, st, settings, queues, rank, start, stop, now)
         live.list_done = stop
 
 
 @inlined
-def run_tick_queues(plan, st, settings, full, queues, stimulus_time, stimulus_word, now):
+def run_tick_bounded(plan, st, settings, full, queues, stimulus_time, stimulus_word, now):
     """Everything that happens at one tick: whatever comes first by law 2, until nothing is left.
 
     Returns whether that was more than ends of scans and crossings.
@@ -51,7 +55,7 @@ def run_tick_queues(plan, st, settings, full, queues, stimulus_time, stimulus_wo
     while st.scalar.status == RUNNING:
         rank, top = _due_rank(st, settings, stimulus_time, now), ranks
         if st.scalar.events > 0 and queues.event[0].time == now:
-            top = queues.event[0].rank_order >> RANK_SHIFT
+            top = queues.event[0].order >> RANK_SHIFT
         if rank == ranks and top == ranks:
             break
         if rank <= top:
@@ -60,11 +64,13 @@ def run_tick_queues(plan, st, settings, full, queues, stimulus_time, stimulus_wo
             )
             first, last = plan.population[rank].part_start, plan.population[rank].part_stop
         else:
-            node = pop_event(queues.event, queues.message, st.scalar)
+            node = next_event(st, queues)
             more = more or queues.message[node].stage != STAGE_SCANNED
             d = handle(plan, st, settings, queues, node, now)
             rank = np.int64(-1)
             if d >= 0:
+                st.counters[plan.destination[d].target, MESSAGES_RECEIVED] += 1
+                st.parts[plan.destination[d].target_part, MESSAGES_RECEIVED] += 1
                 deliver_message(plan, st, settings, full, d, now, end)
                 rank = plan.destination[d].target
             first, last = np.int64(-2), np.int64(0)

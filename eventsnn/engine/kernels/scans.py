@@ -1,22 +1,16 @@
-"""Walks of parts over their neurons in a timestep: which were active, what a stretch of a walk takes."""
+"""Scans of parts, neuron by neuron, in a timestep: which were active, what a stretch of a scan takes."""
 
 import numpy as np
 
 from eventsnn.compilation import inlined, inner
 from eventsnn.counting.counters import COLUMN
 from eventsnn.engine.kernels.currents import floor_charge
-from eventsnn.engine.kernels.messages import time_drawn
 from eventsnn.engine.kernels.records import KIND_EXACT_GATE, KIND_RATE, KIND_SIGNED, KIND_SOFTMAX
-from eventsnn.engine.seeds import PURPOSE_DECODE, PURPOSE_SYNAPSE
 
 INPUT_EVENTS = COLUMN["input_events"]
 SPIKES_POSITIVE = COLUMN["spikes_positive"]
 SPIKES_NEGATIVE = COLUMN["spikes_negative"]
-MESSAGES_SENT = COLUMN["messages_sent"]
 MESSAGES_RECEIVED = COLUMN["messages_received"]
-HOPS_X = COLUMN["hops_x"]
-HOPS_Y = COLUMN["hops_y"]
-BUS_TRANSFERS = COLUMN["bus_transfers"]
 SYNAPSES_SERVED = COLUMN["synapses_served"]
 NEURON_ACCESSES = COLUMN["neuron_accesses"]
 ACTIVE_UPDATES = COLUMN["active_updates"]
@@ -93,7 +87,7 @@ def _sum(active, start, stop):
 
 @inner
 def count_active(active, part, start, stop):
-    """Active neurons at the places ``start`` to ``stop`` of a part's walk."""
+    """Active neurons at the places ``start`` to ``stop`` of a part's scan."""
     channels, width = part.channels, part.width
     base = part.offset + part.first_pixel * channels
     if width == channels:
@@ -112,7 +106,7 @@ def count_active(active, part, start, stop):
 
 @inner
 def place_in_part(part, neuron):
-    """The place of a neuron in the walk of its part."""
+    """The place of a neuron in the scan of its part."""
     channels, width = part.channels, part.width
     if width == channels:
         return neuron - part.first_pixel * channels
@@ -122,7 +116,7 @@ def place_in_part(part, neuron):
 
 @inner
 def stretch_time(part, active, start, stop):
-    """(time of the neurons at these places of a walk, active ones among them), spikes left out."""
+    """(time of the neurons at these places of a scan, active ones among them), spikes left out."""
     count = count_active(active, part, start, stop)
     return part.access * (stop - start) + part.update * count, count
 
@@ -131,7 +125,7 @@ def stretch_time(part, active, start, stop):
 
 
 @inner
-def sort_by_part(rank_table, population, lists, part, live, part_of, words):
+def sort_by_part(rank_table, population, lists, part, scan, part_of, words):
     """Put the spikes of a step in order: by part, and as they stand in the list of their rank."""
     stop = np.int64(0)
     first_part = np.int64(0)
@@ -142,33 +136,33 @@ def sort_by_part(rank_table, population, lists, part, live, part_of, words):
             last_part += 1
         start, end = rank_table[rank].list_start, rank_table[rank].list_stop
         if last_part == first_part + 1:
-            live[first_part].first = stop
+            scan[first_part].first = stop
             for i in range(end - start):
                 words[stop + i] = lists[start + i]
             stop += end - start
-            live[first_part].stop = stop
+            scan[first_part].stop = stop
         else:
             for p in range(first_part, last_part):
-                live[p].stop = 0
+                scan[p].stop = 0
             offset = population[rank].offset
             for i in range(start, end):
-                live[part_of[offset + (lists[i] >> 32)]].stop += 1
+                scan[part_of[offset + (lists[i] >> 32)]].stop += 1
             for p in range(first_part, last_part):
-                live[p].first = stop
-                stop += live[p].stop
-                live[p].stop = live[p].first
+                scan[p].first = stop
+                stop += scan[p].stop
+                scan[p].stop = scan[p].first
             for i in range(start, end):
                 p = part_of[offset + (lists[i] >> 32)]
-                words[live[p].stop] = lists[i]
-                live[p].stop += 1
+                words[scan[p].stop] = lists[i]
+                scan[p].stop += 1
         first_part = last_part
 
 
 @inner
-def count_spikes(part, live, words, counters):
+def count_spikes(part, scan, words, counters):
     """Book the spikes of a step by part."""
     for p in range(len(part)):
-        first, stop = live[p].first, live[p].stop
+        first, stop = scan[p].first, scan[p].stop
         if part[p].is_input:
             counters[p, INPUT_EVENTS] += stop - first
             continue
@@ -183,27 +177,18 @@ def count_spikes(part, live, words, counters):
 
 
 @inlined
-def service_time(walks, settings, rank, neuron, ordinal, d, synapses):
-    """How long the receiving unit of its core is busy with a message."""
-    copy = walks.copy[d]
-    decode = time_drawn(walks, settings, copy.decode, PURPOSE_DECODE, rank, neuron, ordinal, d, 0)
-    cycle = time_drawn(walks, settings, copy.synapse, PURPOSE_SYNAPSE, rank, neuron, ordinal, d, 0)
-    return decode + -(-synapses // copy.lanes) * cycle
-
-
-@inlined
-def ready(walks, p):
-    """When a part's walk can begin, all it waits for in this step being known."""
-    row = walks.part[p]
-    step = walks.scalar.steps_played
-    start = max(walks.scalar.begin, walks.unit[row.core].free)
-    memory = walks.heard.shape[1]
+def ready(steps, p):
+    """When a part's scan can begin, all it waits for in this step being known."""
+    row = steps.part[p]
+    step = steps.scalar.played
+    start = max(steps.scalar.begin, steps.unit[row.unit].free)
+    memory = steps.heard.shape[1]
     for i in range(row.in_start, row.in_stop):
-        d = walks.incoming[i]
-        late = walks.copy[d].late
-        if late == 0 or (not walks.chip.barrier and late <= step):
-            start = max(start, walks.heard[d, (step - late) % memory])
-    if not walks.chip.barrier:
-        for d in range(row.copy_start, row.copy_stop):
-            start = max(start, walks.live[walks.copy[d].part].over_before)
+        d = steps.incoming[i]
+        late = steps.destination[d].late
+        if late == 0 or (not steps.chip.barrier and late <= step):
+            start = max(start, steps.heard[d, (step - late) % memory])
+    if not steps.chip.barrier:
+        for d in range(row.destination_start, row.destination_stop):
+            start = max(start, steps.scan[steps.destination[d].target_part].over_before)
     return start

@@ -1,8 +1,8 @@
-"""The ways of messages over an accelerator, as flat arrays for the kernels.
+"""The routes of messages over an accelerator, as flat arrays for the kernels.
 
-A *way* leads from a part of a population to one destination: over links that queue, if there are, into the
+A *route* leads from a part of a population to one destination: over links that queue, if there are, into the
 destination's core. Each step of it is a *leg*. Legs lead to streams (``kernels.streams``) where all queues
-are unbounded, and else to the places of ``kernels.queues``.
+are unbounded, and else to the places of ``kernels.bounded``.
 """
 
 from __future__ import annotations
@@ -14,22 +14,21 @@ from numpy.typing import NDArray
 
 from eventsnn.engine.kernels import records as k
 from eventsnn.engine.kernels.state import Queues, Streams
+from eventsnn.engine.lowering.layout import Layout
+from eventsnn.engine.lowering.times import Times
 from eventsnn.engine.seeds import PURPOSE_BUS, PURPOSE_HOP_X, PURPOSE_HOP_Y
-from eventsnn.engine.times import Times
 from eventsnn.hardware import INPUT_PORT, Chip, Part
-from eventsnn.network import Network, Projection
+from eventsnn.network import Network
 
 Int64 = NDArray[np.int64]
-Copies = list[list[tuple[Projection, Part]]]
 Server = tuple[str, int]  # serialiser, link or core, and its number
 
 
-class Ways(NamedTuple):
-    """Read-only arrays, some of them of ``records``; ``times`` are the tables that legs name."""
+class Routes(NamedTuple):
+    """Read-only arrays, most of ``records``."""
 
-    times: tuple[Int64, ...]
-    way: k.Records  # (parts x destinations of their population,) WAY
-    first: Int64  # (parts,) what a destination is added to for its way
+    route: k.Records  # (parts x destinations of their population,) ROUTE
+    first: Int64  # (parts,) what a destination is added to for its route
     core: Int64  # (parts,) number of its core's server
     leg: k.Records  # (legs,) LEG
     stream: k.Records  # (streams,) STREAM, as a sample begins
@@ -37,9 +36,8 @@ class Ways(NamedTuple):
     place: k.Records  # (places,) PLACE, as a sample begins
 
 
-NO_WAYS = Ways(
-    times=(),
-    way=k.records(k.WAY, 1),
+NO_ROUTES = Routes(
+    route=k.records(k.ROUTE, 1),
     first=np.zeros(1, dtype=np.int64),
     core=np.zeros(1, dtype=np.int64),
     leg=k.records(k.LEG, 1),
@@ -51,7 +49,7 @@ POLICIES = {"block": k.POLICY_BLOCK, "drop-new": k.POLICY_DROP_NEW, "drop-old": 
 
 
 class _Leg(NamedTuple):
-    """One step of a way before streams and places have numbers."""
+    """One step of a route before streams and places have numbers."""
 
     source: Server
     target: Server
@@ -60,7 +58,7 @@ class _Leg(NamedTuple):
 
 
 class _Legs:
-    """Collects the legs of all ways; ways of equal ends and delay share theirs."""
+    """Collects the legs of all routes; routes of equal ends and delay share theirs."""
 
     def __init__(self, chip: Chip, times: Times) -> None:
         self.chip, self.times = chip, times
@@ -106,35 +104,37 @@ class _Legs:
         return self.chip.architecture.hops(source, target)
 
 
-def build_ways(network: Network, chip: Chip, copies: Copies, plain: bool) -> Ways:
-    """The ways of a mapped network: over streams if the chip is plain, else over places."""
-    parts = chip.mapping.parts
-    times = Times()
+def build_routes(layout: Layout, chip: Chip, times: Times, ahead: bool, delayed: bool = True) -> Routes:
+    """The routes of a mapped network.
+
+    ``ahead``: over streams, since what messages wait for is computed ahead; else over places. ``delayed``:
+    the delay of its projection is part of a message's last leg; else it counts in steps.
+    """
     legs = _Legs(chip, times)
     rows: list[tuple[int, int, int]] = []
     firsts: list[int] = []
     destination = 0
-    for rank, name in enumerate(network.order):
-        for part in parts[name]:
+    for name, copies in zip(layout.network.order, layout.copies, strict=True):
+        for part in layout.of_population[name]:
             firsts.append(len(rows) - destination)
-            for projection, target in copies[rank]:
+            for projection, target in copies:
+                delay = projection.delay if delayed else 0
                 hops = chip.architecture.hops(part.core, target.core)
-                rows.append((legs.first(part.core, target.core, projection.delay), *hops))
-        destination += len(copies[rank])
+                rows.append((legs.first(part.core, target.core, delay), *hops))
+        destination += len(copies)
     leg = k.filled(k.LEG, [item.fields | {"offset": item.offset} for item in legs.legs] or [{}])
-    cores = [part.core for name in network.order for part in parts[name]]
+    cores = [part.core for _, part in layout.parts]
     servers = {leg.target for leg in legs.legs} | {("core", core) for core in cores}
-    if not plain:
+    if not ahead:
         servers |= {("serialiser", core) for core in cores}
     number = {server: place for place, server in enumerate(sorted(servers))}
-    stream, server, place = NO_WAYS.stream, NO_WAYS.server, NO_WAYS.place
-    if plain:
+    stream, server, place = NO_ROUTES.stream, NO_ROUTES.server, NO_ROUTES.place
+    if ahead:
         stream, server = _streams(legs.legs, leg, number)
     else:
         place = _places(legs.legs, leg, number, chip)
-    return Ways(
-        times=tuple(times.found),
-        way=k.as_records(np.array(rows or [(0, 0, 0)]), k.WAY), first=np.array(firsts, dtype=np.int64),
+    return Routes(
+        route=k.as_records(np.array(rows or [(0, 0, 0)]), k.ROUTE), first=np.array(firsts, dtype=np.int64),
         core=np.array([number["core", core] for core in cores], dtype=np.int64),
         leg=leg, stream=stream, server=server, place=place,
     )  # fmt: skip
@@ -173,7 +173,7 @@ def _streams(legs: list[_Leg], table: k.Records, number: dict[Server, int]) -> t
 def _places(legs: list[_Leg], table: k.Records, number: dict[Server, int], chip: Chip) -> k.Records:
     """The places, and where legs lead."""
     place = k.records(k.PLACE, len(number), fill=-1)
-    place.waiting = place.granted = place.unsent = 0
+    place.waiting = place.granted = place.unsent = place.free = 0
     place.depth = place.output_depth = k.NEVER
     place.policy = k.POLICY_BLOCK
     for (kind, of), own in number.items():
@@ -198,7 +198,7 @@ def _or_any(depth: int | None) -> int:
     return k.NEVER if depth is None else depth
 
 
-def is_plain(network: Network, chip: Chip, seeded: bool) -> bool:
+def is_computed_ahead(network: Network, chip: Chip, seeded: bool) -> bool:
     """Whether all queues are unbounded, and what a message waits for is known when it is sent.
 
     Spikes must join a serialiser in the order in which they are emitted: not with seeded ties, on cycles, or
@@ -211,10 +211,10 @@ def is_plain(network: Network, chip: Chip, seeded: bool) -> bool:
     for parts in chip.mapping.parts.values():
         for part in parts:
             by_core.setdefault(part.core, []).append(part)
-    return all(_is_plain_core(network, chip, core, parts) for core, parts in by_core.items())
+    return all(_core_is_computed_ahead(network, chip, core, parts) for core, parts in by_core.items())
 
 
-def _is_plain_core(network: Network, chip: Chip, core: int, parts: list[Part]) -> bool:
+def _core_is_computed_ahead(network: Network, chip: Chip, core: int, parts: list[Part]) -> bool:
     costs = chip.core(core)
     if costs.input_depth is not None or costs.output_depth is not None:
         return False
@@ -239,25 +239,25 @@ def _is_plain_core(network: Network, chip: Chip, core: int, parts: list[Part]) -
 # -- what changes while a sample runs ----------------------------------------------------------------------
 
 
-def fresh_streams(ways: Ways, cores: int, messages: int) -> Streams:
-    """The streams of a plain chip as a sample begins; ``messages`` may be under way at once."""
-    servers = len(ways.server)
+def fresh_streams(routes: Routes, cores: int, messages: int) -> Streams:
+    """The streams of a chip that is computed ahead, as a sample begins, for so many messages at once."""
+    servers = len(routes.server)
     leaves = 1 << (servers - 1).bit_length()
     tree = np.full(2 * leaves, servers - 1, dtype=np.int64)
     tree[leaves : leaves + servers] = np.arange(servers)
     return Streams(
-        stream=ways.stream.copy(),
-        server=ways.server.copy(),
+        stream=routes.stream.copy(),
+        server=routes.server.copy(),
         tree=tree,
         message=k.records(k.MESSAGE, messages),
         serialiser=np.zeros(1 + cores, dtype=np.int64),  # the input port's first
     )
 
 
-def fresh_queues(ways: Ways, messages: int) -> Queues:
-    """The queues of any other chip."""
+def fresh_queues(routes: Routes, messages: int) -> Queues:
+    """The places of any other chip, as a sample begins."""
     return Queues(
-        place=ways.place.copy(),
+        place=routes.place.copy(),
         message=k.records(k.QUEUED_MESSAGE, messages),
         event=k.records(k.PENDING, messages),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,8 @@ from eventsnn.counting.digest import SampleDigest
 from eventsnn.engine.contract import History, RunOptions, SampleRun, SpikeList, Trace
 from eventsnn.engine.failures import HISTORY_ROWS, check_readout, history_limit
 from eventsnn.engine.kernels import records as k
-from eventsnn.engine.kernels.state import State
-from eventsnn.engine.plan import Plan
+from eventsnn.engine.kernels.state import Plan, State
+from eventsnn.engine.lowering.machine import Played
 from eventsnn.engine.service import SERVICE
 from eventsnn.network import Network
 
@@ -26,18 +26,8 @@ LOST = {
 }
 
 
-class Played(NamedTuple):
-    """What an accelerator may have its own of: times in ticks, services as rows, counters by part."""
-
-    decision_time: int
-    first_event: int
-    checked: NDArray[np.int64]  # (checks,)
-    services: k.Records | None
-    parts: NDArray[np.int64] | None
-
-
 @dataclass(frozen=True)
-class Outcome:
+class ReadOut:
     """Makes a ``SampleRun`` of a sample's last state; charges of each rank are held less their ``shift``."""
 
     network: Network
@@ -83,7 +73,7 @@ class Outcome:
         if state.rank[self.output].bias_length:  # without a current the charge itself is guarded
             check_readout(self.network, state.trace_readout[:checks], index)
         prediction, decision_time = int(scalar.prediction), int(scalar.decision_time)
-        service = self._service(played.services, decision_time)
+        service = self._service(state, decision_time)
         charge = self._charge(state, decision_time)
         emitted = state.emitted.astype(np.int64)
         charges = {name: charge[where] for name, where in self.places.items()}
@@ -112,11 +102,11 @@ class Outcome:
             parts=played.parts,
         )
 
-    def _service(self, services: k.Records | None, decision_time: int) -> NDArray[Any] | None:
+    def _service(self, state: State, decision_time: int) -> NDArray[Any] | None:
         """The log as records; in the event schedule without what joined a queue after the decision."""
-        if services is None:
+        if not (self.options.record_service and self.on_chip):
             return None
-        service = services.astype(SERVICE)
+        service = state.service[: state.scalar.services].astype(SERVICE)
         if not self.step:
             service = service[service["arrival"] <= decision_time]
             for name in ("finish", "released", "start"):  # planned for after the decision

@@ -12,18 +12,19 @@ from eventsnn.counting.counters import COLUMN, COUNTERS
 from eventsnn.decide import ExitRule, kernel_of
 from eventsnn.decide.kernels import RULE_NONE, RULE_OWN
 from eventsnn.engine.analog import AnalogInput
-from eventsnn.engine.capacities import Capacities
 from eventsnn.engine.contract import RunOptions, output_scale, output_weights
 from eventsnn.engine.failures import overflow
 from eventsnn.engine.kernels import records as k
-from eventsnn.engine.kernels.state import Settings, State
+from eventsnn.engine.kernels.state import Plan, Settings, State
+from eventsnn.engine.lowering.capacities import Capacities
+from eventsnn.engine.lowering.currents import Currents, currents
+from eventsnn.engine.lowering.initial import initial_charge, initial_count
 from eventsnn.engine.order import SEEDED_SHIFT
-from eventsnn.engine.plan import Currents, Plan, currents, initial_charge, initial_count
 from eventsnn.engine.request import number_of_steps, takes_current
 from eventsnn.engine.seeds import PURPOSE_TIES, draw, sample_key
 from eventsnn.engine.softmax_tables import next_event
 from eventsnn.engine.stimulus import Stimulus
-from eventsnn.network import Network, Signed, Softmax
+from eventsnn.network import Network
 from eventsnn.network.neurons import CHARGE_LIMIT
 
 # A window's current adds at most this: charges held less their shift stay far inside 32 bits.
@@ -78,7 +79,7 @@ class SampleStart:
         self.loses = bool((rate.hard | rate.clamped | rate.leak_period | rate.refractory_drop).any())
         self.queued = bool((rows.direct == 0).any())
         self.largest, self.classes = int(rows.neurons.max()), int(rows[self.output].neurons)
-        self.softmaxes = [(r, p.neuron) for r, p in enumerate(network) if isinstance(p.neuron, Softmax)]
+        self.softmaxes = [(r, p.neuron) for r, p in enumerate(network) if p.neuron.rule == "softmax"]
         self._usual: _Template | None = None
 
     def _initial_estimates(self) -> NDArray[np.int64]:
@@ -142,10 +143,8 @@ class SampleStart:
         """Those of every sample, with the key and the first event of none."""
         rule = self.options.exit_rule
         logs = bool(self.options.record_service and self.on_chip)
-        hysteresis = any(
-            isinstance(p.neuron, Signed) and (p.neuron.hysteresis_low or p.neuron.hysteresis_high)
-            for p in self.network
-        )
+        rows = self.plan.population
+        hysteresis = bool((rows.hysteresis_low | rows.hysteresis_high).any())
         # In steps only signed networks go on when the input is over.
         biased = (rank.biased > 0).tolist()
         settles = all(p.neuron.comes_to_rest(b) for p, b in zip(self.network, biased, strict=True))
@@ -161,7 +160,7 @@ class SampleStart:
             first_event=0,
             step=self.step,
             stop_with_input=not settles,
-            settle_pass=bool(hysteresis and (settles or not self.step)),
+            settle_pass=hysteresis and (settles or not self.step),
             log_service=logs,
             history_period=self.options.history_period,
             seeded=self.seeded,

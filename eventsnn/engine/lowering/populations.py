@@ -1,0 +1,93 @@
+"""Populations as records: what a neuron's rule reads, and where its neurons and marks stand."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventsnn.engine.kernels import records as k
+from eventsnn.engine.lowering.cells import Lowered, reaches_whole_pixels
+from eventsnn.engine.lowering.layout import Layout
+from eventsnn.network import Network, Population
+from eventsnn.network.neurons import unknown_kind
+
+KIND_OF_RULE = {
+    "input": k.KIND_INPUT,
+    "signed": k.KIND_SIGNED,
+    "rate": k.KIND_RATE,
+    "readout": k.KIND_READOUT,
+    "softmax": k.KIND_SOFTMAX,
+    "exact_gate": k.KIND_EXACT_GATE,
+    "rate_gate": k.KIND_RATE_GATE,
+}
+# Populations whose neurons are tested once they have been delivered to.
+MARKED = (k.KIND_SIGNED, k.KIND_EXACT_GATE, k.KIND_RATE_GATE)
+# What a rule names by a word.
+FILTERS = {
+    "average": k.FILTER_AVERAGE,
+    "finite_impulse": k.FILTER_FINITE_IMPULSE,
+    "exponential": k.FILTER_EXPONENTIAL,
+    "clock": k.VARIANT_CLOCK,
+    "independent": k.VARIANT_INDEPENDENT,
+}
+
+
+def population_rows(
+    layout: Layout, lowered: dict[str, Lowered], queued: bool, marked: bool
+) -> list[dict[str, int]]:
+    """Fields of ``POPULATION`` by rank; ``lowered`` are the synapses of every projection by name.
+
+    ``queued``: every copy of a spike is queued, those without a delay too. ``marked``: deliveries leave marks
+    on neurons that are not tested because of them, too.
+    """
+    rows: list[dict[str, int]] = []
+    offset = touched = destination = part = 0
+    for population, copies in zip(layout.network, layout.copies, strict=True):
+        row = _of_neuron(layout.network, population, lowered) | {
+            "offset": offset,
+            "destination_start": destination,
+        }
+        if row["kind"] in MARKED or (marked and row["kind"] in (k.KIND_RATE, k.KIND_SOFTMAX)):
+            row["group"] = _group(layout, population, lowered)
+            row["touch_offset"] = touched
+            touched += population.size // row["group"]
+        destination += len(copies)
+        row["destination_stop"] = destination
+        row["direct"] = int(not queued and all(projection.delay == 0 for projection, _ in copies))
+        row["interleaved"] = int(len({projection.target for projection, _ in copies}) < len(copies))
+        row["part_start"] = part
+        part += len(layout.of_population[population.name])
+        row["part_stop"] = part
+        offset += population.size
+        rows.append(row)
+    return rows
+
+
+def _of_neuron(network: Network, population: Population, lowered: dict[str, Lowered]) -> dict[str, int]:
+    neuron = population.neuron
+    if neuron.rule not in KIND_OF_RULE:
+        raise unknown_kind(population)
+    row = {"neurons": population.size, "touch_offset": -1, "group": 1, "kind": KIND_OF_RULE[neuron.rule]}
+    for name, value in neuron.parameters_of_rule().items():
+        row[name] = FILTERS[value] if isinstance(value, str) else value
+    if neuron.holds_charge:
+        weights = (lowered[projection.name].weight for projection in network.incoming(population.name))
+        row["largest_weight"] = max(1, *map(_largest, weights), 0)
+    return row
+
+
+def _largest(weight: NDArray[np.int32]) -> int:
+    return max(abs(int(weight.max(initial=0))), abs(int(weight.min(initial=0))))
+
+
+def _group(layout: Layout, population: Population, lowered: dict[str, Lowered]) -> int:
+    """Neurons that every delivery reaches together: a pixel's channels, or single neurons."""
+    channels = population.shape[2]
+    if layout.is_split(population):
+        return 1
+    for projection in layout.network.incoming(population.name):
+        source = layout.network.populations[projection.source].shape
+        whole = projection.channels(source) == (0, channels)
+        if not whole or not reaches_whole_pixels(lowered[projection.name]):
+            return 1
+    return channels
