@@ -119,4 +119,5 @@ class CompiledEngine(Engine):
 def _doubled(state: State, *names: str) -> State:
     """A state with some of its arrays twice as long."""
     arrays = {name: getattr(state, name) for name in names}
-    return state._replace(**{n: np.concatenate([array, np.zeros_like(array)]) for n, array in arrays.items()})
+    longer: dict[str, Any] = {n: np.concatenate([a, np.zeros_like(a)]) for n, a in arrays.items()}
+    return state._replace(**longer)

@@ -58,7 +58,7 @@ def send_bounded(plan, st, settings, net, rank, first, stop, now):
     kind = row.kind
     scanned = kind == records.KIND_SIGNED or kind == records.KIND_EXACT_GATE
     for i in range(first, stop):
-        word = st.lists[i]
+        word = st.firing.lists[i]
         neuron = word >> 32
         j = row.offset + neuron
         ordinal = ordinal_of(st, settings, j)

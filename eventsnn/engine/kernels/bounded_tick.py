@@ -21,8 +21,8 @@ def _due_rank(st, settings, stimulus_time, now):
     n = st.scalar.input_next
     if n < len(stimulus_time) and stimulus_time[n] == now:
         rank = np.int64(settings.input_rank)
-    if st.scalar.crossings > 0 and st.crossings[0].tick == now:
-        rank = min(rank, st.crossings[0].rank_neuron >> NEURON_BITS)
+    if st.scalar.crossings > 0 and st.firing.crossings[0].tick == now:
+        rank = min(rank, st.firing.crossings[0].rank_neuron >> NEURON_BITS)
     if st.scalar.test_next == now:
         for r in range(rank):
             if st.rank[r].test_due == now:
@@ -36,9 +36,8 @@ def _send_new(plan, st, settings, queues, rank, now):
     live = st.rank[rank]
     start, stop = live.list_done, live.list_stop
     if stop > start:
-        count_spikes(
-            rank, plan.population[rank], live, st.lists, st.counters[rank], st.scalar, settings.output_rank
-        )
+        row, counters = plan.population[rank], st.counters[rank]
+        count_spikes(rank, row, live, st.firing.lists, counters, st.scalar, settings.output_rank)
         send_bounded(plan, st, settings, queues, rank, start, stop, now)
         live.list_done = stop
 

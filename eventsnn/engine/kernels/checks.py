@@ -50,17 +50,17 @@ def fill_totals(plan_energy, chip, population, rank, counters, trace, scalar, be
 
 
 @inner
-def read_output(row, live, charge, emitted, quanta, readout, now, end):
+def read_output(row, live, neurons, quanta, readout, now, end):
     """The readout at a tick: charges, currents included, or counts."""
     offset = row.offset
     first, length = live.bias_start, live.bias_length
     for k in range(row.neurons):
         if row.kind == KIND_READOUT:
-            value = np.int64(charge[offset + k])
+            value = np.int64(neurons.charge[offset + k])
             if length > 0:
                 value += floor_charge(np.int64(quanta[first + k % length]), min(now, end), row.period)
         else:
-            value = np.int64(emitted[offset + k])
+            value = np.int64(neurons.emitted[offset + k])
         readout[k] = value
 
 
@@ -70,7 +70,13 @@ def record_check(plan, st, settings, now, end):
     n = st.scalar.checks
     r = settings.output_rank
     read_output(
-        plan.population[r], st.rank[r], st.charge, st.emitted, st.quanta, st.trace_readout[n], now, end
+        plan.population[r],
+        st.rank[r],
+        st.neurons,
+        st.currents.quanta,
+        st.trace_readout[n],
+        now,
+        end,
     )
     st.trace[n].time = now
     st.scalar.checks = n + 1
@@ -115,7 +121,13 @@ def _write_row(plan, st, settings, time, end):
     r = settings.output_rank
     seen = st.scalar.last_tick if settings.step > 0 else time  # nothing changes between steps
     read_output(
-        plan.population[r], st.rank[r], st.charge, st.emitted, st.quanta, st.history_readout[n], seen, end
+        plan.population[r],
+        st.rank[r],
+        st.neurons,
+        st.currents.quanta,
+        st.history_readout[n],
+        seen,
+        end,
     )
 
 

@@ -60,8 +60,9 @@ def _end(steps):
 def _play(plan, st, settings, steps, queues):
     """A step has been computed: play it, and book what it took."""
     _begin(steps, settings)
-    sort_by_part(st.rank, plan.population, st.lists, steps.part, steps.scan, steps.part_of, steps.words)
-    count_spikes(steps.part, steps.scan, steps.words, steps.counters)
+    lists, part, scan = st.firing.lists, steps.part, steps.scan
+    sort_by_part(st.rank, plan.population, lists, part, scan, steps.part_of, steps.words)
+    count_spikes(part, scan, steps.words, steps.counters)
     if queues is None:
         play_ahead(steps, st, settings)
     else:

@@ -60,7 +60,7 @@ def sweep(charge, row, live, scalar, rank, needed):
 
 
 @inner
-def consider_crossing(value, quanta, base, ready, row, live, j, rank, candidate, crossings, scalar, now, end):
+def consider_crossing(value, quanta, base, ready, row, live, j, rank, neurons, crossings, scalar, now, end):
     """Queue the tick at which a neuron's current, or the end of its refractory time, lets it fire.
 
     ``value`` is the charge at the window's start, ``base`` what the current had given by then.
@@ -78,17 +78,16 @@ def consider_crossing(value, quanta, base, ready, row, live, j, rank, candidate,
         return
     else:
         tick = max(now, ready)
-    if tick < live.window_end and tick < candidate[j]:
-        candidate[j] = tick
+    if tick < live.window_end and tick < neurons.candidate[j]:
+        neurons.candidate[j] = tick
         push_crossing(crossings, scalar, tick, rank, j - row.offset)
 
 
 @inner
-def open_window(
-    rank, row, live, charge, quanta, base, shift, delta, ready, candidate, crossings, flagged, scalar, start,
-    end,
-):  # fmt: skip
+def open_window(rank, row, live, neurons, currents, firing, scalar, start, end):
     """Fold the last window's current into the charges, and queue who crosses in the next."""
+    charge, ready, flagged = neurons.charge, neurons.ready, firing.flagged
+    quanta, base, shift, delta = currents.quanta, currents.base, currents.shift, currents.delta
     period, length, first = row.period, live.bias_length, live.bias_start
     _choose_length(row, live)
     # The last window closes one tick late, so that a crossing at the end itself belongs to it.
@@ -127,8 +126,8 @@ def open_window(
             value = np.int64(charge[j]) + shift[c]
             free = ready[j] if len(ready) > 1 else np.int64(0)
             consider_crossing(
-                value, np.int64(quanta[c]), base[c], free, row, live, j, rank, candidate, crossings, scalar,
-                start, end,
+                value, np.int64(quanta[c]), base[c], free, row, live, j, rank, neurons, firing.crossings,
+                scalar, start, end,
             )  # fmt: skip
 
 

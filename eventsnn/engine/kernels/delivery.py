@@ -22,7 +22,6 @@ from eventsnn.engine.kernels.rows import (
 )
 
 SYNAPTIC_OPERATIONS = COLUMN["synaptic_operations"]
-EFFECTIVE = COLUMN["effective_synaptic_operations"]
 MULTIPLICATIONS = COLUMN["multiplications"]
 NEURON_UPDATES = COLUMN["neuron_updates"]
 
@@ -59,25 +58,26 @@ def _headroom(charge, row, live, scalar, rank, size, largest):
 
 
 @inner
-def _clamp(row, live, charge, quanta, base, shift, lost, a, length, now, end):
+def _clamp(row, live, neurons, currents, a, length, now, end):
     """Raise a run of rate neurons to the lower clamp."""
-    bias_length = live.bias_length
+    charge, lost, bias_length = neurons.charge, neurons.lost, live.bias_length
     if bias_length == 0:
         clamp_row(charge, lost, LOST_CLAMP, a, length, held_clamp(row))
         return
     first, offset = live.bias_start, row.offset
     for j in range(a, a + length):
         c = first + (j - offset) % bias_length
-        sofar = floor_charge(np.int64(quanta[c]), min(now, end), row.period) - base[c]
-        value = np.int64(charge[j]) + shift[c] + sofar
+        sofar = floor_charge(np.int64(currents.quanta[c]), min(now, end), row.period) - currents.base[c]
+        value = np.int64(charge[j]) + currents.shift[c] + sofar
         if value < row.clamp:
             lost[LOST_CLAMP, j] += value - row.clamp
-            charge[j] = np.int32(row.clamp - shift[c] - sofar)
+            charge[j] = np.int32(row.clamp - currents.shift[c] - sofar)
 
 
 @inner
-def _drop_row(charge, weights, ready, lost, a, b, length, payload, now):
+def _drop_row(neurons, weights, a, b, length, payload, now):
     """Take back what a row added to refractory neurons."""
+    charge, ready, lost = neurons.charge, neurons.ready, neurons.lost
     for i in range(length):
         if ready[a + i] > now:
             dropped = payload * np.int64(weights[b + i])
@@ -87,16 +87,16 @@ def _drop_row(charge, weights, ready, lost, a, b, length, payload, now):
 
 @inner
 def deliver_rate(
-    words, start, stop, to, row, live, cells, edges, weights, fan_out, charge, emitted, quanta, base, shift,
-    ready, lost, candidate, crossings, lists, flagged, counters, scalar, counts_effective, max_events,
-    now, end,
+    words, start, stop, to, row, live, synapses, neurons, currents, firing, counters, scalar, max_events, now,
+    end,
 ):  # fmt: skip
     """Deliver spikes to rate neurons of the event schedule, with a test after each."""
+    edges, weights, charge, flagged = synapses.edges, synapses.weights, neurons.charge, firing.flagged
     rank, largest = to.target, row.largest_weight
     # Read once: stores to charges keep the compiler from doing it.
     drops, clamped, has_currents = row.refractory_drop != 0, row.clamped != 0, live.bias_length > 0
     row_targets, piece_targets, out_group = to.row_targets, to.piece_targets, to.out_group
-    operations = effective = graded = np.int64(0)
+    operations = graded = np.int64(0)
     delivered = np.int64(0)
     for s in range(start, stop):
         word = words[s]
@@ -110,15 +110,15 @@ def deliver_rate(
                 j = to.target_offset + edges[to.edge_targets + e]
                 charge[j] = np.int32(charge[j] + np.int32(payload) * weights[to.weights + e])
                 if drops:
-                    _drop_row(charge, weights, ready, lost, j, to.weights + e, 1, payload, now)
+                    _drop_row(neurons, weights, j, to.weights + e, 1, payload, now)
                 if clamped:
-                    _clamp(row, live, charge, quanta, base, shift, lost, j, 1, now, end)
+                    _clamp(row, live, neurons, currents, j, 1, now, end)
                 if charge[j] >= 0:
                     flagged[count] = j
                     count += 1
                 reached += 1
         else:
-            target, weight, rows, pieces, length, weight_row = _runs(to, cells, neuron)
+            target, weight, rows, pieces, length, weight_row = _runs(to, synapses.cells, neuron)
             reached = rows * pieces * length
             for i in range(rows):
                 for k in range(pieces):
@@ -129,9 +129,9 @@ def deliver_rate(
                     else:
                         signs = add_row_signs(charge, weights, a, b, length, payload)
                     if drops:
-                        _drop_row(charge, weights, ready, lost, a, b, length, payload, now)
+                        _drop_row(neurons, weights, a, b, length, payload, now)
                     if clamped:
-                        _clamp(row, live, charge, quanta, base, shift, lost, a, length, now, end)
+                        _clamp(row, live, neurons, currents, a, length, now, end)
                     # A clamp may raise a charge to where its current crosses.
                     if signs >= 0 or (clamped and has_currents):
                         before = count
@@ -142,34 +142,28 @@ def deliver_rate(
             continue
         delivered += 1
         operations += reached
-        if counts_effective:
-            effective += fan_out[to.fan_out + neuron].effective
         if payload != 1 and payload != -1:
             graded += reached
         if count > 0:
             fire_rate(
-                flagged, count, rank, row, live, charge, emitted, quanta, base, shift, ready, lost, candidate,
-                crossings, lists, scalar, max_events, now, end, np.int64(0),
-            )  # fmt: skip
+                count, rank, row, live, neurons, currents, firing, scalar, max_events, now, end, np.int64(0)
+            )
             if scalar.status != RUNNING:
                 return delivered
     counters[SYNAPTIC_OPERATIONS] += operations
-    counters[EFFECTIVE] += effective
     counters[MULTIPLICATIONS] += graded
     counters[NEURON_UPDATES] += operations
     return delivered
 
 
 @inner
-def deliver_charge(
-    words, start, stop, to, row, live, cells, edges, weights, fan_out, charge, touched, ready, lost, counters,
-    scalar, counts_effective, now,
-):  # fmt: skip
+def deliver_charge(words, start, stop, to, row, live, synapses, neurons, counters, scalar, now):
     """Deliver spikes to neurons that are tested later, or never: only charge and marks."""
+    edges, weights, charge, touched = synapses.edges, synapses.weights, neurons.charge, neurons.touched
     rank, largest, group = to.target, row.largest_weight, row.group
     drops, target_offset = row.refractory_drop != 0, to.target_offset
     row_targets, piece_targets, out_group = to.row_targets, to.piece_targets, to.out_group
-    operations = effective = graded = np.int64(0)
+    operations = graded = np.int64(0)
     delivered = np.int64(0)
     marks = row.touch_offset
     low, high = live.touched_start, live.touched_stop
@@ -186,14 +180,14 @@ def deliver_charge(
                 a = target_offset + j
                 charge[a] = np.int32(charge[a] + np.int32(payload) * weights[to.weights + e])
                 if drops:
-                    _drop_row(charge, weights, ready, lost, a, to.weights + e, 1, payload, now)
+                    _drop_row(neurons, weights, a, to.weights + e, 1, payload, now)
                 if marks >= 0:
                     mark = j // group
                     touched[marks + mark] = 1
                     low, high = min(low, mark), max(high, mark + 1)
                 reached += 1
         else:
-            target, weight, rows, pieces, length, weight_row = _runs(to, cells, neuron)
+            target, weight, rows, pieces, length, weight_row = _runs(to, synapses.cells, neuron)
             reached = rows * pieces * length
             for i in range(rows):
                 for k in range(pieces):
@@ -201,7 +195,7 @@ def deliver_charge(
                     b = weight + i * weight_row + k * out_group
                     add_row(charge, weights, a, b, length, payload)
                     if drops:
-                        _drop_row(charge, weights, ready, lost, a, b, length, payload, now)
+                        _drop_row(neurons, weights, a, b, length, payload, now)
                     if marks >= 0 and group == 1:
                         _mark(touched, marks + a - target_offset, length)
             if marks >= 0 and reached > 0:
@@ -209,7 +203,7 @@ def deliver_charge(
                     first = target - target_offset
                     last = first + (rows - 1) * row_targets + (pieces - 1) * piece_targets + length
                 else:
-                    cell = cells[to.cells + neuron // to.channels]
+                    cell = synapses.cells[to.cells + neuron // to.channels]
                     first, taps = np.int64(cell.pixel), np.int64(cell.taps)
                     for i in range(rows):
                         for k in range(taps):
@@ -220,13 +214,10 @@ def deliver_charge(
             continue
         delivered += 1
         operations += reached
-        if counts_effective:
-            effective += fan_out[to.fan_out + neuron].effective
         if payload != 1 and payload != -1:
             graded += reached
     live.touched_start, live.touched_stop = low, high
     counters[SYNAPTIC_OPERATIONS] += operations
-    counters[EFFECTIVE] += effective
     counters[MULTIPLICATIONS] += graded
     return delivered
 

@@ -50,17 +50,15 @@ def append_spikes(lists, live, scalar, neuron, payload, copies):
 
 
 @inner
-def fire_rate(
-    flagged, count, rank, row, live, charge, emitted, quanta, base, shift, ready, lost, candidate, crossings,
-    lists, scalar, max_events, now, end, step,
-):  # fmt: skip
-    """Look exactly at flagged rate neurons, in ascending order; returns how many fired.
+def fire_rate(count, rank, row, live, neurons, currents, firing, scalar, max_events, now, end, step):
+    """Look exactly at so many flagged rate neurons, in ascending order; returns how many fired.
 
     One that a spike left flagged without raising its charge (its index complemented) was flagged before:
     its crossing is queued already, early if anything.
 
     In the step schedule (``step`` above 0) currents are in the charges already and nothing is queued.
     """
+    charge, ready, flagged = neurons.charge, neurons.ready, firing.flagged
     offset, threshold, strict = row.offset, row.threshold, row.strict
     first, length = live.bias_start, live.bias_length if step == 0 else np.int64(0)
     refractory, period = row.refractory, max(row.period, np.int64(1))
@@ -76,8 +74,8 @@ def fire_rate(
         current = sofar = before = free = np.int64(0)
         if length > 0:
             c = first + np.int64(np.uint32(j - offset) % np.uint32(length))
-            rest = np.int64(shift[c])
-            current, before = np.int64(quanta[c]), base[c]
+            rest = np.int64(currents.shift[c])
+            current, before = np.int64(currents.quanta[c]), currents.base[c]
             if current != 0:
                 sofar = current * whole - before
                 if part > 0:
@@ -88,7 +86,7 @@ def fire_rate(
         if value >= threshold + strict and now >= free:
             spikes = np.int64(1)
             if row.hard:
-                lost[LOST_RESET, j] += value - threshold
+                neurons.lost[LOST_RESET, j] += value - threshold
                 value = np.int64(0)
             else:
                 if row.multispike and refractory == 0 and value >= 2 * threshold + strict:
@@ -99,8 +97,8 @@ def fire_rate(
                 value -= spikes * threshold
             charge[j] = np.int32(value - rest - sofar)
             if live.counted_at_once:
-                emitted[j] += np.int32(spikes)
-            append_spikes(lists, live, scalar, j - offset, 1, spikes)
+                neurons.emitted[j] += np.int32(spikes)
+            append_spikes(firing.lists, live, scalar, j - offset, 1, spikes)
             fired += 1
             if refractory > 0:
                 free = now + refractory
@@ -110,8 +108,8 @@ def fire_rate(
             live.false_flags += 1
         if rising and step == 0 and (length > 0 or refractory > 0) and charge[j] >= 0:
             consider_crossing(
-                value - sofar, current, before, free, row, live, j, rank, candidate, crossings, scalar, now,
-                end,
+                value - sofar, current, before, free, row, live, j, rank, neurons, firing.crossings, scalar,
+                now, end,
             )  # fmt: skip
     if length > 0:
         close_early(row, live, scalar, now)
@@ -129,12 +127,13 @@ def _scan_block(charge, count, a, b, lower, upper, levels):
 
 
 @inner
-def test_signed(row, live, charge, emitted, touched, lists, scalar, settled):
+def test_signed(row, live, neurons, lists, scalar, settled):
     """Test the touched neurons of a signed population (law 9); returns how many were tested.
 
     Marks are kept per group of neurons that are always delivered to together. Untouched neurons inside
     a block are tested too: a test that nothing preceded asks for nothing, so only touched ones count.
     """
+    charge, emitted, touched = neurons.charge, neurons.emitted, neurons.touched
     live.test_due = NEVER
     lower, upper = np.int64(0), row.threshold
     if not settled:
@@ -177,12 +176,9 @@ def test_signed(row, live, charge, emitted, touched, lists, scalar, settled):
 
 
 @inner
-def step_rate(
-    rank, row, live, charge, emitted, quanta, base, shift, ready, lost, candidate, crossings, lists, flagged,
-    scalar, max_events, now, step,
-):  # fmt: skip
+def step_rate(rank, row, live, neurons, currents, firing, scalar, max_events, now, step):
     """One step of a rate population that has leaked and received (law 8): bias, test, reset, clamp."""
-    offset, size, length = row.offset, row.neurons, live.bias_length
+    charge, offset, size, length = neurons.charge, row.offset, row.neurons, live.bias_length
     if length == 0 and live.active == 0:
         return
     if length > 0:
@@ -192,13 +188,10 @@ def step_rate(
                 return
         live.headroom -= live.window_charge
         for a in range(offset, offset + size, length):
-            add_row(charge, quanta, a, live.bias_start, length, 1)
-    count = gather_flagged(charge, offset, size, flagged, 0)
-    fire_rate(
-        flagged, count, rank, row, live, charge, emitted, quanta, base, shift, ready, lost, candidate,
-        crossings, lists, scalar, max_events, now, now, step,
-    )  # fmt: skip
+            add_row(charge, currents.quanta, a, live.bias_start, length, 1)
+    count = gather_flagged(charge, offset, size, firing.flagged, 0)
+    fire_rate(count, rank, row, live, neurons, currents, firing, scalar, max_events, now, now, step)
     if row.clamped:
-        clamp_row(charge, lost, LOST_CLAMP, offset, size, held_clamp(row))
+        clamp_row(charge, neurons.lost, LOST_CLAMP, offset, size, held_clamp(row))
     # A neuron that emitted one spike may hold enough for the next step's; a refractory one, too.
     live.active = np.int64(count > 0)

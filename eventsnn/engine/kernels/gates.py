@@ -23,7 +23,6 @@ from eventsnn.engine.kernels.records import (
 )
 
 SYNAPTIC_OPERATIONS = COLUMN["synaptic_operations"]
-EFFECTIVE = COLUMN["effective_synaptic_operations"]
 MULTIPLICATIONS = COLUMN["multiplications"]
 COMPARES = COLUMN["compares"]
 
@@ -33,9 +32,9 @@ ESTIMATE_LIMIT = 2**61
 
 
 @inner
-def _decay(estimates, decays, at, row, now):
+def _decay(gates, at, row, now):
     """An estimate at a tick: one factor at each multiple of the period up to it."""
-    due = now // row.period
+    estimates, decays, due = gates.estimates, gates.decays, now // row.period
     while decays[at] < due:
         left = leaked(estimates[at], row.factor)
         if left == estimates[at]:
@@ -61,15 +60,16 @@ def _impulse(period, now):
 
 
 @inner
-def _receive(estimates, decays, at, row, payload, now):
+def _receive(gates, at, row, payload, now):
     """A spike raises, or lowers, what is kept of its source; whether that still fits."""
+    estimates = gates.estimates
     if row.kind == KIND_EXACT_GATE:
         estimates[at] += payload
         return abs(estimates[at]) <= CHARGE_LIMIT
     if row.filter == FILTER_FINITE_IMPULSE:
         estimates[at] += payload * _impulse(row.period, now)
     elif row.filter == FILTER_EXPONENTIAL:
-        _decay(estimates, decays, at, row, now)
+        _decay(gates, at, row, now)
         estimates[at] += payload << SPIKE_BITS
     else:
         estimates[at] += payload
@@ -77,15 +77,15 @@ def _receive(estimates, decays, at, row, payload, now):
 
 
 @inner
-def _winner(gate, row, edges, estimates, decays, now):
+def _winner(gate, row, edges, gates, now):
     """The place of the largest estimate of a window, ties to the lowest source."""
     best, most = np.int64(-1), np.int64(0)
     for w in range(edges[row.windows + gate], edges[row.windows + gate + 1]):
         at = edges[row.window_sources + w]
         if row.filter == FILTER_EXPONENTIAL:
-            _decay(estimates, decays, at, row, now)
-        if best < 0 or estimates[at] > most:
-            best, most = at, estimates[at]
+            _decay(gates, at, row, now)
+        if best < 0 or gates.estimates[at] > most:
+            best, most = at, gates.estimates[at]
     return best
 
 
@@ -97,9 +97,8 @@ def _compares(gate, row, edges):
 
 @inner
 def deliver_gates(
-    words, start, stop, to, row, live, edges, fan_out, estimates, decays, touched, emitted, lists, counters,
-    scalar, counts_effective, now, step,
-):  # fmt: skip
+    words, start, stop, to, row, live, edges, gates, neurons, lists, counters, scalar, now, step
+):
     """Deliver spikes to max gates; returns how many had a target.
 
     Exact gates note them. Gates of rates pass them on or not, in the step schedule once all are there.
@@ -114,12 +113,10 @@ def deliver_gates(
             continue
         delivered += 1
         counters[SYNAPTIC_OPERATIONS] += high - low
-        if counts_effective:
-            counters[EFFECTIVE] += fan_out[to.fan_out + neuron].effective
         if payload != 1 and payload != -1:
             counters[MULTIPLICATIONS] += high - low
         at = to.estimates + neuron
-        if not _receive(estimates, decays, at, row, payload, now):
+        if not _receive(gates, at, row, payload, now):
             scalar.status = OVERFLOW
             scalar.bad_rank = to.target
             scalar.bad_neuron = edges[to.edge_targets + low]
@@ -134,13 +131,13 @@ def deliver_gates(
         for e in range(low, high):
             gate = edges[to.edge_targets + e]
             if exact or step > 0:
-                touched[row.touch_offset + gate] = 1
+                neurons.touched[row.touch_offset + gate] = 1
                 live.touched_start = min(live.touched_start, gate)
                 live.touched_stop = max(live.touched_stop, gate + 1)
                 continue
             counters[COMPARES] += _compares(gate, row, edges)
-            if _winner(gate, row, edges, estimates, decays, now) == at:
-                emitted[row.offset + gate] += np.int32(payload)
+            if _winner(gate, row, edges, gates, now) == at:
+                neurons.emitted[row.offset + gate] += np.int32(payload)
                 append_spikes(lists, live, scalar, gate, payload, 1)
         if scalar.status != RUNNING:
             return delivered
@@ -148,8 +145,9 @@ def deliver_gates(
 
 
 @inner
-def test_gates(row, live, edges, estimates, emitted, touched, lists, counters, scalar):
+def test_gates(row, live, edges, estimates, neurons, lists, counters, scalar):
     """Test the touched exact gates: each emits the change of its maximum since its last test."""
+    emitted, touched = neurons.emitted, neurons.touched
     live.test_due = NEVER
     start, stop = live.touched_start, live.touched_stop
     live.touched_start, live.touched_stop = row.neurons, 0
@@ -172,8 +170,9 @@ def test_gates(row, live, edges, estimates, emitted, touched, lists, counters, s
 
 
 @inner
-def step_gates(row, live, edges, estimates, decays, emitted, touched, lists, counters, scalar, now):
+def step_gates(row, live, edges, gates, neurons, lists, counters, scalar, now):
     """One step of gates of rates: each that was reached passes what its winner sent in this step."""
+    emitted, touched = neurons.emitted, neurons.touched
     start, stop = live.touched_start, live.touched_stop
     live.touched_start, live.touched_stop = row.neurons, 0
     last, count = live.list_end - 1, live.list_end - live.list_limit
@@ -182,7 +181,7 @@ def step_gates(row, live, edges, estimates, decays, emitted, touched, lists, cou
             continue
         touched[row.touch_offset + gate] = 0
         counters[COMPARES] += _compares(gate, row, edges)
-        winner = _winner(gate, row, edges, estimates, decays, now)
+        winner = _winner(gate, row, edges, gates, now)
         # Arrivals stand by source neuron, downwards from the list's end: the winner's first one.
         low, high = np.int64(0), count
         while low < high:

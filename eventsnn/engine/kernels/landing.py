@@ -53,33 +53,30 @@ def deliver(plan, st, settings, full, words, start, stop, d, from_log, now, end)
     rank = to.target
     row, live, counters = plan.population[rank], st.rank[rank], st.counters[rank]
     kind = to.target_kind
-    if full is None:
-        delivered = deliver_charge(
-            words, start, stop, to, row, live, plan.cells, plan.edges, plan.weights, plan.fan_out, st.charge,
-            st.touched, st.ready, st.lost, counters, st.scalar, not from_log, now,
-        )  # fmt: skip
-    else:
+    charges = full is None
+    if full is not None:
         if kind == KIND_RATE and settings.step == 0:
             if live.leak_next <= now:
-                catch_up(row, live, st.charge, st.lost, st.quanta, st.base, st.shift, now, end)
+                catch_up(row, live, st.neurons, st.currents, now, end)
             delivered = deliver_rate(
-                words, start, stop, to, row, live, plan.cells, plan.edges, plan.weights, plan.fan_out,
-                st.charge, st.emitted, st.quanta, st.base, st.shift, st.ready, st.lost, st.candidate,
-                st.crossings, st.lists, st.flagged, counters, st.scalar, not from_log, settings.max_events,
-                now, end,
+                words, start, stop, to, row, live, plan.synapses, st.neurons, st.currents, st.firing,
+                counters, st.scalar, settings.max_events, now, end,
             )  # fmt: skip
         elif kind == KIND_EXACT_GATE or kind == KIND_RATE_GATE:
             delivered = deliver_gates(
-                words, start, stop, to, row, live, plan.edges, plan.fan_out, st.estimates, st.decays,
-                st.touched, st.emitted, st.lists, counters, st.scalar, not from_log, now, settings.step,
+                words, start, stop, to, row, live, plan.synapses.edges, st.gates, st.neurons,
+                st.firing.lists, counters, st.scalar, now, settings.step,
             )  # fmt: skip
         else:
-            delivered = deliver_charge(
-                words, start, stop, to, row, live, plan.cells, plan.edges, plan.weights, plan.fan_out,
-                st.charge, st.touched, st.ready, st.lost, counters, st.scalar, not from_log, now,
-            )  # fmt: skip
-            if delivered > 0:
-                live.active = 1
+            charges = True
+    if charges:
+        delivered = deliver_charge(
+            words, start, stop, to, row, live, plan.synapses, st.neurons, counters, st.scalar, now
+        )
+        if full is not None and delivered > 0:
+            live.active = 1
+    if not from_log and delivered > 0:  # one spike, whose copy travelled
+        counters[EFFECTIVE] += plan.fan_out[to.fan_out + (words[start] >> 32)].effective
     tested = kind == KIND_SIGNED or kind == KIND_EXACT_GATE
     if tested and delivered > 0 and live.test_due == NEVER:
         live.test_due = now + row.settle_time

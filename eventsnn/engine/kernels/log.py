@@ -33,15 +33,15 @@ def write_log(plan, st, now):
         first, stop = live.list_start, live.list_stop
         if stop == first:
             continue
-        if not ascending(st.lists, first, stop):  # emitted in parts: a settle pass, or a cycle
-            sort_by_neuron(st.lists, first, stop, st.scratch, st.digits)
+        if not ascending(st.firing.lists, first, stop):  # emitted in parts: a settle pass, or a cycle
+            sort_by_neuron(st.firing.lists, first, stop, st.scratch, st.digits)
         st.log[n] = now
         st.log[n + 1] = plan.keys[rank, 0]
         st.log[n + 2] = plan.keys[rank, 1]
         st.log[n + 3] = stop - first
         n += HEADER
         for i in range(first, stop):
-            st.log[n] = st.lists[i]
+            st.log[n] = st.firing.lists[i]
             n += 1
         live.list_stop = first
         live.list_done = first

@@ -55,16 +55,16 @@ def _hand_on(plan, st, settings, full, rank, now, end):
     row, live = plan.population[rank], st.rank[rank]
     first, stop = live.list_done, live.list_stop
     if stop > first:
-        count_spikes(rank, row, live, st.lists, st.counters[rank], st.scalar, settings.output_rank)
+        count_spikes(rank, row, live, st.firing.lists, st.counters[rank], st.scalar, settings.output_rank)
         if row.direct == 0:
             for i in range(first, stop):
-                send(plan, st, settings, rank, st.lists[i], now)
-        if not ascending(st.lists, first, stop):
-            sort_by_neuron(st.lists, first, stop, st.scratch, st.digits)
+                send(plan, st, settings, rank, st.firing.lists[i], now)
+        if not ascending(st.firing.lists, first, stop):
+            sort_by_neuron(st.firing.lists, first, stop, st.scratch, st.digits)
         live.list_done = stop
     if row.direct:
         chunk = np.int64(1) if row.interleaved else max(stop - first, np.int64(1))
-        words = st.lists
+        words = st.firing.lists
         d, d_stop = row.destination_start, row.destination_stop
     else:
         chunk = np.int64(1)
@@ -103,14 +103,17 @@ def _run_tick(plan, st, settings, full, ideal, stimulus_time, stimulus_word, now
     # In a step all that was under way lands first: what goes back along a cycle, too.
     landing = settings.step > 0 and st.scalar.pending > 0
     if full is not None and settings.played:
-        mark_charged(plan.population, st.rank, st.charge, st.quanta, st.active, now, end, settings.step)
+        mark_charged(
+            plan.population, st.rank, st.neurons.charge, st.currents.quanta, st.active, now, end,
+            settings.step,
+        )  # fmt: skip
     if full is not None and settings.step > 0:
-        leak_step(plan.population, st.charge, st.lost, st.quanta, st.base, st.shift, now)
+        leak_step(plan.population, st.neurons, st.currents, now)
     while rank < ranks and st.scalar.status == records.RUNNING:
         row, live = plan.population[rank], st.rank[rank]
         if not landing:
             if full is not None and settings.played:
-                mark_reached(row, live, st.touched, st.active, now)
+                mark_reached(row, live, st.neurons.touched, st.active, now)
             own_events(
                 plan, st, settings, full, ideal, None, None, rank, stimulus_time, stimulus_word, now, end
             )
@@ -140,7 +143,7 @@ def _next_tick(plan, st, settings, full, streams, queues, stimulus_time):
     if st.scalar.pending > 0:
         tick = min(tick, st.pending[0].time)
     if st.scalar.crossings > 0:
-        tick = min(tick, st.crossings[0].tick)
+        tick = min(tick, st.firing.crossings[0].tick)
     tick = min(tick, st.scalar.test_next)
     if streams is not None:
         before = tick
@@ -170,7 +173,7 @@ def _is_real(st, settings, streams, queues, stimulus_time, now):
         if st.scalar.input_next < len(stimulus_time) and stimulus_time[st.scalar.input_next] == now:
             return True
         return st.scalar.test_next == now
-    if settings.step > 0 or st.scalar.crossings == 0 or st.crossings[0].tick != now:
+    if settings.step > 0 or st.scalar.crossings == 0 or st.firing.crossings[0].tick != now:
         return True
     if st.scalar.input_next < len(stimulus_time) and stimulus_time[st.scalar.input_next] == now:
         return True
@@ -192,25 +195,24 @@ def _open_windows(plan, st, upcoming, end):
         if live.window_end == first and st.scalar.status == records.RUNNING:
             if live.leak_next == first and first <= end:
                 leak_charges(
-                    plan.population[rank], live.bias_start, live.bias_length, st.charge, st.lost, st.quanta,
-                    st.base, st.shift, first, end,
+                    plan.population[rank], live.bias_start, live.bias_length, st.neurons, st.currents, first,
+                    end,
                 )  # fmt: skip
                 live.leak_next = first + plan.population[rank].leak_period
             open_window(
-                rank, plan.population[rank], live, st.charge, st.quanta, st.base, st.shift, st.delta,
-                st.ready, st.candidate, st.crossings, st.flagged, st.scalar, first, end,
-            )  # fmt: skip
+                rank, plan.population[rank], live, st.neurons, st.currents, st.firing, st.scalar, first, end
+            )
         following = min(following, live.window_end)
     st.scalar.window_next = following
     return True
 
 
 @inner
-def _leak_all(population, rank_table, charge, lost, quanta, base, shift, now, end):
+def _leak_all(population, rank_table, neurons, currents, now, end):
     """Bring every population's leaks up to a tick."""
     for rank in range(len(population)):
         if rank_table[rank].leak_next <= now:
-            catch_up(population[rank], rank_table[rank], charge, lost, quanta, base, shift, now, end)
+            catch_up(population[rank], rank_table[rank], neurons, currents, now, end)
 
 
 @inlined
@@ -221,7 +223,7 @@ def _test_all(plan, st, now):
         if row.kind == records.KIND_SIGNED:
             groups = row.neurons // row.group
             for g in range(groups):
-                st.touched[row.touch_offset + g] = 1
+                st.neurons.touched[row.touch_offset + g] = 1
             st.rank[rank].touched_start = 0
             st.rank[rank].touched_stop = groups
             st.rank[rank].test_due = now
@@ -231,8 +233,8 @@ def _test_all(plan, st, now):
 @inlined
 def _count(plan, st):
     count_log(
-        plan.population, plan.destination, plan.keys, plan.fan_out, st.rank, st.emitted, st.counters, st.log,
-        st.scalar,
+        plan.population, plan.destination, plan.keys, plan.fan_out, st.rank, st.neurons.emitted, st.counters,
+        st.log, st.scalar,
     )  # fmt: skip
 
 
@@ -288,10 +290,7 @@ def advance(plan, st, settings, full, ideal, streams, queues, stimulus_time, sti
         if over:
             _count(plan, st)
             if full is not None:
-                _leak_all(
-                    plan.population, st.rank, st.charge, st.lost, st.quanta, st.base, st.shift, decided,
-                    end,
-                )  # fmt: skip
+                _leak_all(plan.population, st.rank, st.neurons, st.currents, decided, end)
             finish(plan, st, settings, end)
             if streams is not None and settings.log_service:
                 log_rest(st, streams, s.decision_time)

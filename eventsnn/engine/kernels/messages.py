@@ -181,11 +181,11 @@ def count_touched(plan, st, rank):
     row, group = plan.population[rank], plan.population[rank].group
     first, stop = st.rank[rank].touched_start, st.rank[rank].touched_stop
     if row.part_stop - row.part_start == 1:
-        marked = _marked(st.touched, row.touch_offset + first, row.touch_offset + stop)
+        marked = _marked(st.neurons.touched, row.touch_offset + first, row.touch_offset + stop)
         st.part[row.part_start].tested = marked * group
         return
     for part in range(row.part_start, row.part_stop):
         st.part[part].tested = 0
     for g in range(first, stop):
-        if st.touched[row.touch_offset + g]:
+        if st.neurons.touched[row.touch_offset + g]:
             st.part[plan.part_of[row.offset + g * group]].tested += group

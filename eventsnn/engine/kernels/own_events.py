@@ -37,17 +37,17 @@ def _enter_input(st, live, stimulus_time, stimulus_word, now):
     n = st.scalar.input_next
     while n < len(stimulus_time) and stimulus_time[n] == now:
         word = stimulus_word[n]
-        append_spikes(st.lists, live, st.scalar, word >> 32, payload_of(word), 1)
+        append_spikes(st.firing.lists, live, st.scalar, word >> 32, payload_of(word), 1)
         n += 1
     st.scalar.input_next = n
 
 
 @inner
-def _still_cross(count, row, live, flagged, charge, lost, quanta, base, shift, now, end):
+def _still_cross(count, row, live, flagged, neurons, currents, now, end):
     """Leaks are due before a crossing: without one that stands after them, nothing happens at its tick."""
     for q in range(count):
-        if leaves_enough(flagged[q], row, live, charge, quanta, base, shift, now, end):
-            catch_up(row, live, charge, lost, quanta, base, shift, now, end)
+        if leaves_enough(flagged[q], row, live, neurons.charge, currents, now, end):
+            catch_up(row, live, neurons, currents, now, end)
             return count
     return np.int64(0)
 
@@ -69,7 +69,7 @@ def _count_fired(plan, st, rank, first):
     row = plan.population[rank]
     before = np.int64(-1)
     for i in range(first, st.rank[rank].list_stop):
-        neuron = st.lists[i] >> 32
+        neuron = st.firing.lists[i] >> 32
         if neuron != before:
             st.parts[plan.part_of[row.offset + neuron], NEURON_UPDATES] += 1
         before = neuron
@@ -81,25 +81,24 @@ def _cross(plan, st, settings, ideal, rank, now, end):
     row, live = plan.population[rank], st.rank[rank]
     count = np.int64(0)
     while st.scalar.crossings > 0:
-        if st.crossings[0].tick != now or (st.crossings[0].rank_neuron >> NEURON_BITS) != rank:
+        if st.firing.crossings[0].tick != now or (st.firing.crossings[0].rank_neuron >> NEURON_BITS) != rank:
             break
-        j = row.offset + pop_crossing(st.crossings, st.scalar)
-        if st.candidate[j] == now:  # else superseded by an earlier one
-            st.candidate[j] = NEVER
-            st.flagged[count] = j
+        j = row.offset + pop_crossing(st.firing.crossings, st.scalar)
+        if st.neurons.candidate[j] == now:  # else superseded by an earlier one
+            st.neurons.candidate[j] = NEVER
+            st.firing.flagged[count] = j
             count += 1
     if live.leak_next <= now:
-        count = _still_cross(
-            count, row, live, st.flagged, st.charge, st.lost, st.quanta, st.base, st.shift, now, end
-        )
+        count = _still_cross(count, row, live, st.firing.flagged, st.neurons, st.currents, now, end)
     if settings.seeded and count > 1:
-        _seeded_order(st.flagged, st.scratch, st.digits, count, row.offset, settings.seed_key, now, rank)
+        _seeded_order(
+            st.firing.flagged, st.scratch, st.digits, count, row.offset, settings.seed_key, now, rank
+        )
     if count > 0:
         first = live.list_stop
         fired = fire_rate(
-            st.flagged, count, rank, row, live, st.charge, st.emitted, st.quanta, st.base, st.shift, st.ready,
-            st.lost, st.candidate, st.crossings, st.lists, st.scalar, settings.max_events, now, end,
-            np.int64(0),
+            count, rank, row, live, st.neurons, st.currents, st.firing, st.scalar, settings.max_events, now,
+            end, np.int64(0),
         )  # fmt: skip
         st.counters[rank, NEURON_UPDATES] += fired
         if ideal is None:
@@ -119,15 +118,15 @@ def _test(plan, st, settings, ideal, streams, queues, rank, kind, now):
         queue_scans(plan, st, queues, rank, now)
     if kind == KIND_SIGNED:
         st.counters[rank, NEURON_UPDATES] += test_signed(
-            row, live, st.charge, st.emitted, st.touched, st.lists, st.scalar, st.scalar.settled
+            row, live, st.neurons, st.firing.lists, st.scalar, st.scalar.settled
         )
         if ideal is None:
             for part in range(row.part_start, row.part_stop):
                 st.parts[part, NEURON_UPDATES] += st.part[part].tested
     else:
         test_gates(
-            row, live, plan.edges, st.estimates, st.emitted, st.touched, st.lists, st.counters[rank],
-            st.scalar,
+            row, live, plan.synapses.edges, st.gates.estimates, st.neurons, st.firing.lists,
+            st.counters[rank], st.scalar,
         )  # fmt: skip
 
 
@@ -136,8 +135,8 @@ def _strike(plan, st, settings, ideal, rank, now, end):
     """An event of a spiking softmax's clock."""
     row = plan.population[rank]
     events = run_clock(
-        rank, row, st.rank[rank], st.charge, st.emitted, st.quanta, st.flagged, plan.tables, st.lists,
-        st.scalar, settings.seed_key, now, end, settings.step,
+        rank, row, st.rank[rank], st.neurons, st.currents.quanta, st.firing, plan.tables, st.scalar,
+        settings.seed_key, now, end, settings.step,
     )  # fmt: skip
     st.counters[rank, NEURON_UPDATES] += row.neurons * events
     if ideal is None:
@@ -151,8 +150,8 @@ def _step(plan, st, settings, rank, kind, now):
     row, live = plan.population[rank], st.rank[rank]
     if kind == KIND_RATE_GATE:
         step_gates(
-            row, live, plan.edges, st.estimates, st.decays, st.emitted, st.touched, st.lists,
-            st.counters[rank], st.scalar, now,
+            row, live, plan.synapses.edges, st.gates, st.neurons, st.firing.lists, st.counters[rank],
+            st.scalar, now,
         )  # fmt: skip
     elif kind == KIND_READOUT:
         if live.biased > 0:
@@ -160,8 +159,7 @@ def _step(plan, st, settings, rank, kind, now):
     elif kind == KIND_RATE and st.scalar.next_step == now:
         st.counters[rank, NEURON_UPDATES] += row.neurons
         step_rate(
-            rank, row, live, st.charge, st.emitted, st.quanta, st.base, st.shift, st.ready, st.lost,
-            st.candidate, st.crossings, st.lists, st.flagged, st.scalar, settings.max_events, now,
+            rank, row, live, st.neurons, st.currents, st.firing, st.scalar, settings.max_events, now,
             settings.step,
         )  # fmt: skip
 
@@ -188,5 +186,5 @@ def own_events(
         elif settings.step > 0:
             if ideal is not None:
                 _step(plan, st, settings, rank, kind, now)
-        elif kind == KIND_RATE and st.scalar.crossings > 0 and st.crossings[0].tick == now:
+        elif kind == KIND_RATE and st.scalar.crossings > 0 and st.firing.crossings[0].tick == now:
             _cross(plan, st, settings, ideal, rank, now, end)

@@ -73,21 +73,20 @@ def _next_event(rank, row, tables, key, event, last):
 
 
 @inner
-def run_clock(
-    rank, row, live, charge, emitted, quanta, parts, tables, lists, scalar, key, now, end, step
-):  # fmt: skip
+def run_clock(rank, row, live, neurons, quanta, firing, tables, scalar, key, now, end, step):
     """The events of the clock up to a tick, and when it is due next; returns how many there were.
 
     The clock's events inside a step belong to it; those of the grid are at the tick that closes it.
     """
+    parts, lists = firing.flagged, firing.lists
     before = step > 0 and row.filter == VARIANT_CLOCK
     events = np.int64(0)
     while True:
         tick = live.clock_next
         if tick > min(now, end) or (before and tick == min(now, end)):
             break
-        total = _weights(row, live, charge, quanta, parts, tables, now, end)
-        _draw(rank, row, parts, total, emitted, lists, live, scalar, key, live.clock_event)
+        total = _weights(row, live, neurons.charge, quanta, parts, tables, now, end)
+        _draw(rank, row, parts, total, neurons.emitted, lists, live, scalar, key, live.clock_event)
         events += 1
         live.clock_event += 1
         live.clock_next = _next_event(rank, row, tables, key, live.clock_event, tick)

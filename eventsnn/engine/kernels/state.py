@@ -8,14 +8,20 @@ from numpy.typing import NDArray
 from eventsnn.engine.kernels.records import Records
 
 
+class Synapses(NamedTuple):
+    """Where spikes land, and with which weights."""
+
+    cells: Records  # (destinations x source pixels,) CELL
+    edges: NDArray[np.int64]  # of sparse destinations: row pointers, then targets
+    weights: NDArray[np.int32]  # flat
+
+
 class Plan(NamedTuple):
     """Read-only arrays, some of them of ``records``; int64 unless said."""
 
     population: Records  # (ranks,) POPULATION
     destination: Records  # (destinations,) DESTINATION
-    cells: Records  # (destinations x source pixels,) CELL
-    edges: NDArray[np.int64]  # of sparse destinations: row pointers, then targets
-    weights: NDArray[np.int32]  # flat
+    synapses: Synapses
     fan_out: Records  # (destinations x source neurons,) FAN_OUT
     keys: NDArray[np.int64]  # (ranks, 2) what the digest calls a population
     part_of: NDArray[np.int32]  # (neurons,) part on a core
@@ -51,32 +57,58 @@ class Settings(NamedTuple):
     played: bool  # each step, on an accelerator
 
 
-class State(NamedTuple):
-    """All that changes during a sample, created for it. Neurons are numbered flat over ranks.
-
-    Arrays that a network has no use for have one element.
-    """
+class Neurons(NamedTuple):
+    """What neurons hold, numbered flat over ranks."""
 
     charge: NDArray[np.int32]  # (neurons,) rate neurons: less their shift, see ``currents``
     emitted: NDArray[np.int32]  # (neurons,) initial count and summed payloads
     touched: NDArray[np.uint8]  # (groups,) signed neurons delivered to since the last test
-    active: NDArray[np.uint8]  # (neurons,) held charge, were delivered to, or tested, in this step
-    quanta: NDArray[np.int32]  # (biases,) the tables of currents, by rank
+    ready: NDArray[np.int64]  # (neurons,) end of the refractory time
+    candidate: NDArray[np.int64]  # (neurons,) tick of the neuron's queued crossing
+    lost: NDArray[np.int64]  # (causes, neurons)
+
+
+class Tables(NamedTuple):
+    """The tables of currents, by rank."""
+
+    quanta: NDArray[np.int32]  # (biases,)
     base: NDArray[np.int64]  # (biases,) what each current had given when its window began
     shift: NDArray[np.int32]  # (biases,)
     delta: NDArray[np.int32]  # (biases,) scratch
-    candidate: NDArray[np.int64]  # (neurons,) tick of the neuron's queued crossing
-    ready: NDArray[np.int64]  # (neurons,) end of the refractory time
+
+
+class Firing(NamedTuple):
+    """Neurons that may fire, will, and have."""
+
+    flagged: NDArray[np.int64]  # (largest population,)
+    crossings: Records  # (capacity,) CROSSING
+    lists: NDArray[np.int64]  # (capacity,) spike words of this tick, a stretch for each rank
+
+
+class Gates(NamedTuple):
+    """What max gates keep of their sources."""
+
+    estimates: NDArray[np.int64]  # (copies to max gates x source neurons,)
+    decays: NDArray[np.int64]  # likewise, factors applied so far
+
+
+class State(NamedTuple):
+    """All that changes during a sample, created for it.
+
+    Arrays that a network has no use for have one element.
+    """
+
+    neurons: Neurons
+    currents: Tables
+    firing: Firing
+    gates: Gates
+    active: NDArray[np.uint8]  # (neurons,) held charge, were delivered to, or tested, in this step
     ordinal: NDArray[np.int64]  # (neurons,) spikes emitted, for copies that wait
-    lost: NDArray[np.int64]  # (causes, neurons)
     rank: Records  # (ranks,) RANK
     counters: NDArray[np.int64]  # (ranks, counters)
-    lists: NDArray[np.int64]  # (capacity,) spike words of this tick, a stretch for each rank
     scratch: NDArray[np.int64]  # (largest stretch,)
     digits: NDArray[np.int64]  # (257,) scratch for sorting
-    flagged: NDArray[np.int64]  # (largest population,)
     pending: Records  # (capacity,) PENDING
-    crossings: Records  # (capacity,) CROSSING
     log: NDArray[np.int64]  # (capacity,) what the digest hashes, see counting.digest
     trace: Records  # (capacity,) CHECK
     trace_readout: NDArray[np.int64]  # (capacity, classes)
@@ -85,8 +117,6 @@ class State(NamedTuple):
     history_readout: NDArray[np.int64]  # (rows, classes)
     part: Records  # (parts,) PART_STATE
     parts: NDArray[np.int64]  # (parts, counters)
-    estimates: NDArray[np.int64]  # (copies to max gates x source neurons,)
-    decays: NDArray[np.int64]  # likewise, factors applied so far
     service: Records  # (capacity,) engine.service.SERVICE
     scalar: Records  # SCALARS, one
 

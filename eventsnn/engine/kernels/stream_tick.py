@@ -21,7 +21,7 @@ def _run_tick(plan, st, settings, full, streams, stimulus_time, stimulus_word, n
     rank, last = np.int64(0), len(plan.population) - 1
     tests = st.scalar.test_next == now
     inputs = st.scalar.input_next < len(stimulus_time) and stimulus_time[st.scalar.input_next] == now
-    crosses = st.scalar.crossings > 0 and st.crossings[0].tick == now
+    crosses = st.scalar.crossings > 0 and st.firing.crossings[0].tick == now
     if not (tests or inputs or crosses):
         rank = last + 1
     while st.scalar.status == RUNNING:
@@ -36,13 +36,13 @@ def _run_tick(plan, st, settings, full, streams, stimulus_time, stimulus_word, n
         )
         start, stop = live.list_done, live.list_stop
         if stop > start:
-            if not ascending(st.lists, start, stop):
-                sort_by_neuron(st.lists, start, stop, st.scratch, st.digits)
+            if not ascending(st.firing.lists, start, stop):
+                sort_by_neuron(st.firing.lists, start, stop, st.scratch, st.digits)
             count_spikes(
                 rank,
                 plan.population[rank],
                 live,
-                st.lists,
+                st.firing.lists,
                 st.counters[rank],
                 st.scalar,
                 settings.output_rank,
@@ -72,7 +72,7 @@ def _next_quiet_tick(plan, st, settings, full, streams, stimulus_time):
     if full is not None:
         before = min(before, s.window_next)
         if s.crossings > 0:
-            before = min(before, st.crossings[0].tick)
+            before = min(before, st.firing.crossings[0].tick)
     tick = pass_links(plan, st, settings, streams, before)
     return tick if tick < before else np.int64(-1)
 

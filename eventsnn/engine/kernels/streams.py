@@ -219,7 +219,7 @@ def send_streams(plan, st, settings, net, rank, first, stop, now):
     whole = row.part_stop - part == 1
     scanned = kind == KIND_SIGNED or kind == KIND_EXACT_GATE
     for i in range(first, stop):
-        word = st.lists[i]
+        word = st.firing.lists[i]
         neuron = word >> 32
         j = row.offset + neuron
         ordinal = ordinal_of(st, settings, j)

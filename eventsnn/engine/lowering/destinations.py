@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.engine.kernels import records as k
+from eventsnn.engine.kernels.state import Synapses
 from eventsnn.engine.lowering.cells import (
     Kernel,
     Lowered,
@@ -66,10 +67,14 @@ class Destinations:
         arrays = self.stores[store]
         return np.concatenate(arrays).astype(dtype, copy=False) if arrays else np.zeros(1, dtype=dtype)
 
-    def joined_records(self, store: str, kind: np.dtype[np.void]) -> k.Records:
-        """A store's records as one array."""
-        arrays = self.stores[store]
-        return np.concatenate(arrays).view(np.recarray) if arrays else k.records(kind, 0)
+    def synapses(self) -> Synapses:
+        """Where spikes land."""
+        cells = self.stores["cells"]
+        return Synapses(
+            cells=np.concatenate(cells).view(np.recarray) if cells else k.records(k.CELL, 0),
+            edges=self.joined("edges", np.int64),
+            weights=self.joined("weights", np.int32),
+        )
 
     def fan_out(self) -> k.Records:
         """Records of ``FAN_OUT``."""

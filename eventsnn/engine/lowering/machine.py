@@ -144,7 +144,7 @@ class Stepping(Machine):
         super().__init__(plan._replace(energy=chip.energy(network.order, steps=True)), step)
 
     def fresh(self, room: Capacities, state: State) -> tuple[Steps, Queues | None]:
-        return self.arrays.fresh(len(state.lists), room), self.arrays.fresh_queues(room)
+        return self.arrays.fresh(len(state.firing.lists), room), self.arrays.fresh_queues(room)
 
     def advance(
         self, state: State, settings: Settings, moving: tuple[Steps, Queues | None], given: Input

@@ -55,9 +55,7 @@ def build_plan(
     return Plan(
         population=k.filled(k.POPULATION, rows),
         destination=k.filled(k.DESTINATION, destinations.rows),
-        cells=destinations.joined_records("cells", k.CELL),
-        edges=destinations.joined("edges", np.int64),
-        weights=destinations.joined("weights", np.int32),
+        synapses=destinations.synapses(),
         fan_out=destinations.fan_out(),
         keys=np.stack([population_key(name) for name in network.order]),
         part_of=layout.part_of,

@@ -75,7 +75,7 @@ class ReadOut:
         prediction, decision_time = int(scalar.prediction), int(scalar.decision_time)
         service = self._service(state, decision_time)
         charge = self._charge(state, decision_time)
-        emitted = state.emitted.astype(np.int64)
+        emitted = state.neurons.emitted.astype(np.int64)
         charges = {name: charge[where] for name, where in self.places.items()}
         counts = {name: emitted[where] for name, where in self.places.items()}
         return SampleRun(
@@ -141,16 +141,16 @@ class ReadOut:
         )
 
     def _lost(self, state: State) -> dict[str, dict[str, NDArray[np.int64]]]:
-        if state.lost.shape[1] < len(state.charge):  # nothing can be lost
+        if state.neurons.lost.shape[1] < len(state.neurons.charge):  # nothing can be lost
             return {cause: dict(self.nothing) for cause in LOST}
         return {
-            cause: {name: state.lost[row, where] for name, where in self.places.items()}
+            cause: {name: state.neurons.lost[row, where] for name, where in self.places.items()}
             for cause, row in LOST.items()
         }
 
     def _charge(self, state: State, now: int) -> NDArray[np.int64]:
         """Charges at the decision, currents included."""
-        charge = state.charge.astype(np.int64)
+        charge = state.neurons.charge.astype(np.int64)
         now = min(now, int(state.scalar.input_end))
         lengths = state.rank["bias_length"].tolist()
         for rank, (where, length) in enumerate(zip(self.places.values(), lengths, strict=True)):
@@ -161,14 +161,14 @@ class ReadOut:
                 continue
             start = state.rank[rank].bias_start
             table = slice(start, start + length)
-            quanta = state.quanta[table].astype(np.int64)
+            quanta = state.currents.quanta[table].astype(np.int64)
             if self.step:
                 if not shift:
                     charge[where] += self._tiled(quanta, where) * (now // self.step)
                 continue
             given = _current_charge(quanta, int(self.plan.population[rank].period), now)
             if shift:
-                given += state.shift[table] - state.base[table]
+                given += state.currents.shift[table] - state.currents.base[table]
             charge[where] += self._tiled(given, where)
         return charge
 

@@ -15,7 +15,7 @@ from eventsnn.engine.analog import AnalogInput
 from eventsnn.engine.contract import RunOptions, output_scale, output_weights
 from eventsnn.engine.failures import overflow
 from eventsnn.engine.kernels import records as k
-from eventsnn.engine.kernels.state import Plan, Settings, State
+from eventsnn.engine.kernels.state import Firing, Gates, Neurons, Plan, Settings, State, Tables
 from eventsnn.engine.lowering.capacities import Capacities
 from eventsnn.engine.lowering.currents import Currents, currents
 from eventsnn.engine.lowering.initial import initial_charge, initial_count
@@ -190,26 +190,33 @@ class SampleStart:
             return np.full(neurons if needed else 1, value, dtype=np.int64)
 
         return State(
-            charge=start.charge.copy(),
-            emitted=self.initial_count.copy(),
-            touched=start.touched.copy(),
+            neurons=Neurons(
+                charge=start.charge.copy(),
+                emitted=self.initial_count.copy(),
+                touched=start.touched.copy(),
+                ready=if_needed(self.refractory),
+                candidate=if_needed(self.refractory or start.waits, k.NEVER),
+                lost=np.zeros((k.LOST_CAUSES, neurons if self.loses else 1), dtype=np.int64),
+            ),
+            currents=Tables(
+                quanta=start.quanta,
+                base=np.zeros(len(start.quanta), dtype=np.int64),
+                shift=start.shift.copy(),
+                delta=np.zeros(len(start.quanta), dtype=np.int32),
+            ),
+            firing=Firing(
+                flagged=np.empty(self.largest, dtype=np.int64),
+                crossings=np.empty(room.pending, k.CROSSING),
+                lists=np.empty(int(rank[-1].list_limit), dtype=np.int64),
+            ),
+            gates=Gates(self.estimates.copy(), np.zeros(len(self.estimates), dtype=np.int64)),
             active=np.zeros(neurons if self.played else 1, dtype=np.uint8),
-            quanta=start.quanta,
-            base=np.zeros(len(start.quanta), dtype=np.int64),
-            shift=start.shift.copy(),
-            delta=np.zeros(len(start.quanta), dtype=np.int32),
-            candidate=if_needed(self.refractory or start.waits, k.NEVER),
-            ready=if_needed(self.refractory),
             ordinal=if_needed(self.queued),
-            lost=np.zeros((k.LOST_CAUSES, neurons if self.loses else 1), dtype=np.int64),
             rank=rank,
             counters=start.counters.copy(),
-            lists=np.empty(int(rank[-1].list_limit), dtype=np.int64),
             scratch=np.empty(longest, dtype=np.int64),
             digits=np.empty(257, dtype=np.int64),
-            flagged=np.empty(self.largest, dtype=np.int64),
             pending=np.empty(room.pending, k.PENDING),
-            crossings=np.empty(room.pending, k.CROSSING),
             log=np.empty(room.log, dtype=np.int64),
             trace=np.empty(room.trace, k.CHECK),
             trace_readout=np.empty((room.trace, classes), dtype=np.int64),
@@ -218,8 +225,6 @@ class SampleStart:
             history_readout=np.empty((room.history, classes), dtype=np.int64),
             part=np.zeros(len(start.parts), k.PART_STATE),
             parts=start.parts.copy(),
-            estimates=self.estimates.copy(),
-            decays=np.zeros(len(self.estimates), dtype=np.int64),
             service=np.zeros(room.service, k.SERVICE_ROW),
             scalar=scalar,
         )
