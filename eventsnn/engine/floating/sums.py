@@ -1,6 +1,5 @@
 """Weighted sums of a layer's spikes in floating point: whole vectors at a time, as a tensor library adds.
 
-Windows become one matrix product per kernel tap, dense layers one product, listed synapses a sparse one.
 Numbers are integers held as floats, so sums are exact below 2^24 (float32) or 2^53 (float64), in any order.
 """
 

@@ -98,6 +98,7 @@ class Neurons:
         given = population.initial_count
         self.population, self.end = population, end
         self.rule, self.model = population.neuron.rule, population.neuron.ruled
+        self.leak_period = population.neuron.leak_period
         self.charge = [int(v) for v in charge]
         self.current = [int(b) for b in current]
         self.count = [0] * n if given is None else [int(v) for v in given]
@@ -161,7 +162,7 @@ class Neurons:
 
     def leak_until(self, j: int, time: int) -> None:
         """Apply the grid leaks at multiples of the leak period up to a tick, that tick included."""
-        period = self.population.neuron.leak_period
+        period = self.leak_period
         if not period:
             return
         while self.leaks[j] < time // period:

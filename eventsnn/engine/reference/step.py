@@ -188,7 +188,7 @@ class StepSample(Sample):
                 received[j] += payload * weight
                 neurons.touched.add(j)
         for j, charge in enumerate(received):
-            if neurons.population.neuron.leak_period:
+            if neurons.leak_period:
                 neurons.leak(j)
             if self.now < neurons.free_at[j] and neurons.model.refractory_drop:
                 neurons.lost["refractory"][j] += charge

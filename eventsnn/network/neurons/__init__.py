@@ -16,6 +16,7 @@ from eventsnn.network.neurons.base import (
     LONGEST_INTERVAL,
     LONGEST_SETTLE,
     NEURON_KINDS,
+    RULES,
     THRESHOLD_LIMIT,
     Neuron,
     leak_factor_of,
@@ -48,20 +49,21 @@ def unknown_kind(population: Any) -> InvalidNetwork:
 
 def by_rule(table: Mapping[str, Found], population: Any) -> Found:
     """The entry of a table for the rule of a population's neurons, or the error that names the rule."""
-    rule = known_neuron(population).rule
+    rule = population.neuron.rule
     if rule not in table:
         raise InvalidNetwork(
             f"population {population.name!r} of {population.neuron.kind} neurons follows the rule "
-            f"{shown(rule)}, which is not known here; known are {', '.join(table)}"
+            f"{shown(rule)}, which is not simulated here; known are {', '.join(table)}"
         )
     return table[rule]
 
 
 def known_neuron(population: Any) -> Neuron:
-    """The neurons of a population, or the error that names them where they are of no kind known here."""
+    """The neurons of a population, or the error that names them where kind or rule is not known here."""
     neuron = population.neuron
     if type(neuron) not in NEURON_KINDS.values():
         raise unknown_kind(population)
+    by_rule(RULES, population)
     found: Neuron = neuron
     return found
 
@@ -73,6 +75,7 @@ __all__ = [
     "LONGEST_INTERVAL",
     "LONGEST_SETTLE",
     "NEURON_KINDS",
+    "RULES",
     "THRESHOLD_LIMIT",
     "Input",
     "IntegrateAndFire",

@@ -31,8 +31,20 @@ LOGIT_BITS = 48
 Tested = Literal["never", "at delivery", "after deliveries"]
 Emits = Literal["nothing", "unit spikes", "signed spikes", "what arrives"]
 
-RULES = ("input", "signed", "rate", "readout", "softmax", "exact_gate", "rate_gate")
-"""What engines can do with a neuron. A kind names one of them and gives its parameters."""
+RULES: dict[str, set[str]] = {
+    rule: set(names.split())
+    for rule, names in {
+        "input": "",
+        "signed": "threshold levels settle_time hysteresis_low hysteresis_high graded",
+        "rate": "threshold hard strict multispike clamped clamp period refractory refractory_drop "
+        "leak_period leak_factor",
+        "readout": "period",
+        "softmax": "period filter interval logit_unit",
+        "exact_gate": "graded settle_time period factor",
+        "rate_gate": "graded settle_time period factor filter",
+    }.items()
+}
+"""What engines can do with a neuron, and the parameters that takes. A kind names a rule and gives these."""
 
 
 @dataclass(frozen=True)
@@ -71,22 +83,21 @@ class Neuron(ABC):
     def parameters_of_rule(self) -> dict[str, int | str]:
         """The parameters of ``rule`` by the names of ``eventsnn.engine.kernels.records.POPULATION``.
 
-        Truth values are 0 or 1; ``filter`` is the name of a filter or of a softmax's variant. All rules:
-
-        - ``input``: none;
-        - ``signed``: threshold, levels, settle_time, hysteresis_low, hysteresis_high, graded;
-        - ``rate``: threshold, hard, strict, multispike, clamped, clamp, period, refractory,
-          refractory_drop, leak_period, leak_factor;
-        - ``readout``: period (1 where there is none);
-        - ``softmax``: period, filter, interval, logit_unit;
-        - ``exact_gate``: graded, settle_time, period, factor;
-        - ``rate_gate``: these and filter.
+        Those that ``RULES`` lists. Truth values are 0 or 1; ``filter`` is the name of a filter of gates or
+        of a softmax's variant; ``period`` is at least 1.
         """
 
     @cached_property
     def ruled(self) -> Any:
         """``parameters_of_rule`` read as attributes."""
-        return SimpleNamespace(**self.parameters_of_rule())
+        given = self.parameters_of_rule()
+        wrong = RULES.get(self.rule, set(given)) ^ set(given)
+        require(
+            not wrong,
+            f"{self.kind} neurons give {', '.join(given)} for the rule {self.rule!r}; {', '.join(wrong)} is "
+            "missing or too much",
+        )
+        return SimpleNamespace(**given)
 
     @property
     @abstractmethod
@@ -136,14 +147,48 @@ class Neuron(ABC):
     @property
     def features(self) -> frozenset[str]:
         """What an engine must do beyond the basics: keys of ``eventsnn.engine.request.FEATURES``."""
-        return frozenset()
+        rule = self.parameters_of_rule()
+        found = {
+            "refractory": rule.get("refractory"),
+            "leak": rule.get("leak_period"),
+            "max_gate": not (self.holds_charge or self.is_input),
+            "softmax": self.rule == "softmax",
+        }
+        return frozenset(name for name, needed in found.items() if needed)
 
     def whole_steps(self) -> dict[str, int]:
         """Ticks that must be whole steps in the step schedule, by what a message calls them."""
-        return {}
+        rule = self.parameters_of_rule()
+        found = {
+            "a refractory time": rule.get("refractory"),
+            "a settle_time": rule.get("settle_time"),
+            "a filter period": rule["period"] if rule.get("filter") == "exponential" else None,
+            "an interval": rule["interval"] if rule.get("filter") == "independent" else None,
+        }
+        return {what: int(ticks) for what, ticks in found.items() if ticks is not None}
 
     def refused_currents(self, negative: bool, stepped: bool) -> str | None:
         """Why these currents would have no definite effect, to be said after the population's name."""
+        rule = self.ruled
+        if self.rule != "rate":
+            return None
+        if rule.refractory_drop:
+            return (
+                "has biases and drops charge while refractory; which part of a current it would drop is not "
+                "defined. Remove refractory_drop or the biases"
+            )
+        if stepped:
+            return None
+        if rule.clamped and negative:
+            return (
+                "has a lower clamp and negative biases; between two events the clamp would act at no "
+                "definite tick. Remove the clamp or the negative biases, or use the step schedule"
+            )
+        if not (rule.multispike or rule.hard or rule.refractory):
+            return (
+                "has biases and emits one spike a test with soft reset; the rest of its charge would have no "
+                "definite time to fire. Use multispike, hard reset, a refractory time, or the step schedule"
+            )
         return None
 
     def settled_count(self, charge: NDArray[np.int64], count: Any = 0) -> NDArray[np.int64] | None:

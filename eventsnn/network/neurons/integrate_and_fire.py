@@ -127,11 +127,6 @@ class IntegrateAndFire(Neuron):
     def starting_charge(self) -> int:
         return self.initial_charge
 
-    @property
-    def features(self) -> frozenset[str]:
-        found = {"refractory": self.refractory, "leak": self.leak_period}
-        return frozenset(name for name, ticks in found.items() if ticks)
-
     def in_quanta(self, scale: Fraction, rounded: Callable[[int], int]) -> IntegrateAndFire:
         del scale
         threshold = rounded(self.threshold)
@@ -144,26 +139,3 @@ class IntegrateAndFire(Neuron):
 
     def comes_to_rest(self, biased: bool) -> bool:
         return False
-
-    def whole_steps(self) -> dict[str, int]:
-        return {"a refractory time": self.refractory}
-
-    def refused_currents(self, negative: bool, stepped: bool) -> str | None:
-        if self.refractory_drop:
-            return (
-                "has biases and drops charge while refractory; which part of a current it would drop is not "
-                "defined. Remove refractory_drop or the biases"
-            )
-        if stepped:
-            return None
-        if self.lower_clamp is not None and negative:
-            return (
-                "has a lower clamp and negative biases; between two events the clamp would act at no "
-                "definite tick. Remove the clamp or the negative biases, or use the step schedule"
-            )
-        if not self.multispike and self.reset == "soft" and self.refractory == 0:
-            return (
-                "has biases and emits one spike a test with soft reset; the rest of its charge would have no "
-                "definite time to fire. Use multispike, hard reset, a refractory time, or the step schedule"
-            )
-        return None

@@ -55,7 +55,6 @@ class MaxGate(Neuron):
 
     kind: ClassVar[str] = "max_gate"
     holds_charge: ClassVar[bool] = False
-    features = frozenset({"max_gate"})
     current_period = 0
     largest_count = CHARGE_LIMIT
     filter: str = "exact"
@@ -119,7 +118,3 @@ class MaxGate(Neuron):
 
     def comes_to_rest(self, biased: bool) -> bool:
         return self.exact
-
-    def whole_steps(self) -> dict[str, int]:
-        found = {"a settle_time": self.settle_time}
-        return found | {"a filter period": self.period} if self.filter == "exponential" else found

@@ -100,6 +100,3 @@ class Signed(Neuron):
 
     def comes_to_rest(self, biased: bool) -> bool:
         return True
-
-    def whole_steps(self) -> dict[str, int]:
-        return {"a settle_time": self.settle_time}

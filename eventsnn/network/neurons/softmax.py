@@ -43,7 +43,6 @@ class Softmax(Neuron):
     rule = "softmax"
     tested = "never"
     emits = "unit spikes"
-    features = frozenset({"softmax"})
     variant: str = "independent"
     unit: float = 1.0
     period: int = 0
@@ -84,6 +83,3 @@ class Softmax(Neuron):
 
     def comes_to_rest(self, biased: bool) -> bool:
         return False
-
-    def whole_steps(self) -> dict[str, int]:
-        return {"an interval": self.interval} if self.variant == "independent" else {}
