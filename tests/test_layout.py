@@ -39,7 +39,7 @@ BUDGET = {
     "output": 250,
     "report": 2600,
     "results": 1600,
-    "run": 2200,
+    "run": 2300,
     "version": 10,
 }
 BUDGET_OF_KERNELS = 5000

@@ -230,8 +230,8 @@ def simulated_activity(network: Network, data: RecordingSet | ImageSet) -> dict[
     import numpy as np
 
     from eventsnn.network import Input, Readout
+    from eventsnn.run.job import make_job
     from eventsnn.run.settings import Settings
-    from eventsnn.run.simulate import make_job
 
     source, contract = network.populations[network.input].neuron, network.contract
     step_us = None

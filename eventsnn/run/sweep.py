@@ -20,8 +20,10 @@ from eventsnn.hardware.variations import Variation, banded, behaviour, scaled, v
 from eventsnn.network import Network
 from eventsnn.report.sweep import Change, Measures, Outcome, Sweep
 from eventsnn.results.results import Results, distribution
+from eventsnn.run.configuration import configuration
+from eventsnn.run.job import Job, Progress, make_job
 from eventsnn.run.settings import Settings, check_names
-from eventsnn.run.simulate import Job, Progress, configuration, make_job, run_job
+from eventsnn.run.simulate import run_job
 
 Runs = list[Results]
 
