@@ -11,7 +11,7 @@ import eventsnn
 PACKAGE = Path(eventsnn.__file__).parent
 # Rooms from the ground up: a room may import those before its own level.
 LEVELS = [
-    {"errors", "version", "compilation", "arguments", "output"},
+    {"errors", "version", "compilation", "arguments", "options", "output"},
     {"network", "events", "counting"},
     {"decide", "hardware"},
     {"engine"},
@@ -25,7 +25,7 @@ LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 # Lines a room may have. Raising one is a decision: say in the commit what came in for it.
 BUDGET = {
     "arguments": 150,
-    "cli": 2300,
+    "cli": 2050,
     "compilation": 60,
     "convert": 3100,
     "counting": 200,
@@ -36,6 +36,7 @@ BUDGET = {
     "hardware": 4300,
     "insight": 1900,
     "network": 3700,
+    "options": 80,
     "output": 250,
     "report": 2600,
     "results": 1600,

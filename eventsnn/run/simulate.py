@@ -22,7 +22,7 @@ from eventsnn.run.currents import warn_of
 from eventsnn.run.failures import left_out, none_readable
 from eventsnn.run.job import Job, Progress, make_job
 from eventsnn.run.samples import sample_indices, sources
-from eventsnn.run.settings import Settings
+from eventsnn.run.settings import OPTIONS, Settings
 from eventsnn.run.workers import require_picklable, run_in_processes
 
 
@@ -129,6 +129,7 @@ def simulate(
     CalibrationWarning
         Once a run: a sample is more than 20 % longer or shorter than the bias currents stand for.
     """
+    given = locals().copy()  # the arguments, by name
     workers = whole(workers, "workers", InvalidRequest, 1)
     if output is not None:
         output = path(output, "output", InvalidRequest)
@@ -136,23 +137,7 @@ def simulate(
         raise InvalidRequest(
             f"progress is {shown(progress)}; give a function of two numbers, done and in all"
         )
-    settings = Settings(
-        hardware=hardware,
-        exit=exit,
-        schedule=schedule,
-        engine=engine,
-        seed=seed,
-        ties=ties,
-        step_us=step_us,
-        history_us=history_us,
-        input=input,
-        duration_us=duration_us,
-        max_rate_hz=max_rate_hz,
-        origin=origin,
-        scale_currents=scale_currents,
-        max_events=max_events,
-        mapping=mapping,
-    )
+    settings = Settings(**{name: given[name] for name in OPTIONS})
     return run_job(make_job(network, data, settings, split, samples), workers, output, progress)
 
 

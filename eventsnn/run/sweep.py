@@ -37,7 +37,6 @@ def sweep(
     bands: bool = False,
     relative: Sequence[float] | None = None,
     seeds: int = 1,
-    seed: int = 0,
     workers: int = 1,
     split: str | None = None,
     samples: int | None = None,
@@ -63,7 +62,7 @@ def sweep(
     relative : sequence of float, optional
         Also every time, energy, power and frequency times each of these factors.
     seeds : int
-        Runs of each value, with seeds from ``seed`` on.
+        Runs of each value, with seeds from the setting ``seed`` on.
     progress : callable, optional
         Called with (samples done, samples in all).
 
@@ -84,7 +83,6 @@ def sweep(
         raise InvalidRequest("a sweep varies an accelerator; give hardware (--hardware), a preset or a file")
     seeds = whole(seeds, "seeds", InvalidRequest, 1)
     workers = whole(workers, "workers", InvalidRequest, 1)
-    seed = whole(seed, "seed", InvalidRequest)
     bands = truth(bands, "bands", InvalidRequest)
     check_names(settings)
     if values is not None and not isinstance(values, Mapping):
@@ -94,7 +92,7 @@ def sweep(
         )
     nominal = load_architecture(hardware)
     variations = _variations(nominal, values or {}, bands, relative)
-    job = make_job(network, data, Settings(hardware=nominal, seed=seed, **settings), split, samples)
+    job = make_job(network, data, Settings(hardware=nominal, **settings), split, samples)
     runs_of = _Runs(job, seeds, workers, progress)
     runs_of.expected = len({behaviour(v.architecture) for v in variations} | {behaviour(nominal)})
     runs = runs_of(nominal)
