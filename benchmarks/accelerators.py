@@ -30,8 +30,9 @@ from eventsnn.network import Network, Readout
 from eventsnn.report.si import percent
 from eventsnn.results import SampleRecord
 from eventsnn.results.results import distribution
+from eventsnn.run.job import make_job
+from eventsnn.run.record import record
 from eventsnn.run.settings import Settings
-from eventsnn.run.simulate import make_job, record
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 NUMBER = "law 9"

@@ -29,9 +29,9 @@ from eventsnn.hardware import Architecture, map_network
 from eventsnn.hardware.architecture import parse_architecture
 from eventsnn.hardware.load import estimate
 from eventsnn.network import Network
+from eventsnn.run.job import make_job
 from eventsnn.run.load import ideal_spikes
 from eventsnn.run.settings import Settings
-from eventsnn.run.simulate import make_job
 
 HOME = Path(__file__).resolve().parents[1]
 NUMBER = "D5"

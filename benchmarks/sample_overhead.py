@@ -27,8 +27,10 @@ from eventsnn.counting.digest import SampleDigest
 from eventsnn.engine.kernels import loop
 from eventsnn.results import ResultTable
 from eventsnn.results.results import Results
+from eventsnn.run.configuration import configuration
+from eventsnn.run.job import Job, make_job
+from eventsnn.run.record import record
 from eventsnn.run.settings import Settings
-from eventsnn.run.simulate import Job, configuration, make_job, record
 
 HOME = Path(__file__).resolve().parents[1]
 NUMBER = "sample"

@@ -130,11 +130,9 @@ def ring_network(weight=5):
 
 # Neuron 0 spikes twice, 2 once: 1 gets 2 x 5 quanta, 0 gets 5.
 ROUND = Stimulus(np.array([10, 20, 20]), np.array([0, 0, 2]))
-# Until the compiled engine lowers networks by what kinds say of themselves.
-COMPILED = pytest.param("compiled", marks=pytest.mark.xfail(strict=True))
 
 
-@pytest.mark.parametrize("engine", ["reference", COMPILED, "float64"])
+@pytest.mark.parametrize("engine", ["reference", "compiled", "float64"])
 @pytest.mark.parametrize("mapped", [False, True])
 def test_synapses_from_outside_are_run(engine, mapped):
     register_synapses(Ring)
@@ -237,7 +235,7 @@ def counter_network(neuron=None):
 FOUR = Stimulus(np.array([10, 20, 30, 40]), np.zeros(4, dtype=np.int64))
 
 
-@pytest.mark.parametrize("engine", ["reference", COMPILED, "float64"])
+@pytest.mark.parametrize("engine", ["reference", "compiled", "float64"])
 @pytest.mark.parametrize("schedule", ["event", "step"])
 def test_neurons_from_outside_follow_their_rule(engine, schedule):
     if (engine, schedule) == ("float64", "event"):

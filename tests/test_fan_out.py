@@ -21,7 +21,7 @@ from oracles.naive import (
 )
 
 import eventsnn
-from eventsnn.errors import InvalidNetwork, NotYetSupported
+from eventsnn.errors import InvalidNetwork
 from eventsnn.network import (
     AveragePool,
     Axis,
@@ -422,11 +422,6 @@ def test_stored_zeros_are_synapses_and_the_matrix_stays_writeable():
     assert synapses.fan_out((1, 1, 2), (1, 1, 3), effective=True).tolist() == [1, 1]
     matrix.data[0] = 9
     assert synapses.weight.tolist() == [0, 5, -1]
-
-
-def test_sparse_synapses_say_that_they_are_no_convolution():
-    with pytest.raises(NotYetSupported, match="sparse synapses are no convolution"):
-        Sparse.permutation((1, 1, 2), (0, 1, 2)).as_conv2d(2)
 
 
 def two_targets(source, target, weight):

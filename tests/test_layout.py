@@ -11,7 +11,7 @@ import eventsnn
 PACKAGE = Path(eventsnn.__file__).parent
 # Rooms from the ground up: a room may import those before its own level.
 LEVELS = [
-    {"errors", "version", "compilation", "arguments", "output"},
+    {"errors", "version", "compilation", "arguments", "options", "output"},
     {"network", "events", "counting"},
     {"decide", "hardware"},
     {"engine"},
@@ -25,24 +25,25 @@ LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 # Lines a room may have. Raising one is a decision: say in the commit what came in for it.
 BUDGET = {
     "arguments": 150,
-    "cli": 2300,
+    "cli": 2050,
     "compilation": 60,
     "convert": 3050,
     "counting": 200,
     "decide": 350,
-    "engine": 11700,
+    "engine": 11300,
     "errors": 120,
     "events": 3200,
     "hardware": 4200,
     "insight": 1900,
     "network": 4200,
+    "options": 80,
     "output": 250,
     "report": 2600,
     "results": 1600,
-    "run": 2200,
+    "run": 2300,
     "version": 10,
 }
-BUDGET_OF_KERNELS = 5000
+BUDGET_OF_KERNELS = 4550
 SAY_NOTHING = {"utils", "util", "common", "core", "misc", "helpers"}
 
 

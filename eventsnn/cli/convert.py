@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from eventsnn.cli.run import Clock, Orientation
+from eventsnn.cli.options import Json, taking
+from eventsnn.cli.reading import Reading
+from eventsnn.convert.options import Options
 
 if TYPE_CHECKING:
     from eventsnn.convert import Comparison
@@ -15,43 +18,30 @@ if TYPE_CHECKING:
     from eventsnn.network import Network
 
 
+@taking(
+    Options,
+    # How many are calibrated on, and of which split, is said apart from how they are read.
+    without=["threshold", "spikes_at_lambda", "split", "samples", "fraction", "downsample"],
+    after={
+        "neuron": ["split", "samples"],
+        "input_std": ["check", "check_split", "check_samples"],
+        "graded": ["at_rest"],
+    },
+)
 def convert(
     model: Annotated[Path, typer.Argument(help="A torch-saved module (torch.save(model, FILE)).")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Network file to write (.h5).")],
     calibration: Annotated[
         str, typer.Option("--calibration", help="KIND:PATH of recordings or images to calibrate on.")
     ],
-    neuron: Annotated[str, typer.Option("--neuron", help="signed or rate.")] = "signed",
+    *,
+    reading: Reading,
+    settings: dict[str, Any],
     split: Annotated[
         str | None,
         typer.Option("--split", help="Split of the calibration data; train, where there are splits."),
     ] = None,
     samples: Annotated[int, typer.Option("--samples", help="How many samples to calibrate on.")] = 200,
-    input_: Annotated[
-        str | None,
-        typer.Option(
-            "--input",
-            help="events, analog, charge, poisson or bernoulli; images are charge (signed), analog (rate).",
-        ),
-    ] = None,
-    duration_us: Annotated[
-        float | None,
-        typer.Option("--duration-us", help="How long a sample lasts; of recordings the mean last event."),
-    ] = None,
-    max_rate_hz: Annotated[
-        float | None,
-        typer.Option("--max-rate-hz", help="Of drawn spikes, for a pixel of 1; default 1000."),
-    ] = None,
-    input_range: Annotated[
-        str | None, typer.Option("--input-range", help="What the model reads for 0 and 1, as 0,255.")
-    ] = None,
-    input_mean: Annotated[
-        str | None,
-        typer.Option("--input-mean", help="Mean the model's images are normalised by, one or per channel."),
-    ] = None,
-    input_std: Annotated[
-        str | None, typer.Option("--input-std", help="Deviation, one value or one per channel.")
-    ] = None,
     check: Annotated[
         str | None, typer.Option("--check", help="KIND:PATH to compare on; the calibration data.")
     ] = None,
@@ -61,33 +51,10 @@ def convert(
     check_samples: Annotated[
         int, typer.Option("--check-samples", help="How many samples to compare on, at most.")
     ] = 200,
-    levels: Annotated[
-        int | None, typer.Option("--levels", help="Levels of signed neurons (QCFS layers bring their own).")
-    ] = None,
-    input_scale: Annotated[
-        float | None, typer.Option("--input-scale", help="What one event adds to the model's input.")
-    ] = None,
-    settle_time_us: Annotated[
-        float, typer.Option("--settle-time-us", help="Time between signed neurons' tests, microseconds.")
-    ] = 0.0,
-    hysteresis: Annotated[
-        float, typer.Option("--hysteresis", help="Hysteresis of signed neurons, in levels.")
-    ] = 0.0,
-    graded: Annotated[
-        bool, typer.Option("--graded", help="Signed neurons emit one payload instead of unit spikes.")
-    ] = False,
     at_rest: Annotated[
         bool, typer.Option("--at-rest", help="Start from the settled state at no input (signed neurons).")
     ] = False,
-    scales: Annotated[
-        str, typer.Option("--scales", help="Scale of ReLU layers: one a layer, or one a channel.")
-    ] = "layer",
-    percentile: Annotated[
-        float, typer.Option("--percentile", help="Rate neurons: of the non-zero activations.")
-    ] = 99.9,
-    orientation: Orientation = None,
-    clock: Clock = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    json_: Json = False,
 ) -> None:
     """Convert a trained network to a spiking one and compare it layer by layer."""
     from eventsnn.cli import show
@@ -104,37 +71,19 @@ def convert(
         raise InvalidRequest("--check-split is of --check KIND:PATH; give the data as well")
     require_replaceable(output, HDF5, FORMAT)
     trained = load_model(model)
-    reading = {"orientation": orientation, "clock": clock}
-    data = open_samples(calibration, split, "train", samples, **reading)
-    checked = data if check is None else open_samples(check, check_split, "test", check_samples, **reading)
-    network = convert_model(
-        trained,
-        data,
-        neuron,
-        levels,
-        input_scale=input_scale,
-        settle_time_us=settle_time_us,
-        hysteresis=hysteresis,
-        graded=graded,
-        duration_us=duration_us,
-        scales=scales,
-        percentile=percentile,
-        metadata={"model": model.name},
-        input=input_,
-        max_rate_hz=max_rate_hz,
-        input_range=numbers(input_range, "--input-range"),
-        input_mean=numbers(input_mean, "--input-mean"),
-        input_std=numbers(input_std, "--input-std"),
-    )
+    data = open_samples(calibration, replace(reading, split=split), "train", samples)
+    other = replace(reading, split=check_split)
+    checked = data if check is None else open_samples(check, other, "test", check_samples)
+    network = convert_model(trained, data, **settings, metadata={"model": model.name})
     if at_rest:
         network = network.at_rest()
     checked = checked.evenly(min(check_samples, len(checked)))
-    activity = None if neuron == "signed" else simulated_activity(network, checked)
+    activity = None if settings["neuron"] == "signed" else simulated_activity(network, checked)
     found = compare(trained, network, checked, activity)
     network.save(output)
-    report(found, network, checked, str(model), str(output), json)
+    report(found, network, checked, str(model), str(output), json_)
     contract = network.contract
-    if neuron == "rate" and contract is not None and contract.coding == "charge":
+    if settings["neuron"] == "rate" and contract is not None and contract.coding == "charge":
         show.note(
             "rate neurons take charges all at time 0, while their biases flow over "
             f"{contract.duration_us:g} us: few activations come out as the model's. --input analog or "
@@ -142,35 +91,18 @@ def convert(
         )
 
 
-def open_samples(
-    spec: str, split: str | None, usual: str, count: int, **reading: Any
-) -> RecordingSet | ImageSet:
+def open_samples(spec: str, reading: Reading, usual: str, count: int) -> RecordingSet | ImageSet:
     """Samples taken evenly over a data set: of the split that is usual where none is given."""
     from eventsnn.errors import InvalidRequest
-    from eventsnn.events import open_dataset
 
-    if split is not None or not spec.startswith("images:"):
-        found = open_dataset(spec, split or usual, **reading)
-    else:
-        try:
-            found = open_dataset(spec, usual, **reading)
-        except InvalidRequest as error:
-            if "no splits" not in str(error):
-                raise
-            found = open_dataset(spec, **reading)
-    return found.evenly(min(count, len(found)))
-
-
-def numbers(text: str | None, name: str) -> tuple[float, ...] | None:
-    """A list with commas as numbers."""
-    from eventsnn.errors import InvalidRequest
-
-    if text is None:
-        return None
+    of_usual = replace(reading, split=reading.split or usual)
     try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError as error:
-        raise InvalidRequest(f"{name} is {text!r}; give numbers with commas between, as 0.5,0.25") from error
+        found = of_usual.open(spec)
+    except InvalidRequest as error:
+        if reading.split is not None or not spec.startswith("images:") or "no splits" not in str(error):
+            raise
+        found = reading.open(spec)
+    return found.evenly(min(count, len(found)))
 
 
 def report(
@@ -229,8 +161,8 @@ def simulated_activity(network: Network, data: RecordingSet | ImageSet) -> dict[
     """Final spike counts and charges of every population, one row per sample, input as the contract says."""
     import numpy as np
 
+    from eventsnn.run.job import make_job
     from eventsnn.run.settings import Settings
-    from eventsnn.run.simulate import make_job
 
     contract = network.contract
     step_us = None

@@ -7,21 +7,23 @@ from typing import Annotated
 
 import typer
 
-from eventsnn.cli.run import Clock, Orientation, Split, open_data
+from eventsnn.cli.options import taking
+from eventsnn.cli.reading import Reading
 
 app = typer.Typer(help="Data sets of event recordings and images.", no_args_is_help=True)
 
 
 @app.command("list")
+@taking(only=["split"])
 def list_(
     data: Annotated[str, typer.Argument(help="KIND:PATH")],
-    split: Split = None,
+    *,
+    reading: Reading,
 ) -> None:
     """Count the samples of a data set by class; of recordings nothing is read but names."""
     from eventsnn.cli import recordings, show
-    from eventsnn.events import open_dataset
 
-    found = open_dataset(data, split)
+    found = reading.open(data)
     size = f"{found.width} x {found.height} pixels"
     what = "images" if found.kind == "images" else "recordings"
     show.print_table(
@@ -31,11 +33,11 @@ def list_(
 
 
 @app.command("check")
+@taking(only=["split", "orientation", "clock"])
 def check(
     data: Annotated[str, typer.Argument(help="KIND:PATH")],
-    split: Split = None,
-    orientation: Orientation = None,
-    clock: Clock = None,
+    *,
+    reading: Reading,
 ) -> None:
     """Read and validate every recording or image; stops at the first bad one with its place."""
     from collections import Counter
@@ -43,7 +45,7 @@ def check(
     from eventsnn.cli import show
     from eventsnn.events import ImageSet, record_counts
 
-    found = open_data(data, split, orientation=orientation, clock=clock)
+    found = reading.open(data)
     if isinstance(found, ImageSet):  # checked when opened
         typer.echo(f"{data}: {len(found)} images, all valid")
         return

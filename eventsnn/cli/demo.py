@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from eventsnn.cli.run import Json
+from eventsnn.cli.options import Json, Workers
 
 if TYPE_CHECKING:
     from eventsnn.results.results import Results
@@ -17,12 +17,11 @@ def demo(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Folder for results.h5, report.html, timeline.json.")
     ] = Path(),
-    workers: Annotated[int, typer.Option("--workers", help="Processes.")] = 1,
+    workers: Workers = 1,
     json_: Json = False,
 ) -> None:
     """Replay the shipped recordings through the shipped network on a modelled accelerator."""
     from eventsnn.cli import show
-    from eventsnn.cli.run import model_figures
     from eventsnn.run.demo import DEMO_EXIT, DEMO_HARDWARE, run_demo
 
     with show.progress_bar("demo") as progress:
@@ -31,7 +30,7 @@ def demo(
         show.print_json(outcome.to_dict())
     else:
         _print_outcome(outcome.stopped, outcome.full, DEMO_EXIT)
-        typer.echo(model_figures(DEMO_HARDWARE))
+        typer.echo(show.model_figures(DEMO_HARDWARE))
     for name, path in outcome.files.items():
         show.note(f"wrote {name}: {path}")
     for sentence in outcome.missing:

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from eventsnn.cli import exchange, placement
-from eventsnn.cli.run import Json, MappingOption
+from eventsnn.cli.options import Json, taking
+from eventsnn.run.options import Options
 
 Baselines = Annotated[
     list[str] | None,
@@ -100,10 +101,12 @@ def show_(
 
 
 @app.command("check")
+@taking(Options, only=["mapping"])
 def check(
     name: Annotated[str, typer.Argument(help="A preset's name or a YAML file.")],
     network: Annotated[Path | None, typer.Option("--network", help="Also place this network on it.")] = None,
-    mapping: MappingOption = None,
+    *,
+    settings: dict[str, Any],
 ) -> None:
     """Check an architecture file, and whether a network fits it."""
     from eventsnn.errors import InvalidRequest
@@ -113,10 +116,10 @@ def check(
     schedule = "event" if architecture.synchronisation.kind == "none" else "step"
     typer.echo(f"{architecture.name}: valid, {architecture.number_of_cores} cores, for --schedule {schedule}")
     if network is None:
-        if mapping is not None:
+        if settings["mapping"] is not None:
             raise InvalidRequest("--mapping places a network; give it with --network")
         return
-    placement.print_use(network, architecture, mapping)
+    placement.print_use(network, architecture, settings["mapping"])
 
 
 @app.command("baseline")
@@ -126,7 +129,7 @@ def baseline(
     passes: Annotated[
         int, typer.Option("--passes", help="Times a baseline computes the dense network for a sample.")
     ] = 1,
-    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
+    json_: Json = False,
 ) -> None:
     """Compare a run's energy with GPUs and a digital accelerator, under every definition."""
     from eventsnn.cli import show

@@ -7,15 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from eventsnn.cli.run import Clock, Json, Orientation
+from eventsnn.cli.options import Json, taking
+from eventsnn.cli.reading import Reading
 
 
+@taking(only=["orientation", "clock"])
 def inspect(
     file: Annotated[
         Path, typer.Argument(help="A network, results, a recording, a folder of recordings, or KIND:PATH.")
     ],
-    orientation: Orientation = None,
-    clock: Clock = None,
+    *,
+    reading: Reading,
     json_: Json = False,
 ) -> None:
     """Show what is in a network, a results file, a recording or a data set."""
@@ -25,9 +27,9 @@ def inspect(
 
     data = None if unfinished_run(file) else recordings.data_named(file)
     if data is not None:
-        _data(recordings.contents(data, orientation, clock), json_)
+        _data(recordings.contents(data, reading), json_)
         return
-    if orientation is not None or clock is not None:
+    if reading != Reading():
         raise InvalidRequest(f"{file} holds no recordings; leave --orientation and --clock out")
     if unfinished_run(file):
         _show(_results(file), json_)

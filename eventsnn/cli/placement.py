@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from eventsnn.cli import show
-from eventsnn.cli.run import (
-    Clock,
-    Data,
-    Downsample,
-    Duration,
-    Fraction,
-    Input,
-    Json,
-    MappingOption,
-    MaxRate,
-    Orientation,
-    Origin,
-    ScaleCurrents,
-    Seed,
-    Split,
-    open_data,
-)
+from eventsnn.cli.options import ONLY_OF_RUN, Data, Json, taking
+from eventsnn.cli.reading import Reading
+from eventsnn.run.options import Options
 
 if TYPE_CHECKING:
     from eventsnn.hardware import Architecture, Part
@@ -71,29 +57,19 @@ def _shares(use: dict[str, tuple[int, int]]) -> list[str]:
     return [f"{100 * use[name][0] / max(use[name][1], 1):.1f} %" if name in use else "-" for name in LIMITS]
 
 
+@taking(
+    Options,
+    without=["hardware", "exit", "schedule", "engine", *ONLY_OF_RUN],
+    after={"mapping": ["split", "samples"]},
+    help={"samples": "Run N samples, evenly over the sorted list; 5 if not said."},
+)
 def load(
     name: Annotated[str, typer.Argument(help="A preset's name or a YAML file.")],
     network: Annotated[Path, typer.Option("--network", help="Network file (.h5).")],
     data: Data,
-    mapping: MappingOption = None,
-    split: Split = None,
-    samples: Annotated[
-        int | None,
-        typer.Option("--samples", help="Run N samples, evenly over the sorted list; 5 if not said."),
-    ] = None,
-    step_us: Annotated[
-        float | None, typer.Option("--step-us", help="Timestep, microseconds; else the network's period.")
-    ] = None,
-    input: Input = None,
-    duration_us: Duration = None,
-    max_rate_hz: MaxRate = None,
-    origin: Origin = None,
-    scale_currents: ScaleCurrents = False,
-    seed: Seed = 0,
-    fraction: Fraction = 1.0,
-    downsample: Downsample = 1,
-    orientation: Orientation = None,
-    clock: Clock = None,
+    *,
+    reading: Reading,
+    settings: dict[str, Any],
     json_: Json = False,
 ) -> None:
     """Estimate how busy a network keeps each core, serialiser and link, from a few ideal runs."""
@@ -102,18 +78,11 @@ def load(
     with show.progress_bar("running without the accelerator") as progress:
         found = estimate_load(
             network,
-            open_data(data, split, fraction, downsample, orientation, clock),
+            reading.open(data),
             name,
-            mapping,
-            samples=samples,
-            step_us=step_us,
-            input=input,
-            duration_us=duration_us,
-            max_rate_hz=max_rate_hz,
-            origin=origin,
-            scale_currents=scale_currents,
-            seed=seed,
+            samples=reading.samples,
             progress=progress,
+            **settings,
         )
     if json_:
         show.print_json(found.to_dict())

@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from eventsnn.cli.run import (
-    Clock,
-    Data,
-    Downsample,
-    Duration,
-    Fraction,
-    Input,
-    Json,
-    MappingOption,
-    MaxRate,
-    Orientation,
-    Origin,
-    ScaleCurrents,
-    Seed,
-    Split,
-    model_figures,
-    open_data,
-)
+from eventsnn.cli.options import ONLY_OF_RUN, Data, Json, NetworkFile, taking
+from eventsnn.cli.reading import Reading
+from eventsnn.run.options import Options
 
 if TYPE_CHECKING:
     from eventsnn.insight.profile import Summary
@@ -33,32 +18,23 @@ if TYPE_CHECKING:
 MOST_PIECES = 60
 
 
+@taking(
+    Options,
+    without=ONLY_OF_RUN,
+    required=["hardware"],
+    after={"mapping": ["sample", "samples", "split"]},
+    help={
+        "samples": "Instead: N samples evenly over the sorted list.",
+        "engine": "compiled or reference.",
+    },
+)
 def profile(
-    network: Annotated[Path, typer.Argument(help="Network file (.h5).")],
+    network: NetworkFile,
     data: Data,
-    hardware: Annotated[str, typer.Option("--hardware", help="Accelerator: a preset's name or a YAML file.")],
-    mapping: MappingOption = None,
+    *,
+    reading: Reading,
+    settings: dict[str, Any],
     sample: Annotated[int | None, typer.Option("--sample", help="Position in the data set.")] = None,
-    samples: Annotated[
-        int | None, typer.Option("--samples", help="Instead: N samples evenly over the sorted list.")
-    ] = None,
-    split: Split = None,
-    exit: Annotated[str, typer.Option("--exit", help="Exit rule, or none.")] = "none",
-    schedule: Annotated[str, typer.Option("--schedule", help="event or step.")] = "event",
-    step_us: Annotated[
-        float | None, typer.Option("--step-us", help="Timestep, microseconds; else the network's period.")
-    ] = None,
-    input: Input = None,
-    duration_us: Duration = None,
-    max_rate_hz: MaxRate = None,
-    origin: Origin = None,
-    scale_currents: ScaleCurrents = False,
-    engine: Annotated[str, typer.Option("--engine", help="compiled or reference.")] = "compiled",
-    seed: Seed = 0,
-    fraction: Fraction = 1.0,
-    downsample: Downsample = 1,
-    orientation: Orientation = None,
-    clock: Clock = None,
     json_: Json = False,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Also write an HTML page.")] = None,
 ) -> None:
@@ -67,27 +43,17 @@ def profile(
     from eventsnn.output import HTML, require_replaceable
     from eventsnn.run.profile import profile_samples
 
+    hardware = settings["hardware"]
     if output is not None:
         require_replaceable(output, HTML)
     with show.progress_bar("profiling") as progress:
         found = profile_samples(
             network,
-            open_data(data, split, fraction, downsample, orientation, clock),
-            hardware,
-            sample,
-            samples,
+            reading.open(data),
+            sample=sample,
+            samples=reading.samples,
             progress=progress,
-            mapping=mapping,
-            exit=exit,
-            schedule=schedule,
-            step_us=step_us,
-            input=input,
-            duration_us=duration_us,
-            max_rate_hz=max_rate_hz,
-            origin=origin,
-            scale_currents=scale_currents,
-            engine=engine,
-            seed=seed,
+            **settings,
         )
     if json_:
         show.print_json(found.to_dict())
@@ -136,4 +102,4 @@ def _print(found: Summary, hardware: str) -> None:
     if found.disorders:
         title = "Spikes against the run without an accelerator"
         print_table(tables.disorder_table(found), title, "largest", "p95 delay")
-    show.note(model_figures(hardware))
+    show.note(show.model_figures(hardware))

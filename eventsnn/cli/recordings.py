@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eventsnn.cli import show
+from eventsnn.cli.reading import Reading
 from eventsnn.errors import InvalidFile, InvalidRequest
 
 if TYPE_CHECKING:
@@ -63,11 +65,11 @@ def _is_cifar10_dvs(names: list[str], classes: tuple[str, ...]) -> bool:
     return all(name.rpartition("/")[2].startswith(starts) for name in names)
 
 
-def contents(spec: str, orientation: str | None, clock: str | None) -> dict[str, Any]:
+def contents(spec: str, reading: Reading) -> dict[str, Any]:
     """What there is to say of one recording or of a set, as JSON values."""
-    from eventsnn.events import ImageSet, open_dataset
+    from eventsnn.events import ImageSet
 
-    found = open_dataset(spec, orientation=orientation, clock=clock)
+    found = reading.open(spec)
     if not isinstance(found, ImageSet) and Path(found.path).is_file():
         return _one(found)
     whole: dict[str, Any] = {
@@ -80,7 +82,7 @@ def contents(spec: str, orientation: str | None, clock: str | None) -> dict[str,
     splits = {}
     for split in ("train", "test"):
         try:
-            splits[split] = len(open_dataset(spec, split, orientation=orientation, clock=clock))
+            splits[split] = len(replace(reading, split=split).open(spec))
         except InvalidRequest:
             splits[split] = 0
     return whole | {"splits": splits, "classes": classes(found)}

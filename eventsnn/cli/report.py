@@ -4,28 +4,14 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from eventsnn.cli.hardware import Baselines
-from eventsnn.cli.run import (
-    Clock,
-    Data,
-    Downsample,
-    Duration,
-    Fraction,
-    Input,
-    Json,
-    MappingOption,
-    MaxRate,
-    Orientation,
-    Origin,
-    ScaleCurrents,
-    Seed,
-    Split,
-    open_data,
-)
+from eventsnn.cli.options import ONLY_OF_RUN, Data, Json, NetworkFile, taking
+from eventsnn.cli.reading import Reading
+from eventsnn.run.options import Options
 
 
 def curve(
@@ -89,51 +75,26 @@ def report(
     show.note(f"wrote {output}")
 
 
+@taking(
+    Options,
+    without=["engine", "samples", *ONLY_OF_RUN],
+    required=["hardware"],
+    after={"mapping": ["sample", "output", "split"]},
+)
 def timeline(
-    network: Annotated[Path, typer.Argument(help="Network file (.h5).")],
+    network: NetworkFile,
     data: Data,
-    hardware: Annotated[str, typer.Option("--hardware", help="Accelerator: a preset's name or a YAML file.")],
-    mapping: MappingOption = None,
+    *,
+    reading: Reading,
+    settings: dict[str, Any],
     sample: Annotated[int, typer.Option("--sample", help="Position in the data set.")] = 0,
     output: Annotated[Path, typer.Option("-o", "--output", help="JSON file to write.")] = Path(
         "timeline.json"
     ),
-    split: Split = None,
-    exit: Annotated[str, typer.Option("--exit", help="Exit rule, or none.")] = "none",
-    schedule: Annotated[str, typer.Option("--schedule", help="event or step.")] = "event",
-    step_us: Annotated[
-        float | None, typer.Option("--step-us", help="Timestep, microseconds; else the network's period.")
-    ] = None,
-    input: Input = None,
-    duration_us: Duration = None,
-    max_rate_hz: MaxRate = None,
-    origin: Origin = None,
-    scale_currents: ScaleCurrents = False,
-    seed: Seed = 0,
-    fraction: Fraction = 1.0,
-    downsample: Downsample = 1,
-    orientation: Orientation = None,
-    clock: Clock = None,
 ) -> None:
     """One sample on its accelerator, for the Chrome/Perfetto viewer."""
     from eventsnn.cli import show
     from eventsnn.run.trace import write_sample_timeline
 
-    write_sample_timeline(
-        network,
-        open_data(data, split, fraction, downsample, orientation, clock),
-        hardware,
-        sample,
-        output,
-        mapping=mapping,
-        exit=exit,
-        schedule=schedule,
-        step_us=step_us,
-        input=input,
-        duration_us=duration_us,
-        max_rate_hz=max_rate_hz,
-        origin=origin,
-        scale_currents=scale_currents,
-        seed=seed,
-    )
+    write_sample_timeline(network, reading.open(data), sample=sample, output=output, **settings)
     show.note(f"wrote {output}; open it in https://ui.perfetto.dev or chrome://tracing")

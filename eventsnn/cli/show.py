@@ -171,3 +171,13 @@ def summary_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
         *interval,
         ("decided early", percent(summary["decided_early"])),
     ]
+
+
+def model_figures(hardware: str) -> str:
+    """The sentence that every table with an accelerator carries."""
+    from eventsnn.hardware import load_architecture
+
+    architecture = load_architecture(hardware)
+    return (
+        f"accelerator {architecture.name} is a model: times and energies are model figures, not measurements"
+    )

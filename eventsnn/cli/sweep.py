@@ -7,26 +7,28 @@ from typing import Annotated, Any
 
 import typer
 
-from eventsnn.cli.run import (
-    Clock,
-    Data,
-    Duration,
-    Input,
-    Json,
-    MappingOption,
-    MaxRate,
-    Orientation,
-    Origin,
-    ScaleCurrents,
-    Seed,
-    Split,
+from eventsnn.cli.options import ONLY_OF_RUN, Data, Json, NetworkFile, Workers, taking
+from eventsnn.cli.reading import Reading
+from eventsnn.run.options import Options
+
+
+@taking(
+    Options,
+    without=ONLY_OF_RUN,
+    required=["hardware"],
+    after={
+        "hardware": ["set_", "bands", "relative", "seeds", "output"],
+        "mapping": ["split"],
+        "samples": ["workers"],
+    },
+    help={"engine": "compiled or reference."},
 )
-
-
 def sweep(
-    network: Annotated[Path, typer.Argument(help="Network file (.h5).")],
+    network: NetworkFile,
     data: Data,
-    hardware: Annotated[str, typer.Option("--hardware", help="Accelerator: a preset's name or a YAML file.")],
+    *,
+    reading: Reading,
+    settings: dict[str, Any],
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -48,37 +50,11 @@ def sweep(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Page (.html) or JSON file (.json) to write.")
     ] = None,
-    mapping: MappingOption = None,
-    split: Split = None,
-    exit: Annotated[str, typer.Option("--exit", help="margin:0.3, max-probability:0.9, or none.")] = "none",
-    schedule: Annotated[str, typer.Option("--schedule", help="event or step.")] = "event",
-    step_us: Annotated[
-        float | None, typer.Option("--step-us", help="Timestep, microseconds; else the network's period.")
-    ] = None,
-    input: Input = None,
-    duration_us: Duration = None,
-    max_rate_hz: MaxRate = None,
-    origin: Origin = None,
-    scale_currents: ScaleCurrents = False,
-    engine: Annotated[str, typer.Option("--engine", help="compiled or reference.")] = "compiled",
-    samples: Annotated[
-        int | None, typer.Option("--samples", help="Take N samples evenly over the sorted list.")
-    ] = None,
-    workers: Annotated[int, typer.Option("--workers", help="Processes.")] = 1,
-    seed: Seed = 0,
-    fraction: Annotated[
-        float, typer.Option("--fraction", help="Replay only the first share of each recording's events.")
-    ] = 1.0,
-    downsample: Annotated[
-        int, typer.Option("--downsample", help="Divide event addresses by this (128 to 32 pixels: 4).")
-    ] = 1,
-    orientation: Orientation = None,
-    clock: Clock = None,
+    workers: Workers = 1,
     json_: Json = False,
 ) -> None:
     """Vary one value of an accelerator at a time: what accuracy, latency and energy depend on."""
     from eventsnn.cli import show
-    from eventsnn.cli.run import model_figures, open_data
     from eventsnn.report.sweep import UNITS, WORDS, outcome_table, sentences, tornado_table
     from eventsnn.run import sweep as running
 
@@ -88,26 +64,15 @@ def sweep(
     with show.progress_bar("simulating") as progress:
         found = running.sweep(
             network,
-            open_data(data, split, fraction, downsample, orientation, clock),
-            hardware,
-            values,
+            reading.open(data),
+            values=values,
             bands=bands,
             relative=factors,
             seeds=seeds,
-            seed=seed,
             workers=workers,
-            samples=samples,
+            samples=reading.samples,
             progress=progress,
-            mapping=mapping,
-            exit=exit,
-            schedule=schedule,
-            step_us=step_us,
-            input=input,
-            duration_us=duration_us,
-            max_rate_hz=max_rate_hz,
-            origin=origin,
-            scale_currents=scale_currents,
-            engine=engine,
+            **settings,
         )
     if output is not None:
         write(found, output)
@@ -116,7 +81,9 @@ def sweep(
         if found.failed:
             raise typer.Exit(1)
         return
-    show.print_table(show.listing(outcome_table(found)), f"{network} on {data}, split {split or 'all'}")
+    show.print_table(
+        show.listing(outcome_table(found)), f"{network} on {data}, split {reading.split or 'all'}"
+    )
     for quantity in UNITS:
         depends = tornado_table(found, quantity)
         if depends.rows:
@@ -125,7 +92,7 @@ def sweep(
         typer.echo(sentence)
     if output is not None:
         show.note(f"wrote {output}")
-    show.note(model_figures(hardware))
+    show.note(show.model_figures(settings["hardware"]))
     if found.failed:
         raise typer.Exit(1)
 

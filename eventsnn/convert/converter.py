@@ -18,7 +18,7 @@ from eventsnn.convert.qcfs import QCFS
 from eventsnn.convert.quantise import integer_synapses, to_quanta
 from eventsnn.convert.samples import read_samples
 from eventsnn.convert.scales import Float64
-from eventsnn.convert.settings import Settings
+from eventsnn.convert.settings import OPTIONS, Settings
 from eventsnn.convert.stages import INPUT, Stage, build_stages
 from eventsnn.errors import InvalidNetwork, InvalidRequest
 from eventsnn.network import (
@@ -166,12 +166,8 @@ def convert(
     spikes instead of one per step. T. Bu et al., ICLR 2022, arXiv:2303.04347 (QCFS, half a threshold
     of initial charge).
     """
-    settings = Settings(
-        neuron, levels, input_scale, percentile, threshold, graded, settle_time_us, hysteresis,
-        duration_us, scales, spikes_at_lambda, input, max_rate_hz, input_range, input_mean, input_std,
-    )  # fmt: skip
-    threshold, levels = int(threshold), None if levels is None else int(levels)
-    settings = replace(settings, threshold=threshold, levels=levels)
+    given = locals().copy()  # the arguments, by name
+    settings = Settings(**{name: given[name] for name in OPTIONS})
     chain = module_chain(model)
     samples = read_samples(calibration, chain, input_shape, input, settings.normalised)
     stages = build_stages(chain, samples.shape)
@@ -195,8 +191,8 @@ def convert(
     for stage in stages:
         source, unit_in = populations[-1].name, unit
         unit = _unit(stage, found, settings)
-        synapses = integer_synapses(stage, unit_in, unit, threshold)
-        bias = (stage.bias.reshape(-1, len(unit)) / unit * threshold / periods).reshape(-1)
+        synapses = integer_synapses(stage, unit_in, unit, settings.threshold)
+        bias = (stage.bias.reshape(-1, len(unit)) / unit * settings.threshold / periods).reshape(-1)
         quanta = to_quanta(bias, f"a bias of layer {stage.name!r}") if stage.bias.any() else None
         populations.append(Population(stage.name, stage.target, _neuron(stage, unit, settings, period)))
         projections.append(Projection(f"{source}-{stage.name}", source, stage.name, synapses, quanta))

@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from eventsnn.convert.options import Options
 from eventsnn.errors import InvalidRequest
-from eventsnn.network.contract import CODINGS, DRAWN
+from eventsnn.network.contract import DRAWN
+from eventsnn.options import options_of
 
+OPTIONS = options_of(Options)
 LARGEST_THRESHOLD = 2**16
 DEFAULT_LEVELS = 15
 LONGEST_US = 10**12
@@ -19,8 +22,8 @@ LONGEST_US = 10**12
 
 
 @dataclass(frozen=True)
-class Settings:
-    """The arguments of ``convert`` that are numbers and names; see there.
+class Settings(Options):
+    """Options of a conversion, checked.
 
     ``input_range``, ``input_mean`` and ``input_std`` become tuples of float, or stay None.
 
@@ -29,23 +32,6 @@ class Settings:
     InvalidRequest
         A value out of range, or one that the chosen kind of neuron or input does not have.
     """
-
-    neuron: str
-    levels: int | None
-    input_scale: float | None
-    percentile: float
-    threshold: int
-    graded: bool
-    settle_time_us: float
-    hysteresis: float
-    duration_us: float | None
-    scales: str
-    spikes_at_lambda: float
-    input: str | None = None
-    max_rate_hz: float | None = None
-    input_range: Any = None
-    input_mean: Any = None
-    input_std: Any = None
 
     def __post_init__(self) -> None:
         def require(condition: bool, name: str, allowed: str) -> None:
@@ -56,8 +42,9 @@ class Settings:
             value = getattr(self, name)
             require(value is None or (_number(value) and 0 < value <= most), name, allowed)
 
-        require(self.neuron in ("signed", "rate"), "neuron", "'signed' and 'rate'")
-        require(self.scales in ("layer", "channel"), "scales", "'layer' and 'channel'")
+        for name in ("neuron", "scales"):
+            allowed = OPTIONS[name].allowed
+            require(getattr(self, name) in allowed, name, " and ".join(map(repr, allowed)))
         require(self.levels is None or _number(self.levels), "levels", "1 to 32767")
         require(self.levels is None or 1 <= self.levels <= 2**15 - 1, "levels", "1 to 32767")
         optional("input_scale", "finite numbers above 0")
@@ -85,8 +72,11 @@ class Settings:
             "spikes_at_lambda",
             "finite numbers above 0",
         )
-        require(self.input is None or self.input in CODINGS, "input", f"{', '.join(CODINGS)}, and None")
+        codings = OPTIONS["input"].allowed
+        require(self.input is None or self.input in codings, "input", f"{', '.join(codings)}, and None")
         optional("max_rate_hz", "finite numbers above 0, up to 1e12", 1e12)
+        object.__setattr__(self, "threshold", int(self.threshold))
+        object.__setattr__(self, "levels", None if self.levels is None else int(self.levels))
         self._check_normalisation()
         if self.max_rate_hz is not None and self.input not in DRAWN:
             raise InvalidRequest(
@@ -94,13 +84,8 @@ class Settings:
                 "a rate; leave it out, or give input='poisson'"
             )
         if self.neuron == "rate":
-            for name, default in (
-                ("levels", None),
-                ("graded", False),
-                ("settle_time_us", 0),
-                ("hysteresis", 0),
-            ):
-                if getattr(self, name) != default:
+            for name in ("levels", "graded", "settle_time_us", "hysteresis"):
+                if getattr(self, name) != OPTIONS[name].default:
                     raise InvalidRequest(
                         f"{name} is {getattr(self, name)!r}, but rate neurons have no {name}; leave it out, "
                         "or convert with neuron='signed'"

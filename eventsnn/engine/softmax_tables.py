@@ -7,7 +7,7 @@ from functools import cache
 from itertools import pairwise
 
 from eventsnn.engine.seeds import PURPOSE_SOFTMAX_WAIT, draw
-from eventsnn.network import Neuron, Softmax
+from eventsnn.network import Neuron
 from eventsnn.network.neurons import LOGIT_BITS
 
 LOGIT_STEPS = 256  # entries of the exponential table per logit
@@ -15,11 +15,6 @@ LOGIT_SHIFT = LOGIT_BITS - 8  # from a product of charge and ``logit_unit`` to a
 WEIGHT_BITS = 30  # the weight of the largest charge is 2^30
 WAIT_BITS = 20  # the mean of the waiting times is 2^20
 WAITS = 4096
-
-
-def logit_unit(model: Softmax) -> int:
-    """Logits per quantum in parts of 2^48."""
-    return round(model.unit * 2**LOGIT_BITS)
 
 
 @cache

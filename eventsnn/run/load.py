@@ -13,8 +13,8 @@ from eventsnn.hardware import Architecture, MappingFile, load_architecture, map_
 from eventsnn.hardware.load import IdealSpikes, LoadEstimate, estimate
 from eventsnn.network import Network
 from eventsnn.run.currents import warn_of
+from eventsnn.run.job import Progress, make_job
 from eventsnn.run.settings import Settings
-from eventsnn.run.simulate import Progress, make_job
 
 SAMPLES = 5
 

@@ -11,8 +11,8 @@ from eventsnn.errors import InvalidRequest
 from eventsnn.hardware import Architecture
 from eventsnn.insight.profile import Summary, profile
 from eventsnn.run.currents import warn_of
+from eventsnn.run.job import Progress, make_job
 from eventsnn.run.settings import Settings, check_names
-from eventsnn.run.simulate import Progress, make_job
 
 
 def profile_samples(

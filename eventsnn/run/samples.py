@@ -22,7 +22,7 @@ from eventsnn.events import (
     open_dataset,
 )
 from eventsnn.run.inputs import content_of, is_events
-from eventsnn.run.settings import ORIGINS
+from eventsnn.run.options import ORIGINS
 
 # Of each file its name, size and beginning identify it: whole data sets may be many gigabytes.
 HASHED_BYTES = 1 << 16

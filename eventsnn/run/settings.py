@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from eventsnn.arguments import nearest, number, shown, truth, whole
 from eventsnn.decide import ExitRule, parse_rule
-from eventsnn.engine import COMPARISON_ENGINES, ENGINES, RunOptions
+from eventsnn.engine import RunOptions
 from eventsnn.engine.request import step_length
 from eventsnn.errors import InvalidRequest
-from eventsnn.events.encoders import ENCODINGS
 from eventsnn.events.inputs import picoseconds
 from eventsnn.hardware import Architecture, MappingFile, load_architecture, load_mapping
 from eventsnn.network import Network
 from eventsnn.network.contract import IMAGE_CODINGS
+from eventsnn.options import Option, options_of
+from eventsnn.run.options import Options
 
-SCHEDULES = ("event", "step")
-TIES = ("ordered", "seeded")
-ORIGINS = ("file", "first-event")
+OPTIONS = options_of(Options)
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How samples are run; ``simulate`` says what each of these means.
+class Settings(Options):
+    """Options of a run, checked, with what they name.
 
     Raises
     ------
@@ -33,49 +31,15 @@ class Settings:
         A value that is not allowed, or two that contradict each other.
     """
 
-    hardware: str | os.PathLike[str] | Architecture | None = None
-    exit: str | ExitRule | None = None
-    schedule: str = "event"
-    engine: str = "compiled"
-    seed: int = 0
-    ties: str = "ordered"
-    step_us: float | None = None
-    history_us: float | None = None
-    input: str | None = None
-    duration_us: float | None = None
-    max_rate_hz: float | None = None
-    max_events: int = 10**9
-    mapping: str | os.PathLike[str] | dict[str, Any] | MappingFile | None = None
-    origin: str | None = None
-    scale_currents: bool = False
     architecture: Architecture | None = field(init=False)
     rule: ExitRule | None = field(init=False)
     placement: MappingFile | None = field(init=False)
 
     def __post_init__(self) -> None:
-        for name, allowed in (
-            ("schedule", SCHEDULES),
-            ("engine", (*ENGINES, *COMPARISON_ENGINES)),
-            ("ties", TIES),
-            ("input", (None, *ENCODINGS)),
-            ("origin", (None, *ORIGINS)),
-        ):
-            chosen = getattr(self, name)
-            if not isinstance(chosen, str | None) or chosen not in allowed:
-                raise InvalidRequest(
-                    f"{name} {shown(chosen)} is not known; allowed are {', '.join(filter(None, allowed))}"
-                )
-        truth(self.scale_currents, "scale_currents (--scale-currents)", InvalidRequest)
-        seed = whole(self.seed, "seed", InvalidRequest, -(2**63), 2**63 - 1)
-        object.__setattr__(self, "seed", seed)
-        most = whole(self.max_events, "max_events (--max-events)", InvalidRequest, 1, 2**63 - 1)
-        object.__setattr__(self, "max_events", most)
-        for name in ("step_us", "history_us", "duration_us", "max_rate_hz"):
-            if getattr(self, name) is None:
-                continue
-            object.__setattr__(self, name, number(getattr(self, name), name, InvalidRequest))
-            if name != "max_rate_hz":
-                picoseconds(getattr(self, name), name)
+        for option in OPTIONS.values():
+            value = getattr(self, option.name)
+            if value is not None or option.default is not None:
+                object.__setattr__(self, option.name, checked(value, option))
         if self.ties == "seeded" and self.schedule == "step":
             raise InvalidRequest("the step schedule knows no ties; leave ties='seeded' (--ties) out")
         object.__setattr__(self, "rule", parse_rule(self.exit))
@@ -131,9 +95,26 @@ class Settings:
 
 def check_names(given: Mapping[str, Any]) -> None:
     """Refuse settings that are none, with the name that was probably meant."""
-    known = [item.name for item in fields(Settings) if item.init]
     for name in given:
-        if name not in known:
+        if name not in OPTIONS:
             raise InvalidRequest(
-                f"there is no setting {name!r}{nearest(name, known)}; there are {', '.join(known)}"
+                f"there is no setting {name!r}{nearest(name, OPTIONS)}; there are {', '.join(OPTIONS)}"
             )
+
+
+def checked(value: Any, option: Option) -> Any:
+    """A value of an option as a plain one, or InvalidRequest; names are left to who looks them up."""
+    if option.allowed:
+        if not isinstance(value, str) or value not in option.allowed:
+            raise InvalidRequest(
+                f"{option.name} {shown(value)} is not known; allowed are {', '.join(option.allowed)}"
+            )
+    elif option.kind == "bool":
+        return truth(value, option.called, InvalidRequest)
+    elif option.kind == "int":
+        return whole(value, option.called, InvalidRequest, option.least, option.most)
+    elif option.kind == "float":
+        value = number(value, option.called, InvalidRequest)
+        if option.unit == "us":
+            picoseconds(value, option.called)
+    return value

@@ -20,8 +20,10 @@ from eventsnn.hardware.variations import Variation, banded, behaviour, scaled, v
 from eventsnn.network import Network
 from eventsnn.report.sweep import Change, Measures, Outcome, Sweep
 from eventsnn.results.results import Results, distribution
+from eventsnn.run.configuration import configuration
+from eventsnn.run.job import Job, Progress, make_job
 from eventsnn.run.settings import Settings, check_names
-from eventsnn.run.simulate import Job, Progress, configuration, make_job, run_job
+from eventsnn.run.simulate import run_job
 
 Runs = list[Results]
 
@@ -35,7 +37,6 @@ def sweep(
     bands: bool = False,
     relative: Sequence[float] | None = None,
     seeds: int = 1,
-    seed: int = 0,
     workers: int = 1,
     split: str | None = None,
     samples: int | None = None,
@@ -61,7 +62,7 @@ def sweep(
     relative : sequence of float, optional
         Also every time, energy, power and frequency times each of these factors.
     seeds : int
-        Runs of each value, with seeds from ``seed`` on.
+        Runs of each value, with seeds from the setting ``seed`` on.
     progress : callable, optional
         Called with (samples done, samples in all).
 
@@ -82,7 +83,6 @@ def sweep(
         raise InvalidRequest("a sweep varies an accelerator; give hardware (--hardware), a preset or a file")
     seeds = whole(seeds, "seeds", InvalidRequest, 1)
     workers = whole(workers, "workers", InvalidRequest, 1)
-    seed = whole(seed, "seed", InvalidRequest)
     bands = truth(bands, "bands", InvalidRequest)
     check_names(settings)
     if values is not None and not isinstance(values, Mapping):
@@ -92,7 +92,7 @@ def sweep(
         )
     nominal = load_architecture(hardware)
     variations = _variations(nominal, values or {}, bands, relative)
-    job = make_job(network, data, Settings(hardware=nominal, seed=seed, **settings), split, samples)
+    job = make_job(network, data, Settings(hardware=nominal, **settings), split, samples)
     runs_of = _Runs(job, seeds, workers, progress)
     runs_of.expected = len({behaviour(v.architecture) for v in variations} | {behaviour(nominal)})
     runs = runs_of(nominal)

@@ -9,8 +9,8 @@ from typing import Any
 from eventsnn.errors import InvalidRequest
 from eventsnn.output import JSON, require_replaceable
 from eventsnn.run.currents import warn_of
+from eventsnn.run.job import make_job
 from eventsnn.run.settings import Settings
-from eventsnn.run.simulate import make_job
 
 
 def write_sample_timeline(

@@ -68,11 +68,6 @@ class Conv2d(Weighted):
                 f"conv2d has {self.weight.shape[3]} output channels, not divisible by groups={self.groups}"
             )
 
-    def as_conv2d(self, channels: int) -> Conv2d:
-        """Itself: every kind with a window answers this."""
-        del channels  # exists for the kinds that take one weight for any number of channels
-        return self
-
     def equivalent(self, source: Shape) -> Conv2d:
         del source
         return self

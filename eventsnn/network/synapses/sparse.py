@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
-from typing import Any, ClassVar, NoReturn, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from eventsnn.arguments import shown
-from eventsnn.errors import InvalidNetwork, NotYetSupported
+from eventsnn.errors import InvalidNetwork
 from eventsnn.network.synapses.base import (
     Bool,
     Box,
@@ -171,14 +171,6 @@ class Sparse(Weighted):
         target = np.empty(neurons, dtype=np.int64)
         target[taken_from] = np.arange(neurons)
         return cls(np.full(neurons, weight), np.arange(neurons + 1), target, shape)
-
-    def as_conv2d(self, channels: int) -> NoReturn:
-        """Refused: listed synapses are no convolution."""
-        del channels
-        raise NotYetSupported(
-            "sparse synapses are no convolution, and what was asked for works on convolutions and dense "
-            "layers only; use the reference engine, or a Dense projection"
-        )
 
     def equivalent(self, source: Shape) -> Sparse:
         del source

@@ -1,0 +1,42 @@
+"""The options of a conversion: what ``convert`` takes by name, and the command line by flag.
+
+``Settings`` are these, checked. ``docs/extending.md`` says how to add one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from eventsnn.options import option
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may set about a conversion, in the order of the command line; ``convert`` tells more."""
+
+    neuron: str = option("signed", "signed or rate.", allowed=("signed", "rate"))
+    input: str | None = option(
+        None,
+        "events, analog, charge, poisson or bernoulli; images are charge (signed), analog (rate).",
+        allowed=("events", "analog", "charge", "poisson", "bernoulli"),
+    )
+    duration_us: float | None = option(
+        None, "How long a sample lasts; of recordings the mean last event.", unit="us"
+    )
+    max_rate_hz: float | None = option(None, "Of drawn spikes, for a pixel of 1; default 1000.", unit="Hz")
+    input_range: tuple[float, float] | None = option(None, "What the model reads for 0 and 1, as 0,255.")
+    input_mean: tuple[float, ...] | None = option(
+        None, "Mean the model's images are normalised by, one or per channel."
+    )
+    input_std: tuple[float, ...] | None = option(None, "Deviation, one value or one per channel.")
+    levels: int | None = option(None, "Levels of signed neurons (QCFS layers bring their own).")
+    input_scale: float | None = option(None, "What one event adds to the model's input.")
+    settle_time_us: float = option(0.0, "Time between signed neurons' tests, microseconds.", unit="us")
+    hysteresis: float = option(0.0, "Hysteresis of signed neurons, in levels.")
+    graded: bool = option(False, "Signed neurons emit one payload instead of unit spikes.")
+    scales: str = option(
+        "layer", "Scale of ReLU layers: one a layer, or one a channel.", allowed=("layer", "channel")
+    )
+    percentile: float = option(99.9, "Rate neurons: of the non-zero activations.")
+    threshold: int = option(2**14, "Quanta per level or spike.")
+    spikes_at_lambda: float = option(15, "Rate neurons: spikes that stand for the activation lambda.")

@@ -1,0 +1,50 @@
+"""What results say of the run that made them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eventsnn.hardware import Chip
+from eventsnn.hardware.baselines import work_of
+from eventsnn.network.decision import decision_weights
+from eventsnn.run.job import Job
+from eventsnn.run.samples import describe, origins
+from eventsnn.version import __version__
+
+
+def configuration(job: Job) -> dict[str, Any]:
+    """What a job runs, as JSON values; equal for equal runs."""
+    settings = job.settings
+    options = settings.options(job.network)
+    architecture = settings.architecture
+    mapping = job.mapping()
+    chip = None if mapping is None else Chip(mapping)
+    weights = decision_weights(job.network.populations[job.network.output])
+    return {
+        "version": __version__,
+        "network": job.network.checksum,
+        "network_path": job.network_path,
+        "dense_work": work_of(job.network).description(),
+        "data": describe(job.samples),
+        "data_path": None if job.samples.path is None else str(job.samples.path),
+        "class_names": list(job.samples.class_names),
+        "input": None if job.coding.encoding is None else job.coding.encoding.kind,
+        "duration_ps": job.coding.duration_ps,
+        "max_rate_hz": None if job.coding.encoding is None else job.coding.encoding.max_rate_hz,
+        "origin": settings.origin or origins(job.samples),
+        "scale_currents": settings.scale_currents,
+        "hardware": None if architecture is None else architecture.name,
+        "architecture": None if architecture is None else architecture.document(),
+        "mapping": None if mapping is None else mapping.description(),
+        "static_watts": 0.0 if chip is None else chip.static_watts,
+        "decision_latency_ps": 0 if chip is None else chip.decision,
+        "exit": "none" if settings.rule is None else str(settings.rule),
+        "schedule": settings.schedule,
+        "step_ps": settings.timestep_ps(job.network),
+        "ties": settings.ties,
+        "history_ps": options.history_period,
+        "engine": settings.engine,
+        "seed": settings.seed,
+        "max_events": settings.max_events,
+        **({} if weights is None else {"decision_weights": weights.tolist()}),
+    }
