@@ -29,7 +29,7 @@ BUDGET = {
     "compilation": 60,
     "convert": 3050,
     "counting": 200,
-    "decide": 350,
+    "decide": 380,
     "engine": 11300,
     "errors": 120,
     "events": 3200,

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -58,11 +58,55 @@ class AtLeast(ExitRule):
         return 1.0 if max(readout) >= self.least else 0.0
 
 
-RULES = [Never(0.1), Lead(0.3), HalfSure(0.2), Doubtful(0.5), OnlyClass(1.0), AtLeast(0.5, 40)]
+@dataclass(frozen=True)
+class Waiting(ExitRule):
+    """One sample of ``Patient``: who led at the last check, and for how many."""
+
+    patience: int
+    seen: list = field(default_factory=lambda: [-1, 0])
+
+    def confidence(self, readout, scale):
+        best = readout.index(max(readout))
+        self.seen[:] = [best, self.seen[1] + 1 if best == self.seen[0] else 1]
+        return min(self.seen[1] / self.patience, 1.0)
+
+
+@dataclass(frozen=True)
+class Patient(ExitRule):
+    """Remembers: sure once the same class has led at so many checks in a row."""
+
+    patience: int = 3
+
+    def start(self):
+        return Waiting(self.threshold, self.patience)
+
+    def confidence(self, readout, scale):
+        raise AssertionError("asked before a sample has started")
+
+
+@dataclass(frozen=True)
+class Late(Margin):
+    """Says what ``Margin`` does, but starts as something else."""
+
+    def start(self):
+        return Never(self.threshold)
+
+
+RULES = [
+    Never(0.1),
+    Lead(0.3),
+    HalfSure(0.2),
+    Doubtful(0.5),
+    OnlyClass(1.0),
+    AtLeast(0.5, 40),
+    Patient(1.0, 4),
+    Late(0.3),
+]
 
 
 def stop_by_hand(rule, run, scale):
     """The first check of a full run at which a rule stops, and its choice; the last row is no check."""
+    rule = rule.start()
     for n, (time, row) in enumerate(zip(run.trace.time.tolist(), run.trace.readout.tolist(), strict=True)):
         asked = n + 1 < len(run.trace.time) and time >= run.first_event and any(row)
         if asked and rule.confidence(list(row), scale) >= rule.threshold:
@@ -172,6 +216,23 @@ def test_which_rules_have_kernels():
     assert len(digests) == 1
 
 
+def test_patience_counts_checks_in_a_row_and_starts_anew():
+    rule = Patient(1.0, 2)
+    for _ in range(2):
+        waiting = rule.start()
+        led = [waiting.confidence(row, 1.0) for row in ([1, 0], [0, 1], [0, 2], [0, 3])]
+        assert led == [0.5, 0.5, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("engine", ["compiled", "reference"])
+@pytest.mark.parametrize("start", [lambda self: None, lambda self: 1 / 0])
+def test_a_rule_starts_as_a_rule(start, engine):
+    wrong = type("Wrong", (Never,), {"start": start})(0.5)
+    network = random_network(1, "rate")
+    with pytest.raises(InvalidExitRule, match=r"'Wrong'.*start"):
+        make_engine(engine, network, None, replace(OPTIONS, exit_rule=wrong)).run(random_stimulus(1, network))
+
+
 def test_a_rule_is_not_called_like_the_one_it_overrides():
     class Lazy(Margin):
         name = "margin"
@@ -186,6 +247,7 @@ def test_a_rule_is_not_called_like_the_one_it_overrides():
             return 0.0
 
     assert str(HalfSure(0.25)) == "HalfSure:0.25"
+    assert str(Late(0.25)) == "Late:0.25"
     assert str(AtLeast(0.5, 7)) == "at-least:0.5,least=7"
     assert str(Margin(0.5)) == "margin:0.5"
     for wrong in (Lazy(0.5), Silent(0.5)):

@@ -1,6 +1,6 @@
 """When to stop: exit rules as pure functions of the readout."""
 
-from eventsnn.decide.base import ExitRule, asks_to_stop, decision, weighed
+from eventsnn.decide.base import ExitRule, asks_to_stop, decision, started, weighed
 from eventsnn.decide.margin import Margin
 from eventsnn.decide.max_probability import MaxProbability
 from eventsnn.decide.rules import RULES, check_rule, kernel_of, parse_rule
@@ -15,5 +15,6 @@ __all__ = [
     "decision",
     "kernel_of",
     "parse_rule",
+    "started",
     "weighed",
 ]

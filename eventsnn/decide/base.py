@@ -1,4 +1,4 @@
-"""What an exit rule is: a pure function of the readout, so one recorded trace serves any threshold."""
+"""What an exit rule is: a pure function of the readouts so far, so one trace serves any threshold."""
 
 from __future__ import annotations
 
@@ -35,19 +35,28 @@ class ExitRule(ABC):
 
     threshold: float
     name: ClassVar[str]
+    code: ClassVar[int | None] = None
+    """Of the kernel that computes the confidence, if there is one."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         # Whoever is sure for other reasons than the rule it is derived from is not called the same.
-        if _owner(cls, "name") > _owner(cls, "confidence"):
+        if _owner(cls, "name") > min(_owner(cls, "confidence"), _owner(cls, "start")):
             cls.name = cls.__name__
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "threshold", checked_threshold(self))
 
+    def start(self) -> ExitRule:
+        """What is asked at the checks of one sample, in order: for a rule without memory the rule itself.
+
+        A rule with memory gives a fresh object for every sample, which may remember what it was asked.
+        """
+        return self
+
     @abstractmethod
     def confidence(self, readout: Sequence[int], scale: float) -> float:
-        """How sure a readout is, 0 to 1; equal for equal arguments, whatever was asked before.
+        """How sure a readout is, 0 to 1; equal for equal arguments, and readouts before since ``start``.
 
         Parameters
         ----------
@@ -81,6 +90,30 @@ def checked_threshold(rule: ExitRule) -> float:
             f"exit rule {rule.name!r} has threshold {found!r}; allowed is a number from 0 to 1"
         )
     return float(found)
+
+
+def started(rule: ExitRule | None) -> ExitRule | None:
+    """What is asked about the next sample; see ``ExitRule.start``.
+
+    Raises
+    ------
+    InvalidExitRule
+        The rule fails, or starts as something that is no rule.
+    """
+    if rule is None:
+        return None
+    try:
+        found: Any = rule.start()
+    except Exception as error:
+        raise InvalidExitRule(
+            f"exit rule {rule.name!r} failed at the start of a sample: {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(found, ExitRule):
+        raise InvalidExitRule(
+            f"exit rule {rule.name!r} starts a sample as {found!r}; start() gives an ExitRule, the rule "
+            "itself if it remembers nothing"
+        )
+    return found
 
 
 def confidence_of(rule: ExitRule, readout: Sequence[int], scale: float) -> float:

@@ -12,7 +12,7 @@ class Margin(ExitRule):
     """Largest minus second largest softmax probability."""
 
     name: ClassVar[str] = "margin"
-    code: ClassVar[int] = 2
+    code: ClassVar[int | None] = 2
 
     def confidence(self, readout: Sequence[int], scale: float) -> float:
         """Largest minus second largest probability, 0 to 1."""

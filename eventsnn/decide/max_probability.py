@@ -12,7 +12,7 @@ class MaxProbability(ExitRule):
     """Largest softmax probability (SEENN-I, Li et al. 2023, on the summed readout)."""
 
     name: ClassVar[str] = "max-probability"
-    code: ClassVar[int] = 1
+    code: ClassVar[int | None] = 1
 
     def confidence(self, readout: Sequence[int], scale: float) -> float:
         """Largest probability, 0 to 1."""

@@ -9,13 +9,19 @@ from eventsnn.decide.margin import Margin
 from eventsnn.decide.max_probability import MaxProbability
 from eventsnn.errors import InvalidExitRule
 
-RULES: dict[str, type[Margin] | type[MaxProbability]] = {rule.name: rule for rule in (Margin, MaxProbability)}
+RULES: dict[str, type[ExitRule]] = {rule.name: rule for rule in (Margin, MaxProbability)}
+
+
+def _says(rule: ExitRule, known: type[ExitRule]) -> bool:
+    """Whether a rule stops where one of ``RULES`` does, at equal thresholds."""
+    own = (getattr(method, "__func__", None) for method in (rule.confidence, rule.start))
+    return tuple(own) == (known.confidence, known.start)
 
 
 def kernel_of(rule: ExitRule) -> int | None:
     """The code of the kernel that computes a rule's confidence; None where only the rule itself can say."""
     for known in RULES.values():
-        if getattr(rule.confidence, "__func__", None) is known.confidence:
+        if _says(rule, known):
             return known.code
     return None
 
@@ -41,7 +47,7 @@ def check_rule(rule: Any) -> ExitRule:
     name, where = rule.name, f"exit rule {type(rule).__name__}"
     if not isinstance(name, str) or not name or ":" in name:
         raise InvalidExitRule(f"{where} is named {name!r}; a name is text without a colon")
-    if name == "none" or (name in RULES and kernel_of(rule) != RULES[name].code):
+    if name == "none" or (name in RULES and not _says(rule, RULES[name])):
         raise InvalidExitRule(
             f"{where} is named {name!r}, which says something else; results would pass for those of another "
             "rule. Give it a name of its own, or leave it out to be called as its class"

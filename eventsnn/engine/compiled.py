@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.counting.digest import SampleDigest, spikes_of_log
-from eventsnn.decide import asks_to_stop, decision, weighed
+from eventsnn.decide import ExitRule, asks_to_stop, decision, started, weighed
 from eventsnn.engine.contract import Engine, RunOptions, SampleRun, output_scale, output_weights
 from eventsnn.engine.failures import deadlock, event_limit, history_limit, overflow
 from eventsnn.engine.kernels import records as k
@@ -57,6 +57,7 @@ class CompiledEngine(Engine):
         state, settings = self._start.begin(stimulus, index)
         moving = machine.fresh(room, state)
         given = self._start.input(stimulus, index)
+        rule = started(self.options.exit_rule)
         digest = SampleDigest(self.network.order)
         pieces: list[NDArray[np.int64]] = []
         scalar = state.scalar
@@ -77,7 +78,7 @@ class CompiledEngine(Engine):
                     state = state._replace(log=np.zeros(room.log, dtype=np.int64))
                 scalar.logged = 0
             elif status == k.ASK_RULE:
-                self._ask_rule(state)
+                self._ask_rule(rule, state)
             elif status == k.GROW_TRACE:
                 room.trace *= 2
                 state = _doubled(state, "trace", "trace_readout")
@@ -91,9 +92,9 @@ class CompiledEngine(Engine):
                 room.enlarge(status, state)
                 return None
 
-    def _ask_rule(self, state: State) -> None:
+    def _ask_rule(self, rule: ExitRule | None, state: State) -> None:
         """A check of a rule that no kernel knows: what ``kernels.checks.check`` does for the others."""
-        rule, scalar = self.options.exit_rule, state.scalar
+        scalar = state.scalar
         assert rule is not None
         last = scalar.checks - 1
         readout = weighed(state.trace_readout[last].tolist(), self._weights)

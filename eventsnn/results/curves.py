@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.arguments import shown
-from eventsnn.decide import RULES, ExitRule, asks_to_stop, check_rule, decision, kernel_of
+from eventsnn.decide import RULES, ExitRule, asks_to_stop, check_rule, decision, kernel_of, started
 from eventsnn.errors import InvalidExitRule, InvalidRequest
 from eventsnn.results import ResultTable, SampleRecord
 from eventsnn.results.latency import time_passed
@@ -48,8 +48,10 @@ def _asked_check(
     asked = copy(rule)
     object.__setattr__(asked, "threshold", float(threshold))
     asked.__post_init__()
+    watching = started(asked)
+    assert watching is not None
     checks = (int(n) for n in np.flatnonzero(decided))
-    return next((n for n in checks if asks_to_stop(asked, readout[n].tolist(), scale)), None)
+    return next((n for n in checks if asks_to_stop(watching, readout[n].tolist(), scale)), None)
 
 
 def _weighed_trace(table: ResultTable, sample: SampleRecord) -> NDArray[np.int64]:

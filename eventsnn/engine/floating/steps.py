@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from eventsnn.counting.counters import COLUMN, COUNTERS
 from eventsnn.counting.digest import SampleDigest
-from eventsnn.decide import asks_to_stop, decision, weighed
+from eventsnn.decide import asks_to_stop, decision, started, weighed
 from eventsnn.engine.contract import SampleRun, SpikeList, Trace, output_scale, output_weights
 from eventsnn.engine.failures import event_limit
 from eventsnn.engine.floating.sums import Float
@@ -75,6 +75,7 @@ class FloatSample:
 
     def __init__(self, engine: FloatEngine, stimulus: Stimulus, index: int) -> None:
         self.engine, self.network, self.options = engine, engine.network, engine.options
+        self.rule = started(engine.options.exit_rule)
         self.stimulus, self.index, self.length = stimulus, index, engine.step
         self.steps = number_of_steps(stimulus, engine.step)
         self.end = self.steps * engine.step
@@ -292,7 +293,7 @@ class FloatSample:
         if not self.output_changed:
             return
         self.output_changed = False
-        readout, rule = self._record_check(), self.options.exit_rule
+        readout, rule = self._record_check(), self.rule
         if rule is None:
             return
         self.counters[self.output, COLUMN["decision_operations"]] += len(readout)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from eventsnn.counting.counters import COLUMN, COUNTERS, MODEL_COUNTERS
 from eventsnn.counting.digest import SampleDigest
-from eventsnn.decide import asks_to_stop, decision, weighed
+from eventsnn.decide import asks_to_stop, decision, started, weighed
 from eventsnn.engine.contract import (
     History,
     SampleRun,
@@ -43,6 +43,7 @@ class Sample:
 
     def __init__(self, engine: ReferenceEngine, stimulus: Stimulus, index: int, end: int) -> None:
         self.engine, self.network, self.options = engine, engine.network, engine.options
+        self.rule = started(engine.options.exit_rule)
         self.stimulus, self.index = stimulus, index
         self.chip = engine.chip
         self.key = sample_key(self.options.seed, index)
@@ -175,7 +176,7 @@ class Sample:
         self.output_changed = False
         readout = self._readout(self.now)
         self.checks.append((self.now, readout))
-        rule = self.options.exit_rule
+        rule = self.rule
         if rule is None or self.stop_at is not None:
             return
         self._count(self.output, "decision_operations", len(readout))
