@@ -67,7 +67,8 @@ def send_bounded(plan, st, settings, net, rank, first, stop, now):
         done = st.parts[part]
         count_spike(done, kind, word)
         for d in range(row.destination_start, row.destination_stop):
-            if plan.fan_out[plan.destination[d].fan_out + neuron].full == 0:
+            to = plan.destination[d]
+            if to.reaches_all == 0 and plan.fan_out[to.fan_out + neuron].full == 0:
                 continue
             node = new_message(net.message, st.scalar)
             if node < 0:

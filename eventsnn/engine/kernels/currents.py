@@ -84,6 +84,39 @@ def consider_crossing(value, quanta, base, ready, row, live, j, rank, neurons, c
 
 
 @inner
+def _floor_share(quanta, whole, rest, share, period):
+    """``floor_charge`` at ``whole * period + rest``, without a division: ``share`` is ``rest / period``.
+
+    The product of doubles is off by less than one, which the remainder tells.
+    """
+    found = np.int64(np.float64(quanta) * share)
+    over = quanta * rest - found * period
+    return quanta * whole + found + np.int64(over >= period) - np.int64(over < 0)
+
+
+@inner
+def _window_tables(currents, first, length, threshold, since, until, period):
+    """Tables of a window; returns the largest change of a charge, and of a current's charge inside it."""
+    quanta, base, shift, delta = currents.quanta, currents.base, currents.shift, currents.delta
+    whole_since, whole_until = since // period, until // period
+    rest_since, rest_until = since - whole_since * period, until - whole_until * period
+    share_since, share_until = rest_since / period, rest_until / period
+    largest = gain_limit = np.int64(0)
+    for c in range(np.uint64(first), np.uint64(first + length)):
+        current = np.int64(quanta[c])
+        at_start = _floor_share(current, whole_since, rest_since, share_since, period)
+        gained = _floor_share(current, whole_until, rest_until, share_until, period) - at_start
+        new_shift = threshold - max(np.int64(0), gained)
+        change = at_start - base[c] + shift[c] - new_shift
+        delta[c] = np.int32(change)
+        base[c] = at_start
+        shift[c] = np.int32(new_shift)
+        largest = max(largest, abs(change))
+        gain_limit = max(gain_limit, abs(gained))
+    return largest, gain_limit
+
+
+@inner
 def open_window(rank, row, live, neurons, currents, firing, scalar, start, end):
     """Fold the last window's current into the charges, and queue who crosses in the next."""
     charge, ready, flagged = neurons.charge, neurons.ready, firing.flagged
@@ -94,22 +127,10 @@ def open_window(rank, row, live, neurons, currents, firing, scalar, start, end):
     window_end = min(start + live.window_length, end + 1, live.leak_next) if start <= end else NEVER
     live.window_end = window_end
     live.false_flags = 0
-    largest = np.int64(0)
-    gain_limit = np.int64(0)
     threshold = row.threshold + row.strict
     since, until = min(start, end), min(window_end, end)
-    for c in range(first, first + length):
-        current = np.int64(quanta[c])
-        at_start = floor_charge(current, since, period)
-        gained = floor_charge(current, until, period) - at_start
-        new_shift = threshold - max(np.int64(0), gained)
-        change = at_start - base[c] + shift[c] - new_shift
-        delta[c] = np.int32(change)
-        base[c] = at_start
-        shift[c] = np.int32(new_shift)
-        largest = max(largest, abs(change))
-        gain_limit = max(gain_limit, abs(gained))
-    live.window_charge = gain_limit
+    largest, gained = _window_tables(currents, first, length, threshold, since, until, period)
+    live.window_charge = gained
     if live.headroom < largest:
         sweep(charge, row, live, scalar, rank, largest)
         if scalar.status != RUNNING:

@@ -15,7 +15,7 @@ from eventsnn.engine.kernels.records import LOST_CLAMP, LOST_REFRACTORY, RUNNING
 from eventsnn.engine.kernels.rows import (
     add_row,
     add_row_signs,
-    add_unit_row_signs,
+    add_unit_row_flagged,
     clamp_row,
     gather_flagged,
     mark_falling,
@@ -124,10 +124,12 @@ def deliver_rate(
                 for k in range(pieces):
                     a = target + i * row_targets + k * piece_targets
                     b = weight + i * weight_row + k * out_group
-                    if payload == 1:
-                        signs = add_unit_row_signs(charge, weights, a, b, length)
-                    else:
-                        signs = add_row_signs(charge, weights, a, b, length, payload)
+                    if payload == 1 and not drops and not clamped:
+                        count = add_unit_row_flagged(
+                            charge, weights, a, b, length, flagged, count, has_currents
+                        )
+                        continue
+                    signs = add_row_signs(charge, weights, a, b, length, payload)
                     if drops:
                         _drop_row(neurons, weights, a, b, length, payload, now)
                     if clamped:

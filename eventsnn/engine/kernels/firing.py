@@ -4,6 +4,7 @@ import numpy as np
 
 from eventsnn.compilation import inner
 from eventsnn.engine.kernels.currents import close_early, consider_crossing, sweep
+from eventsnn.engine.kernels.lanes import BLOCK, SHORT_BLOCK, asked, asked_short, first_lane
 from eventsnn.engine.kernels.records import (
     CHARGE_LIMIT,
     EVENT_LIMIT,
@@ -14,8 +15,6 @@ from eventsnn.engine.kernels.records import (
     RUNNING,
 )
 from eventsnn.engine.kernels.rows import add_row, clamp_row, gather_flagged
-
-BLOCK_LANES = 64
 
 
 @inner
@@ -117,13 +116,39 @@ def fire_rate(count, rank, row, live, neurons, currents, firing, scalar, max_eve
 
 
 @inner
-def _scan_block(charge, count, a, b, lower, upper, levels):
-    """Whether any neuron of a block is asked to emit."""
-    flag = np.int32(0)
-    for j in range(np.uint64(a), np.uint64(b)):
-        flag = np.int32(flag | np.int32((charge[j] >= upper) & (count[j] < levels)))
-        flag = np.int32(flag | np.int32((charge[j] < lower) & (count[j] > 0)))
-    return flag != 0
+def _emit_signed(j, row, live, neurons, lists, scalar):
+    """A signed neuron emits what it is asked for."""
+    value, count = np.int64(neurons.charge[j]), np.int64(neurons.emitted[j])
+    payload = min(max(count + value // row.threshold, 0), row.levels) - count
+    if payload == 0:
+        return
+    neurons.charge[j] = np.int32(value - payload * row.threshold)
+    neurons.emitted[j] = np.int32(count + payload)
+    if row.graded:
+        append_spikes(lists, live, scalar, j - row.offset, payload, 1)
+    else:
+        append_spikes(lists, live, scalar, j - row.offset, 1 if payload > 0 else -1, abs(payload))
+
+
+@inner
+def _test_block(a, b, lower, upper, levels, row, live, neurons, lists, scalar):
+    """Test the neurons a to b, vectors of them at once: only those that are asked are looked at."""
+    x, stop = np.uint64(a), np.uint64(b)
+    while x < stop:
+        width = np.uint64(1)
+        if x + np.uint64(BLOCK) <= stop:
+            width = np.uint64(BLOCK)
+            mask = asked(neurons.charge, neurons.emitted, x, lower, upper, levels)
+        elif x + np.uint64(SHORT_BLOCK) <= stop:
+            width = np.uint64(SHORT_BLOCK)
+            mask = asked_short(neurons.charge, neurons.emitted, x, lower, upper, levels)
+        else:
+            up = neurons.charge[x] >= upper and neurons.emitted[x] < levels
+            mask = np.uint64(up or (neurons.charge[x] < lower and neurons.emitted[x] > 0))
+        while mask != 0:
+            _emit_signed(np.int64(x + first_lane(mask)), row, live, neurons, lists, scalar)
+            mask &= mask - np.uint64(1)
+        x += width
 
 
 @inner
@@ -133,17 +158,15 @@ def test_signed(row, live, neurons, lists, scalar, settled):
     Marks are kept per group of neurons that are always delivered to together. Untouched neurons inside
     a block are tested too: a test that nothing preceded asks for nothing, so only touched ones count.
     """
-    charge, emitted, touched = neurons.charge, neurons.emitted, neurons.touched
+    touched, offset, group, marks = neurons.touched, row.offset, row.group, row.touch_offset
     live.test_due = NEVER
-    lower, upper = np.int64(0), row.threshold
+    lower, upper, levels = np.int32(0), np.int32(row.threshold), np.int32(row.levels)
     if not settled:
-        lower -= row.hysteresis_low
-        upper += row.hysteresis_high
-    levels, threshold, offset, group = row.levels, row.threshold, row.offset, row.group
-    marks = row.touch_offset
+        lower = np.int32(-row.hysteresis_low)
+        upper = np.int32(row.threshold + row.hysteresis_high)
     start, stop = live.touched_start, live.touched_stop
     live.touched_start, live.touched_stop = row.neurons, 0
-    groups_a_block = max(np.int64(1), BLOCK_LANES // group)
+    groups_a_block = max(np.int64(1), BLOCK // group)
     tested = np.int64(0)
     for g in range(start, stop, groups_a_block):
         h = min(g + groups_a_block, stop)
@@ -155,23 +178,7 @@ def test_signed(row, live, neurons, lists, scalar, settled):
             continue
         tested += marked * group
         a, b = offset + g * group, offset + h * group
-        if not _scan_block(charge, emitted, a, b, np.int32(lower), np.int32(upper), np.int32(levels)):
-            continue
-        for j in range(a, b):
-            value, count = np.int64(charge[j]), np.int64(emitted[j])
-            if lower <= value < upper:
-                continue
-            payload = min(max(count + value // threshold, 0), levels) - count
-            if payload == 0:
-                continue
-            charge[j] = np.int32(value - payload * threshold)
-            emitted[j] = np.int32(count + payload)
-            if row.graded:
-                append_spikes(lists, live, scalar, j - offset, payload, 1)
-            elif payload > 0:
-                append_spikes(lists, live, scalar, j - offset, 1, payload)
-            else:
-                append_spikes(lists, live, scalar, j - offset, -1, -payload)
+        _test_block(a, b, lower, upper, levels, row, live, neurons, lists, scalar)
     return tested
 
 

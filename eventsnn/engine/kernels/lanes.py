@@ -1,4 +1,7 @@
-"""Which lanes of a block are not negative, as bits of a word: a vector comparison Numba has no name for."""
+"""Blocks of lanes at once: what a vector operation leaves as bits of a word, which Numba has no name for.
+
+No bounds are checked: a block must lie inside its arrays. Uncompiled, each is what it says in NumPy.
+"""
 
 from typing import Any
 
@@ -10,31 +13,155 @@ from numba.extending import intrinsic
 
 BLOCK = 64
 SHORT_BLOCK = 16
+_COMPILED = not vars(config)["DISABLE_JIT"]
 
 
-def _nonnegative_lanes(lanes: int) -> Any:
-    """A function of (charge, first): bit i is set where ``charge[first + i] >= 0``, i < lanes.
+def _word(lanes: Any) -> Any:
+    """Truth values as bits of a word, in Python."""
+    return np.uint64(sum(1 << int(lane) for lane in np.flatnonzero(lanes)))
 
-    No bounds are checked: the block must lie inside the array.
-    """
 
-    def in_python(charge: Any, first: Any) -> Any:
-        found = np.flatnonzero(charge[int(first) : int(first) + lanes] >= 0)
-        return np.uint64(sum(1 << int(lane) for lane in found))
+class _Vectors:
+    """Writes the instructions of an intrinsic on blocks of so many lanes."""
 
-    def compiled(typing_context, charge, first):
+    def __init__(self, context: Any, builder: Any, lanes: int) -> None:
+        self.context, self.builder, self.lanes = context, builder, lanes
+
+    def place(self, kind: Any, array: Any, index: Any) -> tuple[Any, int]:
+        """(address of a block, its alignment in bytes)."""
+        data = self.context.make_array(kind)(self.context, self.builder, array).data
+        block = ir.VectorType(ir.IntType(kind.dtype.bitwidth), self.lanes)
+        place = self.builder.bitcast(self.builder.gep(data, [index]), block.as_pointer())
+        return place, kind.dtype.bitwidth // 8
+
+    def load(self, kind: Any, array: Any, index: Any) -> Any:
+        """A block as int32 lanes."""
+        place, align = self.place(kind, array, index)
+        found = self.builder.load(place, align=align)
+        if kind.dtype.bitwidth == 32:
+            return found
+        return self.builder.sext(found, ir.VectorType(ir.IntType(32), self.lanes))
+
+    def all(self, value: Any) -> Any:
+        """An int32 in every lane."""
+        kind = ir.VectorType(ir.IntType(32), self.lanes)
+        if isinstance(value, int):
+            return ir.Constant(kind, [value] * self.lanes)
+        nothing = ir.Constant(kind, ir.Undefined)
+        one = self.builder.insert_element(nothing, value, ir.Constant(ir.IntType(32), 0))
+        return self.builder.shuffle_vector(one, nothing, ir.Constant(kind, [0] * self.lanes))
+
+    def word(self, bits: Any) -> Any:
+        """Lanes of one bit as a word of 64."""
+        word = self.builder.bitcast(bits, ir.IntType(self.lanes))
+        return word if self.lanes == 64 else self.builder.zext(word, ir.IntType(64))
+
+
+def _nonnegative(lanes: int) -> Any:
+    """(charge, a): bit i is set where ``charge[a + i] >= 0``."""
+
+    def in_python(charge: Any, a: Any) -> Any:
+        return _word(charge[int(a) : int(a) + lanes] >= 0)
+
+    def compiled(typing_context, charge, a):
         def generate(context, builder, signature, arguments):
-            array = context.make_array(signature.args[0])(context, builder, arguments[0])
-            block = ir.VectorType(ir.IntType(32), lanes)
-            start = builder.gep(array.data, [arguments[1]])
-            values = builder.load(builder.bitcast(start, block.as_pointer()), align=4)
-            bits = builder.icmp_signed(">=", values, ir.Constant(block, [0] * lanes))
-            word = builder.bitcast(bits, ir.IntType(lanes))
-            return word if lanes == 64 else builder.zext(word, ir.IntType(64))
+            v = _Vectors(context, builder, lanes)
+            block = v.load(signature.args[0], *arguments)
+            return v.word(builder.icmp_signed(">=", block, v.all(0)))
 
         return types.uint64(charge, types.uint64), generate
 
-    return in_python if vars(config)["DISABLE_JIT"] else intrinsic(compiled)
+    return intrinsic(compiled) if _COMPILED else in_python
+
+
+def _positive(lanes: int) -> Any:
+    """(weights, b): bit i is set where ``weights[b + i] > 0``."""
+
+    def in_python(weights: Any, b: Any) -> Any:
+        return _word(weights[int(b) : int(b) + lanes] > 0)
+
+    def compiled(typing_context, weights, b):
+        def generate(context, builder, signature, arguments):
+            v = _Vectors(context, builder, lanes)
+            block = v.load(signature.args[0], *arguments)
+            return v.word(builder.icmp_signed(">", block, v.all(0)))
+
+        return types.uint64(weights, types.uint64), generate
+
+    return intrinsic(compiled) if _COMPILED else in_python
+
+
+def _add(lanes: int) -> Any:
+    """(charge, weights, a, b): ``charge[a + i] += weights[b + i]``; ``nonnegative`` of the sums."""
+
+    def in_python(charge: Any, weights: Any, a: Any, b: Any) -> Any:
+        found = charge[int(a) : int(a) + lanes]
+        found += weights[int(b) : int(b) + lanes]
+        return _word(found >= 0)
+
+    def compiled(typing_context, charge, weights, a, b):
+        def generate(context, builder, signature, arguments):
+            v = _Vectors(context, builder, lanes)
+            place, align = v.place(signature.args[0], arguments[0], arguments[2])
+            weight = v.load(signature.args[1], arguments[1], arguments[3])
+            total = builder.add(builder.load(place, align=align), weight)
+            builder.store(total, place, align=align)
+            return v.word(builder.icmp_signed(">=", total, v.all(0)))
+
+        return types.uint64(charge, weights, types.uint64, types.uint64), generate
+
+    return intrinsic(compiled) if _COMPILED else in_python
+
+
+def _add_times(lanes: int) -> Any:
+    """(charge, weights, a, b, factor): as ``add``, weights times an int32 factor."""
+
+    def in_python(charge: Any, weights: Any, a: Any, b: Any, factor: Any) -> Any:
+        found = charge[int(a) : int(a) + lanes]
+        found += factor * weights[int(b) : int(b) + lanes].astype(np.int32)
+        return _word(found >= 0)
+
+    def compiled(typing_context, charge, weights, a, b, factor):
+        def generate(context, builder, signature, arguments):
+            v = _Vectors(context, builder, lanes)
+            place, align = v.place(signature.args[0], arguments[0], arguments[2])
+            weight = v.load(signature.args[1], arguments[1], arguments[3])
+            times = builder.mul(weight, v.all(arguments[4]))
+            total = builder.add(builder.load(place, align=align), times)
+            builder.store(total, place, align=align)
+            return v.word(builder.icmp_signed(">=", total, v.all(0)))
+
+        return types.uint64(charge, weights, types.uint64, types.uint64, types.int32), generate
+
+    return intrinsic(compiled) if _COMPILED else in_python
+
+
+def _asked(lanes: int) -> Any:
+    """(charge, count, a, lower, upper, levels): which signed neurons are asked to emit.
+
+    Those with ``charge >= upper`` and ``count < levels``, or ``charge < lower`` and ``count > 0``.
+    """
+
+    def in_python(charge: Any, count: Any, a: Any, lower: Any, upper: Any, levels: Any) -> Any:
+        held, emitted = (array[int(a) : int(a) + lanes] for array in (charge, count))
+        return _word(((held >= upper) & (emitted < levels)) | ((held < lower) & (emitted > 0)))
+
+    def compiled(typing_context, charge, count, a, lower, upper, levels):
+        def generate(context, builder, signature, arguments):
+            v = _Vectors(context, builder, lanes)
+            held = v.load(signature.args[0], arguments[0], arguments[2])
+            emitted = v.load(signature.args[1], arguments[1], arguments[2])
+            low, high, most = (v.all(value) for value in arguments[3:])
+            up = builder.and_(builder.icmp_signed(">=", held, high), builder.icmp_signed("<", emitted, most))
+            down = builder.and_(
+                builder.icmp_signed("<", held, low), builder.icmp_signed(">", emitted, v.all(0))
+            )
+            return v.word(builder.or_(up, down))
+
+        scalars = (types.int32, types.int32, types.int32)
+        return types.uint64(charge, count, types.uint64, *scalars), generate
+
+    return intrinsic(compiled) if _COMPILED else in_python
 
 
 def _first_lane() -> Any:
@@ -49,9 +176,12 @@ def _first_lane() -> Any:
 
         return types.uint64(types.uint64), generate
 
-    return in_python if vars(config)["DISABLE_JIT"] else intrinsic(compiled)
+    return intrinsic(compiled) if _COMPILED else in_python
 
 
-nonnegative_lanes = _nonnegative_lanes(BLOCK)
-nonnegative_short = _nonnegative_lanes(SHORT_BLOCK)
+nonnegative, nonnegative_short = _nonnegative(BLOCK), _nonnegative(SHORT_BLOCK)
+positive, positive_short = _positive(BLOCK), _positive(SHORT_BLOCK)
+add, add_short = _add(BLOCK), _add(SHORT_BLOCK)
+add_times, add_times_short = _add_times(BLOCK), _add_times(SHORT_BLOCK)
+asked, asked_short = _asked(BLOCK), _asked(SHORT_BLOCK)
 first_lane = _first_lane()

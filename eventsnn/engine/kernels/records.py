@@ -72,7 +72,7 @@ VARIANT_CLOCK, VARIANT_INDEPENDENT = range(2)
 DESTINATION = _record("""
     target target_kind target_offset delay fan_out cells channels channel_block weights merged in_group
     out_group low high row_targets piece_targets row_pixels step_pixels is_sparse edges edge_targets estimates
-    decode synapse cycle_update lanes target_part late
+    decode synapse cycle_update lanes target_part late reaches_all
 """)
 """Of each copy of a spike, (projection, core). In the step schedule an accelerator has copies of its own, of
 which only what it takes there is set, ``late`` being the steps until their charge is used."""

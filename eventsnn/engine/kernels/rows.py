@@ -11,26 +11,83 @@ from eventsnn.compilation import inner
 from eventsnn.engine.kernels.lanes import (
     BLOCK,
     SHORT_BLOCK,
+    add,
+    add_short,
+    add_times,
+    add_times_short,
     first_lane,
-    nonnegative_lanes,
+    nonnegative,
     nonnegative_short,
+    positive,
+    positive_short,
 )
 
 
 @inner
 def add_row(charge, weights, a, b, length, payload):
     """charge[a:a+length] += payload * weights[b:b+length]."""
-    first, other, n = np.uint64(a), np.uint64(b), np.uint64(length)
+    x, y, stop, factor = np.uint64(a), np.uint64(b), np.uint64(a + length), np.int32(payload)
+    block, short = np.uint64(BLOCK), np.uint64(SHORT_BLOCK)
     if payload == 1:
-        for i in range(n):
-            charge[first + i] = np.int32(charge[first + i] + weights[other + i])
-    elif payload == -1:
-        for i in range(n):
-            charge[first + i] = np.int32(charge[first + i] - weights[other + i])
+        while x + block <= stop:
+            add(charge, weights, x, y)
+            x, y = x + block, y + block
+        while x + short <= stop:
+            add_short(charge, weights, x, y)
+            x, y = x + short, y + short
     else:
-        factor = np.int32(payload)
-        for i in range(n):
-            charge[first + i] = np.int32(charge[first + i] + factor * weights[other + i])
+        while x + block <= stop:
+            add_times(charge, weights, x, y, factor)
+            x, y = x + block, y + block
+        while x + short <= stop:
+            add_times_short(charge, weights, x, y, factor)
+            x, y = x + short, y + short
+    while x < stop:
+        charge[x] = np.int32(charge[x] + factor * weights[y])
+        x, y = x + np.uint64(1), y + np.uint64(1)
+
+
+@inner
+def _append(flagged, out, x, mask, rising):
+    """Append the lanes of a block that are set, complemented where they do not rise; the new count."""
+    while mask != 0:
+        lane = first_lane(mask)
+        j = np.int64(x + lane)
+        flagged[out] = j if (rising >> lane) & np.uint64(1) else ~j
+        out += np.uint64(1)
+        mask &= mask - np.uint64(1)
+    return out
+
+
+@inner
+def add_unit_row_flagged(charge, weights, a, b, length, flagged, count, marks):
+    """charge[a:a+length] += weights[b:b+length], and append which charges are 0 or more then, ascending.
+
+    Charges are shifted so that a neuron that needs a look is not negative: load, add, store and test are one
+    vector step. ``marks``: those whose charge did not rise are complemented (see ``firing.fire_rate``).
+    Returns the new count.
+    """
+    x, y, stop, out = np.uint64(a), np.uint64(b), np.uint64(a + length), np.uint64(count)
+    block, short, one = np.uint64(BLOCK), np.uint64(SHORT_BLOCK), np.uint64(1)
+    every = ~np.uint64(0)
+    while x + block <= stop:
+        mask = add(charge, weights, x, y)
+        if mask != 0:
+            out = _append(flagged, out, x, mask, positive(weights, y) if marks else every)
+        x, y = x + block, y + block
+    while x + short <= stop:
+        mask = add_short(charge, weights, x, y)
+        if mask != 0:
+            out = _append(flagged, out, x, mask, positive_short(weights, y) if marks else every)
+        x, y = x + short, y + short
+    while x < stop:
+        value = np.int32(charge[x] + weights[y])
+        charge[x] = value
+        if value >= 0:
+            flagged[out] = np.int64(x) if weights[y] > 0 or not marks else ~np.int64(x)
+            out += one
+        x, y = x + one, y + one
+    return np.int64(out)
 
 
 @inner
@@ -84,7 +141,7 @@ def gather_flagged(charge, a, length, flagged, count):
     out, one = np.uint64(count), np.uint64(1)
     block, short = np.uint64(BLOCK), np.uint64(SHORT_BLOCK)
     while first + block <= last:
-        mask = nonnegative_lanes(charge, first)
+        mask = nonnegative(charge, first)
         while mask != 0:
             flagged[out] = np.int64(first + first_lane(mask))
             out += one

@@ -231,7 +231,8 @@ def send_streams(plan, st, settings, net, rank, first, stop, now):
         ready = st.part[part].ready if scanned else now + own.fire
         core = own.core
         for d in range(row.destination_start, row.destination_stop):
-            if plan.fan_out[plan.destination[d].fan_out + neuron].full == 0:
+            to = plan.destination[d]
+            if to.reaches_all == 0 and plan.fan_out[to.fan_out + neuron].full == 0:
                 continue
             node = new_message(net.message, st.scalar)
             if node < 0:

@@ -92,6 +92,7 @@ class Destinations:
         row = {
             "target": self.rank_of[projection.target], "target_kind": kind, "target_offset": offset,
             "delay": projection.delay, "fan_out": self.append("fan_out", full),
+            "reaches_all": int((full > 0).all()),
             "channels": source[2], "low": max(part.c0 - first, 0), "high": min(part.c1, stop) - first,
         }  # fmt: skip
         row |= self._BY_KIND[self.lowered[projection.name].kind](self, projection, source, target, part)
