@@ -22,6 +22,7 @@ from eventsnn.engine.lowering.machine import lower
 from eventsnn.engine.lowering.read_out import ReadOut
 from eventsnn.engine.lowering.routes import waits
 from eventsnn.engine.lowering.sample import SampleStart
+from eventsnn.engine.lowering.slabs import slab_ticks
 from eventsnn.engine.request import FEATURES
 from eventsnn.engine.stimulus import Stimulus
 from eventsnn.hardware import Mapping
@@ -51,10 +52,12 @@ class CompiledEngine(Engine):
             if result is not None:
                 return result
 
-    def _attempt(self, stimulus: Stimulus, index: int) -> SampleRun | None:
+    def _attempt(self, stimulus: Stimulus, index: int, slabs: bool = True) -> SampleRun | None:
         """One run of the sample, or None when it must start afresh with larger buffers."""
         machine, room = self._machine, self._start.capacities
         state, settings = self._start.begin(stimulus, index)
+        if slabs and machine.has_slabs:
+            settings = settings._replace(slab=slab_ticks(machine.plan, state, stimulus))
         moving = machine.fresh(room, state)
         given = self._start.input(stimulus, index)
         rule = started(self.options.exit_rule)
@@ -86,6 +89,8 @@ class CompiledEngine(Engine):
             elif status == k.GROW_HISTORY:
                 room.history *= 2
                 state = _doubled(state, "history", "history_readout")
+            elif status in (k.OVERFLOW, k.EVENT_LIMIT) and settings.slab:
+                return self._attempt(stimulus, index, slabs=False)  # says what went wrong first
             elif status in (k.OVERFLOW, k.HISTORY_LIMIT, k.DEADLOCK, k.EVENT_LIMIT):
                 raise self._failure(status, state, moving, index)
             else:

@@ -112,7 +112,7 @@ def advance_on_chip(plan, st, settings, full, steps, queues, stimulus_time, stim
             _keep_history(st, settings, steps.scalar.over)
             if s.status != RUNNING:
                 return
-        advance(plan, st, settings, full, 1, None, None, stimulus_time, stimulus_word)
+        advance(plan, st, settings, full, 1, None, None, None, stimulus_time, stimulus_word)
         asks = s.status == ASK_RULE
         if s.status != STEP_COMPUTED and not asks:
             return

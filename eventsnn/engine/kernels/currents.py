@@ -117,14 +117,17 @@ def _window_tables(currents, first, length, threshold, since, until, period):
 
 
 @inner
-def open_window(rank, row, live, neurons, currents, firing, scalar, start, end):
-    """Fold the last window's current into the charges, and queue who crosses in the next."""
+def open_window(rank, row, live, neurons, currents, firing, scalar, start, end, until):
+    """Fold the last window's current into the charges, and queue who crosses in the next.
+
+    It ends at ``until`` at the latest.
+    """
     charge, ready, flagged = neurons.charge, neurons.ready, firing.flagged
     quanta, base, shift, delta = currents.quanta, currents.base, currents.shift, currents.delta
     period, length, first = row.period, live.bias_length, live.bias_start
     _choose_length(row, live)
     # The last window closes one tick late, so that a crossing at the end itself belongs to it.
-    window_end = min(start + live.window_length, end + 1, live.leak_next) if start <= end else NEVER
+    window_end = min(start + live.window_length, end + 1, live.leak_next, until) if start <= end else NEVER
     live.window_end = window_end
     live.false_flags = 0
     threshold = row.threshold + row.strict

@@ -14,14 +14,14 @@ from eventsnn.engine.kernels import records
 from eventsnn.engine.kernels.bounded import log_held
 from eventsnn.engine.kernels.bounded_tick import is_stuck, next_event_tick, run_tick_bounded
 from eventsnn.engine.kernels.checks import check, fill_totals, finish, record_history
-from eventsnn.engine.kernels.currents import open_window
 from eventsnn.engine.kernels.heap import pop_pending
 from eventsnn.engine.kernels.landing import count_spikes, deliver, next_test
-from eventsnn.engine.kernels.leaks import catch_up, leak_charges, leak_step
+from eventsnn.engine.kernels.leaks import catch_up, leak_step
 from eventsnn.engine.kernels.log import count_log, write_log
 from eventsnn.engine.kernels.messages import send
 from eventsnn.engine.kernels.own_events import own_events
 from eventsnn.engine.kernels.scans import mark_charged, mark_reached
+from eventsnn.engine.kernels.slabs import run_slabs, start_window
 from eventsnn.engine.kernels.sorting import ascending, sort_by_neuron
 from eventsnn.engine.kernels.stream_tick import run_tick_streams
 from eventsnn.engine.kernels.streams import log_rest, pass_links
@@ -193,15 +193,7 @@ def _open_windows(plan, st, upcoming, end):
     for rank in range(len(plan.population)):
         live = st.rank[rank]
         if live.window_end == first and st.scalar.status == records.RUNNING:
-            if live.leak_next == first and first <= end:
-                leak_charges(
-                    plan.population[rank], live.bias_start, live.bias_length, st.neurons, st.currents, first,
-                    end,
-                )  # fmt: skip
-                live.leak_next = first + plan.population[rank].leak_period
-            open_window(
-                rank, plan.population[rank], live, st.neurons, st.currents, st.firing, st.scalar, first, end
-            )
+            start_window(plan, st, rank, first, end, np.int64(records.NEVER))
         following = min(following, live.window_end)
     st.scalar.window_next = following
     return True
@@ -239,7 +231,7 @@ def _count(plan, st):
 
 
 @kernel
-def advance(plan, st, settings, full, ideal, streams, queues, stimulus_time, stimulus_word):
+def advance(plan, st, settings, full, ideal, slabs, streams, queues, stimulus_time, stimulus_word):
     """Run until the sample ends or a buffer needs attention; the reason is in ``st.scalar.status``.
 
     After ``DRAIN_LOG``, ``GROW_TRACE``, ``ASK_RULE`` and ``STEP_COMPUTED`` the run goes on where it was
@@ -247,11 +239,20 @@ def advance(plan, st, settings, full, ideal, streams, queues, stimulus_time, sti
 
     ``full`` None leaves out, when compiling, all that networks of signed neurons and readouts in the
     event schedule have no use for: they compile in about half the time. Of ``ideal`` (no
-    accelerator), ``streams`` and ``queues`` two are None, and what is for them left out.
+    accelerator), ``streams`` and ``queues`` two are None, and what is for them left out; so are ``slabs``
+    where there are none.
     """
     s = st.scalar
     end = s.input_end
     s.status = records.RUNNING
+    if slabs is not None:
+        if settings.slab > 0 and s.slab_done == 0:
+            run_slabs(plan, st, settings, full, slabs, stimulus_time, stimulus_word)
+            if s.status != records.RUNNING:
+                if s.status == records.DRAIN_LOG:
+                    _count(plan, st)
+                    s.counted = 0
+                return
     while s.status == records.RUNNING:
         now = _next_tick(plan, st, settings, full, streams, queues, stimulus_time)
         if full is not None:

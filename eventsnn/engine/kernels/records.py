@@ -72,7 +72,7 @@ VARIANT_CLOCK, VARIANT_INDEPENDENT = range(2)
 DESTINATION = _record("""
     target target_kind target_offset delay fan_out cells channels channel_block weights merged in_group
     out_group low high row_targets piece_targets row_pixels step_pixels is_sparse edges edge_targets estimates
-    decode synapse cycle_update lanes target_part late reaches_all
+    decode synapse cycle_update lanes target_part late reaches_all source
 """)
 """Of each copy of a spike, (projection, core). In the step schedule an accelerator has copies of its own, of
 which only what it takes there is set, ``late`` being the steps until their charge is used."""
@@ -148,6 +148,9 @@ SERVICE_ROW = np.dtype((np.record, np.dtype(SERVICE.descr, align=True)))
 CROSSING = _record("tick rank_neuron")
 """Of a binary heap of crossings, ordered by both fields."""
 
+MARK = _record("tick start stop operations")
+"""Spikes of one rank at one tick, and the operations they cause; see ``slabs``."""
+
 CHECK = _record("time synaptic_operations spikes energy")
 """Of the trace: each exit check, and what had been counted at it."""
 
@@ -155,7 +158,8 @@ SCALARS = _record("""
     status input_next logged pending crossings checks filled services deliveries last_tick settled stop_at
     prediction decision_time early output_changed bad_rank bad_neuron input_end next_step steps_end run_until
     history_next history_rows window_next test_next low_rank high_rank counted messages_free messages_used
-    events scans in_flight spikes_sent
+    events scans in_flight spikes_sent marks slab_next slab_done slab_operations
+    slab_spikes
 """)
 
 LOST_RESET, LOST_CLAMP, LOST_LEAK, LOST_REFRACTORY, LOST_CAUSES = range(5)
@@ -164,8 +168,8 @@ LOST_RESET, LOST_CLAMP, LOST_LEAK, LOST_REFRACTORY, LOST_CAUSES = range(5)
 # ``status``: what ``advance`` came back for.
 (
     RUNNING, DONE, DRAIN_LOG, GROW_TRACE, GROW_LISTS, GROW_HEAP, GROW_SERVICE, GROW_HISTORY, OVERFLOW,
-    EVENT_LIMIT, HISTORY_LIMIT, STEP_COMPUTED, GROW_MESSAGES, DEADLOCK, ASK_RULE,
-) = range(15)  # fmt: skip
+    EVENT_LIMIT, HISTORY_LIMIT, STEP_COMPUTED, GROW_MESSAGES, DEADLOCK, ASK_RULE, GROW_SLAB,
+) = range(16)  # fmt: skip
 
 NEVER = 2**63 - 1
 CHARGE_LIMIT = 2**31 - 1

@@ -55,6 +55,7 @@ class Settings(NamedTuple):
     seeded: bool  # ties
     named: bool  # a log or random times ask which of its neuron's spikes one is
     played: bool  # each step, on an accelerator
+    slab: int  # ticks of a slab, 0 for none
 
 
 class Neurons(NamedTuple):
@@ -119,6 +120,18 @@ class State(NamedTuple):
     parts: NDArray[np.int64]  # (parts, counters)
     service: Records  # (capacity,) engine.service.SERVICE
     scalar: Records  # SCALARS, one
+
+
+class Slabs(NamedTuple):
+    """Populations that run one after another over a slab of time, see ``kernels.slabs``."""
+
+    incoming: NDArray[np.int64]  # destinations by the rank they end in, in the order of law 2
+    incoming_start: NDArray[np.int64]  # (ranks + 1,)
+    cursor: NDArray[np.int64]  # (destinations,) by ``incoming``: the source's next mark
+    mark: Records  # (capacity,) MARK, by rank
+    first: NDArray[np.int64]  # (ranks,) a rank's first mark
+    stop: NDArray[np.int64]  # (ranks,)
+    place: NDArray[np.int64]  # (ranks,) scratch
 
 
 class Streams(NamedTuple):

@@ -23,6 +23,7 @@ class Capacities:
     service: int = 1
     trace: int = 256
     history: int = 1
+    marks: int = 1 << 12
 
     @classmethod
     def of(cls, plan: Plan, options: RunOptions) -> Capacities:
@@ -44,5 +45,8 @@ class Capacities:
             self.pending *= 4
         elif status == k.GROW_MESSAGES:
             self.messages *= 4
+        elif status == k.GROW_SLAB:
+            self.marks *= 4
+            self.trace *= 4
         else:
             self.service *= 4

@@ -90,7 +90,8 @@ class Destinations:
         effective = fan_out_in_part(self.network, projection, part, effective=True).astype(np.int32)
         self.append("effective", effective)
         row = {
-            "target": self.rank_of[projection.target], "target_kind": kind, "target_offset": offset,
+            "source": self.rank_of[projection.source], "target": self.rank_of[projection.target],
+            "target_kind": kind, "target_offset": offset,
             "delay": projection.delay, "fan_out": self.append("fan_out", full),
             "reaches_all": int((full > 0).all()),
             "channels": source[2], "low": max(part.c0 - first, 0), "high": min(part.c1, stop) - first,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from eventsnn.engine.contract import RunOptions
 from eventsnn.engine.kernels import records as k
-from eventsnn.engine.kernels.state import Plan, Queues, Settings, State, Steps, Streams
+from eventsnn.engine.kernels.state import Plan, Queues, Settings, Slabs, State, Steps, Streams
 from eventsnn.engine.lowering.accelerator import Costs
 from eventsnn.engine.lowering.capacities import Capacities
 from eventsnn.engine.lowering.layout import Layout
@@ -25,6 +25,7 @@ from eventsnn.engine.lowering.routes import (
     fresh_streams,
     is_computed_ahead,
 )
+from eventsnn.engine.lowering.slabs import can_run_slabs, fresh_slabs
 from eventsnn.engine.lowering.steps import StepArrays
 from eventsnn.engine.lowering.times import Times
 from eventsnn.hardware import Chip, Mapping
@@ -55,6 +56,7 @@ class Machine(ABC):
         kinds = set(plan.population.kind.tolist())
         sparing = kinds <= {k.KIND_INPUT, k.KIND_SIGNED, k.KIND_READOUT} and not step
         self.full = None if sparing else 1
+        self.has_slabs = False
 
     @abstractmethod
     def fresh(self, room: Capacities, state: State) -> Any:
@@ -79,13 +81,13 @@ class Machine(ABC):
 class Ideal(Machine):
     """No accelerator, either schedule."""
 
-    def fresh(self, room: Capacities, state: State) -> None:
-        return None
+    def fresh(self, room: Capacities, state: State) -> Slabs | None:
+        return fresh_slabs(self.plan, room) if self.has_slabs else None
 
-    def advance(self, state: State, settings: Settings, moving: None, given: Input) -> None:
+    def advance(self, state: State, settings: Settings, moving: Slabs | None, given: Input) -> None:
         from eventsnn.engine.kernels.loop import advance
 
-        advance(self.plan, state, settings, self.full, 1, None, None, *given)
+        advance(self.plan, state, settings, self.full, 1, moving, None, None, *given)
 
 
 class _Spikewise(Machine):
@@ -110,7 +112,7 @@ class Streaming(_Spikewise):
     def advance(self, state: State, settings: Settings, moving: Streams, given: Input) -> None:
         from eventsnn.engine.kernels.loop import advance
 
-        advance(self.plan, state, settings, self.full, None, moving, None, *given)
+        advance(self.plan, state, settings, self.full, None, None, moving, None, *given)
 
 
 class Queueing(_Spikewise):
@@ -127,7 +129,7 @@ class Queueing(_Spikewise):
     def advance(self, state: State, settings: Settings, moving: Queues, given: Input) -> None:
         from eventsnn.engine.kernels.loop import advance
 
-        advance(self.plan, state, settings, self.full, None, None, moving, *given)
+        advance(self.plan, state, settings, self.full, None, None, None, moving, *given)
 
 
 class Stepping(Machine):
@@ -175,9 +177,11 @@ def lower(network: Network, mapping: Mapping | None, options: RunOptions, step: 
     """The machine of a network, and of its mapping if it runs on an accelerator; ``step`` is in ticks."""
     seeded = options.ties == "seeded" and not step
     if mapping is None:
-        return Ideal(build_plan(Layout(network), queued=seeded), step)
+        machine = Ideal(build_plan(Layout(network), queued=seeded), step)
+        machine.has_slabs = can_run_slabs(machine.plan, options, step)
+        return machine
     if step:
         return Stepping(network, mapping, step, options.record_service)
     chip = Chip(mapping)
-    machine = Streaming if is_computed_ahead(network, chip, seeded) else Queueing
-    return machine(Layout(network, mapping), chip, seeded)
+    kind = Streaming if is_computed_ahead(network, chip, seeded) else Queueing
+    return kind(Layout(network, mapping), chip, seeded)

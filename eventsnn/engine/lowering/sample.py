@@ -166,6 +166,7 @@ class SampleStart:
             seeded=self.seeded,
             named=logs or bool((self.plan.spread > 1).any()),
             played=self.played,
+            slab=0,
         )
 
     def _state(self, start: _Template, key: int, end: int, outlasts: bool) -> State:
