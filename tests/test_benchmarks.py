@@ -35,7 +35,9 @@ def test_without_data_a_script_says_why_it_measured_nothing(script: str) -> None
     environment = {name: value for name, value in os.environ.items() if name != "EVENTSNN_DATA"}
     command = [sys.executable, str(FOLDER / f"{script}.py"), "--json", "--quick"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    for entry in json.loads(done.stdout).values():
+    entries = json.loads(done.stdout)
+    assert entries
+    for entry in entries.values():
         assert entry["holds"] is None
         assert "make bench-peers" in entry["skipped"] or "EVENTSNN_DATA" in entry["skipped"]
 

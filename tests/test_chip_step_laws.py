@@ -6,9 +6,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from builders.cases import random_case
+from builders.draws import SEEDS, few, generator
+from builders.floors import asserting, asserts_at_least
 from builders.runs import assert_same_run
 from builders.step_chips import random_step_mapping, synchronised
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from oracles.leaky import leaky_case
 from oracles.naive_chip import Chip as NaiveChip
@@ -22,16 +24,11 @@ from eventsnn.errors import ChargeOverflow, EventLimitReached, InvalidNetwork, I
 from eventsnn.hardware import Chip
 from eventsnn.network import Dense, Input, Network, Population, Projection, Rate
 
-SEEDS = st.integers(0, 2**32 - 1)
 FEATURES = ("step", "refractory", "leak", "gate", "rate_gate", "softmax", "cycle", "analog", "history")
 FEATURE = st.sampled_from(FEATURES)
 KIND = st.sampled_from(["barrier", "dependency"])
 ENGINES = ("reference", "compiled")
 ENGINE = st.sampled_from(ENGINES)
-
-
-def examples(count):
-    return settings(max_examples=count, deadline=None, derandomize=True)
 
 
 def drawn_case(seed, feature):
@@ -55,6 +52,7 @@ def check_agreement(seed, feature, log, **chip):
     mapping = random_step_mapping(seed, network, **chip)
     options = replace(options, record_service=log)
     one, other = (run(engine, network, mapping, stimulus, options) for engine in ENGINES)
+    asserting()
     assert_same_run(one, other)
     np.testing.assert_array_equal(one.parts, other.parts)
     assert (one.history is None) == (other.history is None)
@@ -69,19 +67,22 @@ def check_agreement(seed, feature, log, **chip):
     return one
 
 
-@examples(40)
+@asserts_at_least(24)
+@few(40)
 @given(SEEDS, FEATURE, KIND)
 def test_the_engines_agree_on_plain_chips(seed, feature, kind):
     check_agreement(seed, feature, False, kind=kind)
 
 
-@examples(15)
+@asserts_at_least(9)
+@few(15)
 @given(SEEDS, FEATURE, st.booleans(), st.booleans())
 def test_the_engines_agree_on_totals(seed, feature, jitter, log):
     check_agreement(seed, feature, log, kind="barrier", timing="totals", jitter=jitter)
 
 
-@examples(60)
+@asserts_at_least(36)
+@few(60)
 @given(SEEDS, FEATURE, KIND, *[st.booleans()] * 4)
 def test_the_engines_agree_on_chips_with_links_bounded_queues_and_random_times(
     seed, feature, kind, log, jitter, links, depth
@@ -108,12 +109,14 @@ def test_random_chips_make_messages_wait_and_hold_their_senders():
     assert min(waited, held, shared, split) >= 10
 
 
-@examples(40)
+@asserts_at_least(24)
+@few(40)
 @given(SEEDS, FEATURE, KIND, ENGINE)
 def test_a_network_does_on_a_chip_what_it_does_without(seed, feature, kind, engine):
     network, stimulus, options = drawn_case(seed, feature)
     ideal = run(engine, network, None, stimulus, options)
     chip = run(engine, network, random_step_mapping(seed, network, kind), stimulus, options)
+    asserting()
     for name in ("time", "rank", "neuron", "payload"):
         np.testing.assert_array_equal(getattr(chip.spikes, name), getattr(ideal.spikes, name))
     model = [COLUMN[name] for name in MODEL_COUNTERS]
@@ -128,7 +131,8 @@ def test_a_network_does_on_a_chip_what_it_does_without(seed, feature, kind, engi
     assert (chip.prediction, chip.decided_early) == (ideal.prediction, ideal.decided_early)
 
 
-@examples(25)
+@asserts_at_least(15)
+@few(25)
 @given(SEEDS, FEATURE, KIND, ENGINE)
 def test_a_history_holds_the_steps_that_were_over_on_the_chip(seed, feature, kind, engine):
     network, stimulus, options = drawn_case(seed, feature)
@@ -136,6 +140,7 @@ def test_a_history_holds_the_steps_that_were_over_on_the_chip(seed, feature, kin
     decided = run(engine, network, mapping, stimulus, options).decision_time
     period = max(1, decided // (1 + seed % 40))
     found = run(engine, network, mapping, stimulus, replace(options, history_period=period))
+    asserting()
     history, trace = found.history, found.trace
     assert history.time.tolist() == [period * (i + 1) for i in range(max(1, -(-decided // period)))]
     np.testing.assert_array_equal(history.counters[-1], found.counters)
@@ -149,7 +154,8 @@ def test_a_history_holds_the_steps_that_were_over_on_the_chip(seed, feature, kin
             assert total[row] <= trace.synaptic_operations[later[0]]
 
 
-@examples(20)
+@asserts_at_least(12)
+@few(20)
 @given(SEEDS, FEATURE, ENGINE)
 def test_a_chip_without_times_in_the_pace_of_its_input_gives_the_ideal_run(seed, feature, engine):
     network, stimulus, options = drawn_case(seed, feature)
@@ -157,6 +163,7 @@ def test_a_chip_without_times_in_the_pace_of_its_input_gives_the_ideal_run(seed,
     mapping = random_step_mapping(seed, network, change=at_once, zero=1.0)
     ideal = run(engine, network, None, stimulus, options)
     found = run(engine, network, mapping, stimulus, options)
+    asserting()
     np.testing.assert_array_equal(found.trace.time, ideal.trace.time)
     for name in ("digest", "decision_time", "first_event"):
         assert getattr(found, name) == getattr(ideal, name)
@@ -168,7 +175,8 @@ def test_a_chip_without_times_in_the_pace_of_its_input_gives_the_ideal_run(seed,
         np.testing.assert_array_equal(found.history.counters[..., model], ideal.history.counters[..., model])
 
 
-@examples(25)
+@asserts_at_least(15)
+@few(25)
 @given(SEEDS, FEATURE, ENGINE)
 def test_adding_up_never_takes_longer_than_following_messages(seed, feature, engine):
     network, stimulus, options = drawn_case(seed, feature)
@@ -176,11 +184,13 @@ def test_adding_up_never_takes_longer_than_following_messages(seed, feature, eng
     for timing in ("totals", "messages"):
         mapping = random_step_mapping(seed, network, change=synchronised(timing=timing, pace="free"))
         runs.append(run(engine, network, mapping, stimulus, options))
-        assert runs[-1].first_event == 0
+    asserting()
+    assert [found.first_event for found in runs] == [0, 0]
     assert (runs[0].trace.time <= runs[1].trace.time).all()
 
 
-@examples(25)
+@asserts_at_least(15)
+@few(25)
 @given(SEEDS, FEATURE, st.booleans(), ENGINE)
 def test_waiting_for_whom_one_hears_is_no_slower_than_a_barrier_that_takes_no_time(
     seed, feature, links, engine
@@ -191,16 +201,19 @@ def test_waiting_for_whom_one_hears_is_no_slower_than_a_barrier_that_takes_no_ti
         change = synchronised(kind=kind, latency=[])
         mapping = random_step_mapping(seed, network, change=change, links=links)
         runs.append(run(engine, network, mapping, stimulus, options))
+    asserting()
     assert (runs[0].trace.time <= runs[1].trace.time).all()
 
 
-@examples(25)
+@asserts_at_least(15)
+@few(25)
 @given(SEEDS, FEATURE, st.sampled_from(["margin:0.4", "max-probability:0.6"]), KIND, ENGINE)
 def test_an_exit_run_is_a_prefix(seed, feature, rule, kind, engine):
     network, stimulus, options = drawn_case(seed, feature)
     mapping = random_step_mapping(seed, network, kind)
     full = run(engine, network, mapping, stimulus, replace(options, exit_rule=None))
     stopped = run(engine, network, mapping, stimulus, replace(options, exit_rule=parse_rule(rule)))
+    asserting()
     checks = len(stopped.trace.time)
     for name in ("time", "readout", "synaptic_operations", "spikes", "energy"):
         np.testing.assert_array_equal(getattr(stopped.trace, name), getattr(full.trace, name)[:checks], name)
@@ -211,12 +224,14 @@ def test_an_exit_run_is_a_prefix(seed, feature, rule, kind, engine):
         assert stopped.decision_time == full.decision_time == full.trace.time[-1]
 
 
-@examples(25)
+@asserts_at_least(15)
+@few(25)
 @given(SEEDS, FEATURE, KIND, st.booleans())
 def test_messages_are_conserved_and_serve_the_synapses_of_their_spikes(seed, feature, kind, links):
     network, stimulus, options = drawn_case(seed, feature)
     mapping = random_step_mapping(seed, network, kind, links=links)
     found = run("compiled", network, mapping, stimulus, options)
+    asserting()
     total = dict(zip(COLUMN, found.counters.sum(axis=0).tolist(), strict=True))
     assert total["messages_sent"] == total["messages_received"]
     assert total["messages_dropped"] == 0
@@ -229,7 +244,8 @@ def test_messages_are_conserved_and_serve_the_synapses_of_their_spikes(seed, fea
         assert total["synaptic_operations"] == served
 
 
-@examples(12)
+@asserts_at_least(7)
+@few(12)
 @given(SEEDS, FEATURE, KIND, st.integers(2, 7))
 def test_all_times_scale(seed, feature, kind, factor):
     """Law 10: a free-running chip with all its times times a factor takes that factor longer."""
@@ -242,6 +258,7 @@ def test_all_times_scale(seed, feature, kind, factor):
 
         mapping = random_step_mapping(seed, network, kind, scaled, links=bool(seed % 2))
         runs.append(run("compiled", network, mapping, stimulus, options))
+    asserting()
     np.testing.assert_array_equal(runs[1].trace.time, factor * runs[0].trace.time)
 
 
@@ -273,7 +290,7 @@ def test_a_leaky_network_behind_barriers_for_a_thousand_steps(engine):
 
 def chain(seed):
     """Layers one behind the other that answer a step later: what the oracle knows."""
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     sizes = [int(n) for n in rng.integers(2, 9, int(rng.integers(3, 6)))]
     populations, projections = [Population("0", (1, 1, sizes[0]), Input())], []
     for i, (n, m) in enumerate(pairwise(sizes)):
@@ -326,7 +343,8 @@ def chip_of_oracle(mapping):
     )  # fmt: skip
 
 
-@examples(60)
+@asserts_at_least(36)
+@few(60)
 @given(SEEDS, ENGINE, st.sampled_from(["messages", "totals"]))
 def test_chains_of_layers_on_shared_cores_are_the_oracles(seed, engine, timing):
     network, steps = chain(seed), 12
@@ -336,11 +354,12 @@ def test_chains_of_layers_on_shared_cores_are_the_oracles(seed, engine, timing):
         return synchronised(pace="free", timing=timing)(document)
 
     mapping = random_step_mapping(seed, network, change=known_to_the_oracle, port=False)
-    rng = np.random.default_rng([seed, 1])
+    rng = generator(seed, 1)
     spikes = rng.random((steps, network.populations[network.input].size)) < 0.4
     step, neuron = np.nonzero(spikes)
     stimulus = Stimulus(step * 1000, neuron, duration=steps * 1000)
     found = run(engine, network, mapping, stimulus, RunOptions(schedule="step"))
+    asserting()
     oracle = run_chip(as_oracle(network, mapping), chip_of_oracle(mapping), spikes)
     chip = Chip(mapping)
     times = oracle["event_driven_ps" if timing == "messages" else "simple_ps"]

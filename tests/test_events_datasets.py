@@ -5,19 +5,10 @@ import pickle
 
 import numpy as np
 import pytest
+from builders.recordings import numbered_events, touch
 
 from eventsnn.errors import InvalidFile, InvalidRequest
-from eventsnn.events import CIFAR10_CLASSES, RAW, make_events, open_dataset, write_aedat, write_nmnist
-
-
-def events(n=10):
-    return make_events(np.arange(n), np.arange(n) % 34, np.arange(n) % 34, np.arange(n) % 2)
-
-
-def touch(root, *names):
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).touch()
+from eventsnn.events import CIFAR10_CLASSES, RAW, open_dataset, write_aedat, write_nmnist
 
 
 @pytest.fixture
@@ -25,7 +16,9 @@ def nmnist(tmp_path):
     for digit in (3, 1):
         (tmp_path / "NMNIST" / "Train" / str(digit)).mkdir(parents=True)
         for number in range(6):
-            write_nmnist(tmp_path / "NMNIST" / "Train" / str(digit) / f"{number:05}.bin", events(10 + number))
+            write_nmnist(
+                tmp_path / "NMNIST" / "Train" / str(digit) / f"{number:05}.bin", numbered_events(10 + number)
+            )
     return tmp_path
 
 
@@ -64,11 +57,11 @@ def test_nmnist_train_and_test_folders_are_the_splits(tmp_path):
 def test_one_nmnist_file(nmnist):
     one = open_dataset(f"nmnist:{nmnist}/NMNIST/Train/3/00002.bin")
     assert (len(one), one[0].label, one[0].index, one[0].name) == (1, 3, 0, "00002.bin")
-    write_nmnist(nmnist / "lone.bin", events())
+    write_nmnist(nmnist / "lone.bin", numbered_events())
     lone = open_dataset(f"nmnist:{nmnist}/lone.bin")
     assert lone[0].label is None
     assert lone.labels.tolist() == [-1]
-    assert np.array_equal(lone[0].events, events())
+    assert np.array_equal(lone[0].events, numbered_events())
 
 
 def test_cifar10_dvs_with_all_files_is_split_by_number(tmp_path):
@@ -95,14 +88,14 @@ def test_a_smaller_cifar10_dvs_is_split_by_tenths(tmp_path):
 
 
 def test_aedat_files_without_class_folders(tmp_path):
-    write_aedat(tmp_path / "b.aedat", events(), orientation=RAW)
-    write_aedat(tmp_path / "a.aedat", events(5), orientation=RAW)
+    write_aedat(tmp_path / "b.aedat", numbered_events(), orientation=RAW)
+    write_aedat(tmp_path / "a.aedat", numbered_events(5), orientation=RAW)
     flat = open_dataset(f"aedat:{tmp_path}")
     assert (flat.kind, flat.class_names, flat.labels.tolist()) == ("aedat", (), [-1, -1])
     assert [len(recording.events) for recording in flat] == [5, 10]
     assert flat[0].label is None
     one = open_dataset(f"aedat:{tmp_path}/b.aedat")
-    assert np.array_equal(one[0].events, events())
+    assert np.array_equal(one[0].events, numbered_events())
 
 
 def test_one_aedat_file_in_a_class_folder(tmp_path):

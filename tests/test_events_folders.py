@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders.recordings import numbered_events, touch
 
 from eventsnn.errors import EventsnnError, InvalidFile, InvalidRequest
 from eventsnn.events import (
@@ -25,16 +26,6 @@ from eventsnn.events import (
     write_aedat,
     write_nmnist,
 )
-
-
-def events(n=10):
-    return make_events(np.arange(n), np.arange(n) % 34, np.arange(n) % 34, np.arange(n) % 2)
-
-
-def touch(root, *names):
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).touch()
 
 
 def names(spec, split=None):
@@ -286,7 +277,7 @@ def test_origin_goes_with_the_kind(tmp_path):
 
 
 def test_counts_of_a_recording(tmp_path):
-    write_aedat(tmp_path / "a.aedat", events(8))
+    write_aedat(tmp_path / "a.aedat", numbered_events(8))
     data = (tmp_path / "a.aedat").read_bytes()
     special = bytes.fromhex("0000800000000003")
     (tmp_path / "a.aedat").write_bytes(data + special.replace(b"\x03", b"\x09") * 2)
@@ -323,8 +314,11 @@ def test_counts_of_a_recording(tmp_path):
         (lambda root: read_aedat("a\0b"), "cannot be read"),
         (lambda root: read_aedat(root), "cannot be read"),
         (lambda root: read_aedat(root, clock=None), "unknown clock setting None"),
-        (lambda root: write_aedat(root / "x.aedat", events(), comments="abc"), "tuple of strings"),
-        (lambda root: write_aedat(root / "x.aedat", events(), comments=("a\0",)), "control character"),
+        (lambda root: write_aedat(root / "x.aedat", numbered_events(), comments="abc"), "tuple of strings"),
+        (
+            lambda root: write_aedat(root / "x.aedat", numbered_events(), comments=("a\0",)),
+            "control character",
+        ),
         (lambda root: write_aedat(root / "x.aedat", [1, 2]), "list"),
         (lambda root: write_nmnist(root / "x.bin", None), "NoneType"),
         (lambda root: make_events([[1], [2, 3]], [1], [1], [1]), "columns"),
@@ -376,7 +370,7 @@ def test_a_folder_of_another_format(tmp_path):
 
 
 def test_aedat_and_five_bytes_are_not_mixed_up(tmp_path):
-    write_aedat(tmp_path / "a.bin", events())
+    write_aedat(tmp_path / "a.bin", numbered_events())
     with pytest.raises(InvalidFile, match=r"this is AEDAT 2\.0, no five-byte file"):
         open_recordings(f"nmnist:{tmp_path}/a.bin")[0]
 
@@ -394,7 +388,7 @@ def odd(tmp_path):
         for number in range(2):
             file = root / folder / f"{number}{ODD}.aedat"
             file.parent.mkdir(parents=True, exist_ok=True)
-            write_aedat(file, events(), orientation=RAW)
+            write_aedat(file, numbered_events(), orientation=RAW)
     return root
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders.draws import SEEDS, generator
 from builders.floors import asserting, asserts_at_least
 from builders.networks import (
     random_network,
@@ -39,7 +40,6 @@ from eventsnn.network import (
     leak_factor_of,
 )
 
-SEEDS = st.integers(0, 2**32 - 1)
 DTYPE = st.sampled_from(COMPARISON_ENGINES)
 EXAMPLES = settings(max_examples=60, deadline=None, derandomize=True)
 
@@ -110,7 +110,7 @@ def test_floats_below_their_limit_compute_the_integer_network(seed, kind, delays
 @EXAMPLES
 def test_every_kind_of_synapses_adds_the_same(seed, dtype):
     """One layer behind listed, grouped, transposed, pooled and offset synapses: charges of one step."""
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     shape = (int(rng.integers(4, 8)), int(rng.integers(4, 8)), 4)
     axes = [
         Axis(int(rng.integers(1, 4)), int(rng.integers(1, 3)), int(rng.integers(0, 2)), 1, transposed=True)
@@ -144,7 +144,7 @@ def test_every_kind_of_synapses_adds_the_same(seed, dtype):
 @settings(max_examples=20, deadline=None, derandomize=True)
 def test_leaks_agree_within_half_a_quantum_a_step(seed):
     """One leaky layer below threshold: each step rounds once, and earlier roundings leak away."""
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     step, tau = 10, float(rng.uniform(20, 400))
     factor = leak_factor_of(tau, step)
     neuron = Rate(2**20, period=step, leak_period=step, leak_factor=factor)

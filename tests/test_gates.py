@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from builders.accelerators import architecture
 from builders.cases import parameters_of
+from builders.draws import SEEDS
 from builders.floors import asserting, asserts_at_least
 from builders.networks import random_network, random_stimulus, with_gates, without_currents
+from builders.runs import OPTIONS, run
+from builders.stimuli import events
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles.naive import quantised_network
@@ -15,7 +18,7 @@ from oracles.naive_events import TickByTick
 
 import eventsnn
 from eventsnn.counting.counters import COLUMN
-from eventsnn.engine import RunOptions, Stimulus, make_engine
+from eventsnn.engine import make_engine
 from eventsnn.errors import EventLimitReached, InvalidNetwork
 from eventsnn.hardware import map_network
 from eventsnn.network import (
@@ -35,14 +38,8 @@ from eventsnn.network import (
 
 ENGINE_NAMES = ("reference", "compiled")
 ENGINE = st.sampled_from(ENGINE_NAMES)
-SEEDS = st.integers(0, 2**32 - 1)
 EXAMPLES = settings(max_examples=60, deadline=None, derandomize=True)
-OPTIONS = RunOptions(record_spikes=True, max_events=20_000)
 FILTERS = ("average", "finite_impulse", "exponential")
-
-
-def run(network, stimulus, engine="reference", options=OPTIONS):
-    return make_engine(engine, network, None, options).run(stimulus)
 
 
 @asserts_at_least(40)
@@ -151,12 +148,6 @@ def gated_rates(rates, gate, size=None):
             Projection("pool", "rates", "gate", MaxPool.global_pool((n, 1, 1))),
         ],
     )
-
-
-def events(*times, neurons=None, **more):
-    time = np.array(times, dtype=np.int64)
-    chosen = np.zeros(len(time), dtype=np.int64) if neurons is None else np.array(neurons, dtype=np.int64)
-    return Stimulus(time, chosen, **more)
 
 
 @pytest.mark.parametrize("filter", FILTERS)

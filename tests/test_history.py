@@ -4,28 +4,25 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders.draws import SEEDS
 from builders.floors import asserting, asserts_at_least
 from builders.networks import random_network, random_stimulus, with_rates
+from builders.runs import OPTIONS, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventsnn.counting.counters import COLUMN
 from eventsnn.decide import parse_rule
-from eventsnn.engine import RunOptions, Stimulus, make_engine
+from eventsnn.engine import Stimulus
 from eventsnn.errors import EventLimitReached, InvalidRequest
 from eventsnn.network import Dense, Input, Network, Population, Projection, Readout
 
 ENGINE_NAMES = ("reference", "compiled")
-OPTIONS = RunOptions(record_spikes=True, max_events=20_000)
-
-
-def run(network, stimulus, engine="reference", options=OPTIONS):
-    return make_engine(engine, network, None, options).run(stimulus)
 
 
 @asserts_at_least(40)
 @given(
-    st.integers(0, 2**32 - 1),
+    SEEDS,
     st.sampled_from(["signed", "rate", "mixed"]),
     st.sampled_from(["none", "margin:0.5"]),
     st.booleans(),

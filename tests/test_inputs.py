@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders.draws import SEEDS
 from builders.floors import asserting, asserts_at_least
 from builders.networks import (
     random_network,
@@ -14,6 +15,8 @@ from builders.networks import (
     with_rates,
     without_currents,
 )
+from builders.runs import OPTIONS, run
+from builders.stimuli import events
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles.naive import quantised_network
@@ -21,7 +24,7 @@ from oracles.naive_events import analog_sums
 from oracles.naive_steps import time_stepped
 
 from eventsnn.counting.counters import COLUMN
-from eventsnn.engine import RunOptions, Stimulus, make_engine
+from eventsnn.engine import RunOptions, Stimulus
 from eventsnn.errors import ChargeOverflow, EventLimitReached, InvalidEvents, InvalidRequest
 from eventsnn.network import (
     Axis,
@@ -40,19 +43,8 @@ from eventsnn.network import (
 
 ENGINE_NAMES = ("reference", "compiled")
 ENGINE = st.sampled_from(ENGINE_NAMES)
-SEEDS = st.integers(0, 2**32 - 1)
 EXAMPLES = settings(max_examples=50, deadline=None, derandomize=True)
-OPTIONS = RunOptions(record_spikes=True, max_events=20_000)
 STEPS = RunOptions(record_spikes=True, schedule="step", step=10)
-
-
-def run(network, stimulus, engine="reference", options=OPTIONS):
-    return make_engine(engine, network, None, options).run(stimulus)
-
-
-def events(*times, **more):
-    time = np.array(times, dtype=np.int64)
-    return Stimulus(time, np.zeros(len(time), dtype=np.int64), **more)
 
 
 def analog(*values, **more):

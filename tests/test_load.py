@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from builders.draws import SEEDS, generator
 from builders.presets import preset
 from builders.recordings import small_network, write_recordings
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from eventsnn.engine import RunOptions, Stimulus, make_engine
 from eventsnn.engine.service import PASSED, SERIALISED, TESTED
@@ -31,7 +31,6 @@ from eventsnn.network import (
 )
 from eventsnn.run.load import estimate_load
 
-SEEDS = st.integers(0, 2**32 - 1)
 NS = 1000  # ticks
 
 
@@ -75,7 +74,7 @@ def busy_by_server(chip, service):
 @settings(max_examples=15, deadline=None)
 @given(SEEDS)
 def test_the_work_is_what_the_servers_do(seed):
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     network = growing_network(rng)
     noc = {"topology": "mesh", "width": 4, "height": 8, "links": {"depth": "unbounded"}}
     if rng.random() < 0.3:

@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 import pytest
+from builders.draws import SEEDS
 from builders.networks import random_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,7 +24,7 @@ from eventsnn.network import (
 )
 
 
-@given(st.integers(0, 2**32 - 1), st.sampled_from(["signed", "rate", "mixed"]))
+@given(SEEDS, st.sampled_from(["signed", "rate", "mixed"]))
 @settings(max_examples=30, deadline=None, derandomize=True)
 def test_a_saved_network_is_the_same_network(tmp_path_factory, seed, kind):
     network = random_network(seed, kind, delays=True, lazy=True)

@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from builders.accelerators import random_mapping
+from builders.draws import SEEDS
 from builders.floors import asserting, asserts_at_least
 from builders.networks import random_network, random_stimulus, single, with_analog, with_payloads, with_rates
-from builders.runs import assert_same_run
+from builders.runs import OPTIONS, assert_same_run, run
+from builders.stimuli import events
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from oracles.naive import charges_received
@@ -16,7 +18,7 @@ from oracles.naive_events import TickByTick
 import eventsnn
 from eventsnn.counting.counters import COLUMN
 from eventsnn.decide import parse_rule
-from eventsnn.engine import RunOptions, Stimulus, make_engine
+from eventsnn.engine import Stimulus, make_engine
 from eventsnn.engine.twin.events import TwinEngine
 from eventsnn.errors import EventLimitReached, InvalidNetwork
 from eventsnn.network import (
@@ -37,14 +39,8 @@ from eventsnn.network import (
 
 ENGINE_NAMES = ("reference", "compiled")
 ENGINE = st.sampled_from(ENGINE_NAMES)
-SEEDS = st.integers(0, 2**32 - 1)
 KINDS = st.sampled_from(["signed", "rate", "mixed"])
 EXAMPLES = settings(max_examples=50, deadline=None, derandomize=True)
-OPTIONS = RunOptions(record_spikes=True, max_events=20_000)
-
-
-def run(network, stimulus, engine="reference", options=OPTIONS):
-    return make_engine(engine, network, None, options).run(stimulus)
 
 
 def shrunk(network, by=40):
@@ -180,11 +176,6 @@ def test_the_twin_agrees_on_an_accelerator(seed, payloads, engine):
         return
     asserting()
     assert_same_run(one, TwinEngine(network, mapping, options).run(stimulus))
-
-
-def events(*times, **more):
-    time = np.array(times, dtype=np.int64)
-    return Stimulus(time, np.zeros(len(time), dtype=np.int64), **more)
 
 
 def fired(result, rank=1):

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders.draws import SEEDS
 from builders.floors import asserting, asserts_at_least
 from builders.networks import (
     random_network,
@@ -13,6 +14,8 @@ from builders.networks import (
     with_rates,
     without_currents,
 )
+from builders.runs import OPTIONS, run
+from builders.stimuli import events
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles.naive import quantised_network
@@ -21,7 +24,6 @@ from oracles.naive_steps import time_stepped
 
 import eventsnn
 from eventsnn.decide import parse_rule
-from eventsnn.engine import RunOptions, Stimulus, make_engine
 from eventsnn.engine.order import EventKey, seeded_place
 from eventsnn.engine.seeds import PURPOSE_TIES, draw, sample_key
 from eventsnn.errors import EventLimitReached, InvalidNetwork
@@ -40,19 +42,7 @@ from eventsnn.network import (
 
 ENGINE_NAMES = ("reference", "compiled")
 ENGINE = st.sampled_from(ENGINE_NAMES)
-SEEDS = st.integers(0, 2**32 - 1)
 EXAMPLES = settings(max_examples=50, deadline=None, derandomize=True)
-OPTIONS = RunOptions(record_spikes=True, max_events=20_000)
-
-
-def run(network, stimulus, engine="reference", options=OPTIONS, index=0):
-    return make_engine(engine, network, None, options).run(stimulus, index)
-
-
-def events(*times, neurons=None):
-    time = np.array(times, dtype=np.int64)
-    chosen = np.zeros(len(time), dtype=np.int64) if neurons is None else np.array(neurons, dtype=np.int64)
-    return Stimulus(time, chosen)
 
 
 # -- cycles ------------------------------------------------------------------------------------------
@@ -244,9 +234,9 @@ def test_seeded_runs_repeat_and_depend_on_their_seed(seed, engine):
 
 
 @asserts_at_least(16)
-@given(SEEDS, ENGINE)
+@given(SEEDS, st.integers(0, 2**32 - 1), ENGINE)
 @settings(max_examples=25, deadline=None, derandomize=True)
-def test_seeded_ties_equal_every_tick_visited(seed, engine):
+def test_seeded_ties_equal_every_tick_visited(seed, tie_seed, engine):
     """Law 2 to the letter: deliveries of one population and tick in the order of the hash."""
     network = random_network(seed, "rate", seed % 2 == 0)
     populations = [
@@ -259,11 +249,11 @@ def test_seeded_ties_equal_every_tick_visited(seed, engine):
     network = Network(populations, projections)
     stimulus = random_stimulus(seed, network, span=100)
     try:
-        result = run(network, stimulus, engine, replace(OPTIONS, ties="seeded", seed=seed))
+        result = run(network, stimulus, engine, replace(OPTIONS, ties="seeded", seed=tie_seed))
     except EventLimitReached:
         return
     asserting()
-    key = sample_key(seed, 0)
+    key = sample_key(tie_seed, 0)
     oracle = TickByTick(
         network, stimulus, result.decision_time, tie=lambda *words: draw(key, PURPOSE_TIES, *words) >> 22
     )

@@ -11,8 +11,9 @@ import pytest
 from builders.accelerators import architecture, place, random_limits, random_mapping, random_times
 from builders.cases import FEATURES, random_case
 from builders.command_line import eventsnn, write_files
-from builders.draws import few
+from builders.draws import SEEDS, few, generator
 from builders.engines import ENGINES
+from builders.floors import asserting, asserts_at_least
 from builders.networks import random_network, random_stimulus, without_currents
 from builders.runs import outcome
 from hypothesis import assume, given, settings
@@ -35,7 +36,6 @@ from eventsnn.network import Dense, Identity, Input, Network, Population, Projec
 from eventsnn.report.profile import write_profile
 from eventsnn.run.profile import profile_samples
 
-SEEDS = st.integers(0, 2**32 - 1)
 TIMES = {
     "input": 10, "serialise": 20, "hop_x": 7, "hop_y": 30,
     "decode": 5, "synapse": 3, "update": 2, "fire": 4, "decision": 11,
@@ -287,18 +287,21 @@ def test_dropped_messages_are_offered_too():
 
 
 @pytest.mark.parametrize("feature", sorted(set(FEATURES) - {"step", "history"}))
+@asserts_at_least(4)
 @settings(max_examples=8, deadline=None, derandomize=True)
 @given(SEEDS)
 def test_pieces_of_a_path_add_up_to_the_latency(feature, seed):
     network, stimulus, options = random_case(seed, feature, False)
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     mapping = place(network, random_limits(rng, network), random_times(rng, fastest=int(rng.integers(0, 2))))
     assume(mapping is not None)
     run = outcome("reference", network, mapping, stimulus, RunOptions(**vars(options) | RECORDED))
     assume(not isinstance(run, type))
+    asserting()
     check_path(run, network, stimulus, profile(run, network, mapping, options.seed, stimulus.end))
 
 
+@asserts_at_least(6)
 @few(10)
 @given(SEEDS, st.sampled_from(["signed", "rate", "mixed"]), st.booleans())
 def test_paths_under_jitter_and_delays(seed, kind, delays):
@@ -306,9 +309,10 @@ def test_paths_under_jitter_and_delays(seed, kind, delays):
     mapping = random_mapping(seed, network)
     assume(mapping is not None)
     stimulus = random_stimulus(seed, network, events=30)
-    options = RunOptions(seed=seed, max_events=1500, **RECORDED)
+    options = RunOptions(seed=seed % 2**32, max_events=1500, **RECORDED)
     run = outcome("compiled", network, mapping, stimulus, options)
     assume(not isinstance(run, type))
+    asserting()
     found = profile(run, network, mapping, options.seed, stimulus.end)
     check_path(run, network, stimulus, found)
     services = [p for p in found.path.pieces if p.stage in ("decode", "synapses", "update")]
@@ -317,14 +321,14 @@ def test_paths_under_jitter_and_delays(seed, kind, delays):
 
 def queueing(seed, network):
     """A chip with queues of its own for links, cores and serialisers, several parts on a core; or None."""
-    rng = np.random.default_rng([seed, 9])
+    rng = generator(seed, 9)
     mapping = random_mapping(seed, network)
     if mapping is None:
         return None
     document = mapping.architecture.document()
     policy = str(rng.choice(["block", "drop-new", "drop-old"]))
     if rng.random() < 0.8:
-        document["network_on_chip"]["links"] = {"depth": rng.choice([1, 3, 10**6]).item()}
+        document["network_on_chip"]["links"] = {"depth": int(rng.choice([1, 3, 10**6]))}
     if rng.random() < 0.8:
         document["cores"]["one"]["input_fifo"] = {"depth": int(rng.integers(1, 6)), "policy": policy}
     if rng.random() < 0.5:
@@ -337,6 +341,7 @@ def queueing(seed, network):
     return Mapping(type(mapping.architecture).model_validate(document), parts, mapping.synapse_units)
 
 
+@asserts_at_least(9)
 @few(15)
 @given(SEEDS, st.sampled_from(["signed", "rate", "mixed"]), st.sampled_from(["none", "margin:0.4"]))
 def test_links_drops_and_held_messages(seed, kind, rule):
@@ -350,6 +355,7 @@ def test_links_drops_and_held_messages(seed, kind, rule):
     except Deadlock:
         assume(False)
     assume(not isinstance(run, type))
+    asserting()
     found = profile(run, network, mapping, options.seed, stimulus.end)
     check_path(run, network, stimulus, found)
     check_queues(run, found)
@@ -367,7 +373,7 @@ def test_links_drops_and_held_messages(seed, kind, rule):
 @given(SEEDS)
 def test_sources_of_a_neuron_are_those_of_the_list_of_synapses(seed):
     network = random_network(seed, "mixed")
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     for projection in network.projections.values():
         sources, targets, _ = network.edges(projection)
         for target in rng.integers(0, network.populations[projection.target].size, 5):
@@ -402,6 +408,7 @@ def check_queues(run, found):
         assert means.sum() == pytest.approx(use.waiting)
 
 
+@asserts_at_least(9)
 @few(15)
 @given(SEEDS, st.sampled_from(["signed", "rate", "mixed"]))
 def test_littles_law_and_shares_of_time(seed, kind):
@@ -411,9 +418,11 @@ def test_littles_law_and_shares_of_time(seed, kind):
     stimulus = random_stimulus(seed, network, events=30)
     run = outcome("reference", network, mapping, stimulus, RunOptions(max_events=1500, **RECORDED))
     assume(not isinstance(run, type))
+    asserting()
     check_queues(run, profile(run, network, mapping, 0, stimulus.end))
 
 
+@asserts_at_least(6)
 @few(10)
 @given(SEEDS, st.sampled_from(["signed", "rate", "mixed"]), st.booleans())
 def test_messages_are_sent_landed_or_in_flight(seed, kind, delays):
@@ -424,6 +433,7 @@ def test_messages_are_sent_landed_or_in_flight(seed, kind, delays):
     stimulus = random_stimulus(seed, network, events=30)
     run = outcome("reference", network, mapping, stimulus, options)
     assume(not isinstance(run, type))
+    asserting()
     found = profile(run, network, mapping, 0, stimulus.end).latencies
     assert sum(latency.in_flight for latency in found.values()) >= 0
     landed = sum(len(latency.ticks) for latency in found.values())
@@ -473,22 +483,25 @@ def test_disorder_by_hand():
     assert list(found.disorders) == ["hidden"]
 
 
+@asserts_at_least(4)
 @few(8)
 @given(SEEDS, st.sampled_from(["signed", "rate", "mixed"]))
 def test_an_accelerator_without_delay_disorders_nothing(seed, kind):
     network = random_network(seed, kind)
-    mapping = place(network, random_limits(np.random.default_rng(seed), network), {})
+    mapping = place(network, random_limits(generator(seed), network), {})
     assume(mapping is not None)
     stimulus, options = random_stimulus(seed, network, events=30), RunOptions(max_events=1500, **RECORDED)
     run = outcome("reference", network, mapping, stimulus, options)
     assume(not isinstance(run, type))
     ideal = ReferenceEngine(network, None, options).run(stimulus, 3)
+    asserting()
     for found in disorders(network, ideal, run).values():
         assert found.ideal == found.here == len(found.late)
         assert (found.total, found.inverted, found.stretched) == (0, 0, 0)
         assert not found.late.any()
 
 
+@asserts_at_least(4)
 @few(8)
 @given(SEEDS)
 def test_an_accelerator_changes_no_count_of_signed_neurons(seed):
@@ -499,7 +512,10 @@ def test_an_accelerator_changes_no_count_of_signed_neurons(seed):
     run = outcome("reference", network, mapping, stimulus, options)
     ideal = outcome("reference", network, None, stimulus, options)
     assume(not isinstance(run, type) and not isinstance(ideal, type))
-    assert all(found.total == 0 for found in disorders(network, ideal, run).values())
+    asserting()
+    found = disorders(network, ideal, run)
+    assert found
+    assert all(one.total == 0 for one in found.values())
 
 
 # -- together ----------------------------------------------------------------------------------------

@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
-import hypothesis.strategies as st
 import numpy as np
 import pytest
 from builders.accelerators import architecture, random_jitter, random_limits, random_times
 from builders.cases import random_case
 from builders.chip_case import comparison
+from builders.draws import SEEDS, generator
+from builders.floors import asserting, asserts_at_least
 from builders.quantities import quantity
 from builders.runs import outcome
 from hypothesis import assume, given, settings
@@ -21,7 +22,6 @@ from eventsnn.insight.profile import profile
 from eventsnn.insight.service import jobs_by_server
 from eventsnn.network import Dense, Input, Network, Population, Projection, Rate, Readout
 
-SEEDS = st.integers(0, 2**32 - 1)
 RECORDED = {"record_spikes": True, "record_service": True, "schedule": "step"}
 TIMES = {
     "input": 10, "serialise": 20, "hop_x": 7, "hop_y": 30, "decode": 5, "synapse": 3, "update": 2, "fire": 4,
@@ -137,10 +137,11 @@ CHIPS = [
 
 
 @pytest.mark.parametrize("chip", CHIPS)
+@asserts_at_least(4)
 @settings(max_examples=8, deadline=None, derandomize=True)
 @given(SEEDS)
 def test_pieces_of_a_path_add_up_to_the_latency(chip, seed):
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     network, stimulus, options = random_case(seed, "step", True)
     times = random_times(rng, fastest=int(rng.integers(0, 2))) | {"step": int(rng.integers(0, 2)) * 500}
     plain = architecture(*random_limits(rng, network), times, {}, random_jitter(rng))
@@ -158,6 +159,7 @@ def test_pieces_of_a_path_add_up_to_the_latency(chip, seed):
         mapping = Mapping(mapping.architecture, crowded, mapping.synapse_units)
     run = outcome("reference", network, mapping, stimulus, options)
     assume(not isinstance(run, type))
+    asserting()
     length = make_engine("reference", network, mapping, options).step
     found = profile(run, network, mapping, options.seed, stimulus.end, step=length)
     check_step_path(run, network, stimulus, length, found)

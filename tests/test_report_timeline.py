@@ -91,6 +91,7 @@ def test_units_do_one_thing_at_a_time(tmp_path):
         if event["ph"] == "X" and event["cat"] != "decision":
             ticks = event["args"]
             threads[event["tid"]].append((ticks["start_ticks"], ticks["finish_ticks"]))
+    assert len(threads) > 2
     for spans in threads.values():
         spans.sort()
         assert all(first[1] <= second[0] for first, second in pairwise(spans))

@@ -2,23 +2,24 @@
 
 import pytest
 from builders.cases import FEATURES
+from builders.draws import SEEDS
 from builders.floors import asserts_at_least
 from builders.runs import compare
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize("stepped", [False, True])
 @pytest.mark.parametrize("feature", FEATURES)
-@asserts_at_least(1)
-@given(st.integers(0, 2**32 - 1))
+@asserts_at_least(31)
+@given(SEEDS)
 @settings(max_examples=60, deadline=None, derandomize=True)
 def test_engines_give_the_same_run(feature, stepped, seed):
     compare(seed, feature, stepped)
 
 
 @pytest.mark.parametrize("feature", ["seeded", "leak", "gate", "rate_gate", "softmax", "cycle"])
-@given(st.integers(0, 2**32 - 1))
+@asserts_at_least(7)
+@given(SEEDS)
 @settings(max_examples=15, deadline=None, derandomize=True)
 def test_engines_give_the_same_run_on_an_accelerator(feature, seed):
     compare(seed, feature, False, mapped=True)

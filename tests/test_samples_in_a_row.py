@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from builders.cases import FEATURES, random_case
 from builders.chips import random_chip
+from builders.draws import SEEDS
+from builders.floors import asserting, asserts_at_least
 from builders.networks import random_network, random_stimulus
 from builders.runs import assert_same_run
 from builders.step_chips import random_step_mapping
@@ -17,7 +19,6 @@ from hypothesis import strategies as st
 from eventsnn.engine import ENGINES, Stimulus, make_engine
 from eventsnn.errors import ChargeOverflow, Deadlock, EventLimitReached, InvalidRequest
 
-SEEDS = st.integers(0, 2**32 - 1)
 FAILURES = (EventLimitReached, ChargeOverflow, InvalidRequest, Deadlock)
 
 
@@ -57,8 +58,10 @@ def check(network, mapping, stimulus, options):
         engine = make_engine("compiled", network, mapping, options)
         found = [outcome(engine, *sample) for sample in samples]
     # Compared once all have been run: nothing that a sample gave has changed since.
-    for sample, run in zip(samples, found, strict=True):
-        fresh = outcome(make_engine("compiled", network, mapping, options), *sample)
+    expected = [outcome(make_engine("compiled", network, mapping, options), *sample) for sample in samples]
+    if not any(isinstance(fresh, Exception) for fresh in expected):
+        asserting()
+    for run, fresh in zip(found, expected, strict=True):
         if isinstance(fresh, Exception):
             assert (type(run), str(run)) == (type(fresh), str(fresh))
             continue
@@ -69,6 +72,7 @@ def check(network, mapping, stimulus, options):
 
 @pytest.mark.parametrize("stepped", [False, True])
 @pytest.mark.parametrize("feature", FEATURES)
+@asserts_at_least(6)
 @given(SEEDS)
 @settings(max_examples=20, deadline=None, derandomize=True)
 def test_samples_in_a_row_are_those_of_fresh_engines(feature, stepped, seed):
@@ -77,6 +81,7 @@ def test_samples_in_a_row_are_those_of_fresh_engines(feature, stepped, seed):
 
 
 @pytest.mark.parametrize("feature", ["none", "history", "seeded", "analog", "softmax", "cycle"])
+@asserts_at_least(4)
 @given(SEEDS, st.booleans(), st.booleans())
 @settings(max_examples=10, deadline=None, derandomize=True)
 def test_samples_in_a_row_on_an_accelerator(feature, seed, plain, logs):
@@ -86,6 +91,7 @@ def test_samples_in_a_row_on_an_accelerator(feature, seed, plain, logs):
 
 
 @pytest.mark.parametrize("feature", ["none", "history", "analog", "leak"])
+@asserts_at_least(6)
 @given(SEEDS, st.booleans(), st.booleans())
 @settings(max_examples=10, deadline=None, derandomize=True)
 def test_samples_in_a_row_step_by_step_on_an_accelerator(feature, seed, links, logs):

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders.draws import SEEDS, generator
 from builders.networks import (
     random_network,
     random_stimulus,
@@ -12,6 +13,7 @@ from builders.networks import (
     with_rates,
     without_currents,
 )
+from builders.stimuli import events
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles.leaky import leaky_case
@@ -37,7 +39,6 @@ from eventsnn.network import (
 
 ENGINE_NAMES = ("reference", "compiled")
 ENGINE = st.sampled_from(ENGINE_NAMES)
-SEEDS = st.integers(0, 2**32 - 1)
 KINDS = st.sampled_from(["signed", "rate", "mixed"])
 EXAMPLES = settings(max_examples=60, deadline=None, derandomize=True)
 
@@ -55,7 +56,7 @@ def without_hysteresis(network):
 @EXAMPLES
 def test_the_step_schedule_is_a_time_stepped_network(seed, kind, delays, lazy, engine):
     """Every spike, charge and loss equals the dense oracle's, whatever the neurons and delays."""
-    step = int(np.random.default_rng(seed).integers(1, 2000))
+    step = int(generator(seed).integers(1, 2000))
     network = without_hysteresis(with_rates(random_network(seed, kind, delays, lazy), seed, step))
     stimulus = random_stimulus(seed, network, span=20 * step)
     if seed % 2:
@@ -210,11 +211,6 @@ def test_rates_under_a_constant_input_are_the_theory(engine, reset):
         np.testing.assert_array_equal(
             count, integrate_and_fire(np.zeros_like(z), z, threshold, steps, reset == "hard")[0]
         )
-
-
-def events(*times, **more):
-    time = np.array(times, dtype=np.int64)
-    return Stimulus(time, np.zeros(len(time), dtype=np.int64), **more)
 
 
 @pytest.mark.parametrize("engine", ENGINE_NAMES)

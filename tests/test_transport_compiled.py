@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from builders.cases import random_case
 from builders.chips import architecture_of, core_kind, random_chip, whole_on
+from builders.draws import SEEDS, generator
+from builders.floors import asserting, asserts_at_least
 from builders.runs import assert_same_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -43,6 +45,7 @@ def check_same(network, mapping, stimulus, options, capacity=None):
     if isinstance(run, (type, str)) or isinstance(expected, (type, str)):
         assert run == expected
         return run
+    asserting()
     assert_same_run(expected, run)
     np.testing.assert_array_equal(expected.parts, run.parts)
     if options.record_service:
@@ -53,14 +56,15 @@ def check_same(network, mapping, stimulus, options, capacity=None):
 def check(seed, feature, chip, capacity=None):
     """One random case."""
     network, stimulus, options = random_case(seed, feature, False)
-    rng = np.random.default_rng([seed, 12])
+    rng = generator(seed, 12)
     options = replace(options, record_service=bool(rng.random() < 0.6), max_events=1000)
     return check_same(network, random_chip(seed, network, **chip), stimulus, options, capacity)
 
 
 @compiled_only
 @pytest.mark.parametrize("feature", FEATURES)
-@given(st.integers(0, 2**32 - 1), st.fixed_dictionaries({name: st.booleans() for name in CHIPS}))
+@asserts_at_least(9)
+@given(SEEDS, st.fixed_dictionaries({name: st.booleans() for name in CHIPS}))
 @settings(max_examples=20, deadline=None, derandomize=True)
 def test_the_same_run_on_random_chips(feature, seed, chip):
     check(seed, feature, chip)
@@ -73,7 +77,8 @@ def test_a_history_ends_with_the_decision():
 
 
 @compiled_only
-@given(st.integers(0, 2**32 - 1), st.booleans(), st.booleans())
+@asserts_at_least(18)
+@given(SEEDS, st.booleans(), st.booleans())
 @settings(max_examples=30, deadline=None, derandomize=True)
 def test_the_same_run_on_random_plain_chips(seed, links, jitter):
     chip = {"links": links, "bounded": False, "zeros": False, "jitter": jitter, "shared": False}
@@ -81,7 +86,8 @@ def test_the_same_run_on_random_plain_chips(seed, links, jitter):
 
 
 @compiled_only
-@given(st.integers(0, 2**32 - 1), st.booleans())
+@asserts_at_least(3)
+@given(SEEDS, st.booleans())
 @settings(max_examples=5, deadline=None, derandomize=True)
 def test_buffers_of_messages_grow(seed, bounded):
     chip = {"links": True, "bounded": bounded, "zeros": False, "jitter": True, "shared": False}

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from builders import networks
 from builders.accelerators import architecture, place, random_limits, random_mapping, random_times
-from builders.draws import SEEDS, few
+from builders.draws import SEEDS, few, generator
 from builders.engines import ENGINES
+from builders.floors import asserting, asserts_at_least
 from builders.networks import slowed, without_biases_over_time
 from builders.runs import assert_same_run, spike_table
 from hypothesis import assume, given
@@ -26,11 +27,12 @@ from eventsnn.hardware import map_network
 from eventsnn.hardware.actions import RANDOM
 from eventsnn.network import Input, Network, Population, Projection, Rate, Readout, Signed
 
+WORDS = st.integers(0, 2**32 - 1)
 LIMIT = 1500  # deliveries; signed neurons that toggle would go on for long
 
 
 def random_options(seed):
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     rule = rng.choice(["none", "margin:0.4", "margin:0.9", "max-probability:0.6", "max-probability:0.95"])
     return RunOptions(
         exit_rule=parse_rule(str(rule)),
@@ -61,6 +63,7 @@ def check_agreement(seed, kind, lazy, delays, on_chip=True, engines=ENGINES):
     runs = run_all(network, stimulus, mapping, random_options(seed + 3), engines)
     if runs is None:
         return None
+    asserting()
     for run in runs[1:]:
         assert_same_run(runs[0], run)
     return mapping, runs
@@ -139,7 +142,7 @@ def test_the_scans_of_signed_neurons_wait_like_messages_by_hand(engine):
 # -- agreement ---------------------------------------------------------------------------------------
 
 
-@given(st.lists(st.tuples(*[st.integers(0, 3)] * 2, st.integers(0, 1), st.integers(-1, 2**31), *[SEEDS] * 2)))
+@given(st.lists(st.tuples(*[st.integers(0, 3)] * 2, st.integers(0, 1), st.integers(-1, 2**31), *[WORDS] * 2)))
 def test_priorities_order_as_the_tuple_of_law_2(fields):
     keys = [EventKey(*values) for values in fields]
     by_priority = sorted(keys, key=lambda key: (key.time, priority(key)))
@@ -148,12 +151,14 @@ def test_priorities_order_as_the_tuple_of_law_2(fields):
 
 
 @pytest.mark.parametrize("kind", ["signed", "rate", "mixed"])
+@asserts_at_least(6)
 @few(10)
 @given(SEEDS, st.booleans(), st.booleans())
 def test_the_engines_agree_on_a_contended_chip(kind, seed, lazy, delays):
     unwrap(check_agreement(seed, kind, lazy, delays))
 
 
+@asserts_at_least(6)
 @few(10)
 @given(SEEDS, st.sampled_from(["signed", "rate", "mixed"]), st.booleans(), st.booleans())
 def test_the_engines_agree_without_a_chip(seed, kind, lazy, delays):
@@ -188,23 +193,26 @@ def test_the_twin_on_a_chip_reaches_the_event_limit_as_the_others_do():
 # -- the laws of hardware ----------------------------------------------------------------------------
 
 
+@asserts_at_least(4)
 @few(8)
 @given(SEEDS, st.sampled_from(["signed", "rate", "mixed"]), st.booleans(), st.booleans())
 def test_an_accelerator_without_delay_gives_the_ideal_run(seed, kind, lazy, delays):
     network = networks.random_network(seed, kind, delays, lazy)
-    mapping = unwrap(place(network, random_limits(np.random.default_rng(seed), network), {}))
+    mapping = unwrap(place(network, random_limits(generator(seed), network), {}))
     stimulus = networks.random_stimulus(seed, network, events=30)
     ideal = unwrap(run_all(network, stimulus, None, random_options(seed)))
     chips = unwrap(run_all(network, stimulus, mapping, random_options(seed)))
+    asserting()
     for run in chips:
         np.testing.assert_array_equal(spike_table(run), spike_table(ideal[0]))
         assert run.digest == ideal[0].digest
 
 
+@asserts_at_least(4)
 @few(8)
 @given(SEEDS, st.sampled_from(["signed", "rate", "mixed"]), st.integers(2, 50))
 def test_all_delays_times_k_give_all_times_times_k(seed, kind, k):
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     network = without_biases_over_time(networks.random_network(seed, kind, delays=True, lazy=True))
     limits, times = random_limits(rng, network), random_times(rng)
     mapping = unwrap(place(network, limits, times))
@@ -213,9 +221,11 @@ def test_all_delays_times_k_give_all_times_times_k(seed, kind, k):
     stimulus = networks.random_stimulus(seed, network, events=30)
     slow_stimulus = Stimulus(stimulus.time * k, stimulus.neuron)
     options = random_options(seed)
-    for engine in (CompiledEngine, TwinEngine):
-        (run,) = unwrap(run_all(network, stimulus, mapping, options, [engine]))
-        (slow_run,) = unwrap(run_all(slow, slow_stimulus, slow_mapping, options, [engine]))
+    engines = (CompiledEngine, TwinEngine)
+    runs = unwrap(run_all(network, stimulus, mapping, options, engines))
+    slow_runs = unwrap(run_all(slow, slow_stimulus, slow_mapping, options, engines))
+    asserting()
+    for run, slow_run in zip(runs, slow_runs, strict=True):
         np.testing.assert_array_equal(spike_table(run) * [k, 1, 1, 1], spike_table(slow_run))
         np.testing.assert_array_equal(run.trace.time * k, slow_run.trace.time)
         np.testing.assert_array_equal(run.trace.energy, slow_run.trace.energy)
@@ -227,10 +237,11 @@ def test_all_delays_times_k_give_all_times_times_k(seed, kind, k):
         np.testing.assert_array_equal(np.sort(service), np.sort(slow_service))
 
 
+@asserts_at_least(4)
 @few(8)
 @given(SEEDS)
 def test_jitter_of_no_width_is_a_constant(seed):
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     network = networks.random_network(seed, "mixed", lazy=True)
     limits, times = random_limits(rng, network), random_times(rng)
     kinds = ("uniform", "normal", "lognormal", "gamma")
@@ -240,14 +251,17 @@ def test_jitter_of_no_width_is_a_constant(seed):
     stimulus = networks.random_stimulus(seed, network, events=30)
     options = random_options(seed)
     runs = unwrap(run_all(network, stimulus, jittered, options))
-    for run in unwrap(run_all(network, stimulus, constant, options)):
+    constant_runs = unwrap(run_all(network, stimulus, constant, options))
+    asserting()
+    for run in constant_runs:
         assert_same_run(runs[0], run)
 
 
+@asserts_at_least(4)
 @few(8)
 @given(SEEDS, st.booleans())
 def test_the_order_of_declaration_is_irrelevant(seed, on_chip):
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     network = networks.random_network(seed, "mixed", delays=True, lazy=True)
     populations = list(network.populations.values())
     projections = list(network.projections.values())
@@ -261,7 +275,9 @@ def test_the_order_of_declaration_is_irrelevant(seed, on_chip):
     assert (mapping and mapping.parts) == (other and other.parts)
     stimulus = networks.random_stimulus(seed, network, events=30)
     runs = unwrap(run_all(network, stimulus, mapping, random_options(seed)))
-    for run in unwrap(run_all(shuffled, stimulus, other, random_options(seed))):
+    other_runs = unwrap(run_all(shuffled, stimulus, other, random_options(seed)))
+    asserting()
+    for run in other_runs:
         assert_same_run(runs[0], run)
 
 
@@ -283,6 +299,7 @@ def watched(sample):
     return sample.run(), present_time
 
 
+@asserts_at_least(4)
 @few(8)
 @given(SEEDS, st.sampled_from(["signed", "rate", "mixed"]))
 def test_littles_law_and_first_come_first_served_at_every_core(seed, kind):
@@ -291,6 +308,7 @@ def test_littles_law_and_first_come_first_served_at_every_core(seed, kind):
     stimulus = networks.random_stimulus(seed, network, events=30)
     options = replace(random_options(seed), exit_rule=None)
     (run,) = unwrap(run_all(network, stimulus, mapping, options, [CompiledEngine]))
+    asserting()
     twin_run, seen = watched(TwinSample(TwinEngine(network, mapping, options), stimulus, 3))
     assert twin_run.digest == run.digest
     for core, present_time in seen.items():
@@ -317,6 +335,7 @@ def expected_messages(run, network, mapping):
     return expected
 
 
+@asserts_at_least(4)
 @few(8)
 @given(SEEDS, st.sampled_from(["signed", "rate", "mixed"]), st.booleans())
 def test_emitted_is_delivered_plus_in_flight(seed, kind, delays):
@@ -325,6 +344,7 @@ def test_emitted_is_delivered_plus_in_flight(seed, kind, delays):
     stimulus = networks.random_stimulus(seed, network, events=30)
     options = random_options(seed)
     (run,) = unwrap(run_all(network, stimulus, mapping, options, [CompiledEngine]))
+    asserting()
     sample = TwinSample(TwinEngine(network, mapping, options), stimulus, 3)
     assert_same_run(run, sample.run())
     sent, received = (run.counters[:, COLUMN[name]] for name in ("messages_sent", "messages_received"))

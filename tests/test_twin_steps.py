@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from builders.cases import random_case
+from builders.draws import SEEDS
+from builders.floors import asserting, asserts_at_least
 from builders.networks import random_network
 from builders.runs import assert_same_run
 from builders.step_chips import random_step_mapping, synchronised
@@ -29,14 +31,16 @@ def agreeing_runs(seed, feature, **chip):
     except (InvalidNetwork, InvalidRequest, EventLimitReached, ChargeOverflow):
         return None
     other = make_engine("twin", network, mapping, options).run(stimulus, 3)
+    asserting()
     assert_same_run(one, other)
     np.testing.assert_array_equal(one.parts, other.parts)
     return one, other
 
 
+@asserts_at_least(24)
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(
-    st.integers(0, 2**32 - 1),
+    SEEDS,
     st.sampled_from(FEATURES),
     st.sampled_from(["barrier", "barrier", "totals", "dependency"]),
     *[st.booleans()] * 3,

@@ -1,7 +1,6 @@
 """Accelerators of one kind of core, from plain numbers or drawn, and networks on them."""
 
-import numpy as np
-
+from builders.draws import generator
 from builders.quantities import quantity
 from eventsnn.errors import DoesNotFit
 from eventsnn.hardware import Part, map_network
@@ -94,7 +93,7 @@ def place(network, limits, times, energies=None, jitter=None):
 
 
 def random_mapping(seed, network, jitter=True):
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     energies = {name: int(rng.integers(0, 10**6)) for name in ACTIONS}
     for _ in range(4):
         limits, times = random_limits(rng, network), random_times(rng)
@@ -106,7 +105,7 @@ def random_mapping(seed, network, jitter=True):
 
 def random_split(seed, network):
     """Cores under which most populations are split, with times and energies of every action."""
-    rng = np.random.default_rng([seed, 8])
+    rng = generator(seed, 8)
     times = {name: int(rng.integers(0, 40)) for name in ACTIONS if name != "multiply"}
     energies = {name: int(rng.integers(0, 10**6)) for name in ACTIONS}
     limits = random_limits(rng, network)

@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-import numpy as np
-
+from builders.draws import generator
 from builders.networks import (
     random_network,
     random_stimulus,
@@ -31,7 +30,7 @@ def parameters_of(filter):
 
 def with_softmax(network, seed, step=0):
     """The same network with its readout a spiking softmax."""
-    rng = np.random.default_rng([seed, 6])
+    rng = generator(seed, 6)
     variant = str(rng.choice(["clock", "independent"]))
     populations = []
     for p in network:
@@ -45,7 +44,7 @@ def with_softmax(network, seed, step=0):
 
 def random_case(seed, feature, stepped):
     """A network, its input and options that use a feature, besides others now and then."""
-    rng = np.random.default_rng([seed, 7])
+    rng = generator(seed, 7)
     step = int(rng.integers(1, 2000)) if stepped else 0
     kind = "rate" if feature in ("leak", "rate_gate") else str(rng.choice(KINDS))
     small = feature == "cycle"

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from builders.quantities import quantity
 from eventsnn.engine import Stimulus
 from eventsnn.hardware import Mapping, Part
 from eventsnn.hardware.architecture import parse_architecture
@@ -9,10 +10,6 @@ from eventsnn.network import Axis, Conv2d, Dense, Input, Network, Population, Pr
 
 STEP = 10**6  # ticks of a timestep: any length, since the chip sets the pace
 UNITS = {"conv1": "conv"}  # what serves each layer's synapses: the others are charged as dense
-
-
-def quantity(value, unit):
-    return {"value": value, "unit": unit, "kind": "published", "source": "the accepted comparison"}
 
 
 def cost(energy_pj, time_ns):

@@ -1,7 +1,6 @@
 """Accelerators for tests: from plain numbers, and random ones with every feature of the event schedule."""
 
-import numpy as np
-
+from builders.draws import generator
 from builders.quantities import quantity
 from eventsnn.hardware import Mapping
 from eventsnn.hardware.actions import RANDOM, Actions
@@ -129,7 +128,7 @@ def random_chip(seed, network, links=True, bounded=True, zeros=False, jitter=Tru
     among others; ``shared``: several populations on a core, and inputs that enter at one; ``factor``: all
     times so many times longer.
     """
-    rng = np.random.default_rng([seed, 11])
+    rng = generator(seed, 11)
     splits = {}
     for population in network:
         height, _, channels = population.shape

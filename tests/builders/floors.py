@@ -15,6 +15,11 @@ def asserting():
         _counts[-1] += 1
 
 
+def asserted():
+    """How many examples of the law that runs have asserted by now; 0 for one without a floor."""
+    return _counts[-1] if _counts else 0
+
+
 def asserts_at_least(floor):
     """The law around a hypothesis test fails when fewer of its examples called ``asserting``.
 

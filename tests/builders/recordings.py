@@ -40,3 +40,15 @@ def write_recordings(folder, per_class=2, classes=10):
         for number in range(per_class):
             write_nmnist(folder / str(label) / f"{number:05d}.bin", random_events(rng))
     return folder
+
+
+def numbered_events(n=10):
+    """One event a microsecond along the diagonal."""
+    return make_events(np.arange(n), np.arange(n) % 34, np.arange(n) % 34, np.arange(n) % 2)
+
+
+def touch(root, *names):
+    """Empty files, with the folders they need."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()

@@ -1,12 +1,21 @@
 """Runs and what stopped them, side by side."""
 
 import numpy as np
+from hypothesis import assume
 
 from builders.accelerators import random_split
 from builders.cases import random_case
 from builders.floors import asserting
-from eventsnn.engine import ENGINES, make_engine
+from eventsnn.engine import ENGINES, RunOptions, make_engine
 from eventsnn.errors import ChargeOverflow, DoesNotFit, EventLimitReached, InvalidRequest
+
+# Signed neurons tested after every delivery toggle; a few random networks would run for minutes.
+OPTIONS = RunOptions(record_spikes=True, max_events=20_000)
+
+
+def run(network, stimulus, engine="reference", options=OPTIONS, index=0):
+    """A sample without an accelerator."""
+    return make_engine(engine, network, None, options).run(stimulus, index)
 
 
 def spike_table(run):
@@ -57,7 +66,7 @@ def compare(seed, feature, stepped, mapped=False):
         try:
             mapping = random_split(seed, network)
         except DoesNotFit:
-            return False
+            assume(False)
     found = [outcome(engine, network, mapping, stimulus, options) for engine in ENGINES]
     if isinstance(found[0], type) or isinstance(found[1], type):
         assert found[0] is found[1]

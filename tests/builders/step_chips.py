@@ -1,7 +1,6 @@
 """Random accelerators that run step by step, with populations that share cores."""
 
-import numpy as np
-
+from builders.draws import generator
 from builders.quantities import quantity
 from eventsnn.hardware import INPUT_PORT, Mapping, Part
 from eventsnn.hardware.actions import RANDOM, Actions
@@ -78,11 +77,11 @@ def random_parts(rng, population, cores, port):
 
 def random_step_mapping(seed, network, kind="barrier", change=None, port=True, **options):
     """A network on a random chip, in the same places whatever ``change`` makes of its description."""
-    document = random_document(np.random.default_rng([seed, 11]), kind, **options)
+    document = random_document(generator(seed, 11), kind, **options)
     if change is not None:
         document = change(document)
     architecture = parse_architecture(document, "drawn")
-    rng = np.random.default_rng([seed, 12])
+    rng = generator(seed, 12)
     cores = architecture.number_of_cores
     return Mapping(architecture, {p.name: random_parts(rng, p, cores, port) for p in network})
 
