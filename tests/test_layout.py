@@ -30,7 +30,7 @@ BUDGET = {
     "convert": 3050,
     "counting": 200,
     "decide": 350,
-    "engine": 11700,
+    "engine": 10900,
     "errors": 120,
     "events": 3200,
     "hardware": 4200,

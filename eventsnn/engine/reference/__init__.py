@@ -20,8 +20,9 @@ from eventsnn.network import Network
 
 
 class ReferenceEngine(Engine):
-    """One event at a time, one neuron at a time; ``chip_steps`` play its steps on an accelerator."""
+    """One event at a time, one neuron at a time; ``chip_steps`` play steps on an accelerator."""
 
+    event_sample: ClassVar[Any] = EventSample
     chip_steps: ClassVar[Any] = ChipSteps
     supports: ClassVar[frozenset[str]] = frozenset(FEATURES)
 
@@ -41,7 +42,7 @@ class ReferenceEngine(Engine):
     def run(self, stimulus: Stimulus, index: int = 0) -> SampleRun:
         """Simulate one sample; see ``Engine.run``."""
         self.check(stimulus)
-        schedule = StepSample if self.step else EventSample
+        schedule = StepSample if self.step else self.event_sample
         return schedule(self, stimulus, index).run()
 
 

@@ -5,9 +5,8 @@ neuron unit, which scans its parts of populations one after another, by rank, an
 unit, which serves messages first come first served. In step k:
 
 - A part's scan begins when its core's neuron unit is free, the step has begun, and the part has heard all
-  that it uses in this step: everyone who sends to it over a delay of d steps has been scanned in step k - d,
-  and the messages have been served. With ``dependency``, everyone it sends to has been scanned in step k - 1,
-  too.
+  that it uses in this step: who sends to it over a delay of d steps has been scanned in step k - d, and the
+  messages have been served. With ``dependency``, who it sends to has been scanned in step k - 1, too.
 - The scan visits neurons by index. Each takes ``access``, ``update`` if it is active, ``fire`` per spike;
   then each of its spikes is sent to each destination where it has synapses, ``serialise`` each, in series
   with the scan. Inputs only send, in the time of ``input`` at the port. Readouts are not scanned.
@@ -34,9 +33,9 @@ from numpy.typing import NDArray
 
 from eventsnn.counting.counters import COLUMN, COUNTERS
 from eventsnn.engine.order import DELIVERY, TEST, EventKey
+from eventsnn.engine.reference.counting import sending, spike_counter
 from eventsnn.engine.reference.parts import Destination, PlacedPart, place_parts
 from eventsnn.engine.reference.places import Message, Place, Places
-from eventsnn.engine.reference.sample import sending, spike_counter
 from eventsnn.engine.service import SERIALISED, TESTED
 from eventsnn.hardware import Chip
 from eventsnn.network import Network

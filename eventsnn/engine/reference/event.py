@@ -11,6 +11,7 @@ from eventsnn.engine.contract import SampleRun, Stimulus
 from eventsnn.engine.failures import event_limit
 from eventsnn.engine.order import DELIVERY, SENT, TEST, EventKey, seeded_place
 from eventsnn.engine.reference import softmax
+from eventsnn.engine.reference.counting import sending
 from eventsnn.engine.reference.parts import Destination
 from eventsnn.engine.reference.sample import Sample
 from eventsnn.engine.reference.state import Neurons, unit_payloads
@@ -112,15 +113,8 @@ class EventSample(Sample):
         if not self._hysteresis() or self.settled or (self.stop_at is not None and self.stop_at <= self.now):
             return False
         self._fill_totals(self.now + 1)
-        self.settled = True
-        for rank, neurons in enumerate(self.neurons):
-            if neurons.rule == "signed":
-                self._touch_all(rank, self.now)
+        self._touch_signed(self.now)
         return True
-
-    def _touch_all(self, rank: int, time: int) -> None:
-        self.neurons[rank].touched.update(range(self.neurons[rank].population.size))
-        self._schedule_test(rank, time)
 
     def _schedule_test(self, rank: int, time: int) -> None:
         if self.neurons[rank].test_due is None:
@@ -225,7 +219,8 @@ class EventSample(Sample):
                 self._schedule(key._replace(time=ready + to.projection.delay), "delivery", to, payload)
                 continue
             source = self.engine.part_of[rank][j]
-            self._note_message(source, to.part)
+            for counter, amount in sending(self.transport.architecture, source.core, to.part.core).items():
+                self.count_at(source, counter, amount)
             self.transport.send(key, payload, source.core, to, ready, scan)
 
     def _on_delivery(self, key: EventKey, to: Destination, payload: int) -> None:

@@ -111,7 +111,8 @@ class Place:
 
     def has_room(self) -> bool:
         """Whether a message may leave for here."""
-        return self.policy != "block" or len(self.messages()) + self.granted < self.depth
+        bounded = self.policy == "block" and self.depth < inf
+        return not bounded or len(self.messages()) + self.granted < self.depth
 
     def does(self, job: Message | Scan) -> int:
         """What it does to a job, as the log calls it."""
@@ -177,9 +178,9 @@ class Places:
         """How long a place is busy with a message."""
         if place.kind == SERIALISED:
             return self._drawn(self.chip.core(place.number).serialise, PURPOSE_SERIALISE, message.key)
-        return (
-            self.service_time(message) if place.kind == DELIVERED else message.route[message.gone - 1].ticks
-        )
+        if place.kind == PASSED:
+            return message.route[message.gone - 1].ticks
+        return self.service_time(message)
 
     def message(self, key: EventKey, payload: int, source: int, to: Destination, delay: int = 0) -> Message:
         """A message and its route from a core: along x, along y, into its core after a delay."""

@@ -21,33 +21,20 @@ from eventsnn.engine.contract import (
     output_weights,
 )
 from eventsnn.engine.failures import HISTORY_ROWS, check_readout, event_limit, history_limit, overflow
+from eventsnn.engine.reference.counting import spike_counter
 from eventsnn.engine.reference.gates import Gates
 from eventsnn.engine.reference.parts import Destination
 from eventsnn.engine.reference.state import CAUSES, Neurons, start_charge
 from eventsnn.engine.request import takes_current
 from eventsnn.engine.seeds import sample_key
 from eventsnn.engine.service import SERVICE
-from eventsnn.hardware import Architecture, Part
+from eventsnn.hardware import Part
 from eventsnn.hardware.energy import dynamic_energy_aj
 from eventsnn.network import Population
-from eventsnn.network.neurons import CHARGE_LIMIT, Neuron
+from eventsnn.network.neurons import CHARGE_LIMIT
 
 if TYPE_CHECKING:
     from eventsnn.engine.reference import ReferenceEngine
-
-
-def spike_counter(neuron: Neuron, payload: int) -> str:
-    """What a spike is counted as."""
-    if neuron.is_input:
-        return "input_events"
-    return "spikes_positive" if payload > 0 else "spikes_negative"
-
-
-def sending(architecture: Architecture, source: int, target: int) -> dict[str, int]:
-    """What is counted for a message from a core to a core."""
-    hops_x, hops_y = architecture.hops(source, target)
-    on_bus = architecture.network_on_chip.topology == "bus"
-    return {"messages_sent": 1, "hops_x": hops_x, "hops_y": hops_y, "bus_transfers": int(on_bus)}
 
 
 class Sample:
@@ -124,6 +111,22 @@ class Sample:
         biased = population.initial_charge is None and bool(self.network.bias(population.name).any())
         return driven or biased
 
+    def _touch_all(self, rank: int, when: int) -> None:
+        """Have a whole population tested at a tick, or in a step."""
+        self.neurons[rank].touched.update(range(self.neurons[rank].population.size))
+        self._schedule_test(rank, when)
+
+    def _touch_signed(self, when: int) -> None:
+        """The settle pass: one test of every signed neuron, hysteresis off."""
+        self.settled = True
+        for rank, neurons in enumerate(self.neurons):
+            if neurons.rule == "signed":
+                self._touch_all(rank, when)
+
+    def _schedule_test(self, rank: int, when: int) -> None:
+        """Have the touched neurons of a population tested, if they are not to be already."""
+        raise NotImplementedError
+
     def _take_touched(self, rank: int) -> list[int]:
         """The touched neurons of a signed population, or touched exact gates, tested now (law 9)."""
         neurons = self.neurons[rank]
@@ -159,12 +162,6 @@ class Sample:
         self.parts[part][COLUMN[counter]] += amount
         self._count(self.network.order.index(part.population), counter, amount)
 
-    def _note_message(self, source: Part, target: Part) -> None:
-        """Count a message between two parts at the one that sends it."""
-        assert self.chip is not None
-        for counter, amount in sending(self.chip.architecture, source.core, target.core).items():
-            self.count_at(source, counter, amount)
-
     def _count_neurons(self, rank: int, counter: str, neurons: Iterable[int]) -> None:
         for j in neurons:
             self.count_at(self.engine.part_of[rank][j], counter, 1)
@@ -191,11 +188,10 @@ class Sample:
 
     def _set_current_updates(self, counters: NDArray[np.int64], time: int) -> None:
         for rank, neurons in enumerate(self.neurons):
-            biased = sum(1 for current in neurons.current if current)
+            biased = sum(map(bool, neurons.current))
             if biased:
-                counters[rank, COLUMN["current_updates"]] = biased * (
-                    min(time, self.end) // neurons.model.period
-                )
+                periods = min(time, self.end) // neurons.model.period
+                counters[rank, COLUMN["current_updates"]] = biased * periods
 
     # -- checks, totals, history -------------------------------------------------------------------------
 
@@ -283,14 +279,14 @@ class Sample:
         digest = SampleDigest(self.network.order)
         digest.add_spikes(*columns)
         totals = np.array(self.totals, dtype=np.int64).reshape(-1, 3)
-        names = [neurons.population.name for neurons in self.neurons]
         moment = self._moment(decision_time, early)
         charges = [
             [self._charge_at(n, j, decision_time) for j in range(n.population.size)] for n in self.neurons
         ]
 
         def by_name(values: list[list[int]]) -> dict[str, NDArray[np.int64]]:
-            return {n: np.array(v, dtype=np.int64) for n, v in zip(names, values, strict=True)}
+            named = zip(self.network.order, values, strict=True)
+            return {name: np.array(of_neurons, dtype=np.int64) for name, of_neurons in named}
 
         return SampleRun(
             index=self.index,

@@ -75,9 +75,9 @@ class StepSample(Sample):
         """Compute steps until the input is over, or nothing is pending, or the decision is out."""
         for time, j, payload in self._inputs():
             self.frames[time // self.length].append((j, payload))
-        for neurons in self.neurons:
+        for rank, neurons in enumerate(self.neurons):
             if self._must_start_tested(neurons.population):
-                self._touch_all(neurons, 0)
+                self._touch_all(rank, 0)
         while True:
             self._before_tick((self.step + 1) * self.length)
             self.now = (self.step + 1) * self.length
@@ -98,15 +98,12 @@ class StepSample(Sample):
             return True
         if not self._hysteresis() or self.settled:
             return False
-        self.settled = True
-        for neurons in self.neurons:
-            if neurons.rule == "signed":
-                self._touch_all(neurons, self.step)
+        self._touch_signed(self.step)
         return True
 
-    def _touch_all(self, neurons: Neurons, step: int) -> None:
-        neurons.touched.update(range(neurons.population.size))
-        neurons.test_due = step
+    def _schedule_test(self, rank: int, when: int) -> None:
+        if self.neurons[rank].test_due is None:
+            self.neurons[rank].test_due = when
 
     def _play_on_chip(self) -> None:
         """Play the step on the accelerator, and book what it did there."""
@@ -202,8 +199,8 @@ class StepSample(Sample):
 
     def _step_signed(self, rank: int, neurons: Neurons, arrivals: list[Arrival]) -> None:
         self._add(rank, neurons, arrivals)
-        if arrivals and neurons.test_due is None:
-            neurons.test_due = self.step + neurons.model.settle_time // self.length
+        if arrivals:
+            self._schedule_test(rank, self.step + neurons.model.settle_time // self.length)
         self._test(rank, neurons)
 
     def _step_rate(self, rank: int, neurons: Neurons, arrivals: list[Arrival]) -> None:
@@ -237,8 +234,8 @@ class StepSample(Sample):
 
     def _step_exact_gate(self, rank: int, gates: Gates, arrivals: list[Arrival]) -> None:
         gates.touched.update(self._receive_all(gates, arrivals))
-        if gates.touched and gates.test_due is None:
-            gates.test_due = self.step + gates.model.settle_time // self.length
+        if gates.touched:
+            self._schedule_test(rank, self.step + gates.model.settle_time // self.length)
         self._test(rank, gates)
 
     def _step_rate_gate(self, rank: int, gates: Gates, arrivals: list[Arrival]) -> None:

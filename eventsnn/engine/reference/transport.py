@@ -81,8 +81,8 @@ class Transport(Places):
 
     def arrive(self, core: Place, message: Message) -> None:
         """A message waits at its core, or is lost, or another one for it."""
-        waiting = core.messages()  # none if the core is idle and may begin
-        if core.policy != "block" and len(waiting) >= core.depth:
+        waiting = [] if core.policy == "block" else core.messages()  # none if the core is idle and may begin
+        if waiting and len(waiting) >= core.depth:
             if core.policy == "drop-new":
                 core.granted -= 1
                 self._drop(core, self.now, message)
@@ -106,14 +106,13 @@ class Transport(Places):
 
     def log_unfinished(self, decision_time: int) -> None:
         """Log what is still being served or held, or waits, when the run is over."""
-        never = (decision_time + 1,) * 3
         for place in (*self.serialisers.values(), *self.links.values(), *self.cores.values()):
             if place.served is not None:
                 released = place.finish if place.kind == DELIVERED else max(place.finish, decision_time)
                 times = place.arrival, place.start, place.finish, released
                 self.log(place.does(place.served), place, place.served, *times)
             for arrival, job in place.waiting:
-                self.log(place.does(job), place, job, arrival, *never)
+                self.log(place.does(job), place, job, arrival, *(decision_time + 1,) * 3)
 
     def deadlock(self) -> Deadlock:
         """The error when nothing is pending and messages are still in flight."""

@@ -23,17 +23,6 @@ SUPPORTED = frozenset(
 )
 
 
-class TwinEngine(ReferenceEngine):
-    """The reference engine's neurons on an accelerator built from SimPy processes."""
-
-    supports: ClassVar[frozenset[str]] = SUPPORTED
-
-    def run(self, stimulus: Stimulus, index: int = 0) -> SampleRun:
-        """Simulate one sample; see ``Engine.run``."""
-        self.check(stimulus)
-        return TwinSample(self, stimulus, index).run()
-
-
 class TwinSample(EventSample):
     """One sample's simulation.
 
@@ -110,3 +99,10 @@ class TwinSample(EventSample):
     def _finish(self, _: simpy.Event | None = None) -> None:
         if not self.over.triggered:
             self.over.succeed()
+
+
+class TwinEngine(ReferenceEngine):
+    """The reference engine's neurons on an accelerator built from SimPy processes."""
+
+    supports: ClassVar[frozenset[str]] = SUPPORTED
+    event_sample: ClassVar[Any] = TwinSample

@@ -116,11 +116,6 @@ class Stations:
     were free again.
     """
 
-    env: simpy.Environment
-    serialisers: dict[int, Station]
-    cores: dict[int, Station]
-    links: dict[int, Station]
-
     def __init__(self, chip: Chip, key: int, service: list[tuple[int, ...]]) -> None:
         self.chip, self.architecture, self.key, self.service = chip, chip.architecture, key, service
         self.numbers = sorted({part.core for parts in chip.mapping.parts.values() for part in parts})
@@ -128,9 +123,10 @@ class Stations:
 
     def open(self, env: simpy.Environment) -> None:
         """Let all stations work in an environment; links do from their first message on."""
-        self.env, self.links = env, {}
+        self.env = env
         self.serialisers = {core: self._station(SERIALISED, core, None) for core in self.numbers}
-        self.cores = {}
+        self.cores: dict[int, Station] = {}
+        self.links: dict[int, Station] = {}
         for core in self.numbers:
             costs = self.chip.core(core)
             depth = costs.input_depth if costs.policy == "block" else None

@@ -23,8 +23,8 @@ from eventsnn.counting.counters import COLUMN, COUNTERS
 from eventsnn.engine.contract import RunOptions
 from eventsnn.engine.order import DELIVERY, EventKey
 from eventsnn.engine.reference import ReferenceEngine
+from eventsnn.engine.reference.counting import sending, spike_counter
 from eventsnn.engine.reference.parts import Destination, PlacedPart, place_parts
-from eventsnn.engine.reference.sample import sending, spike_counter
 from eventsnn.engine.request import FEATURES
 from eventsnn.engine.service import TESTED
 from eventsnn.engine.twin.stations import Message, Stations

@@ -140,8 +140,7 @@ class TwinTransport(Stations):
     def _drop(self, core: Station, arrival: int, message: Message) -> None:
         self.in_flight -= 1
         self.sample.count_at(message.to.part, "messages_dropped", 1)
-        times = (arrival, self.clock, self.clock, self.clock)
-        self.service.append((DROPPED, core.number, *message.words, *times))
+        self.service.append((DROPPED, core.number, *message.words, arrival, *(self.clock,) * 3))
 
     # -- the end -------------------------------------------------------------------------------------
 
@@ -154,8 +153,8 @@ class TwinTransport(Stations):
                 self.service.append((*station.row, released))
             for arrival, job in station.queue.items:
                 kind = TESTED if job.tested else station.kind
-                times = (arrival, *(decision_time + 1,) * 3)
-                self.service.append((kind, station.number, *job.words, *times))
+                never = (decision_time + 1,) * 3
+                self.service.append((kind, station.number, *job.words, arrival, *never))
 
     def deadlock(self) -> Deadlock:
         """SimPy has nothing left to do: follow each serialiser to the core it waits for in the end."""
