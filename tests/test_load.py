@@ -197,18 +197,18 @@ def test_the_work_in_timesteps(strategy):
     time, neuron = np.sort(rng.integers(0, 10**7, 40)), rng.integers(0, 112, 40)
     options = RunOptions(record_service=True, schedule="step", step=10**6)
     service = make_engine("reference", network, mapping, options).run(Stimulus(time, neuron)).service
-    sent = service[(service["kind"] != SERIALISED) | (service["core"] < 0)]  # walks hold what they send
+    sent = service[(service["kind"] != SERIALISED) | (service["core"] < 0)]  # scans hold what they send
     done = busy_by_server(Chip(mapping), sent[sent["kind"] != TESTED])
-    walked = busy_by_server(Chip(mapping), sent[sent["kind"] == TESTED])
+    scanned = busy_by_server(Chip(mapping), sent[sent["kind"] == TESTED])
     found = estimate_load(
         network, [SpikeTrain(time, neuron)], mapping.architecture, strategy, step_us=1.0
     ).servers
     work = {server.server: server.busy_s for server in found}
     assert {name: work[name] for name in done} == pytest.approx(done)
-    assert walked
-    for name, busy in walked.items():
+    assert scanned
+    for name, busy in scanned.items():
         assert busy <= work[f"neuron unit of {name}"] * (1 + 1e-9)
-    assert set(work) == set(done) | {f"neuron unit of {name}" for name in walked}
+    assert set(work) == set(done) | {f"neuron unit of {name}" for name in scanned}
 
 
 def test_from_recordings_in_the_schedule_of_the_accelerator(tmp_path):

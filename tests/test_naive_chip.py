@@ -60,7 +60,7 @@ def test_convolution_charged_as_such(found):
     assert (other["soma_fj"], other["network_fj"]) == (found["soma_fj"], found["network_fj"])
 
 
-def test_another_walk_over_the_same_cores(case, found):
+def test_another_scan_of_the_same_cores(case, found):
     net, chip, spikes, shapes = case
     other = run_chip(net, chip, spikes, channels_last_orders(net, shapes))
     times = "event_driven_ps"

@@ -31,7 +31,7 @@ from eventsnn.insight.occupancy import Occupancy
 from eventsnn.insight.overload import loads
 from eventsnn.insight.profile import Summary, profile
 from eventsnn.insight.reach import sources_of
-from eventsnn.insight.service import jobs_by_server, ways
+from eventsnn.insight.service import jobs_by_server, routes
 from eventsnn.network import Dense, Identity, Input, Network, Population, Projection, Rate, Readout, Signed
 from eventsnn.report.profile import write_profile
 from eventsnn.run.profile import profile_samples
@@ -438,7 +438,7 @@ def test_messages_are_sent_landed_or_in_flight(seed, kind, delays):
     assert sum(latency.in_flight for latency in found.values()) >= 0
     landed = sum(len(latency.ticks) for latency in found.values())
     assert landed == run.counters[:, COLUMN["messages_received"]].sum()
-    rows, starts = ways(run.service)
+    rows, starts = routes(run.service)
     sent = run.counters[:, COLUMN["messages_sent"]].sum()  # some may not have joined a queue yet
     assert len(starts) - 1 == sent if not run.decided_early else len(starts) - 1 <= sent
     assert len(rows) == (run.service["kind"] != 2).sum()

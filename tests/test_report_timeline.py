@@ -189,21 +189,21 @@ def test_links_drops_and_held_messages_are_shown(tmp_path):
     assert {e["ph"] for e in lost} == {"i"}
     assert all(e["args"]["wait_ticks"] == 9 for e in lost)
 
-    ways = defaultdict(list)
+    routes = defaultdict(list)
     for event in events:
         if event.get("cat") == "message":
-            ways[event["id"]].append(event)
-    assert len(ways) == (kinds == 0).sum()
+            routes[event["id"]].append(event)
+    assert len(routes) == (kinds == 0).sum()
     first = {tuple(row.tolist()[2:6]): row["start"] for row in log if row["kind"] == 0}
     delivered = {tuple(row.tolist()[2:6]): row["start"] for row in log if row["kind"] == 1}
-    for way in ways.values():
-        name = tuple(way[0]["args"].values())
-        assert round(way[0]["ts"] * 1e6) == first[name]
+    for route in routes.values():
+        name = tuple(route[0]["args"].values())
+        assert round(route[0]["ts"] * 1e6) == first[name]
         if name in delivered:
-            assert [e["ph"] for e in way] == ["s", "t", "t", "f"]
-            assert round(way[-1]["ts"] * 1e6) == delivered[name]
+            assert [e["ph"] for e in route] == ["s", "t", "t", "f"]
+            assert round(route[-1]["ts"] * 1e6) == delivered[name]
         else:  # a dropped message's arrow ends at its last link
-            assert [e["ph"] for e in way] == ["s", "t", "f"]
+            assert [e["ph"] for e in route] == ["s", "t", "f"]
     waiting = sum(e["args"]["waiting"] > 0 for e in events if e["ph"] == "C" and e["pid"] == LINK_PROCESS)
     assert waiting > 0
 

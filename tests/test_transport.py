@@ -492,7 +492,7 @@ def test_what_is_in_flight_at_a_decision_is_what_neither_landed_nor_was_dropped(
     sent, received, dropped = (
         run.counters[:, COLUMN[f"messages_{name}"]].sum() for name in ("sent", "received", "dropped")
     )
-    assert sample.in_flight == sent - received - dropped
+    assert sample.transport.in_flight == sent - received - dropped
     log = run.service
     assert received == ((log["kind"] == 1) & (log["finish"] <= run.decision_time)).sum()
     assert dropped == (log["kind"] == 4).sum()
@@ -511,7 +511,7 @@ def test_littles_law_at_every_serialiser_link_and_core(seed):
 
     def watch():
         until = sample.env.peek()
-        for stations in (sample.serialisers, sample.links, sample.cores):
+        for stations in (sample.transport.serialisers, sample.transport.links, sample.transport.cores):
             for station in stations.values() if np.isfinite(until) else ():
                 messages = sum(hasattr(job, "payload") for _, job, *_ in station.queue.items)
                 messages += station.row is not None and station.row[0] != 2

@@ -119,8 +119,8 @@ def chain(*neurons):
 TIMES = dict.fromkeys(("serialise", "decode", "synapse", "update", "fire"), 7)
 
 
-def plain(network, cores, kind=None, times=TIMES, seeded=False, **noc):
-    """Whether a chip is plain, each population on the core given."""
+def computed_ahead(network, cores, kind=None, times=TIMES, seeded=False, **noc):
+    """Whether a chip is computed ahead, each population on the core given."""
     kinds = [kind or core_kind() for _ in range(1 + max(cores))]
     architecture = architecture_of(kinds, noc or None, times)
     names = [name for name in network.order if name != "in"]
@@ -133,26 +133,26 @@ SCANS = chain(Signed(10, levels=3), Rate(10), Readout())
 
 
 def test_chips_that_are_plain():
-    assert plain(RATES, [0, 1, 2])
-    assert plain(RATES, [0, 0, 0])  # all get ready in the same way
-    assert plain(SCANS, [0, 1, 2])
-    assert plain(SCANS, [0, 1, 0])  # a readout sends nothing
-    assert plain(SCANS, [0, 1, 2], times={})
-    assert plain(RATES, [0, 1, 2], topology="mesh", width=3, height=1, links={"depth": "unbounded"})
-    assert plain(RATES, [0, 1, 2], topology="bus")
+    assert computed_ahead(RATES, [0, 1, 2])
+    assert computed_ahead(RATES, [0, 0, 0])  # all get ready in the same way
+    assert computed_ahead(SCANS, [0, 1, 2])
+    assert computed_ahead(SCANS, [0, 1, 0])  # a readout sends nothing
+    assert computed_ahead(SCANS, [0, 1, 2], times={})
+    assert computed_ahead(RATES, [0, 1, 2], topology="mesh", width=3, height=1, links={"depth": "unbounded"})
+    assert computed_ahead(RATES, [0, 1, 2], topology="bus")
 
 
 def test_chips_that_are_not_plain():
-    assert not plain(RATES, [0, 1, 2], core_kind(input_depth=5))
-    assert not plain(RATES, [0, 1, 2], core_kind(output_depth=5))
-    assert not plain(RATES, [0, 1, 2], topology="bus", links={"depth": 1})
-    assert not plain(RATES, [0, 1, 2], seeded=True)
-    assert not plain(SCANS, [0, 0, 1])  # scans and rates share a serialiser
-    assert not plain(SCANS, [0, 1, 2], times={"update": 3})  # messages take no time, scans do
-    assert not plain(SCANS, [0, 1, 2], times={"decode": 3})
+    assert not computed_ahead(RATES, [0, 1, 2], core_kind(input_depth=5))
+    assert not computed_ahead(RATES, [0, 1, 2], core_kind(output_depth=5))
+    assert not computed_ahead(RATES, [0, 1, 2], topology="bus", links={"depth": 1})
+    assert not computed_ahead(RATES, [0, 1, 2], seeded=True)
+    assert not computed_ahead(SCANS, [0, 0, 1])  # scans and rates share a serialiser
+    assert not computed_ahead(SCANS, [0, 1, 2], times={"update": 3})  # messages take no time, scans do
+    assert not computed_ahead(SCANS, [0, 1, 2], times={"decode": 3})
     back = Projection("back", "p0", "p0", Dense(np.array([[3]])), delay=5)
     cyclic = Network(RATES.populations.values(), [*RATES.projections.values(), back])
-    assert not plain(cyclic, [0, 1, 2])
+    assert not computed_ahead(cyclic, [0, 1, 2])
 
 
 def test_a_message_sent_later_may_be_served_first():

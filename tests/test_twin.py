@@ -21,7 +21,8 @@ from eventsnn.engine import RunOptions, Stimulus
 from eventsnn.engine.compiled import CompiledEngine
 from eventsnn.engine.lowering.layout import destinations, fan_out_in_part
 from eventsnn.engine.order import EventKey
-from eventsnn.engine.twin.events import TwinEngine, TwinSample, priority
+from eventsnn.engine.twin.events import TwinEngine, TwinSample
+from eventsnn.engine.twin.stations import priority
 from eventsnn.errors import EventLimitReached
 from eventsnn.hardware import map_network
 from eventsnn.hardware.actions import RANDOM
@@ -283,13 +284,13 @@ def test_the_order_of_declaration_is_irrelevant(seed, on_chip):
 
 def watched(sample):
     """Run a twin sample; the time integral of the messages present at each core, seen at SimPy's steps."""
-    present_time = dict.fromkeys(sample.cores, 0)
+    present_time = dict.fromkeys(sample.transport.cores, 0)
     step = sample.env.step
 
     def watch():
         until = sample.env.peek()
         if np.isfinite(until):
-            for core, station in sample.cores.items():
+            for core, station in sample.transport.cores.items():
                 waiting = sum(hasattr(job, "payload") for _, job in station.queue.items)
                 present = waiting + (station.row is not None and station.row[0] == 1)
                 present_time[core] += (until - sample.env.now) * present
@@ -351,12 +352,12 @@ def test_emitted_is_delivered_plus_in_flight(seed, kind, delays):
     served = run.service[run.service["kind"] == 1]
     landed = int((served["finish"] <= run.decision_time).sum())
     assert received.sum() == landed
-    assert sent.sum() - received.sum() == sample.in_flight
+    assert sent.sum() - received.sum() == sample.transport.in_flight
     expected = expected_messages(run, network, mapping)
     assert sum(expected.values()) == sent.sum()
     if not run.decided_early:
         serialised = run.service[run.service["kind"] == 0]
         np.testing.assert_array_equal(np.bincount(serialised["rank"], minlength=len(sent)), sent)
-        assert sample.in_flight == 0
+        assert sample.transport.in_flight == 0
         for (core, rank), messages in expected.items():
             assert messages == ((served["core"] == core) & (served["rank"] == rank)).sum()

@@ -128,7 +128,7 @@ class _Offered:
 def estimate(network: Network, mapping: Mapping, samples: list[IdealSpikes]) -> LoadEstimate:
     """What every core, serialiser and link is offered.
 
-    On an accelerator with timesteps the unit that walks a core's neurons sends their messages, too; its work
+    On an accelerator with timesteps the unit that scans a core's neurons sends their messages, too; its work
     stands under that unit. Rate neurons are taken to be updated in every step, the most there can be; updates
     are spread evenly over a population's neurons.
     """

@@ -1,4 +1,4 @@
-"""A critical path in the making: pieces of time found backwards, the way of a message among them."""
+"""A critical path in the making: pieces of time found backwards, the route of a message among them."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Backwards:
         if not traces.steps:  # there a delay is that of the charge
             delay = traces.copies[traces.service["destination"][landing]][0].delay
             self._add("delay", layer, "", self.now - delay)
-        for number in reversed(traces.way(landing)[:-1].tolist()):
+        for number in reversed(traces.route(landing)[:-1].tolist()):
             row = traces.service[number]
             if row["kind"] == SERIALISED:
                 stage, server, place = "serialise", "serialiser", port_or_core(int(row["core"]))

@@ -1,6 +1,6 @@
 """The critical path of a decision in the event schedule, found backwards from the landing that decided.
 
-A landing waited for its service, the service for the core, the message for its way and its serialiser, the
+A landing waited for its service, the service for the core, the message for its route and its serialiser, the
 spike for its test, the test for the last landing on its neuron, and so on until an input event, or until a
 charge that nobody sent: a current, a charge at time 0, a softmax's clock.
 """

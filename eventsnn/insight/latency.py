@@ -59,8 +59,8 @@ class Latency:
 
 def latencies(service: NDArray[Any], order: tuple[str, ...], end: int) -> dict[str, Latency]:
     """Of each population that sent a message by tick ``end``, the decision."""
-    ways = end_to_end(service)
-    first, last = service[ways[:, 0]], service[ways[:, 1]]
+    ends = end_to_end(service)
+    first, last = service[ends[:, 0]], service[ends[:, 1]]
     was_sent = first["arrival"] <= end
     lost = was_sent & (last["kind"] == DROPPED) & (last["finish"] <= end)
     landed = was_sent & (last["kind"] == DELIVERED) & (last["finish"] <= end)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-# Pieces of time, in the order of a message's way.
+# Pieces of time, in the order of a message's route.
 STAGES = {
     "refractory": "until the neuron could fire again",
     "settle": "until the neuron was tested",

@@ -1,7 +1,7 @@
 """A service log (``engine.service``) read as servers and as messages.
 
 A *server* is a unit that does one job at a time: the serialiser of a core, the core itself, a link. In the
-step schedule a core has two, side by side: one walks its neurons, the other serves what arrives.
+step schedule a core has two, side by side: one scans its neurons, the other serves what arrives.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _UNITS_OF_STEPS = _UNITS_OF_EVENTS | {
     DELIVERED: RECEIVING_UNIT, TESTED: NEURON_UNIT, DROPPED: RECEIVING_UNIT,
 }  # fmt: skip
 
-# The rows of one message in the order of its way: serialiser, links, then its service or its loss.
+# The rows of one message along its route: serialiser, links, then its service or its loss.
 _STAGE = np.array([0, 2, -1, 1, 2])
 MESSAGE = ("rank", "neuron", "ordinal", "destination")
 
@@ -61,8 +61,8 @@ def _in_order(service: NDArray[Any], rows: Int64) -> Int64:
     return rows[np.lexsort((service["finish"][rows], service["start"][rows]))]
 
 
-def ways(service: NDArray[Any]) -> tuple[Int64, Int64]:
-    """The rows of each message, on its way from the serialiser.
+def routes(service: NDArray[Any]) -> tuple[Int64, Int64]:
+    """The rows of each message, along its route from the serialiser.
 
     Returns
     -------
@@ -84,5 +84,5 @@ def ways(service: NDArray[Any]) -> tuple[Int64, Int64]:
 
 def end_to_end(service: NDArray[Any]) -> Int64:
     """First and last row of every message: int64, shape (messages, 2)."""
-    rows, starts = ways(service)
+    rows, starts = routes(service)
     return np.stack([rows[starts[:-1]], rows[starts[1:] - 1]], axis=1)

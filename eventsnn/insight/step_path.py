@@ -1,7 +1,7 @@
 """The critical path of a decision in the step schedule: what the last step, and each before it, waited for.
 
-The decision waits for its step to be over, that for the last walk or service, a service for its message, a
-message for the walk that sent it. A walk waited for a message or a walk that it had to hear of, for its
+The decision waits for its step to be over, that for the last scan or service, a service for its message, a
+message for the scan that sent it. A scan waited for a message or a scan that it had to hear of, for its
 core's neuron unit, for the step before to be over (barrier) or for those it sends to (dependency): what
 ended at the tick at which it began. A step paced by its input may have waited for that.
 """
@@ -22,7 +22,7 @@ from eventsnn.insight.backwards import Backwards, Origin, port_or_core
 
 Int64 = NDArray[np.int64]
 Found = Origin | Callable[[], Any]  # where the path begins, or how it goes on
-Walker = tuple[int, int]  # rank and number of a part of a population
+Scanned = tuple[int, int]  # a part that is scanned: its rank, and its number among its population's
 
 
 class StepPath(Backwards):
@@ -53,13 +53,13 @@ class StepPath(Backwards):
         traces = self.traces
         log = traces.service
         found = np.zeros(len(log), dtype=np.int64)
-        walks = log["kind"] == TESTED
-        ticks = traces.spike_ticks(log["rank"][~walks], log["neuron"][~walks], log["ordinal"][~walks])
-        found[~walks] = ticks // traces.step - 1
-        rows = np.flatnonzero(walks)
+        scans = log["kind"] == TESTED
+        ticks = traces.spike_ticks(log["rank"][~scans], log["neuron"][~scans], log["ordinal"][~scans])
+        found[~scans] = ticks // traces.step - 1
+        rows = np.flatnonzero(scans)
         rows = rows[np.lexsort([log[name][rows] for name in ("finish", "start", "core", "rank")])]
         for piece in _runs(rows, log["rank"][rows], log["core"][rows]):
-            parts = len(self._walkers(int(log["rank"][piece[0]]), int(log["core"][piece[0]])))
+            parts = len(self._parts_on(int(log["rank"][piece[0]]), int(log["core"][piece[0]])))
             found[piece] = np.arange(len(piece)) // parts
         return found
 
@@ -77,31 +77,31 @@ class StepPath(Backwards):
             rows = rows[log[name][rows] == value]
         return rows[np.lexsort((log["released"][rows], log["start"][rows]))]
 
-    def _walkers(self, rank: int, core: int | None = None) -> list[int]:
+    def _parts_on(self, rank: int, core: int | None = None) -> list[int]:
         """Parts of a population by number, on a core if that is given."""
         parts = self.traces.mapping.parts[self.traces.order[rank]]
         return [number for number, part in enumerate(parts) if core is None or part.core == core]
 
-    def _walk(self, step: int, walker: Walker) -> tuple[int, int] | None:
-        """When a part's walk in a step began and ended, or None where the log does not tell."""
-        rank, number = walker
+    def _scan(self, step: int, scanned: Scanned) -> tuple[int, int] | None:
+        """When a part's scan in a step began and ended, or None where the log does not tell."""
+        rank, number = scanned
         traces = self.traces
         core = traces.mapping.parts[traces.order[rank]][number].core
         log = traces.service
-        walks = self._rows(step, TESTED, rank=rank, core=core)
-        if len(walks):
-            row = walks[self._walkers(rank, core).index(number)]
+        scans = self._rows(step, TESTED, rank=rank, core=core)
+        if len(scans):
+            row = scans[self._parts_on(rank, core).index(number)]
             return int(log["start"][row]), int(log["released"][row])
         sent = self._rows(step, SERIALISED, rank=rank, core=core)  # inputs only send
         return (int(log["start"][sent[0]]), int(log["released"][sent[-1]])) if len(sent) else None
 
-    def _walker(self, step: int, row: int) -> Walker:
-        """The part whose walk in a step a row is of, or that sent its message."""
+    def _scanned(self, step: int, row: int) -> Scanned:
+        """The part whose scan in a step a row is of, or that sent its message."""
         job, traces = self.traces.service[row], self.traces
         rank, core = int(job["rank"]), int(job["core"])
         if job["kind"] == TESTED:
             place = self._rows(step, TESTED, rank=rank, core=core).tolist().index(row)
-            return rank, self._walkers(rank, core)[place]
+            return rank, self._parts_on(rank, core)[place]
         part = traces.part_of(rank, int(job["neuron"]))
         return rank, traces.mapping.parts[traces.order[rank]].index(part)
 
@@ -135,7 +135,7 @@ class StepPath(Backwards):
         if len(ends) and self.traces.service["kind"][ends[0]] == DELIVERED:
             return partial(self._from_landing, step, int(ends[0]))
         if len(ends):
-            return partial(self._from_walk, step, int(ends[0]))
+            return partial(self._from_scan, step, int(ends[0]))
         return partial(self._before if self.barrier else self._idle, step)  # nothing of it ended now
 
     def _total(self, step: int) -> Found:
@@ -155,43 +155,43 @@ class StepPath(Backwards):
     def _from_landing(self, step: int, landing: int) -> Found:
         self._service(landing)
         self._travel(landing)
-        return partial(self._from_walk, step, landing)
+        return partial(self._from_scan, step, landing)
 
-    def _from_walk(self, step: int, row: int) -> Found:
-        """From a point in the walk that a row is of, or that sent its message, and on from its beginning."""
+    def _from_scan(self, step: int, row: int) -> Found:
+        """From a point in the scan that a row is of, or that sent its message, and on from its beginning."""
         traces = self.traces
         log = traces.service
         job = log[row]
         rank = int(job["rank"])
         layer = traces.order[rank]
-        walker = self._walker(step, row)
-        core = traces.mapping.parts[layer][walker[1]].core
-        walk = self._walk(step, walker)
-        assert walk is not None  # it sent a message, or is in the log itself
+        scanned = self._scanned(step, row)
+        core = traces.mapping.parts[layer][scanned[1]].core
+        scan = self._scan(step, scanned)
+        assert scan is not None  # it sent a message, or is in the log itself
         messages = self._rows(step, SERIALISED, rank=rank, core=core)
-        inside = (log["start"][messages] >= walk[0]) & (log["released"][messages] <= self.now)
+        inside = (log["start"][messages] >= scan[0]) & (log["released"][messages] <= self.now)
         sent = int((log["released"] - log["start"])[messages[inside]].sum())
-        spent = {"messages": sent, "neurons": self.now - walk[0] - sent}
+        spent = {"messages": sent, "neurons": self.now - scan[0] - sent}
         behind = {what: ticks for what, ticks in spent.items() if ticks}
-        self._add("walk", layer, port_or_core(core), walk[0], behind)
-        return partial(self._before_walk, step, walker)
+        self._add("walk", layer, port_or_core(core), scan[0], behind)
+        return partial(self._before_scan, step, scanned)
 
-    def _before_walk(self, step: int, walker: Walker) -> Found:
-        """From the beginning of a walk, at ``now``: what ended then and had to."""
+    def _before_scan(self, step: int, scanned: Scanned) -> Found:
+        """From the beginning of a scan, at ``now``: what ended then and had to."""
         traces = self.traces
-        name = traces.order[walker[0]]
-        heard = self._heard(step, traces.mapping.parts[name][walker[1]])
+        name = traces.order[scanned[0]]
+        heard = self._heard(step, traces.mapping.parts[name][scanned[1]])
         if heard is not None:
             return heard
-        before = self._unit_before(step, walker)
+        before = self._unit_before(step, scanned)
         if before is not None:
-            return partial(self._from_walk, step, before)
+            return partial(self._from_scan, step, before)
         if self.barrier:
             return partial(self._before, step)
-        return self._before_walk_without_barrier(step, walker)
+        return self._before_scan_without_barrier(step, scanned)
 
     def _heard(self, step: int, part: Part) -> Found | None:
-        """Back to a message that a part used in a step, or a walk that it had to hear of, over at ``now``."""
+        """Back to a message that a part used in a step, or a scan that it had to hear of, over at ``now``."""
         traces = self.traces
         for place, (projection, copy) in enumerate(traces.copies):
             if copy != part:
@@ -202,29 +202,29 @@ class StepPath(Backwards):
                 return partial(self._from_landing, earlier, int(landed[-1]))
             for kind in (TESTED, SERIALISED):
                 rank = traces.rank_of[projection.source]
-                walked = self._rows(earlier, kind, rank=rank, released=self.now)
-                if len(walked):
-                    return partial(self._from_walk, earlier, int(walked[-1]))
+                scans = self._rows(earlier, kind, rank=rank, released=self.now)
+                if len(scans):
+                    return partial(self._from_scan, earlier, int(scans[-1]))
         return None
 
-    def _unit_before(self, step: int, walker: Walker) -> int | None:
-        """The walk in a step after which the same core went on, now, to this one."""
-        core = self.traces.mapping.parts[self.traces.order[walker[0]]][walker[1]].core
+    def _unit_before(self, step: int, scanned: Scanned) -> int | None:
+        """The scan in a step after which the same core went on, now, to this one."""
+        core = self.traces.mapping.parts[self.traces.order[scanned[0]]][scanned[1]].core
         rows = np.concatenate(
             [self._rows(step, kind, core=core, released=self.now) for kind in (SERIALISED, TESTED)]
         )
         ranks = self.traces.service["rank"][rows]
-        rows = rows[ranks <= walker[0]]
-        earlier = [row for row in rows.tolist() if self._walker(step, row) < walker]
+        rows = rows[ranks <= scanned[0]]
+        earlier = [row for row in rows.tolist() if self._scanned(step, row) < scanned]
         return earlier[-1] if earlier else None
 
     # -- without a barrier ---------------------------------------------------------------------------
 
-    def _before_walk_without_barrier(self, step: int, walker: Walker) -> Found:
-        """From the beginning of a walk that waited for something of the step before."""
+    def _before_scan_without_barrier(self, step: int, scanned: Scanned) -> Found:
+        """From the beginning of a scan that waited for something of the step before."""
         traces = self.traces
-        name = traces.order[walker[0]]
-        core = traces.mapping.parts[name][walker[1]].core
+        name = traces.order[scanned[0]]
+        core = traces.mapping.parts[name][scanned[1]].core
         if step > 0:
             found = self._receivers(step - 1, name)
             if found is not None:
@@ -237,21 +237,21 @@ class StepPath(Backwards):
         for projection in traces.network.incoming(name):
             earlier = step - projection.delay // traces.step
             if projection.source == traces.network.input and earlier >= 0:
-                for number in self._walkers(traces.rank_of[projection.source]):
-                    if self._walk(earlier, (traces.rank_of[projection.source], number)) is None:
+                for number in self._parts_on(traces.rank_of[projection.source]):
+                    if self._scan(earlier, (traces.rank_of[projection.source], number)) is None:
                         return partial(
-                            self._before_walk, earlier, (traces.rank_of[projection.source], number)
+                            self._before_scan, earlier, (traces.rank_of[projection.source], number)
                         )
         return self._first(0) if step == 0 else partial(self._unit, step - 1, core, name)
 
     def _receivers(self, step: int, name: str) -> Found | None:
-        """Back to a receiver of a population that had walked a step, or heard all of it, at ``now``."""
+        """Back to a receiver of a population that was scanned in a step, or heard all of it, by ``now``."""
         traces = self.traces
         for projection in traces.network.outgoing(name):
             target = projection.target
-            walked = self._rows(step, TESTED, rank=traces.rank_of[target], released=self.now)
-            if len(walked):
-                return partial(self._from_walk, step, int(walked[-1]))
+            scans = self._rows(step, TESTED, rank=traces.rank_of[target], released=self.now)
+            if len(scans):
+                return partial(self._from_scan, step, int(scans[-1]))
             if traces.network.populations[target].neuron.emits == "nothing":
                 for part in traces.mapping.parts[target]:
                     heard = self._heard(step, part)
@@ -283,7 +283,7 @@ class StepPath(Backwards):
         ends = self._unit_ends(step, core)
         self._add("step end", layer, port_or_core(core), self.now - self.pause)
         if len(ends):
-            return partial(self._from_walk, step, int(ends[-1]))
+            return partial(self._from_scan, step, int(ends[-1]))
         if step == 0:
             return self._first(0)
         return partial(self._unit, step - 1, core, layer)  # it had nothing to do in that step

@@ -1,4 +1,4 @@
-"""Look-ups in the log of one run: a message's way, a neuron's last landing, what a server did meanwhile."""
+"""Look-ups in the log of one run: a message's route, a neuron's last landing, what a server did meanwhile."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from eventsnn.engine.service import DELIVERED, DROPPED, TESTED
 from eventsnn.errors import InvalidRequest
 from eventsnn.hardware import Chip, Mapping, Part
 from eventsnn.insight.reach import sources_of
-from eventsnn.insight.service import Server, jobs_by_server, units, ways
+from eventsnn.insight.service import Server, jobs_by_server, routes, units
 from eventsnn.network import Network, Projection
 
 Int64 = NDArray[np.int64]
@@ -106,14 +106,14 @@ class Traces:
     # -- messages ------------------------------------------------------------------------------------
 
     @cached_property
-    def _ways(self) -> tuple[Int64, Int64, Int64]:
-        rows, starts = ways(self.service)
+    def _routes(self) -> tuple[Int64, Int64, Int64]:
+        rows, starts = routes(self.service)
         first = self.service[rows[starts[:-1]]]
         return rows, starts, self._offset[first["rank"]] + first["neuron"]
 
-    def way(self, row: int) -> Int64:
+    def route(self, row: int) -> Int64:
         """All rows of the message that a row is of, from the serialiser on."""
-        rows, starts, senders = self._ways
+        rows, starts, senders = self._routes
         sought = self.service[row]
         sender = self._offset[sought["rank"]] + sought["neuron"]
         low, high = np.searchsorted(senders, sender), np.searchsorted(senders, sender, side="right")
@@ -243,5 +243,5 @@ class Traces:
         cycles = -(-int(self._fan_out[place][message[1]]) // costs.processing_elements)
         model = self.network.populations[part.population].neuron
         at_once = model.tested == "at delivery"
-        update = cycles * costs.update if at_once and not self.steps else 0  # in steps the walk does it
+        update = cycles * costs.update if at_once and not self.steps else 0  # in steps the scan does it
         return decode, int(job["finish"] - job["start"]) - decode - update, update

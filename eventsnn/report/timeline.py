@@ -22,7 +22,7 @@ from eventsnn.errors import InvalidRequest
 from eventsnn.hardware import Mapping
 from eventsnn.hardware.mapping.parts import INPUT_PORT
 from eventsnn.insight.occupancy import Occupancy
-from eventsnn.insight.service import MESSAGE, Server, in_steps, jobs_by_server, units, ways
+from eventsnn.insight.service import MESSAGE, Server, in_steps, jobs_by_server, routes, units
 from eventsnn.network import Network
 from eventsnn.output import JSON, replaced_whole
 
@@ -74,7 +74,7 @@ def write_timeline(
     path : path
         The JSON file; replaced once the new one is whole.
     most_arrows : int
-        Arrows along the way of a message, from its serialiser over the links to its delivery, are drawn for
+        Arrows along the route of a message, from its serialiser over the links to its delivery, are drawn for
         the first that many messages: viewers grow slow with more.
 
     Raises
@@ -178,7 +178,7 @@ def _place(server: Server) -> dict[str, int]:
 
 
 def _services(service: NDArray[Any], network: Network, mapping: Mapping, steps: bool) -> Iterator[Event]:
-    """A slice for each job: a message serialised, on a link or served, a scan or a walk; dropped messages.
+    """A slice for each job: a message serialised, on a link or served, a scan; dropped messages.
 
     A server that has to hold its job for want of room shows that as a slice of its own.
     """
@@ -234,8 +234,8 @@ def _queues(service: NDArray[Any], mapping: Mapping, steps: bool) -> Iterator[Ev
 
 
 def _arrows(service: NDArray[Any], steps: bool, most: int) -> Iterator[Event]:
-    """Flow events along each message's way, from its serialiser over the links to its delivery."""
-    rows, starts = ways(service)
+    """Flow events along each message's route, from its serialiser over the links to its delivery."""
+    rows, starts = routes(service)
     unit_of = units(steps)
     lengths = np.diff(starts)
     heads = rows[starts[:-1]]
@@ -243,17 +243,19 @@ def _arrows(service: NDArray[Any], steps: bool, most: int) -> Iterator[Event]:
     messages = np.flatnonzero(whole)
     messages = messages[np.lexsort((heads[messages], service["start"][heads[messages]]))][:most]
     for number, message in enumerate(messages.tolist(), 1):
-        way = [row for row in rows[starts[message] : starts[message + 1]] if service["kind"][row] != DROPPED]
-        for place, row in enumerate(way if len(way) > 1 else []):
+        route = [
+            row for row in rows[starts[message] : starts[message + 1]] if service["kind"][row] != DROPPED
+        ]
+        for place, row in enumerate(route if len(route) > 1 else []):
             job = service[row]
             arrow: Event = {
                 "name": "message",
                 "cat": "message",
-                "ph": "s" if place == 0 else "f" if place == len(way) - 1 else "t",
+                "ph": "s" if place == 0 else "f" if place == len(route) - 1 else "t",
                 "id": number,
                 "ts": _microseconds(int(job["start"])),
                 **_place((unit_of[int(job["kind"])], int(job["core"]))),
             }
             if place == 0:
                 arrow["args"] = {field: int(job[field]) for field in MESSAGE}
-            yield {**arrow, "bp": "e"} if place == len(way) - 1 else arrow
+            yield {**arrow, "bp": "e"} if place == len(route) - 1 else arrow

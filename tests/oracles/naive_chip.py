@@ -2,7 +2,7 @@
 
 Written from the description of the case alone, and independent of the package. All times are whole ps and
 all energies whole fJ, so sums are exact and no order of adding matters. A network is global neurons
-0..n-1 and a list of synapses; neurons are given to cores; the numbering is the order in which a core walks
+0..n-1 and a list of synapses; neurons are given to cores; the numbering is the order in which a core scans
 its neurons. The rules, in full:
 
 *Network.* In step t every neuron that is no input takes v = trunc(64 v)/64 + its bias + the weights of the
@@ -11,7 +11,7 @@ So a layer answers one step after the one before it, and what fires in the last 
 integrated.
 
 *Work of step t.* Synaptic events, messages and hops are those of the neurons that fire in step t (inputs
-included), and are paid for in step t, all in one step with the walk that makes them; only their charge waits
+included), and are paid for in step t, all in one step with the scan that makes them; only their charge waits
 for step t + 1. Every neuron but an input is accessed in every step. It is updated as well when its charge
 after the last step's reset was not zero, it has a bias, or a synaptic event of step t - 1 had it as target
 (sum and weight may be zero). A spike costs on top; the three times of a neuron add up. An input costs
@@ -20,7 +20,7 @@ nothing, whether it fires or not.
 *Messages.* One per firing neuron and core on which it has synapses, own core included, in ascending order
 of cores; it carries the neuron's synapses on that core. A neuron without synapses sends nothing.
 
-*Generation.* A core walks its neurons in ascending order with one clock, which begins at zero in every
+*Generation.* A core scans its neurons in ascending order with one clock, which begins at zero in every
 step: first the time of the neuron, then per message the time of sending; the message leaves there. The
 clock's end, which includes the neurons after the last message, is the core's generation.
 
@@ -31,7 +31,7 @@ barrier. Hops take no time.
 
 *Event-driven rule.* A message that left arrives after its hops, x first; links hold any number at once. The
 receiver serves in the order of arrival (ties: by sending core, then order of sending; the end of a step
-does not depend on it), one at a time, from step start on and whatever its own walk does meanwhile. The
+does not depend on it), one at a time, from step start on and whatever its own scan does meanwhile. The
 step ends at the last completion or the longest generation, whichever is later, plus the barrier. Nothing
 blocks: queues are unbounded.
 
@@ -139,10 +139,10 @@ def destinations(net, chip):
     return found
 
 
-def walk_core(net, chip, sends_to, walk, fires, updated):
+def scan_core(net, chip, sends_to, scan, fires, updated):
     """One core's messages in one step, and when it is done with its neurons, given in their order."""
     clock, messages = 0, []
-    for neuron in walk:
+    for neuron in scan:
         if not net.is_input[neuron]:
             clock += chip.access_ps
             clock += chip.update_ps if updated[neuron] else 0
@@ -169,12 +169,12 @@ def receiver_ends(messages, chip, first_in="arrived"):
 def run_chip(net, chip, spikes, orders=None, first_in="arrived"):
     """Everything counted and timed: totals as plain integers, and the two times of every step in ps.
 
-    ``orders``: by core, its neurons in the order of its walk, where that is not their numbering.
+    ``orders``: by core, its neurons in the order of its scan, where that is not their numbering.
     ``first_in``: what a receiver's queue is ordered by, ``"arrived"`` or ``"sent"``.
     """
     fires, updated = run_network(net, spikes)
     cores = np.unique(net.core).tolist()
-    walks = {core: np.flatnonzero(net.core == core).tolist() for core in cores} | (orders or {})
+    scans = {core: np.flatnonzero(net.core == core).tolist() for core in cores} | (orders or {})
     sends_to = destinations(net, chip)
     found = {"spikes": int(fires.sum()), "input_spikes": int(fires[:, net.is_input].sum())}
     found |= {"updates": int(updated.sum()), "accesses": int((~net.is_input).sum()) * len(spikes)}
@@ -183,7 +183,7 @@ def run_chip(net, chip, spikes, orders=None, first_in="arrived"):
     for t in range(len(spikes)):
         generated, sent = {}, []
         for core in cores:
-            messages, generated[core] = walk_core(net, chip, sends_to, walks[core], fires[t], updated[t])
+            messages, generated[core] = scan_core(net, chip, sends_to, scans[core], fires[t], updated[t])
             sent += messages
         received = {core: [m for m in sent if m.receiver == core] for core in cores}
         found["messages"] += len(sent)
@@ -264,7 +264,7 @@ def acceptance_case(conv_kinds=(CONV, DENSE), steps=20, side=8, cores=((0,), (5,
 
 
 def channels_last_orders(net, shapes):
-    """By core, its neurons walked in (y, x, c) order: another walk over the same cores."""
+    """By core, its neurons scanned in (y, x, c) order: another scan of the same cores."""
     numbers, start = [], 0
     for shape in shapes:
         size = int(np.prod(shape))

@@ -1,76 +1,91 @@
 """The step schedule on an accelerator: when each step ends, and what it takes.
 
 What happens in a step does not depend on time; here it is played on the cores once it is known. A core has a
-neuron unit, which walks its parts of populations one after another, by rank, and beside it a receiving
+neuron unit, which scans its parts of populations one after another, by rank, and beside it a receiving
 unit, which serves messages first come first served. In step k:
 
-- A part's walk begins when its core's neuron unit is free, the step has begun, and the part has heard all
-  that it uses in this step: everyone who sends to it over a delay of d steps has walked step k - d, and the
-  messages have been served. With ``dependency``, everyone it sends to has walked step k - 1, too.
-- The walk visits neurons by index. Each takes ``access``, ``update`` if it is active, ``fire`` per spike;
+- A part's scan begins when its core's neuron unit is free, the step has begun, and the part has heard all
+  that it uses in this step: who sends to it over a delay of d steps has been scanned in step k - d, and the
+  messages have been served. With ``dependency``, who it sends to has been scanned in step k - 1, too.
+- The scan visits neurons by index. Each takes ``access``, ``update`` if it is active, ``fire`` per spike;
   then each of its spikes is sent to each destination where it has synapses, ``serialise`` each, in series
-  with the walk. Inputs only send, in the time of ``input`` at the port. Readouts are not walked.
-- The way of a message, and its service in decode + ceil(fan-out / PE) cycles: ``ways``. A delay of d steps
-  is that of its charge; the message is sent and served in step k all the same.
+  with the scan. Inputs only send, in the time of ``input`` at the port. Readouts are not scanned.
+- The route of a message, and its service in decode + ceil(fan-out / PE) cycles: ``places``; a core's
+  serialiser serves what its scan comes to. A delay of d steps is that of its charge; the message is sent and
+  served in step k all the same.
 
-With ``barrier`` a step is over with the last walk or service; then come the barrier and ``step``. With
+With ``barrier`` a step is over with the last scan or service; then come the barrier and ``step``. With
 ``totals`` it lasts as long as its busiest unit is busy, instead. With ``dependency`` nobody waits for
-everybody, each neuron unit spends ``step`` after its last walk, and every unit and link takes the messages of
+everybody, each neuron unit spends ``step`` after its last scan, and every unit and link takes the messages of
 a step before those of the next, so that when a step is over does not depend on later ones.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Generator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
+from heapq import heappop, heappush
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.counting.counters import COLUMN, COUNTERS
-from eventsnn.engine.reference.walkers import Copy, Walker, make_walkers
-from eventsnn.engine.reference.ways import WALK, Message, Ways
-from eventsnn.engine.seeds import PURPOSE_SERIALISE
+from eventsnn.engine.order import DELIVERY, TEST, EventKey
+from eventsnn.engine.reference.counting import sending, spike_counter
+from eventsnn.engine.reference.parts import Destination, PlacedPart, place_parts
+from eventsnn.engine.reference.places import Message, Place, Places
 from eventsnn.engine.service import SERIALISED, TESTED
-from eventsnn.hardware import Chip, Mapping
+from eventsnn.hardware import Chip
 from eventsnn.network import Network
 
 Spikes = dict[int, list[tuple[int, int]]]  # by neuron: (ordinal, payload)
-Walk = Generator[tuple[Message, int, int], int, int]
+SCANS_FIRST = -1  # rank of begins of scans among events, before all messages
 
 
-class ChipSteps:
+@dataclass
+class StepScan:
+    """A part's scan in a step: when it began, and how far it has come."""
+
+    part: PlacedPart
+    begin: int
+    clock: int
+
+
+class ChipSteps(Places):
     """The steps of one sample on its accelerator.
 
     ``counters`` (int64, shape (parts, counters)) and ``service`` (rows of ``SERVICE``) tell what was
-    done so far, ``over`` when each step was over, ticks.
+    done so far, ``over`` when each step was over, ticks. ``heard``: by the place of a copy and step, when its
+    senders had been scanned and its messages served; ``missing``: by part, the scans and messages of this
+    step that it has still to hear of.
     """
 
-    def __init__(self, network: Network, mapping: Mapping, chip: Chip, step: int, key: int) -> None:
-        self.chip, self.length = chip, step
-        self.architecture = mapping.architecture
-        self.synchronisation = self.architecture.synchronisation
-        self.walkers = make_walkers(network, mapping, step)
-        self.counters: NDArray[np.int64] = np.zeros((len(self.walkers), len(COUNTERS)), dtype=np.int64)
-        self.service: list[tuple[int, ...]] = []
+    now = 0
+
+    def __init__(self, network: Network, chip: Chip, length: int, key: int) -> None:
+        super().__init__(chip, key, lambda event: event, [])
+        self.length, self.synchronisation = length, self.architecture.synchronisation
+        self.parts = place_parts(network, chip.mapping, length)
+        self.placed = {part.part: part for part in self.parts}
+        self.counters: NDArray[np.int64] = np.zeros((len(self.parts), len(COUNTERS)), dtype=np.int64)
         self.over: list[int] = []
-        self.ways = Ways(chip, key, self.service.append, self._served)
-        self.of_core: dict[int, list[Walker]] = defaultdict(list)
-        for walker in self.walkers:
-            self.of_core[walker.part.core].append(walker)
-        self.unit_free = dict.fromkeys(self.of_core, 0)
-        self.begin = self.end = 0
+        self.events: list[tuple[EventKey, Callable[[], None]]] = []
+        self.heard: dict[tuple[int, int], int] = defaultdict(int)
+        self.scans: dict[int, tuple[StepScan, Iterator[Message]]] = {}  # by core, with what it will come to
+        self.unit_free = dict.fromkeys(self.cores, 0)
+        self.begun = self.end = 0
 
     def play(self, spikes: list[Spikes], active: list[set[int]]) -> None:
         """Play the next step: what was emitted in it and which neurons were active, by rank."""
         self.step, self.spikes, self.active = len(self.over), spikes, active
         barrier = self.synchronisation.kind == "barrier"
-        self.begin = self.over[-1] if barrier and self.over else 0
+        self.begun = self.over[-1] if barrier and self.over else 0
         if self.synchronisation.pace == "input":
-            self.begin = max(self.begin, (self.step + 1) * self.length)
-        self.end = max([self.begin, *self.over[-1:]])
-        self._count(next(walker for walker in self.walkers if walker.is_input), "steps", 1)
+            self.begun = max(self.begun, (self.step + 1) * self.length)
+        self.end = max([self.begun, *self.over[-1:]])
+        self._count(next(part for part in self.parts if part.neuron.is_input), {"steps": 1})
         if self.synchronisation.timing == "totals":
             self._add_up()
         else:
@@ -79,155 +94,143 @@ class ChipSteps:
             self.end += self.chip.barrier + self.chip.step
         else:
             for core, free in self.unit_free.items():
-                self.unit_free[core] = max(free, self.begin) + self.chip.step
+                self.unit_free[core] = max(free, self.begun) + self.chip.step
             self.end = max(self.end, *self.unit_free.values())
         self.over.append(self.end)
 
-    def _count(self, walker: Walker, counter: str, amount: int) -> None:
-        self.counters[walker.number, COLUMN[counter]] += amount
+    def _count(self, part: PlacedPart, amounts: dict[str, int]) -> None:
+        for counter, amount in amounts.items():
+            self.counters[part.number, COLUMN[counter]] += amount
 
     # -- each message followed -----------------------------------------------------------------------
 
+    def plan(self, key: EventKey, act: Callable[[], None]) -> None:
+        """Events of a step go by their keys, begins of scans first in their tick."""
+        heappush(self.events, (key, act))
+
     def _let_happen(self) -> None:
-        self.waiting = {core: deque(w for w in of if not w.is_readout) for core, of in self.of_core.items()}
-        for walker in self.walkers:
-            walker.walked_before = walker.walked
-            walker.missing = sum(len(copy.senders) for copy in walker.incoming if copy.late == 0)
+        parts = [part for part in self.parts if not part.is_readout]
+        self.waiting = {core: deque(part for part in parts if part.core == core) for core in self.cores}
+        self.missing = {part: sum(map(self._senders, part.incoming)) for part in self.parts}
         for core in self.waiting:
-            self._plan_walk(core)
-        self.ways.run()
-        for walker in self.walkers:
-            if walker.is_readout:
-                walker.walked = max((self._heard(copy) for copy in walker.incoming), default=0)
-        for walker in self.walkers:
-            for copy in walker.incoming:
-                copy.heard.pop(self.step - copy.late, None)
+            self._plan_scan(core)
+        while self.events:
+            key, act = heappop(self.events)
+            self.now = key.time
+            act()
+        for part in self.parts:
+            if part.is_readout:
+                part.scanned.append(max(map(self._heard, part.incoming), default=0))
 
-    def _heard(self, copy: Copy) -> int:
+    def _senders(self, to: Destination) -> int:
+        """Scans of this step that send a copy to be used in it."""
+        return 0 if to.late else len(self.chip.mapping.parts[to.projection.source])
+
+    def _heard(self, to: Destination) -> int:
         """When all had been heard of a copy that is used in this step."""
-        return copy.heard[self.step - copy.late]
+        return self.heard[to.place, self.step - to.late]
 
-    def _plan_walk(self, core: int) -> None:
-        """Plan the next walk of a core, once all that it waits for is known."""
-        if not self.waiting[core] or self.waiting[core][0].missing:
+    def _plan_scan(self, core: int) -> None:
+        """Plan the next scan of a core, once all that it waits for is known."""
+        if not self.waiting[core] or self.missing[self.waiting[core][0]]:
             return
-        walker = self.waiting[core][0]
-        walker.missing = -1  # planned
-        ticks = [self.begin, self.unit_free[core], *(self._heard(copy) for copy in walker.incoming)]
-        if self.synchronisation.kind == "dependency":
-            ticks += [copy.receiver.walked_before for copy in walker.copies]
-        start = max(ticks)
-        begin = partial(self._go_on, walker, self._walk(walker, start), start, None)
-        self.ways.at(start, WALK, (walker.rank, walker.number, 0, 0), 0, begin)
+        part = self.waiting[core][0]
+        self.missing[part] = -1  # planned
+        ticks = [self.begun, self.unit_free[core], *map(self._heard, part.incoming)]
+        if self.synchronisation.kind == "dependency" and self.step:
+            ticks += [self.placed[to.part].scanned[self.step - 1] for to in part.copies]
+        key = EventKey(max(ticks), SCANS_FIRST, TEST, part.number, 0, 0)
+        self.plan(key, partial(self._begin_scan, part))
 
-    def _go_on(self, walker: Walker, walk: Walk, start: int, left: int | None) -> None:
-        """Let a walk go on from when its last message left."""
-        try:
-            message, reached, done = next(walk) if left is None else walk.send(left)
-        except StopIteration as stop:
-            self._end_walk(walker, start, stop.value)
+    def _begin_scan(self, part: PlacedPart) -> None:
+        scan = StepScan(part, self.now, self.now)
+        self.scans[part.core] = scan, self._messages(scan)
+        self.serve_next(self.serialisers[part.core])
+
+    def serve_next(self, place: Place) -> None:
+        """A core's scan goes on when its serialiser is rid of a message: to the next one or to its end."""
+        if place.kind != SERIALISED:
+            super().serve_next(place)
             return
-        message.copy.receiver.missing += message.copy.late == 0
+        scan, messages = self.scans[place.number]
+        scan.clock = self.now
+        message = next(messages, None)
+        if message is None:
+            self._end_scan(scan)
+            return
+        self.missing[self.placed[message.to.part]] += message.to.late == 0
+        place.arrival = scan.clock
+        self.serve(place, message, scan.clock)
 
-        def leave() -> None:
-            now = self.ways.now
-            self.service.append((SERIALISED, walker.part.core, *message.key, reached, reached, done, now))
-            self._go_on(walker, walk, start, now)
+    def _end_scan(self, scan: StepScan) -> None:
+        part = scan.part
+        self._note_scan(scan)
+        part.scanned.append(scan.clock)
+        self.unit_free[part.core] = scan.clock
+        self.end = max(self.end, scan.clock)
+        for to in part.copies:
+            self._hear(to, scan.clock)
+        self.waiting[part.core].popleft()
+        self._plan_scan(part.core)
 
-        self.ways.send(message, done, leave)
-
-    def _end_walk(self, walker: Walker, start: int, end: int) -> None:
-        self._note_walk(walker, start, end)
-        walker.walked = self.unit_free[walker.part.core] = end
-        self.end = max(self.end, end)
-        for copy in walker.copies:
-            self._hear(copy, end)
-        self.waiting[walker.part.core].popleft()
-        self._plan_walk(walker.part.core)
-
-    def _served(self, message: Message) -> None:
+    def land(self, message: Message) -> None:
+        """Its receiver has heard of it."""
         self._note_service(message)
-        self.end = max(self.end, self.ways.now)
-        self._hear(message.copy, self.ways.now)
+        self.end = max(self.end, self.now)
+        self._hear(message.to, self.now)
 
-    def _hear(self, copy: Copy, tick: int) -> None:
-        """A walk or a message that the receiver of a copy has to hear of is over at a tick."""
-        copy.heard[self.step] = max(copy.heard[self.step], tick)
-        if copy.late == 0:
-            copy.receiver.missing -= 1
-            self._plan_walk(copy.receiver.part.core)
+    def _hear(self, to: Destination, tick: int) -> None:
+        """A scan or a message that the receiver of a copy has to hear of is over at a tick."""
+        self.heard[to.place, self.step] = max(self.heard[to.place, self.step], tick)
+        if not to.late:
+            self.missing[self.placed[to.part]] -= 1
+            self._plan_scan(to.part.core)
 
     # -- sums, nobody waiting ------------------------------------------------------------------------
 
     def _add_up(self) -> None:
         """The step lasts as long as the busiest unit has to do; only the neuron units' log is kept."""
         busy: dict[int, int] = defaultdict(int)
-        for core, walkers in self.of_core.items():
-            clock = self.begin
-            for walker in walkers:
-                walk, start = self._walk(walker, clock), clock
-                try:
-                    message, reached, clock = next(walk)
-                    while True:
-                        self.service.append((SERIALISED, core, *message.key, reached, reached, clock, clock))
-                        busy[message.copy.to.part.core] += self.ways.service_time(message)
-                        self._note_service(message)
-                        message, reached, clock = walk.send(clock)
-                except StopIteration as stop:
-                    clock = stop.value
-                self._note_walk(walker, start, clock)
-            self.end = max(self.end, clock)
-        self.end = max(self.end, self.begin + max(busy.values(), default=0))
+        clocks = dict.fromkeys(self.cores, self.begun)
+        for part in self.parts:
+            scan = StepScan(part, clocks[part.core], clocks[part.core])
+            for message in self._messages(scan):
+                reached = scan.clock
+                scan.clock += self.ticks(message.source, message)
+                self.log(SERIALISED, message.source, message, reached, reached, scan.clock, scan.clock)
+                busy[message.to.part.core] += self.service_time(message)
+                self._note_service(message)
+            self._note_scan(scan)
+            clocks[part.core] = scan.clock
+        self.end = max(self.end, *clocks.values(), self.begun + max(busy.values(), default=0))
 
-    # -- walks -------------------------------------------------------------------------------------------
+    # -- scans, and counting -------------------------------------------------------------------------
 
-    def _walk(self, walker: Walker, clock: int) -> Walk:
-        """Yields each message, when the walk reaches it and when it is sent; is told when it left.
-
-        Returns when the walk is over.
-        """
-        core = walker.part.core
-        costs, spikes = self.chip.core(core), self.spikes[walker.rank]
-        for j in walker.neurons:
-            mine = spikes.get(j, [])
-            if not (walker.is_input or walker.is_readout):
-                clock += costs.access + costs.fire * len(mine)
-                clock += costs.update if j in self.active[walker.rank] else 0
-            for ordinal, payload in mine:
-                self._count(walker, _counter_of(walker, payload), 1)
-                for copy in walker.copies:
-                    if j in copy.to.edges:
-                        key = (walker.rank, j, ordinal, copy.place)
-                        message = self.ways.message(key, core, copy)
-                        self._note_message(walker, copy)
-                        time = self.ways.drawn(costs.serialise, PURPOSE_SERIALISE, key)
-                        clock = yield message, clock, clock + time
-        return clock
-
-    # -- counting ----------------------------------------------------------------------------------------
-
-    def _note_message(self, walker: Walker, copy: Copy) -> None:
-        source, target = walker.part.core, copy.to.part.core
-        hops_x, hops_y = self.architecture.hops(source, target)
-        self._count(walker, "messages_sent", 1)
-        self._count(walker, "hops_x", hops_x)
-        self._count(walker, "hops_y", hops_y)
-        self._count(walker, "bus_transfers", int(self.architecture.network_on_chip.topology == "bus"))
+    def _messages(self, scan: StepScan) -> Iterator[Message]:
+        """Each message as a scan comes to it, at its ``clock``; who takes it sets that to when it left."""
+        part, costs = scan.part, self.chip.core(scan.part.core)
+        for j in part.neurons:
+            spikes = self.spikes[part.rank].get(j, [])
+            if not (part.neuron.is_input or part.is_readout):
+                scan.clock += costs.access + costs.fire * len(spikes)
+                scan.clock += costs.update if j in self.active[part.rank] else 0
+            for ordinal, payload in spikes:
+                self._count(part, {spike_counter(part.neuron, payload): 1})
+                for to in part.copies:
+                    if j in to.edges:
+                        self._count(part, sending(self.architecture, part.core, to.part.core))
+                        key = EventKey(0, part.rank, DELIVERY, j, ordinal, to.place)
+                        yield self.message(key, payload, part.core, to)
 
     def _note_service(self, message: Message) -> None:
-        self._count(message.copy.receiver, "messages_received", 1)
-        self._count(message.copy.receiver, "synapses_served", message.synapses)
+        receiver = self.placed[message.to.part]
+        self._count(receiver, {"messages_received": 1, "synapses_served": message.synapses})
 
-    def _note_walk(self, walker: Walker, start: int, end: int) -> None:
-        if walker.is_input or walker.is_readout:
+    def _note_scan(self, scan: StepScan) -> None:
+        part, size = scan.part, len(scan.part.neurons)
+        if part.neuron.is_input or part.is_readout:
             return
-        size, active = len(walker.neurons), self.active[walker.rank]
-        self._count(walker, "neuron_accesses", size)
-        self._count(walker, "active_updates", sum(j in active for j in walker.neurons))
-        self.service.append((TESTED, walker.part.core, walker.rank, size, 0, -1, start, start, end, end))
-
-
-def _counter_of(walker: Walker, payload: int) -> str:
-    if walker.is_input:
-        return "input_events"
-    return "spikes_positive" if payload > 0 else "spikes_negative"
+        updates = len(self.active[part.rank].intersection(part.neurons))
+        self._count(part, {"neuron_accesses": size, "active_updates": updates})
+        times = scan.begin, scan.begin, scan.clock, scan.clock
+        self.service.append((TESTED, part.core, part.rank, size, 0, -1, *times))

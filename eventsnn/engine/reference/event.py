@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
 from sortedcontainers import SortedKeyList
 
 from eventsnn.engine.contract import SampleRun, Stimulus
 from eventsnn.engine.failures import event_limit
-from eventsnn.engine.order import DELIVERY, TEST, EventKey, seeded_place
+from eventsnn.engine.order import DELIVERY, SENT, TEST, EventKey, seeded_place
 from eventsnn.engine.reference import softmax
-from eventsnn.engine.reference.gates import Gates
+from eventsnn.engine.reference.counting import sending
+from eventsnn.engine.reference.parts import Destination
 from eventsnn.engine.reference.sample import Sample
-from eventsnn.engine.reference.state import Destination, Neurons, unit_payloads
-from eventsnn.engine.reference.transport import Message, Scan, Transport
-from eventsnn.engine.seeds import draw
+from eventsnn.engine.reference.state import Neurons, unit_payloads
+from eventsnn.engine.reference.transport import Transport
 from eventsnn.engine.softmax_tables import next_event
 from eventsnn.network.neurons import by_rule
 
@@ -28,7 +26,9 @@ POPULATION_TEST = -1
 
 
 class EventSample(Sample):
-    """One sample's simulation, event by event."""
+    """One sample's simulation, event by event; ``accelerator`` is what its messages travel on."""
+
+    accelerator: ClassVar[Any] = Transport
 
     def __init__(self, engine: ReferenceEngine, stimulus: Stimulus, index: int) -> None:
         super().__init__(engine, stimulus, index, stimulus.end)
@@ -38,7 +38,7 @@ class EventSample(Sample):
         # The end of a scan is no event of the model: a run may be over before its cores have finished.
         self.scan_ends: Any = SortedKeyList(key=lambda event: self.place(event[0]))
         self.last_event = 0  # tick
-        self.transport = None if self.chip is None else Transport(self)
+        self.transport: Any = None if self.chip is None else self.accelerator(self, self.chip)
 
     # -- the loop ----------------------------------------------------------------------------------
 
@@ -58,7 +58,6 @@ class EventSample(Sample):
                         continue
                 if upcoming is None or upcoming > self._last_tick(at_rest):
                     if self._in_flight() and self.stop_at is None:
-                        assert self.transport is not None
                         raise self.transport.deadlock()
                     if input_over:
                         break
@@ -93,11 +92,9 @@ class EventSample(Sample):
 
     def _schedule_start(self) -> None:
         """The input's spikes, the tests of charges at time 0, the first crossings, the softmax clock."""
-        payloads = self.stimulus.payload
-        for place, (time, j) in enumerate(zip(self.stimulus.time, self.stimulus.neuron, strict=True)):
+        for place, (time, j, payload) in enumerate(self._inputs()):
             # Input spikes of one neuron at one tick are told apart by their place in the list.
-            payload = 1 if payloads is None else int(payloads[place])
-            self._schedule(int(time), self.input, TEST, int(j), place, 0, ("input", payload))
+            self._schedule(EventKey(time, self.input, TEST, j, place, 0), "input", payload)
         for rank, neurons in enumerate(self.neurons):
             if self._must_start_tested(neurons.population):
                 self._touch_all(rank, 0)
@@ -107,37 +104,22 @@ class EventSample(Sample):
             elif neurons.rule == "softmax":
                 self._schedule_clock(rank, 0)
 
-    def _schedule(
-        self,
-        time: int,
-        rank: int,
-        kind: int,
-        neuron: int,
-        ordinal: int,
-        destination: int,
-        event: tuple[Any, ...],
-    ) -> None:
-        self.pending.add((EventKey(time, rank, kind, neuron, ordinal, destination), event))
+    def _schedule(self, key: EventKey, *event: Any) -> None:
+        """Let ``_on_...`` of the event's name happen with its arguments at the key's turn."""
+        self.pending.add((key, event))
 
     def _settle(self) -> bool:
         """Start the settle pass if one is due: one test of every signed neuron, hysteresis off."""
         if not self._hysteresis() or self.settled or (self.stop_at is not None and self.stop_at <= self.now):
             return False
         self._fill_totals(self.now + 1)
-        self.settled = True
-        for rank, neurons in enumerate(self.neurons):
-            if neurons.rule == "signed":
-                self._touch_all(rank, self.now)
+        self._touch_signed(self.now)
         return True
-
-    def _touch_all(self, rank: int, time: int) -> None:
-        self.neurons[rank].touched.update(range(self.neurons[rank].population.size))
-        self._schedule_test(rank, time)
 
     def _schedule_test(self, rank: int, time: int) -> None:
         if self.neurons[rank].test_due is None:
             self.neurons[rank].test_due = time
-            self._schedule(time, rank, TEST, POPULATION_TEST, 0, 0, ("test",))
+            self._schedule(EventKey(time, rank, TEST, POPULATION_TEST, 0, 0), "test")
 
     # -- class 0: inputs, tests, crossings, the softmax clock --------------------------------------------
 
@@ -147,12 +129,8 @@ class EventSample(Sample):
     def _on_test(self, key: EventKey) -> None:
         """Test the touched neurons of a signed population, or touched exact gates (law 9)."""
         neurons = self.neurons[key.rank]
-        touched, neurons.touched, neurons.test_due = sorted(neurons.touched), set(), None
+        touched = self._take_touched(key.rank)
         scans = self._request_scans(key.rank, touched)
-        if isinstance(neurons, Gates):
-            self._count(key.rank, "compares", sum(neurons.compares(j) for j in touched))
-        else:
-            self._count_neurons(key.rank, "neuron_updates", touched)
         for j in touched:
             for payload in unit_payloads(neurons.payload_asked(j, self.settled), neurons.model.graded):
                 self._emit(key.rank, j, payload, self.now, scans.get(j))
@@ -175,7 +153,7 @@ class EventSample(Sample):
         tick = neurons.first_crossing(j, self.now)
         if tick is not None:
             version = neurons.version[j]
-            self._schedule(tick, rank, TEST, j, version, 0, ("crossing", version))
+            self._schedule(EventKey(tick, rank, TEST, j, version, 0), "crossing", version)
 
     def _fire_rate(self, rank: int, j: int) -> None:
         """Test one rate neuron and emit what its charge holds, unless it is refractory."""
@@ -193,7 +171,7 @@ class EventSample(Sample):
     def _schedule_clock(self, rank: int, event: int) -> None:
         tick = next_event(self.neurons[rank].population.neuron, self.key, rank, event, self.now)
         if tick <= self.end:
-            self._schedule(tick, rank, TEST, POPULATION_TEST, 0, 0, ("clock", event))
+            self._schedule(EventKey(tick, rank, TEST, POPULATION_TEST, 0, 0), "clock", event)
 
     def _on_clock(self, key: EventKey, event: int) -> None:
         """An event of the softmax clock, or of its grid."""
@@ -207,83 +185,46 @@ class EventSample(Sample):
 
     # -- what the accelerator asks for -------------------------------------------------------------------
 
-    def _on_move(self, key: EventKey, step: Callable[..., None], *arguments: Any) -> None:
+    def _on_move(self, key: EventKey, act: Callable[[], None]) -> None:
         """A message or a scan gets a step further on the accelerator."""
         del key
-        step(*arguments)
+        act()
 
     def _request_scans(self, rank: int, touched: list[int]) -> dict[int, Any]:
         """The scan that tests each neuron, part by part; none without an accelerator."""
         scans: dict[int, Any] = {}
-        if self.transport is None:
-            return scans
-        parts = self.engine.parts[self.network.order[rank]]
+        parts = () if self.transport is None else self.engine.parts[self.network.order[rank]]
         for number, part in enumerate(parts):
             mine = [j for j in touched if self.engine.part_of[rank][j] == part]
             if mine:
-                scan = Scan(rank, number, part, len(mine))
-                scans.update(dict.fromkeys(mine, scan))
-                self.transport.request(scan)
+                # A scan ends right after the population's test, part by part.
+                key = EventKey(self.now, rank, TEST, POPULATION_TEST, 0, number, SENT)
+                scans.update(dict.fromkeys(mine, self.transport.request_scan(key, part, len(mine))))
         return scans
 
     def _fire_time(self, rank: int, j: int) -> int:
         """From a rate neuron's test to its spike."""
         return 0 if self.chip is None else self.chip.core(self.engine.part_of[rank][j].core).fire
 
-    def _place(self, rank: int, number: int) -> int:
-        """The place of a destination among those of all ranks, which jitter draws are keyed by."""
-        return sum(len(copies) for copies in self.engine.destinations[:rank]) + number
-
-    def _route(self, rank: int, j: int, to: Destination) -> tuple[int, ...]:
-        """Links on the way of a copy; the copy is booked."""
-        assert self.chip is not None
-        source, architecture = self.engine.part_of[rank][j], self.chip.architecture
-        hops_x, hops_y = architecture.hops(source.core, to.part.core)
-        self.count_at(source, "messages_sent", 1)
-        self.count_at(source, "hops_x", hops_x)
-        self.count_at(source, "hops_y", hops_y)
-        self.count_at(source, "bus_transfers", int(architecture.network_on_chip.topology == "bus"))
-        return architecture.route(source.core, to.part.core)
-
-    def drawn(
-        self,
-        table: NDArray[np.int64],
-        purpose: int,
-        rank: int,
-        j: int,
-        ordinal: int,
-        place: int,
-        hop: int = 0,
-    ) -> int:
-        """The time of one action of a message."""
-        return int(table[draw(self.key, purpose, rank, j, ordinal, place, hop) % len(table)])
-
-    def answers_at_once(self, rank: int) -> bool:
-        """Whether deliveries are tested as they land, in the same pass of their core."""
-        return self.neurons[rank].population.neuron.tested == "at delivery"
-
     # -- spikes and their copies (class 1) -----------------------------------------------------------
 
     def _emit(self, rank: int, j: int, payload: int, ready: int, scan: Any = None) -> None:
         """A spike leaves its neuron at this tick; its copies go on at ``ready``, or when a scan is over."""
         ordinal = self._note_spike(rank, j, payload)
-        for number, to in enumerate(self.engine.destinations[rank]):
+        for to in self.engine.destinations[rank]:
             if j not in to.edges:
                 continue
-            key = EventKey(self.now, rank, DELIVERY, j, ordinal, number)
+            key = EventKey(self.now, rank, DELIVERY, j, ordinal, to.place)
             if self.transport is None:
-                arrival = key._replace(time=ready + to.projection.delay)
-                self.pending.add((arrival, ("delivery", payload)))
+                self._schedule(key._replace(time=ready + to.projection.delay), "delivery", to, payload)
                 continue
-            core, route = self.engine.part_of[rank][j].core, self._route(rank, j, to)
-            message = Message(key, payload, self._place(rank, number), core, to, route)
-            if scan is None:
-                self.transport.emit(message, ready)
-            else:
-                self.transport.emit_with(scan, message)
+            source = self.engine.part_of[rank][j]
+            for counter, amount in sending(self.transport.architecture, source.core, to.part.core).items():
+                self.count_at(source, counter, amount)
+            self.transport.send(key, payload, source.core, to, ready, scan)
 
-    def _on_delivery(self, key: EventKey, payload: int) -> None:
-        self.deliver(self.engine.destinations[key.rank][key.destination], key.neuron, payload)
+    def _on_delivery(self, key: EventKey, to: Destination, payload: int) -> None:
+        self.deliver(to, key.neuron, payload)
 
     def deliver(self, to: Destination, source: int, payload: int) -> None:
         """A spike lands: every target in ascending order, atomically; what follows is said by their rule."""
@@ -338,13 +279,6 @@ class EventSample(Sample):
             if gates.winner(j) == source:
                 gates.count[j] += payload
                 self._emit(to.target, j, payload, self.now + self._fire_time(to.target, j))
-
-    def _receive(self, to: Destination, gates: Gates, source: int, payload: int) -> list[int]:
-        """What gates keep of a spike; returns those it reaches."""
-        reached = [j for j, _ in to.edges[source]]
-        for j in reached:
-            gates.receive(j, source, payload, self.now)
-        return reached
 
 
 LANDINGS: dict[str, Callable[..., None]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,8 +21,10 @@ from eventsnn.engine.contract import (
     output_weights,
 )
 from eventsnn.engine.failures import HISTORY_ROWS, check_readout, event_limit, history_limit, overflow
+from eventsnn.engine.reference.counting import spike_counter
 from eventsnn.engine.reference.gates import Gates
-from eventsnn.engine.reference.state import CAUSES, Destination, Neurons, start_charge
+from eventsnn.engine.reference.parts import Destination
+from eventsnn.engine.reference.state import CAUSES, Neurons, start_charge
 from eventsnn.engine.request import takes_current
 from eventsnn.engine.seeds import sample_key
 from eventsnn.engine.service import SERVICE
@@ -94,6 +96,12 @@ class Sample:
                 self.count_at(to.part, "multiplications", sum(map(len, to.edges.values())))
         return populations
 
+    def _inputs(self) -> Iterator[tuple[int, int, int]]:
+        """Tick, neuron and payload of each input event."""
+        time, payload = self.stimulus.time, self.stimulus.payload
+        payloads = np.ones_like(time) if payload is None else payload
+        yield from zip(time.tolist(), self.stimulus.neuron.tolist(), payloads.tolist(), strict=True)
+
     def _must_start_tested(self, population: Population) -> bool:
         """Whether charges at time 0, biases or analog values, ask for a test of a whole population."""
         if population.neuron.tested != "after deliveries":
@@ -103,6 +111,39 @@ class Sample:
         )
         biased = population.initial_charge is None and bool(self.network.bias(population.name).any())
         return driven or biased
+
+    def _touch_all(self, rank: int, when: int) -> None:
+        """Have a whole population tested at a tick, or in a step."""
+        self.neurons[rank].touched.update(range(self.neurons[rank].population.size))
+        self._schedule_test(rank, when)
+
+    def _touch_signed(self, when: int) -> None:
+        """The settle pass: one test of every signed neuron, hysteresis off."""
+        self.settled = True
+        for rank, neurons in enumerate(self.neurons):
+            if neurons.rule == "signed":
+                self._touch_all(rank, when)
+
+    def _schedule_test(self, rank: int, when: int) -> None:
+        """Have the touched neurons of a population tested, if they are not to be already."""
+        raise NotImplementedError
+
+    def _take_touched(self, rank: int) -> list[int]:
+        """The touched neurons of a signed population, or touched exact gates, tested now (law 9)."""
+        neurons = self.neurons[rank]
+        touched, neurons.touched, neurons.test_due = sorted(neurons.touched), set(), None
+        if isinstance(neurons, Gates):
+            self._count(rank, "compares", sum(neurons.compares(j) for j in touched))
+        else:
+            self._count_neurons(rank, "neuron_updates", touched)
+        return touched
+
+    def _receive(self, to: Destination, gates: Gates, source: int, payload: int) -> list[int]:
+        """What gates keep of a spike; returns those it reaches."""
+        reached = [j for j, _ in to.edges[source]]
+        for j in reached:
+            gates.receive(j, source, payload, self.now)
+        return reached
 
     def _guard(self, rank: int, j: int, charge: int) -> None:
         if abs(charge) > CHARGE_LIMIT:
@@ -130,10 +171,7 @@ class Sample:
         """List and count a spike of this tick; returns its emission ordinal."""
         neurons = self.neurons[rank]
         self.spikes.append((self.now, rank, j, payload))
-        if neurons.population.neuron.is_input:
-            self._count_neurons(rank, "input_events", [j])
-        else:
-            self._count_neurons(rank, "spikes_positive" if payload > 0 else "spikes_negative", [j])
+        self._count_neurons(rank, spike_counter(neurons.population.neuron, payload), [j])
         self.output_changed |= rank == self.output
         neurons.ordinal[j] += 1
         return neurons.ordinal[j] - 1
@@ -143,19 +181,18 @@ class Sample:
         self.deliveries += 1
         if self.deliveries > self.options.max_events:
             raise event_limit(self.options.max_events, self.index)
-        synapses = len(to.edges[j])
+        synapses, effective = len(to.edges[j]), sum(1 for _, weight in to.edges[j] if weight)
         self.count_at(to.part, "synaptic_operations", synapses)
-        self.count_at(to.part, "effective_synaptic_operations", to.effective[j])
+        self.count_at(to.part, "effective_synaptic_operations", effective)
         if abs(payload) != 1:
             self.count_at(to.part, "multiplications", synapses)
 
     def _set_current_updates(self, counters: NDArray[np.int64], time: int) -> None:
         for rank, neurons in enumerate(self.neurons):
-            biased = sum(1 for current in neurons.current if current)
+            biased = sum(map(bool, neurons.current))
             if biased:
-                counters[rank, COLUMN["current_updates"]] = biased * (
-                    min(time, self.end) // neurons.model.period
-                )
+                periods = min(time, self.end) // neurons.model.period
+                counters[rank, COLUMN["current_updates"]] = biased * periods
 
     # -- checks, totals, history -------------------------------------------------------------------------
 
@@ -232,27 +269,25 @@ class Sample:
         if not early:
             self.checks.append((self.now, final))
             self.prediction = decision(weighed(final, self.weights))
-        check_readout(self.network, np.array([readout for _, readout in self.checks]), self.index)
+        readout = np.array([readout for _, readout in self.checks], dtype=np.int64)
+        check_readout(self.network, readout, self.index)
         self._fill_totals(None)
         self._fill_history(decision_time)
         self._set_current_updates(self.counters, decision_time)
-        columns = [
-            np.array(c, dtype=np.int64) for c in (zip(*self.spikes, strict=True) if self.spikes else [()] * 4)
-        ]
+        spikes = np.array(self.spikes, dtype=np.int64).reshape(-1, 4)
         # Stable, so that a neuron's spikes of one tick stay in the order of their emission.
-        order = np.lexsort((columns[2], columns[1], columns[0]))
-        columns = [column[order] for column in columns]
+        columns = np.ascontiguousarray(spikes[np.lexsort(spikes.T[2::-1])].T)
         digest = SampleDigest(self.network.order)
         digest.add_spikes(*columns)
         totals = np.array(self.totals, dtype=np.int64).reshape(-1, 3)
-        names = [neurons.population.name for neurons in self.neurons]
         moment = self._moment(decision_time, early)
         charges = [
             [self._charge_at(n, j, decision_time) for j in range(n.population.size)] for n in self.neurons
         ]
 
         def by_name(values: list[list[int]]) -> dict[str, NDArray[np.int64]]:
-            return {n: np.array(v, dtype=np.int64) for n, v in zip(names, values, strict=True)}
+            named = zip(self.network.order, values, strict=True)
+            return {name: np.array(of_neurons, dtype=np.int64) for name, of_neurons in named}
 
         return SampleRun(
             index=self.index,
@@ -264,7 +299,7 @@ class Sample:
             digest=digest.finish(self.prediction, moment, self.counters[:, : len(MODEL_COUNTERS)]),
             trace=Trace(
                 time=np.array([self._moment(time) for time, _ in self.checks], dtype=np.int64),
-                readout=np.array([readout for _, readout in self.checks], dtype=np.int64),
+                readout=readout,
                 synaptic_operations=totals[:, 0],
                 spikes=totals[:, 1],
                 energy=totals[:, 2],

@@ -2,77 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.engine.rounding import leaked
-from eventsnn.hardware import INPUT_PORT, Mapping, Part
-from eventsnn.network import Network, Population, Projection
+from eventsnn.network import Network, Population
 
 CAUSES = ("hard_reset", "clamp", "leak", "refractory")
-
-
-@dataclass
-class Destination:
-    """One copy a spike is sent as: its edges by source neuron, targets ascending."""
-
-    projection: Projection
-    part: Part
-    target: int
-    edges: dict[int, list[tuple[int, int]]]
-    effective: dict[int, int]
-
-
-def make_destinations(network: Network, mapping: Mapping | None) -> list[list[Destination]]:
-    """Per rank, the copies a spike is sent as, in the order of law 2: (projection name, core)."""
-    parts = whole_populations(network) if mapping is None else mapping.parts
-    rank_of = {name: rank for rank, name in enumerate(network.order)}
-    return [
-        [
-            _destination(network, projection, part, rank_of[projection.target])
-            for projection in network.outgoing(name)
-            for part in sorted(parts[projection.target], key=lambda part: part.core)
-        ]
-        for name in network.order
-    ]
-
-
-def whole_populations(network: Network) -> dict[str, tuple[Part, ...]]:
-    """Every population whole, on no core."""
-    return {p.name: (Part(p.name, INPUT_PORT, 0, p.shape[0], 0, p.shape[2]),) for p in network}
-
-
-def lies_in(population: Population, neuron: int, part: Part) -> bool:
-    """Whether a neuron is of this part of its population."""
-    _, width, channels = population.shape
-    y, channel = neuron // (width * channels), neuron % channels
-    return part.y0 <= y < part.y1 and part.c0 <= channel < part.c1
-
-
-def parts_of_neurons(network: Network, parts: dict[str, tuple[Part, ...]]) -> list[list[Part]]:
-    """Per rank, the part in which each neuron lies."""
-    found = []
-    for population in network:
-        places = np.zeros(population.shape, dtype=np.int64)
-        for number, part in enumerate(parts[population.name]):
-            places[part.y0 : part.y1, :, part.c0 : part.c1] = number
-        found.append([parts[population.name][number] for number in places.ravel()])
-    return found
-
-
-def _destination(network: Network, projection: Projection, part: Part, target_rank: int) -> Destination:
-    population = network.populations[projection.target]
-    edges: dict[int, list[tuple[int, int]]] = {}
-    for source, target, weight in zip(*network.edges(projection), strict=True):
-        if lies_in(population, int(target), part):
-            edges.setdefault(int(source), []).append((int(target), int(weight)))
-    for targets in edges.values():
-        targets.sort()
-    effective = {source: sum(1 for _, weight in found if weight) for source, found in edges.items()}
-    return Destination(projection, part, target_rank, edges, effective)
 
 
 class Neurons:

@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,10 +33,10 @@ from eventsnn.counting.counters import COLUMN, HARDWARE_COUNTERS
 from eventsnn.engine.contract import SampleRun, Stimulus
 from eventsnn.engine.failures import HISTORY_ROWS, event_limit, history_limit
 from eventsnn.engine.reference import softmax
-from eventsnn.engine.reference.chip_steps import ChipSteps
 from eventsnn.engine.reference.gates import Gates
+from eventsnn.engine.reference.parts import Destination
 from eventsnn.engine.reference.sample import Sample
-from eventsnn.engine.reference.state import Destination, Neurons, unit_payloads
+from eventsnn.engine.reference.state import Neurons, unit_payloads
 from eventsnn.engine.request import number_of_steps
 from eventsnn.engine.service import SERVICE
 from eventsnn.engine.softmax_tables import next_event
@@ -57,10 +57,10 @@ class StepSample(Sample):
         super().__init__(engine, stimulus, index, self.steps * engine.step)
         self.step = 0
         self.latency = 0  # of the decision: nothing begins while it is made
-        self.on_chip: ChipSteps | None = None
+        self.on_chip: Any = None
         self.held: tuple[NDArray[np.int64], list[int]]  # a row of the history, until it is known of when
         if self.chip is not None:
-            self.on_chip = ChipSteps(self.network, self.chip.mapping, self.chip, self.length, self.key)
+            self.on_chip = engine.chip_steps(self.network, self.chip, self.length, self.key)
         self.emitted: list[dict[int, list[tuple[int, int]]]] = [defaultdict(list) for _ in self.neurons]
         self.active: list[set[int]] = [set() for _ in self.neurons]
         self.frames: dict[int, list[tuple[int, int]]] = defaultdict(list)
@@ -73,13 +73,11 @@ class StepSample(Sample):
 
     def run(self) -> SampleRun:
         """Compute steps until the input is over, or nothing is pending, or the decision is out."""
-        payloads = self.stimulus.payload
-        for place, (time, j) in enumerate(zip(self.stimulus.time, self.stimulus.neuron, strict=True)):
-            payload = 1 if payloads is None else int(payloads[place])
-            self.frames[int(time) // self.length].append((int(j), payload))
-        for neurons in self.neurons:
+        for time, j, payload in self._inputs():
+            self.frames[time // self.length].append((j, payload))
+        for rank, neurons in enumerate(self.neurons):
             if self._must_start_tested(neurons.population):
-                self._touch_all(neurons, 0)
+                self._touch_all(rank, 0)
         while True:
             self._before_tick((self.step + 1) * self.length)
             self.now = (self.step + 1) * self.length
@@ -100,22 +98,19 @@ class StepSample(Sample):
             return True
         if not self._hysteresis() or self.settled:
             return False
-        self.settled = True
-        for neurons in self.neurons:
-            if neurons.rule == "signed":
-                self._touch_all(neurons, self.step)
+        self._touch_signed(self.step)
         return True
 
-    def _touch_all(self, neurons: Neurons, step: int) -> None:
-        neurons.touched.update(range(neurons.population.size))
-        neurons.test_due = step
+    def _schedule_test(self, rank: int, when: int) -> None:
+        if self.neurons[rank].test_due is None:
+            self.neurons[rank].test_due = when
 
     def _play_on_chip(self) -> None:
         """Play the step on the accelerator, and book what it did there."""
         if self.on_chip is not None:
             self.on_chip.play(self.emitted, self.active)
             self._keep_history(self.on_chip.over[-1])
-            ranks = [walker.rank for walker in self.on_chip.walkers]
+            ranks = [part.rank for part in self.on_chip.parts]
             hardware = np.zeros_like(self.counters)
             np.add.at(hardware, ranks, self.on_chip.counters)
             columns = [COLUMN[name] for name in HARDWARE_COUNTERS]
@@ -204,8 +199,8 @@ class StepSample(Sample):
 
     def _step_signed(self, rank: int, neurons: Neurons, arrivals: list[Arrival]) -> None:
         self._add(rank, neurons, arrivals)
-        if arrivals and neurons.test_due is None:
-            neurons.test_due = self.step + neurons.model.settle_time // self.length
+        if arrivals:
+            self._schedule_test(rank, self.step + neurons.model.settle_time // self.length)
         self._test(rank, neurons)
 
     def _step_rate(self, rank: int, neurons: Neurons, arrivals: list[Arrival]) -> None:
@@ -227,36 +222,27 @@ class StepSample(Sample):
         """Test the touched neurons of a signed population, or touched exact gates, if it is time."""
         if neurons.test_due != self.step:
             return
-        touched, neurons.touched, neurons.test_due = sorted(neurons.touched), set(), None
+        touched = self._take_touched(rank)
         self.active[rank] |= set(touched)
-        if isinstance(neurons, Gates):
-            self._count(rank, "compares", sum(neurons.compares(j) for j in touched))
-        else:
-            self._count(rank, "neuron_updates", len(touched))
         for j in touched:
             for payload in unit_payloads(neurons.payload_asked(j, self.settled), neurons.model.graded):
                 self._emit(rank, j, payload)
 
-    def _receive(self, gates: Gates, arrivals: list[Arrival]) -> list[int]:
+    def _receive_all(self, gates: Gates, arrivals: list[Arrival]) -> list[int]:
         """What gates keep of a step's spikes; returns those that were reached."""
-        reached = set()
-        for to, source, payload in arrivals:
-            for j, _ in to.edges[source]:
-                reached.add(j)
-                gates.receive(j, source, payload, self.now)
-        return sorted(reached)
+        return sorted({j for to, *spike in arrivals for j in self._receive(to, gates, *spike)})
 
     def _step_exact_gate(self, rank: int, gates: Gates, arrivals: list[Arrival]) -> None:
-        gates.touched.update(self._receive(gates, arrivals))
-        if gates.touched and gates.test_due is None:
-            gates.test_due = self.step + gates.model.settle_time // self.length
+        gates.touched.update(self._receive_all(gates, arrivals))
+        if gates.touched:
+            self._schedule_test(rank, self.step + gates.model.settle_time // self.length)
         self._test(rank, gates)
 
     def _step_rate_gate(self, rank: int, gates: Gates, arrivals: list[Arrival]) -> None:
         payloads: dict[int, list[int]] = defaultdict(list)
         for _, source, payload in arrivals:
             payloads[source].append(payload)
-        for j in self._receive(gates, arrivals):
+        for j in self._receive_all(gates, arrivals):
             self._count(rank, "compares", gates.compares(j))
             for payload in payloads.get(gates.winner(j), []):
                 gates.count[j] += payload
@@ -287,8 +273,7 @@ class StepSample(Sample):
         self.emitted[rank][j].append((self._note_spike(rank, j, payload), payload))
         for to in self.engine.destinations[rank]:
             if j in to.edges:
-                step = self.step + to.projection.delay // self.length
-                self.arrivals[step, to.target].append((to, j, payload))
+                self.arrivals[self.step + to.late, to.target].append((to, j, payload))
 
 
 STEPS: dict[str, Callable[..., None]] = {
