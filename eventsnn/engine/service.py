@@ -2,7 +2,7 @@
 
 Every job that came into a queue at or before the decision is a row. What still waits then starts, finishes
 and is released one tick after it; what a serialiser or link holds then is released at its finish or the
-decision, whichever is later. In steps a test is a walk of a core over the neurons of a population's part.
+decision, whichever is later. In steps a test is a scan of all neurons of a population's part.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import numpy as np
 class ServiceKind(IntEnum):
     """What was done."""
 
-    SERIALISED = 0  # sent by a core's serialiser, or in steps by its walk
+    SERIALISED = 0  # sent by a core's serialiser, or in steps by its scan
     DELIVERED = 1  # received and integrated by a core
-    TESTED = 2  # neurons of a population tested by a core, or in steps walked over
+    TESTED = 2  # neurons of a population tested by a core, or in steps scanned
     PASSED = 3  # carried by a link or bus
     DROPPED = 4  # lost at a full FIFO
 

@@ -1,6 +1,6 @@
 """Steps on an accelerator that is followed event by event: links, bounded queues, random times, a log.
 
-As ``reference.ways``. Messages go through the bounded queues of both schedules (``bounded``). A core scans
+As ``reference.places``. Messages go through the bounded queues of both schedules (``bounded``). A core scans
 one part after another, and its serialiser holds the message that a scan has come to until it is sent: then
 the scan goes on. Begins of scans are events, before those of messages at their tick.
 """
