@@ -87,11 +87,11 @@ def _drop_row(neurons, weights, a, b, length, payload, now):
 
 @inner
 def deliver_rate(
-    words, start, stop, to, row, live, synapses, neurons, currents, firing, counters, scalar, max_events, now,
-    end,
+    words, start, stop, to, row, live, synapses, weights, neurons, currents, firing, counters, scalar,
+    max_events, now, end,
 ):  # fmt: skip
     """Deliver spikes to rate neurons of the event schedule, with a test after each."""
-    edges, weights, charge, flagged = synapses.edges, synapses.weights, neurons.charge, firing.flagged
+    edges, charge, flagged = synapses.edges, neurons.charge, firing.flagged
     rank, largest = to.target, row.largest_weight
     # Read once: stores to charges keep the compiler from doing it.
     drops, clamped, has_currents = row.refractory_drop != 0, row.clamped != 0, live.bias_length > 0
@@ -159,9 +159,9 @@ def deliver_rate(
 
 
 @inner
-def deliver_charge(words, start, stop, to, row, live, synapses, neurons, counters, scalar, now):
+def deliver_charge(words, start, stop, to, row, live, synapses, weights, neurons, counters, scalar, now):
     """Deliver spikes to neurons that are tested later, or never: only charge and marks."""
-    edges, weights, charge, touched = synapses.edges, synapses.weights, neurons.charge, neurons.touched
+    edges, charge, touched = synapses.edges, neurons.charge, neurons.touched
     rank, largest, group = to.target, row.largest_weight, row.group
     drops, target_offset = row.refractory_drop != 0, to.target_offset
     row_targets, piece_targets, out_group = to.row_targets, to.piece_targets, to.out_group

@@ -47,21 +47,43 @@ def count_spikes(rank, row, live, lists, counters, scalar, output_rank):
 
 
 @inlined
+def _charge(plan, st, weights, words, start, stop, to, row, live, counters, now):
+    """Land spikes on neurons that only collect charge."""
+    return deliver_charge(
+        words, start, stop, to, row, live, plan.synapses, weights, st.neurons, counters, st.scalar, now
+    )
+
+
+@inlined
+def _fire(plan, st, settings, weights, words, start, stop, to, row, live, counters, now, end):
+    """Land spikes on rate neurons of the event schedule."""
+    return deliver_rate(
+        words, start, stop, to, row, live, plan.synapses, weights, st.neurons, st.currents, st.firing,
+        counters, st.scalar, settings.max_events, now, end,
+    )  # fmt: skip
+
+
+@inlined
 def deliver(plan, st, settings, full, words, start, stop, d, from_log, now, end):
     """Land spikes of one source at one destination."""
     to = plan.destination[d]
     rank = to.target
     row, live, counters = plan.population[rank], st.rank[rank], st.counters[rank]
     kind = to.target_kind
+    narrow, wide = plan.synapses.narrow, plan.synapses.weights
     charges = full is None
     if full is not None:
         if kind == KIND_RATE and settings.step == 0:
             if live.leak_next <= now:
                 catch_up(row, live, st.neurons, st.currents, now, end)
-            delivered = deliver_rate(
-                words, start, stop, to, row, live, plan.synapses, st.neurons, st.currents, st.firing,
-                counters, st.scalar, settings.max_events, now, end,
-            )  # fmt: skip
+            if to.is_narrow:
+                delivered = _fire(
+                    plan, st, settings, narrow, words, start, stop, to, row, live, counters, now, end
+                )
+            else:
+                delivered = _fire(
+                    plan, st, settings, wide, words, start, stop, to, row, live, counters, now, end
+                )
         elif kind == KIND_EXACT_GATE or kind == KIND_RATE_GATE:
             delivered = deliver_gates(
                 words, start, stop, to, row, live, plan.synapses.edges, st.gates, st.neurons,
@@ -70,9 +92,10 @@ def deliver(plan, st, settings, full, words, start, stop, d, from_log, now, end)
         else:
             charges = True
     if charges:
-        delivered = deliver_charge(
-            words, start, stop, to, row, live, plan.synapses, st.neurons, counters, st.scalar, now
-        )
+        if to.is_narrow:
+            delivered = _charge(plan, st, narrow, words, start, stop, to, row, live, counters, now)
+        else:
+            delivered = _charge(plan, st, wide, words, start, stop, to, row, live, counters, now)
         if full is not None and delivered > 0:
             live.active = 1
     if not from_log and delivered > 0:  # one spike, whose copy travelled

@@ -73,9 +73,11 @@ DESTINATION = _record("""
     target target_kind target_offset delay fan_out cells channels channel_block weights merged in_group
     out_group low high row_targets piece_targets row_pixels step_pixels is_sparse edges edge_targets estimates
     decode synapse cycle_update lanes target_part late reaches_all source
+    is_narrow
 """)
-"""Of each copy of a spike, (projection, core). In the step schedule an accelerator has copies of its own, of
-which only what it takes there is set, ``late`` being the steps until their charge is used."""
+"""Of each copy of a spike, (projection, core). ``weights`` is a place in ``Synapses.weights``, or, if
+``is_narrow``, in ``narrow``. In steps an accelerator has copies of its own, of which only what it takes there
+is set, ``late`` being the steps until their charge is used."""
 
 CELL = _record("target weight rows taps weight_row pixel", "<i4")
 """Where the spikes of one source pixel land, of each pixel and destination."""

@@ -14,6 +14,7 @@ class Synapses(NamedTuple):
     cells: Records  # (destinations x source pixels,) CELL
     edges: NDArray[np.int64]  # of sparse destinations: row pointers, then targets
     weights: NDArray[np.int32]  # flat
+    narrow: NDArray[np.int16]  # likewise, of destinations whose weights all fit
 
 
 class Plan(NamedTuple):

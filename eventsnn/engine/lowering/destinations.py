@@ -47,10 +47,10 @@ class Destinations:
         self.rank_of = {name: rank for rank, name in enumerate(network.order)}
         self.rows: list[dict[str, int]] = []
         self.stores: dict[str, list[NDArray[Any]]] = {
-            name: [] for name in ("weights", "cells", "edges", "fan_out", "effective")
+            name: [] for name in ("weights", "narrow", "cells", "edges", "fan_out", "effective")
         }
         self.sizes = dict.fromkeys(self.stores, 0)
-        self.kernels: dict[str, tuple[Kernel, int]] = {}
+        self.kernels: dict[str, tuple[Kernel, dict[str, int]]] = {}
         self.estimates = 0
         # Of each population of gates: per part, targets, and places of their sources in the estimates.
         self.windows: dict[str, list[tuple[NDArray[np.int64], NDArray[np.int64]]]] = {}
@@ -74,6 +74,7 @@ class Destinations:
             cells=np.concatenate(cells).view(np.recarray) if cells else k.records(k.CELL, 0),
             edges=self.joined("edges", np.int64),
             weights=self.joined("weights", np.int32),
+            narrow=self.joined("narrow", np.int16),
         )
 
     def fan_out(self) -> k.Records:
@@ -101,9 +102,9 @@ class Destinations:
 
     def _sparse(self, projection: Projection, source: Shape, target: Shape, part: Part) -> dict[str, int]:
         pointers, targets, weights = _sparse_edges(self.lowered[projection.name], projection, target, part)
-        return {
+        return self._stored(weights) | {
             "is_sparse": 1, "edges": self.append("edges", pointers),
-            "edge_targets": self.append("edges", targets), "weights": self.append("weights", weights),
+            "edge_targets": self.append("edges", targets),
         }  # fmt: skip
 
     def _gates(self, projection: Projection, source_shape: Shape, shape: Shape, part: Part) -> dict[str, int]:
@@ -147,18 +148,25 @@ class Destinations:
 
     def _keep(self, projection: Projection, kernel: Kernel) -> None:
         """Weights stand once, however many copies of spikes read them."""
-        self.kernels[projection.name] = (kernel, self.append("weights", kernel.weights))
+        self.kernels[projection.name] = (kernel, self._stored(kernel.weights))
+
+    def _stored(self, weights: NDArray[np.int32]) -> dict[str, int]:
+        """Where weights stand: in half the room if they fit, which is half the way to the processor."""
+        limits = np.iinfo(np.int16)
+        fits = weights.min(initial=0) >= limits.min and weights.max(initial=0) <= limits.max
+        store = "narrow" if fits else "weights"
+        stored = weights.astype(np.int16) if fits else weights
+        return {"is_narrow": int(fits), "weights": self.append(store, stored)}
 
     def _rows(
         self, projection: Projection, source: Shape, target: Shape, part: Part, cells: k.Records
     ) -> dict[str, int]:
-        kernel, weights = self.kernels[projection.name]
+        kernel, stored = self.kernels[projection.name]
         first, stop = projection.channels(source)
         whole = first == 0 and stop == target[2] and part.c0 == 0 and part.c1 == target[2]
         cells.target += first
-        return {
+        return stored | {
             "cells": self.append("cells", cells), "channel_block": kernel.channel_block,
-            "weights": weights,
             "merged": int(kernel.x.step == 1 and kernel.out_group == target[2] and whole),
             "in_group": kernel.in_group, "out_group": kernel.out_group,
             "row_targets": kernel.y.step * target[1] * target[2], "piece_targets": kernel.x.step * target[2],
