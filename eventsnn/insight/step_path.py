@@ -245,7 +245,7 @@ class StepPath(Backwards):
         return self._first(0) if step == 0 else partial(self._unit, step - 1, core, name)
 
     def _receivers(self, step: int, name: str) -> Found | None:
-        """Back to a receiver of a population that was scanned in a step, or heard all of it, by ``now``."""
+        """Back to a receiver of a population, whose scan in a step ended, or all it heard, at ``now``."""
         traces = self.traces
         for projection in traces.network.outgoing(name):
             target = projection.target

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from eventsnn.engine.failures import deadlock
@@ -81,8 +82,9 @@ class Transport(Places):
 
     def arrive(self, core: Place, message: Message) -> None:
         """A message waits at its core, or is lost, or another one for it."""
-        waiting = [] if core.policy == "block" else core.messages()  # none if the core is idle and may begin
-        if waiting and len(waiting) >= core.depth:
+        drops = core.policy != "block" and core.depth < inf
+        waiting = core.messages() if drops else []  # none if the core is idle and may begin
+        if drops and len(waiting) >= core.depth:
             if core.policy == "drop-new":
                 core.granted -= 1
                 self._drop(core, self.now, message)
