@@ -9,6 +9,7 @@ from builders.cases import random_case
 from builders.chips import architecture_of, core_kind, random_chip, whole_on
 from builders.draws import SEEDS, generator
 from builders.floors import asserting, asserts_at_least
+from builders.networks import random_network, random_stimulus, with_rates
 from builders.runs import assert_same_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -178,3 +179,12 @@ def test_a_message_sent_later_may_be_served_first():
         (0, 630, 630, 680), (0, 650, 680, 730),
     ]  # fmt: skip
     assert served["rank"].tolist() == [network.order.index("near"), network.order.index("far")]
+
+
+def test_a_scan_that_ends_before_the_settle_pass_closes_no_totals():
+    """The pass shares the tick of the last check, whose decision is out later: its tests are in there."""
+    network = with_rates(random_network(248, "mixed", lazy=True), 248, 0)
+    chip = random_chip(248, network, links=True, bounded=True)
+    options = RunOptions(seed=248, max_events=20_000, record_spikes=True)
+    run = check_same(network, chip, random_stimulus(248, network), options)
+    assert run.trace.energy[-2] == run.trace.energy[-1]

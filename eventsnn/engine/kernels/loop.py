@@ -300,6 +300,7 @@ def advance(plan, st, settings, full, ideal, slabs, streams, queues, stimulus_ti
             if s.status == records.RUNNING:
                 s.status = records.DONE
             return
+        filled = s.filled
         if s.filled < s.checks:
             fill_totals(plan.energy, plan.chip, plan.population, st.rank, st.counters, st.trace, s, now, end)
         before = s.last_tick
@@ -316,7 +317,8 @@ def advance(plan, st, settings, full, ideal, slabs, streams, queues, stimulus_ti
             if run_tick_bounded(plan, st, settings, full, queues, stimulus_time, stimulus_word, now):
                 real = True
         if not real and s.high_rank < 0:
-            s.last_tick = before
+            # Nothing was: a settle pass may still come at an earlier tick.
+            s.last_tick, s.filled = before, filled
         if settings.step > 0 and now == s.next_step:
             s.next_step = now + settings.step
         if s.output_changed and s.status == records.RUNNING:
