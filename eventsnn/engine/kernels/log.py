@@ -50,8 +50,25 @@ def write_log(plan, st, now):
 
 
 @inner
+def count_words(words, first, stop, rank, population, destination, fan_out, rank_table, emitted, counters):
+    """Count what spikes of a rank did: counts of rate neurons, effective operations."""
+    row = population[rank]
+    if row.kind == KIND_RATE and not rank_table[rank].counted_at_once:
+        offset = row.offset
+        for i in range(first, stop):
+            emitted[offset + (words[i] >> 32)] += np.int32(1)
+    if row.direct:
+        for d in range(row.destination_start, row.destination_stop):
+            table = destination[d].fan_out
+            effective = np.int64(0)
+            for i in range(first, stop):
+                effective += np.int64(fan_out[table + (words[i] >> 32)].effective)
+            counters[destination[d].target, EFFECTIVE] += effective
+
+
+@inner
 def count_log(population, destination, keys, fan_out, rank_table, emitted, counters, log, scalar):
-    """Count what has been logged since the last call: spikes of neurons, effective operations."""
+    """Count what has been logged since the last call."""
     position, stop = scalar.counted, scalar.logged
     rank = np.int64(0)
     while position < stop:
@@ -59,16 +76,7 @@ def count_log(population, destination, keys, fan_out, rank_table, emitted, count
             rank = (rank + 1) % len(keys)
         first = position + HEADER
         position = first + log[position + 3]
-        row = population[rank]
-        if row.kind == KIND_RATE and not rank_table[rank].counted_at_once:
-            offset = row.offset
-            for i in range(first, position):
-                emitted[offset + (log[i] >> 32)] += np.int32(1)
-        if row.direct:
-            for d in range(row.destination_start, row.destination_stop):
-                table = destination[d].fan_out
-                effective = np.int64(0)
-                for i in range(first, position):
-                    effective += np.int64(fan_out[table + (log[i] >> 32)].effective)
-                counters[destination[d].target, EFFECTIVE] += effective
+        count_words(
+            log, first, position, rank, population, destination, fan_out, rank_table, emitted, counters
+        )
     scalar.counted = stop

@@ -249,9 +249,7 @@ def advance(plan, st, settings, full, ideal, slabs, streams, queues, stimulus_ti
         if settings.slab > 0 and s.slab_done == 0:
             run_slabs(plan, st, settings, full, slabs, stimulus_time, stimulus_word)
             if s.status != records.RUNNING:
-                if s.status == records.DRAIN_LOG:
-                    _count(plan, st)
-                    s.counted = 0
+                s.counted = 0
                 return
     while s.status == records.RUNNING:
         now = _next_tick(plan, st, settings, full, streams, queues, stimulus_time)

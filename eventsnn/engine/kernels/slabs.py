@@ -15,7 +15,7 @@ from eventsnn.engine.kernels.checks import record_check
 from eventsnn.engine.kernels.currents import open_window
 from eventsnn.engine.kernels.landing import count_spikes, deliver, next_test
 from eventsnn.engine.kernels.leaks import leak_charges
-from eventsnn.engine.kernels.log import HEADER
+from eventsnn.engine.kernels.log import HEADER, count_words
 from eventsnn.engine.kernels.own_events import own_events
 from eventsnn.engine.kernels.records import DRAIN_LOG, GROW_SLAB, KIND_INPUT, NEVER, RUNNING
 from eventsnn.engine.kernels.sorting import ascending, sort_by_neuron
@@ -107,6 +107,10 @@ def _run_population(plan, st, settings, full, slabs, rank, until, stimulus_time,
                 return
             record_check(plan, st, settings, tick, end)
     slabs.stop[rank] = st.scalar.marks
+    count_words(
+        st.firing.lists, live.list_start, live.list_stop, rank, plan.population, plan.destination,
+        plan.fan_out, st.rank, st.neurons.emitted, st.counters,
+    )  # fmt: skip
 
 
 @inlined
@@ -156,7 +160,7 @@ def _merge(plan, st, slabs):
                 st.log[n] = lists[i]
                 n += 1
         st.scalar.last_tick = max(st.scalar.last_tick, tick)
-    st.scalar.logged = n
+    st.scalar.logged = st.scalar.counted = n
     st.scalar.slab_operations, st.scalar.slab_spikes = operations, spikes
     for rank in range(ranks):
         st.rank[rank].list_stop = st.rank[rank].list_done = st.rank[rank].list_start
