@@ -30,7 +30,7 @@ BUDGET = {
     "convert": 3050,
     "counting": 200,
     "decide": 380,
-    "engine": 11450,
+    "engine": 11500,
     "errors": 120,
     "events": 3200,
     "hardware": 4200,

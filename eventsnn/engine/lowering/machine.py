@@ -25,7 +25,7 @@ from eventsnn.engine.lowering.routes import (
     fresh_streams,
     is_computed_ahead,
 )
-from eventsnn.engine.lowering.slabs import can_run_slabs, fresh_slabs
+from eventsnn.engine.lowering.slabs import can_run_slabs, slabs
 from eventsnn.engine.lowering.steps import StepArrays
 from eventsnn.engine.lowering.times import Times
 from eventsnn.hardware import Chip, Mapping
@@ -81,8 +81,18 @@ class Machine(ABC):
 class Ideal(Machine):
     """No accelerator, either schedule."""
 
+    def __init__(self, network: Network, options: RunOptions, step: int) -> None:
+        seeded = options.ties == "seeded" and not step
+        super().__init__(build_plan(Layout(network), queued=seeded), step)
+        self.has_slabs = can_run_slabs(self.plan, options, step)
+        self._slabs: Slabs | None = None
+
     def fresh(self, room: Capacities, state: State) -> Slabs | None:
-        return fresh_slabs(self.plan, room) if self.has_slabs else None
+        if not self.has_slabs:
+            return None
+        if self._slabs is None or len(self._slabs.mark) < room.marks:
+            self._slabs = slabs(self.plan, room.marks)
+        return self._slabs  # written before they are read: one for all samples
 
     def advance(self, state: State, settings: Settings, moving: Slabs | None, given: Input) -> None:
         from eventsnn.engine.kernels.loop import advance
@@ -175,13 +185,10 @@ class Stepping(Machine):
 
 def lower(network: Network, mapping: Mapping | None, options: RunOptions, step: int) -> Machine:
     """The machine of a network, and of its mapping if it runs on an accelerator; ``step`` is in ticks."""
-    seeded = options.ties == "seeded" and not step
     if mapping is None:
-        machine = Ideal(build_plan(Layout(network), queued=seeded), step)
-        machine.has_slabs = can_run_slabs(machine.plan, options, step)
-        return machine
+        return Ideal(network, options, step)
     if step:
         return Stepping(network, mapping, step, options.record_service)
-    chip = Chip(mapping)
+    chip, seeded = Chip(mapping), options.ties == "seeded"
     kind = Streaming if is_computed_ahead(network, chip, seeded) else Queueing
     return kind(Layout(network, mapping), chip, seeded)

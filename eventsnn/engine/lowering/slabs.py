@@ -7,7 +7,6 @@ import numpy as np
 from eventsnn.engine.contract import RunOptions
 from eventsnn.engine.kernels import records as k
 from eventsnn.engine.kernels.state import Plan, Slabs, State
-from eventsnn.engine.lowering.capacities import Capacities
 from eventsnn.engine.stimulus import Stimulus
 
 KINDS = (k.KIND_INPUT, k.KIND_SIGNED, k.KIND_RATE, k.KIND_READOUT)
@@ -39,8 +38,8 @@ def slab_ticks(plan: Plan, state: State, stimulus: Stimulus) -> int:
     return max(1, stimulus.end * EVENTS // max(EVENTS, len(stimulus.time)))
 
 
-def fresh_slabs(plan: Plan, room: Capacities) -> Slabs:
-    """Arrays of a sample."""
+def slabs(plan: Plan, marks: int) -> Slabs:
+    """Arrays with room for so many marks in a slab."""
     ranks, target = len(plan.population), plan.destination.target
     order = np.lexsort((np.arange(len(target)), plan.destination.source, target))
     counts = np.bincount(target, minlength=ranks)
@@ -48,7 +47,7 @@ def fresh_slabs(plan: Plan, room: Capacities) -> Slabs:
         incoming=order.astype(np.int64),
         incoming_start=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         cursor=np.zeros(len(target), dtype=np.int64),
-        mark=np.empty(room.marks, k.MARK),
+        mark=np.empty(marks, k.MARK),
         first=np.zeros(ranks, dtype=np.int64),
         stop=np.zeros(ranks, dtype=np.int64),
         place=np.zeros(ranks, dtype=np.int64),
