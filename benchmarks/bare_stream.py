@@ -5,6 +5,9 @@ charge. Here the rows (target start, weight start, length) of all its spikes are
 order of the run, and one Numba loop walks the list: no queue, no threshold, no counter, no digest. Memory
 bandwidth between the caches and the vector units bounds it; short rows (A: 80 to 160 lanes) cost more than
 long ones (B: 192 to 768). The charges it ends with are checked against the run's.
+
+``tested_stream`` takes the weights as the engine stores them, in 16 bits where a layer's fit, and tests every
+charge on the way by the engine's own vector step.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from networks import pool_of
 from numpy.typing import NDArray
 
 from eventsnn.engine import SampleRun, Stimulus
+from eventsnn.engine.kernels.lanes import BLOCK, SHORT_BLOCK, add, add_short
 from eventsnn.network import Conv2d, Dense, Input, IntegrateAndFire, Network, Projection
 
 Int64 = NDArray[np.int64]
@@ -36,12 +40,47 @@ def stream(charge, weights, rows):
         _add_row(charge, weights, np.uint64(rows[i, 0]), np.uint64(rows[i, 1]), np.uint64(rows[i, 2]))
 
 
+@numba.njit(nogil=True, boundscheck=False, error_model="numpy")
+def _tested_row(charge, weights, target, start, length):
+    seen, x, y, stop = np.uint64(0), target, start, target + length
+    block, short = np.uint64(BLOCK), np.uint64(SHORT_BLOCK)
+    while x + block <= stop:
+        seen |= add(charge, weights, x, y)
+        x, y = x + block, y + block
+    while x + short <= stop:
+        seen |= add_short(charge, weights, x, y)
+        x, y = x + short, y + short
+    while x < stop:
+        charge[x] = np.int32(charge[x] + weights[y])
+        seen |= np.uint64(charge[x] >= 0)
+        x, y = x + np.uint64(1), y + np.uint64(1)
+    return seen
+
+
+@numba.njit(nogil=True, boundscheck=False, error_model="numpy")
+def tested_stream(charge, weights, narrow, rows):
+    """``stream`` over weights as they are stored, with the test; how many rows left a charge at 0 or more."""
+    found = 0
+    for i in range(len(rows)):
+        target, start, length = np.uint64(rows[i, 0]), np.uint64(rows[i, 1]), np.uint64(rows[i, 2])
+        if rows[i, 3]:
+            seen = _tested_row(charge, narrow, target, start, length)
+        else:
+            seen = _tested_row(charge, weights, target, start, length)
+        found += seen != 0
+    return found
+
+
 @dataclass(frozen=True)
 class Walk:
-    """A run's weight walk: charges (neurons,), flat weights, and rows (rows, 3), all int32."""
+    """A run's weight walk: charges (neurons,), flat weights, and rows (rows, 4), all int32.
+
+    A row is target, weight, length, and whether its weights are stored in 16 bits: ``narrow``.
+    """
 
     neurons: int
     weights: Int32
+    narrow: NDArray[np.int16]
     rows: Int32
 
     @property
@@ -87,7 +126,9 @@ def walk_of(network: Network, stimulus: Stimulus, run: SampleRun) -> Walk:
             if (place[here] >= 0).any():
                 raise ValueError(f"population {name!r} has two projections; the walk takes one")
             place[here] = neuron[here] + sum(len(c) for c in counts)
+            fits = int(np.abs(flat).max(initial=0)) < 2**15
             table += [offsets[projection.target], start, 0]
+            table = np.pad(table, ((0, 0), (0, 1)), constant_values=fits)
             firsts.append(first + known)
             counts.append(count)
             tables.append(table)
@@ -98,7 +139,8 @@ def walk_of(network: Network, stimulus: Stimulus, run: SampleRun) -> Walk:
     within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
     chosen = np.repeat(every_first[spikes], count) + within
     rows = np.concatenate(tables)[chosen].astype(np.int32)
-    walk = Walk(int(sum(p.size for p in network)), np.concatenate(weights), rows)
+    flat = np.concatenate(weights)
+    walk = Walk(int(sum(p.size for p in network)), flat, flat.astype(np.int16), rows)
     _check(network, stimulus, run, walk)
     return walk
 
