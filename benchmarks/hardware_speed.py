@@ -2,12 +2,13 @@
 
     [EVENTSNN_DATA=...] python benchmarks/hardware_speed.py [--json] [--quick]
 
-The same network and inputs without an accelerator and on a mesh with a core for every layer: *free*, so fast
-that next to nothing waits; *busy*, at a clock that loads its busiest server to 0.9; *linked*, the same with
-links that queue; *bounded*, with finite, blocking FIFOs in front of links and cores, too. Timed is the whole
-engine, sample by sample. On an accelerator spikes come in another order, and signed neurons then emit more or
-fewer of them, so a ratio is of times per synaptic operation; both counts stand beside it. Each message has
-its own serialiser, hops and service: the fewer synapses a message reaches, the more they weigh.
+The same network and inputs without an accelerator - tick by tick, and beside it in slabs where the network
+allows it - and on a mesh with a core for every layer: *free*, so fast that next to nothing waits; *busy*, at
+a clock that loads its busiest server to 0.9; *linked*, the same with links that queue; *bounded*, with
+finite, blocking FIFOs in front of links and cores, too. Timed is the whole engine, sample by sample. On an
+accelerator spikes come in another order, and signed neurons then emit more or fewer of them, so a ratio is of
+times per synaptic operation; both counts stand beside it. Each message has its own serialiser, hops and
+service: the fewer synapses a message reaches, the more they weigh.
 """
 
 from __future__ import annotations
@@ -146,8 +147,9 @@ def run_all(case: Case, engine: Engine) -> None:
 
 def measure(report: Report, case: Case, repeats: int) -> list[list[Any]]:
     """Figures and rows of a case."""
-    engines = {"off": make_engine("compiled", case.network)}
-    shares = {"off": 0.0}
+    engines = {"off": make_engine("compiled", case.network), "slabs": make_engine("compiled", case.network)}
+    engines["off"]._machine.has_slabs = False  # tick by tick, as on an accelerator
+    shares = {"off": 0.0, "slabs": 0.0}
     for name, architecture in accelerators(case).items():
         mapping = map_network(case.network, architecture)
         engines[name] = make_engine("compiled", case.network, mapping)
@@ -169,7 +171,7 @@ def measure(report: Report, case: Case, repeats: int) -> list[list[Any]]:
         ])  # fmt: skip
         detail = taken.detail() | {"synaptic_operations": operations[name], "messages": messages[name]}
         report.detail[NUMBER][f"{case.name}, {name}"] = detail | {"services_that_waited": shares[name]}
-        if name != "off":
+        if name not in ("off", "slabs"):
             report.add(NUMBER, Figure(f"{case.name}: {name} / off", ratio, BARS[name], at_most=True))
     return rows
 

@@ -55,7 +55,7 @@ class Recipe:
 RECIPES = {"A": Recipe(4000, 1000, 6, 2e-3), "B": Recipe(4000, 1000, 2, 2e-3)}
 
 
-def _architecture(name: str) -> Any:
+def _architecture(name: str, channels: int = 3) -> Any:
     from torch import nn
 
     def block(inputs: int, outputs: int) -> list[nn.Module]:
@@ -68,11 +68,19 @@ def _architecture(name: str) -> Any:
             nn.Flatten(), nn.Linear(32 * 49, 128), nn.ReLU(), nn.Linear(128, 10),
         )  # fmt: skip
     return nn.Sequential(
-        *block(3, 64), *block(64, 64), nn.AvgPool2d(2),
+        *block(channels, 64), *block(64, 64), nn.AvgPool2d(2),
         *block(64, 128), *block(128, 128), nn.AvgPool2d(2),
         *block(128, 256), *block(256, 256), nn.AvgPool2d(2),
         nn.Flatten(), nn.Linear(256 * 16, 256), nn.ReLU(), nn.Linear(256, 10),
     )  # fmt: skip
+
+
+def untrained(name: str, channels: int) -> Any:
+    """B's layers for an input of so many channels, as they are drawn from seed 0."""
+    import torch
+
+    torch.manual_seed(0)
+    return _architecture(name, channels).eval()
 
 
 def _digits() -> tuple[NDArray, NDArray, NDArray, NDArray]:

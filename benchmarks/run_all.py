@@ -31,6 +31,7 @@ SCRIPTS = (
     "hardware_speed",
     "hardware",
     "scaling",
+    "replay",
     "workers",
     "kills",
     "large",
