@@ -12,7 +12,7 @@ import numpy as np
 from eventsnn.compilation import inlined, inner
 from eventsnn.engine.kernels.heap import push_crossing
 from eventsnn.engine.kernels.records import CHARGE_LIMIT, NEVER, OVERFLOW, RUNNING
-from eventsnn.engine.kernels.rows import add_unit_row_signs, gather_flagged, largest_magnitude
+from eventsnn.engine.kernels.rows import add_unit_row_flagged, largest_magnitude
 
 # A false flag costs about as much as so many neurons of a window's pass (measured, see benchmarks).
 FALSE_FLAG_NEURONS = 400
@@ -60,14 +60,17 @@ def sweep(charge, row, live, scalar, rank, needed):
 
 
 @inner
-def consider_crossing(value, quanta, base, ready, row, live, j, rank, neurons, crossings, scalar, now, end):
+def consider_crossing(
+    value, quanta, base, sofar, ready, row, live, j, rank, neurons, crossings, scalar, now, end
+):
     """Queue the tick at which a neuron's current, or the end of its refractory time, lets it fire.
 
-    ``value`` is the charge at the window's start, ``base`` what the current had given by then.
+    ``value`` is the charge at the window's start, ``base`` what the current had given by then, ``sofar`` what
+    it has given since.
     """
     needed = row.threshold + row.strict - value + base
     period = row.period
-    if quanta != 0 and needed > floor_charge(quanta, min(now, end), period):
+    if quanta != 0 and needed > base + sofar:
         if quanta < 0:
             return
         first = first_tick_reaching(needed, quanta, period)
@@ -84,7 +87,7 @@ def consider_crossing(value, quanta, base, ready, row, live, j, rank, neurons, c
 
 
 @inner
-def _floor_share(quanta, whole, rest, share, period):
+def floor_share(quanta, whole, rest, share, period):
     """``floor_charge`` at ``whole * period + rest``, without a division: ``share`` is ``rest / period``.
 
     The product of doubles is off by less than one, which the remainder tells.
@@ -104,8 +107,8 @@ def _window_tables(currents, first, length, threshold, since, until, period):
     largest = gain_limit = np.int64(0)
     for c in range(np.uint64(first), np.uint64(first + length)):
         current = np.int64(quanta[c])
-        at_start = _floor_share(current, whole_since, rest_since, share_since, period)
-        gained = _floor_share(current, whole_until, rest_until, share_until, period) - at_start
+        at_start = floor_share(current, whole_since, rest_since, share_since, period)
+        gained = floor_share(current, whole_until, rest_until, share_until, period) - at_start
         new_shift = threshold - max(np.int64(0), gained)
         change = at_start - base[c] + shift[c] - new_shift
         delta[c] = np.int32(change)
@@ -141,17 +144,15 @@ def open_window(rank, row, live, neurons, currents, firing, scalar, start, end, 
     live.headroom -= largest
     offset = row.offset
     for a in range(offset, offset + row.neurons, length):
-        if add_unit_row_signs(charge, delta, a, first, length) < 0:
-            continue
-        count = gather_flagged(charge, a, length, flagged, 0)
+        count = add_unit_row_flagged(charge, delta, a, first, length, flagged, 0, False)
         for q in range(count):
             j = flagged[q]
             c = first + j - a
             value = np.int64(charge[j]) + shift[c]
             free = ready[j] if len(ready) > 1 else np.int64(0)
             consider_crossing(
-                value, np.int64(quanta[c]), base[c], free, row, live, j, rank, neurons, firing.crossings,
-                scalar, start, end,
+                value, np.int64(quanta[c]), base[c], np.int64(0), free, row, live, j, rank, neurons,
+                firing.crossings, scalar, start, end,
             )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from eventsnn.compilation import inner
-from eventsnn.engine.kernels.currents import close_early, consider_crossing, sweep
+from eventsnn.engine.kernels.currents import close_early, consider_crossing, floor_share, sweep
 from eventsnn.engine.kernels.lanes import BLOCK, SHORT_BLOCK, asked, asked_short, first_lane
 from eventsnn.engine.kernels.records import (
     CHARGE_LIMIT,
@@ -63,6 +63,7 @@ def fire_rate(count, rank, row, live, neurons, currents, firing, scalar, max_eve
     refractory, period = row.refractory, max(row.period, np.int64(1))
     whole = min(now, end) // period
     part = min(now, end) - whole * period
+    share = part / period
     fired = np.int64(0)
     for q in range(count):
         j = flagged[q]
@@ -76,9 +77,7 @@ def fire_rate(count, rank, row, live, neurons, currents, firing, scalar, max_eve
             rest = np.int64(currents.shift[c])
             current, before = np.int64(currents.quanta[c]), currents.base[c]
             if current != 0:
-                sofar = current * whole - before
-                if part > 0:
-                    sofar += (current * part) // period
+                sofar = floor_share(current, whole, part, share, period) - before
         value = np.int64(charge[j]) + rest + sofar
         if refractory > 0:
             free = ready[j]
@@ -107,8 +106,8 @@ def fire_rate(count, rank, row, live, neurons, currents, firing, scalar, max_eve
             live.false_flags += 1
         if rising and step == 0 and (length > 0 or refractory > 0) and charge[j] >= 0:
             consider_crossing(
-                value - sofar, current, before, free, row, live, j, rank, neurons, firing.crossings, scalar,
-                now, end,
+                value - sofar, current, before, sofar, free, row, live, j, rank, neurons, firing.crossings,
+                scalar, now, end,
             )  # fmt: skip
     if length > 0:
         close_early(row, live, scalar, now)

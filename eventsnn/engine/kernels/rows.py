@@ -91,24 +91,8 @@ def add_unit_row_flagged(charge, weights, a, b, length, flagged, count, marks):
 
 
 @inner
-def add_unit_row_signs(charge, weights, a, b, length):
-    """charge[a:a+length] += weights[b:b+length]; negative unless some charge is now 0 or more.
-
-    The conjunction of the sign bits is the whole threshold test: charges are shifted so that a neuron
-    that needs a look is not negative.
-    """
-    first, other = np.uint64(a), np.uint64(b)
-    signs = np.int32(-1)
-    for i in range(np.uint64(length)):
-        value = np.int32(charge[first + i] + weights[other + i])
-        charge[first + i] = value
-        signs = np.int32(signs & value)
-    return signs
-
-
-@inner
 def add_row_signs(charge, weights, a, b, length, payload):
-    """``add_unit_row_signs`` for any payload."""
+    """As ``add_row``; negative unless some charge is now 0 or more: a conjunction of sign bits."""
     first, other = np.uint64(a), np.uint64(b)
     signs, factor = np.int32(-1), np.int32(payload)
     for i in range(np.uint64(length)):
