@@ -287,10 +287,10 @@ def test_the_current_of_a_readout_is_guarded(schedule):
 def test_one_test_may_emit_more_spikes_than_a_list_has_room_for(schedule, monkeypatch):
     enlarge, calls = Capacities.enlarge, []
 
-    def counted(self, status, state):
+    def counted(self, status, *given):
         calls.append(status)
         assert len(calls) < 20, "the sample starts afresh for ever"
-        enlarge(self, status, state)
+        enlarge(self, status, *given)
 
     monkeypatch.setattr(Capacities, "enlarge", counted)
     options = RunOptions(schedule=schedule, step=STEP if schedule == "step" else 0)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from eventsnn.decide import parse_rule
 from eventsnn.engine import RunOptions, Stimulus, compiled
 from eventsnn.engine.compiled import CompiledEngine
+from eventsnn.engine.lowering import capacities
 from eventsnn.errors import ChargeOverflow
 from eventsnn.network import Dense, Input, Network, Population, Projection, Rate, Readout, Signed
 
@@ -122,3 +123,16 @@ def test_buffers_grow_as_slabs_need():
     expected = outcome("reference", network, None, stimulus, options)
     assert_same_run(expected, engine.run(stimulus, 3))
     assert min(room.marks, room.log, room.trace) > 100
+
+
+def test_slabs_get_shorter_where_lists_would_get_long():
+    network, options = chain(Rate(2, period=100), weights=[1, 5]), RunOptions(record_spikes=True)
+    stimulus = Stimulus(np.arange(30_000) * 3, np.zeros(30_000, dtype=np.int64))
+    engine = CompiledEngine(network, None, options)
+    room = engine._start.capacities
+    with mock.patch.object(capacities, "SLAB_SPIKES", 100):
+        room.lists = np.full(3, 40)
+        run = engine.run(stimulus, 3)
+    # A sixteenth of the usual 4,096 events a slab are 256, and half as many spikes: then lists grow after all.
+    assert (room.sixteenths, room.lists.tolist()) == (1, [640, 160, 40])
+    assert_same_run(outcome("compiled", network, None, stimulus, options), run)

@@ -57,7 +57,7 @@ class CompiledEngine(Engine):
         machine, room = self._machine, self._start.capacities
         state, settings = self._start.begin(stimulus, index)
         if slabs and machine.has_slabs:
-            settings = settings._replace(slab=slab_ticks(machine.plan, state, stimulus))
+            settings = settings._replace(slab=slab_ticks(machine.plan, state, stimulus, room.sixteenths))
         moving = machine.fresh(room, state)
         given = self._start.input(stimulus, index)
         rule = started(self.options.exit_rule)
@@ -94,7 +94,7 @@ class CompiledEngine(Engine):
             elif status in (k.OVERFLOW, k.HISTORY_LIMIT, k.DEADLOCK, k.EVENT_LIMIT):
                 raise self._failure(status, state, moving, index)
             else:
-                room.enlarge(status, state)
+                room.enlarge(status, state, settings.slab > 0)
                 return None
 
     def _ask_rule(self, rule: ExitRule | None, state: State) -> None:

@@ -30,12 +30,17 @@ def can_run_slabs(plan: Plan, options: RunOptions, step: int) -> bool:
     return bool(spikes_go_on and alone and known)
 
 
-def slab_ticks(plan: Plan, state: State, stimulus: Stimulus) -> int:
-    """How long slabs are: so many units of time of the currents, or some share of the input."""
+def slab_ticks(plan: Plan, state: State, stimulus: Stimulus, sixteenths: int) -> int:
+    """How long slabs are: so many units of time of the currents, or some share of the input.
+
+    ``sixteenths`` of that, where there is not room for all its spikes.
+    """
     driven = (plan.population.kind == k.KIND_RATE) & (state.rank["bias_length"] > 0)
     if driven.any():
-        return PERIODS * int(plan.population.period[driven].max())
-    return max(1, stimulus.end * EVENTS // max(EVENTS, len(stimulus.time)))
+        usual = PERIODS * int(plan.population.period[driven].max())
+    else:
+        usual = stimulus.end * EVENTS // max(EVENTS, len(stimulus.time))
+    return max(1, usual * sixteenths // 16)
 
 
 def slabs(plan: Plan, marks: int) -> Slabs:
