@@ -133,6 +133,6 @@ def test_slabs_get_shorter_where_lists_would_get_long():
     with mock.patch.object(capacities, "SLAB_SPIKES", 100):
         room.lists = np.full(3, 40)
         run = engine.run(stimulus, 3)
-    # A sixteenth of the usual 4,096 events a slab are 256, and half as many spikes: then lists grow after all.
+    # A sixteenth of the usual 4,096 events a slab are 256, and half as many spikes: then lists grow.
     assert (room.sixteenths, room.lists.tolist()) == (1, [640, 160, 40])
     assert_same_run(outcome("compiled", network, None, stimulus, options), run)

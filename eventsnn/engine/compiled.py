@@ -56,8 +56,8 @@ class CompiledEngine(Engine):
         """One run of the sample, or None when it must start afresh with larger buffers."""
         machine, room = self._machine, self._start.capacities
         state, settings = self._start.begin(stimulus, index)
-        if slabs and machine.has_slabs:
-            settings = settings._replace(slab=slab_ticks(machine.plan, state, stimulus, room.sixteenths))
+        ticks = slab_ticks(settings.slab, stimulus, room.sixteenths) if slabs and machine.has_slabs else 0
+        settings = settings._replace(slab=ticks)
         moving = machine.fresh(room, state)
         given = self._start.input(stimulus, index)
         rule = started(self.options.exit_rule)

@@ -19,6 +19,7 @@ from eventsnn.engine.kernels.state import Firing, Gates, Neurons, Plan, Settings
 from eventsnn.engine.lowering.capacities import Capacities
 from eventsnn.engine.lowering.currents import Currents, currents
 from eventsnn.engine.lowering.initial import initial_charge, initial_count
+from eventsnn.engine.lowering.slabs import slab_unit
 from eventsnn.engine.order import SEEDED_SHIFT
 from eventsnn.engine.request import number_of_steps, takes_current
 from eventsnn.engine.seeds import PURPOSE_TIES, draw, sample_key
@@ -80,7 +81,18 @@ class SampleStart:
         self.queued = bool((rows.direct == 0).any())
         self.largest, self.classes = int(rows.neurons.max()), int(rows[self.output].neurons)
         self.softmaxes = [(r, p.neuron) for r, p in enumerate(network) if p.neuron.rule == "softmax"]
+        self._scalar = self._scalars()
         self._usual: _Template | None = None
+
+    def _scalars(self) -> k.Records:
+        """``SCALARS`` as far as all samples begin with the same; setting a field takes its time."""
+        scalar = k.record(k.SCALARS)
+        scalar.stop_at = k.NEVER
+        scalar.prediction = scalar.messages_free = scalar.high_rank = -1
+        scalar.low_rank = len(self.plan.population)
+        scalar.next_step = self.step
+        scalar.history_next = self.options.history_period
+        return scalar
 
     def _initial_estimates(self) -> NDArray[np.int64]:
         """What max gates keep of their sources at the start: the counts of a network at rest."""
@@ -166,25 +178,19 @@ class SampleStart:
             seeded=self.seeded,
             named=logs or bool((self.plan.spread > 1).any()),
             played=self.played,
-            slab=0,
+            slab=slab_unit(self.plan, rank),
         )
 
     def _state(self, start: _Template, key: int, end: int, outlasts: bool) -> State:
         """Arrays of one sample's own; buffers, of which only what was written is read, are not cleared."""
         room, neurons, classes = self.capacities, len(self.initial), self.classes
         rank = self._fresh_ranks(start, key, end)
-        scalar = k.record(k.SCALARS)
-        scalar.stop_at = k.NEVER
-        scalar.prediction = -1
+        scalar = self._scalar.copy()
         scalar.input_end = end
-        scalar.next_step = self.step
         scalar.steps_end = end if self.step else 0
         scalar.run_until = end if outlasts else 0
-        scalar.history_next = self.options.history_period
         scalar.window_next = rank["window_end"].min()
         scalar.test_next = rank["test_due"].min()
-        scalar.low_rank, scalar.high_rank = len(rank), -1
-        scalar.messages_free = -1
         longest = max(int(room.lists.max()), self.largest if self.seeded else 0)
 
         def if_needed(needed: bool, value: int = 0) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from eventsnn.engine.contract import RunOptions
 from eventsnn.engine.kernels import records as k
-from eventsnn.engine.kernels.state import Plan, Slabs, State
+from eventsnn.engine.kernels.state import Plan, Slabs
 from eventsnn.engine.stimulus import Stimulus
 
 KINDS = (k.KIND_INPUT, k.KIND_SIGNED, k.KIND_RATE, k.KIND_READOUT)
@@ -30,16 +30,18 @@ def can_run_slabs(plan: Plan, options: RunOptions, step: int) -> bool:
     return bool(spikes_go_on and alone and known)
 
 
-def slab_ticks(plan: Plan, state: State, stimulus: Stimulus, sixteenths: int) -> int:
-    """How long slabs are: so many units of time of the currents, or some share of the input.
+def slab_unit(plan: Plan, rank: k.Records) -> int:
+    """How long slabs are with such currents, ticks; 0 where none flow."""
+    driven = (plan.population.kind == k.KIND_RATE) & (rank.bias_length > 0)
+    return PERIODS * int(plan.population.period[driven].max()) if driven.any() else 0
+
+
+def slab_ticks(unit: int, stimulus: Stimulus, sixteenths: int) -> int:
+    """How long a sample's slabs are: ``slab_unit``, or without currents some share of the input.
 
     ``sixteenths`` of that, where there is not room for all its spikes.
     """
-    driven = (plan.population.kind == k.KIND_RATE) & (state.rank["bias_length"] > 0)
-    if driven.any():
-        usual = PERIODS * int(plan.population.period[driven].max())
-    else:
-        usual = stimulus.end * EVENTS // max(EVENTS, len(stimulus.time))
+    usual = unit or stimulus.end * EVENTS // max(EVENTS, len(stimulus.time))
     return max(1, usual * sixteenths // 16)
 
 
