@@ -88,7 +88,7 @@ FAN_OUT = _record("full effective", "<i4")
 # -- the accelerator: read only -------------------------------------------------------------------------
 
 CHIP = _record("""
-    on_hardware priced decision_latency hop_x_table hop_y_table uses_bus barrier totals paced barrier_time
+    priced decision_latency hop_x_table hop_y_table uses_bus barrier totals paced barrier_time
     step_time latest input_part
 """)
 """The accelerator as a whole; ``*_table`` are rows of ``Plan.times``. After ``uses_bus``: of steps only."""

@@ -40,7 +40,7 @@ class Costs:
     def whole(self) -> dict[str, int]:
         """Fields of ``CHIP`` in both schedules."""
         return {
-            "on_hardware": 1, "priced": 1, "decision_latency": self.chip.decision,
+            "priced": 1, "decision_latency": self.chip.decision,
             "hop_x_table": self.times.row(self.chip.hop_x), "hop_y_table": self.times.row(self.chip.hop_y),
             "uses_bus": int(self.chip.architecture.network_on_chip.topology == "bus"),
         }  # fmt: skip

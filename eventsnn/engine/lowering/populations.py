@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from eventsnn.engine.kernels import records as k
 from eventsnn.engine.lowering.cells import Lowered, reaches_whole_pixels
 from eventsnn.engine.lowering.layout import Layout
@@ -71,13 +68,12 @@ def _of_neuron(network: Network, population: Population, lowered: dict[str, Lowe
     for name, value in neuron.parameters_of_rule().items():
         row[name] = FILTERS[value] if isinstance(value, str) else value
     if neuron.holds_charge:
-        weights = (lowered[projection.name].weight for projection in network.incoming(population.name))
-        row["largest_weight"] = max(1, *map(_largest, weights), 0)
+        ranges = (
+            lowered[projection.name].weight_range(network.populations[projection.source].shape)
+            for projection in network.incoming(population.name)
+        )
+        row["largest_weight"] = max(1, *(max(high, -low) for low, high in ranges), 0)
     return row
-
-
-def _largest(weight: NDArray[np.int32]) -> int:
-    return max(abs(int(weight.max(initial=0))), abs(int(weight.min(initial=0))))
 
 
 def _group(layout: Layout, population: Population, lowered: dict[str, Lowered]) -> int:
