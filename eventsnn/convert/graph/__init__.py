@@ -1,0 +1,1 @@
+"""The conversion graph: operations, nodes, and what an importer gives."""

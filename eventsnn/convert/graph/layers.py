@@ -1,0 +1,94 @@
+"""A graph as layers: one population each, with everything linear between them in its branches.
+
+The form that passes end in and families (signed, rate) lower to a network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventsnn.convert.graph.operations import (
+    AveragePool,
+    Convolution,
+    Dense,
+    Input,
+    LinearMap,
+    MaxPool,
+    Quantised,
+    ReLU,
+    Step,
+)
+
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+Shape3 = tuple[int, int, int]
+
+Linear = Convolution | Dense | AveragePool | LinearMap
+Activation = ReLU | Quantised | Step
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """What one layer gives another: ``factor * linear(rearranged values of the source)``, without bias.
+
+    Attributes
+    ----------
+    source : str
+        Name of a layer before.
+    linear : Convolution, Dense, AveragePool, LinearMap or None
+        Its bias is zero: biases are added up in the layer. None: the values themselves.
+    indices : int64 array or None
+        What ``linear`` reads, of its input's shape: places in the source's flattened (channels, y, x)
+        value, -1 for a zero. None: the value itself.
+    factor : float64 array or None
+        Of the output, broadcasts to the branch's output shape; only where ``linear`` has no weights to
+        hold it (AveragePool, None).
+    first_channel : int
+        Where the branch's channels begin in the layer's: concatenation before a pool or an activation.
+    """
+
+    source: str
+    linear: Linear | None
+    indices: Int64 | None = None
+    factor: Float64 | None = None
+    first_channel: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One population.
+
+    Attributes
+    ----------
+    name : str
+        Of the node whose value it has.
+    path : str
+        Name of the weighted node (of the pool, the addition) that it comes from, for messages.
+    origin : str
+        The original's word for that.
+    operation : Input, ReLU, Quantised, Step, MaxPool or None
+        None: the class scores, read as charge. Softmax at the end changes no decision and is left out.
+    shape : tuple of int
+        (channels, y, x); features are (features, 1, 1).
+    branches : tuple of Branch
+        None for the input. Those of a max-pool have ``linear`` None and no factor.
+    bias : float64 array
+        Broadcasts to ``shape``.
+    arrangement : int64 array or None
+        As of ``Node``: places of these values in the original's flattened value.
+    folded : tuple of str
+        Names of the original's nodes that are part of it, in order.
+    """
+
+    name: str
+    path: str
+    origin: str
+    operation: Input | Activation | MaxPool | None
+    shape: Shape3
+    branches: tuple[Branch, ...]
+    bias: Float64
+    arrangement: Int64 | None = None
+    folded: tuple[str, ...] = ()
