@@ -1,17 +1,17 @@
-"""The model's own activations, layer by layer and a batch at a time."""
+"""The original's own values, layer by layer and a batch at a time."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
+from math import prod
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from eventsnn.convert.chain import Step
+from eventsnn.convert.graph.graph import Evaluate
+from eventsnn.convert.graph.layers import Layer
+from eventsnn.convert.graph.operations import Convolution, Input
 from eventsnn.convert.samples import Samples
-from eventsnn.convert.stages import Stage
 from eventsnn.errors import InvalidNetwork
 
 Float64 = NDArray[np.float64]
@@ -20,69 +20,77 @@ BATCH = 64
 """Samples together; fewer where a layer is large."""
 
 BATCH_VALUES = 2**24
-"""Values of a layer, or of the patches that PyTorch unfolds for it, in one batch: 128 MB."""
+"""Values of a layer, or of the patches that a framework unfolds for it, in one batch: 128 MB."""
 
 
-def batches(samples: Samples, stages: Sequence[Stage]) -> Iterator[Float64]:
+def batches(samples: Samples, layers: Sequence[Layer]) -> Iterator[Float64]:
     """The samples as the network's input stands for them, some at a time, in order."""
-    size = batch_size(stages)
+    size = batch_size(layers)
     for begin in range(0, samples.count, size):
         yield samples.values(begin, min(begin + size, samples.count))
 
 
-def batch_size(stages: Sequence[Stage]) -> int:
+def batch_size(layers: Sequence[Layer]) -> int:
     """Samples that are evaluated together: a power of two up to ``BATCH``."""
-    size, largest = BATCH, max(map(_values, stages))
+    size, largest = BATCH, max(map(_values, layers))
     while size > 1 and size * largest > BATCH_VALUES:
         size //= 2
     return size
 
 
-def _values(stage: Stage) -> int:
+def _values(layer: Layer) -> int:
     """Values that one sample needs in a layer."""
-    source, target = int(np.prod(stage.source)), int(np.prod(stage.target))
-    if stage.axes is None:
-        return max(source, target)
-    patches = int(np.prod(stage.weight.shape[:2])) * stage.source[2] * stage.target[0] * stage.target[1]
-    return max(source, target, patches)
+    most = prod(layer.shape)
+    for branch in layer.branches:
+        if isinstance(branch.linear, Convolution):
+            weight = branch.linear.weight
+            in_channels = weight.shape[1] * branch.linear.groups
+            most = max(most, prod(weight.shape[2:]) * in_channels * prod(layer.shape[1:]))
+    return most
 
 
-def stage_outputs(
-    chain: Sequence[Step], stages: Sequence[Stage], values: torch.Tensor
-) -> Iterator[tuple[Stage, Float64]]:
-    """Every stage with the model's own output there, for one batch.
+def layer_values(
+    layers: Sequence[Layer], evaluate: Evaluate, values: Float64
+) -> Iterator[tuple[Layer, Float64]]:
+    """Every layer but the input with the original's own values there, for one batch.
 
     Parameters
     ----------
-    chain : sequence of Step
-    stages : sequence of Stage
-    values : float64 tensor, shape (samples, channels, height, width) or (samples, features)
-        As the model reads them.
+    layers : sequence of Layer
+    evaluate : callable
+        Of ``Original``.
+    values : float64 array, shape (samples, *input shape)
+        As the original reads them.
 
     Yields
     ------
-    stage : Stage
+    layer : Layer
     output : float64 array, shape (samples, y, x, channel)
-        After the activation; the logits for a readout.
+        After the activation; the class scores of a readout.
 
     Raises
     ------
     InvalidNetwork
-        A module does not take the values it gets.
+        Values that are not finite, or of another size than the layer's.
     """
-    wanted = {stage.last: stage for stage in stages}
-    for place, step in enumerate(chain):
-        try:
-            with torch.no_grad(), warnings.catch_warnings():
-                # PyTorch's remark that it copies; the result is the same.
-                warnings.filterwarnings("ignore", message="Using padding='same' with even kernel")
-                values = step.module(values)
-        except (RuntimeError, ValueError) as error:
-            raise InvalidNetwork(
-                f"module {step.path!r} does not take values of shape {tuple(values.shape[1:])}: {error}"
-            ) from error
-        if place in wanted:
-            stage = wanted[place]
-            height, width, channels = stage.target
-            image = values.reshape(-1, channels, height, width).permute(0, 2, 3, 1)
-            yield stage, np.ascontiguousarray(image.numpy())
+    wanted = [layer for layer in layers if not isinstance(layer.operation, Input)]
+    found = evaluate(values, [layer.name for layer in wanted])
+    for layer in wanted:
+        yield layer, in_population_order(layer, np.asarray(found[layer.name], dtype=np.float64))
+
+
+def in_population_order(layer: Layer, values: Float64) -> Float64:
+    """A node's values, shape (samples, *node shape), as (samples, y, x, channel) of its population."""
+    flat = values.reshape(len(values), -1)
+    if layer.arrangement is not None:
+        flat = flat[:, layer.arrangement.reshape(-1)]
+    if flat.shape[1] != prod(layer.shape):
+        raise InvalidNetwork(
+            f"layer {layer.path!r} has {flat.shape[1]} values in the original and {prod(layer.shape)} in the "
+            "graph"
+        )
+    if not np.isfinite(flat).all():
+        raise InvalidNetwork(
+            f"layer {layer.path!r} gives NaN or infinite values on these samples; train again or check them"
+        )
+    return np.ascontiguousarray(flat.reshape(len(flat), *layer.shape).transpose(0, 2, 3, 1))

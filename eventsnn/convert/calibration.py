@@ -8,19 +8,18 @@ from the percentile up. Memory goes with the batch; the result is that of all sa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.convert.activations import batches, stage_outputs
-from eventsnn.convert.chain import Step
-from eventsnn.convert.qcfs import QCFS
+from eventsnn.convert.activations import batches, layer_values
+from eventsnn.convert.graph.graph import Evaluate
+from eventsnn.convert.graph.layers import Layer
+from eventsnn.convert.lowering.families import Family
 from eventsnn.convert.samples import Samples
 from eventsnn.convert.scales import Ceilings, Percentile, floored
-from eventsnn.convert.settings import DEFAULT_LEVELS, Settings
-from eventsnn.convert.stages import Stage
-from eventsnn.errors import InvalidNetwork, InvalidRequest
+from eventsnn.errors import InvalidNetwork
 
 Float64 = NDArray[np.float64]
 
@@ -37,94 +36,113 @@ class Calibration:
     lowest, highest : float
         Of the input, before normalisation.
     largest : dict of str to float
-        By stage without an activation (the readout): the largest magnitude.
-    scale : dict of str to float64 array, shape (target channels,)
-        By stage whose scale was chosen here: the ceiling or lambda of each channel.
+        By layer: the largest magnitude.
+    scale : dict of str to float64 array, shape (channels,)
+        By layer whose scale was chosen here: the ceiling or lambda of each channel.
+    mean : dict of str to float64 array, shape (y, x, channel)
+        By layer, the input as the original reads it among them: the mean of each value over the samples
+        that were asked for; empty if none were.
     """
 
     lowest: float
     highest: float
     largest: dict[str, float]
     scale: dict[str, Float64]
+    mean: dict[str, Float64] = field(default_factory=dict)
 
 
 def calibrate(
-    chain: Sequence[Step], stages: Sequence[Stage], samples: Samples, settings: Settings
+    layers: Sequence[Layer],
+    evaluate: Evaluate,
+    samples: Samples,
+    family: Family,
+    averaged: NDArray[np.int64] | None = None,
 ) -> Calibration:
-    """Run the model on all samples.
+    """Run the original on all samples.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+    evaluate : callable
+        Of ``Original``.
+    samples : Samples
+    family : Family
+    averaged : int64 array, optional
+        Places of the samples whose mean values are wanted.
 
     Raises
     ------
     InvalidNetwork
-        A module does not take the values it gets, a layer is never active.
-    InvalidRequest
-        Levels that contradict the model's.
+        Values that are not finite, a layer that is never active.
     """
-    chosen = {s.name: s for s in stages if s.activation is not None and not _has_own(s, settings)}
-    lowest, highest = np.inf, -np.inf
-    largest = {stage.name: np.zeros(stage.target[2]) for stage in stages}
-    positive = {stage.name: np.zeros(stage.target[2], dtype=np.int64) for stage in stages}
-    for values in batches(samples, stages):
+    chosen = {layer.name: layer for layer in layers if family.searched(layer)}
+    wanted = np.zeros(samples.count, dtype=bool)
+    wanted[averaged if averaged is not None else slice(0)] = True
+    lowest, highest, begin = np.inf, -np.inf, 0
+    channels = {layer.name: layer.shape[0] for layer in layers}
+    largest = {name: np.zeros(count) for name, count in channels.items()}
+    counted = {name: np.zeros(count, dtype=np.int64) for name, count in channels.items()}
+    mean: dict[str, Float64] = {}
+    for values in batches(samples, layers):
         lowest, highest = min(lowest, float(values.min())), max(highest, float(values.max()))
-        for stage, output in stage_outputs(chain, stages, samples.model_values(values)):
-            flat = output.reshape(-1, stage.target[2])
-            size = flat if stage.activation is not None else np.abs(flat)
-            largest[stage.name] = np.maximum(largest[stage.name], size.max(axis=0))
-            positive[stage.name] += (flat > 0).sum(axis=0)
-    for name, stage in chosen.items():
+        read = samples.model_values(values)
+        rows = wanted[begin : begin + len(values)]
+        begin += len(values)
+        if rows.any():
+            source = layers[0]
+            image = read[rows].reshape(-1, *source.shape).transpose(0, 2, 3, 1)
+            mean[source.name] = mean.get(source.name, 0) + image.sum(axis=0)
+        for layer, output in layer_values(layers, evaluate, read):
+            flat = _magnitudes(layer, output, family).reshape(-1, layer.shape[0])
+            largest[layer.name] = np.maximum(largest[layer.name], flat.max(axis=0))
+            counted[layer.name] += (flat > 0).sum(axis=0)
+            if rows.any():
+                mean[layer.name] = mean.get(layer.name, 0) + output[rows].sum(axis=0)
+    for name, layer in chosen.items():
         if not largest[name].max() > 0:
             raise InvalidNetwork(
-                f"layer {stage.path!r} is never active on the calibration data, so it has no scale; give "
+                f"layer {layer.path!r} is never active on the calibration data, so it has no scale; give "
                 "data the model was trained for, with the right input_scale"
             )
-    searches = {n: _Search(s, largest[n], positive[n], settings) for n, s in chosen.items()}
-    for values in batches(samples, stages) if searches else ():
-        for stage, output in stage_outputs(chain, stages, samples.model_values(values)):
-            if stage.name in searches:
-                searches[stage.name].add(output)
+    everything = {layer.name: samples.count * layer.shape[1] * layer.shape[2] for layer in layers}
+    searches = {
+        name: _Search(layer, largest[name], counted[name], everything[name], family)
+        for name, layer in chosen.items()
+    }
+    for values in batches(samples, layers) if searches else ():
+        for layer, output in layer_values(layers, evaluate, samples.model_values(values)):
+            if layer.name in searches:
+                searches[layer.name].add(_magnitudes(layer, output, family))
     return Calibration(
         lowest,
         highest,
-        {s.name: float(largest[s.name].max()) for s in stages if s.activation is None},
+        {layer.name: float(largest[layer.name].max()) for layer in layers},
         {name: search.scale() for name, search in searches.items()},
+        {name: total / max(1, int(wanted.sum())) for name, total in mean.items()},
     )
 
 
-def levels_of(stage: Stage, settings: Settings) -> int:
-    """The levels of a stage of signed neurons: a QCFS layer's own, else those asked for."""
-    if not isinstance(stage.activation, QCFS):
-        return settings.levels or DEFAULT_LEVELS
-    own = stage.activation.levels
-    if settings.levels not in (None, own):
-        raise InvalidRequest(
-            f"levels is {settings.levels}, but layer {stage.path!r} was trained with a QCFS of {own} levels; "
-            "leave levels out, or train with the levels you want"
-        )
-    return own
-
-
-def _has_own(stage: Stage, settings: Settings) -> bool:
-    return settings.neuron == "signed" and isinstance(stage.activation, QCFS)
+def _magnitudes(layer: Layer, output: Float64, family: Family) -> Float64:
+    """Values of a layer, regardless of their sign where both signs are kept (or read)."""
+    return np.abs(output) if layer.operation is None and family.signed(layer) else output
 
 
 class _Search:
     """The scale of one layer and, where asked for, of each of its channels."""
 
     def __init__(
-        self, stage: Stage, largest: Float64, positive: NDArray[np.int64], settings: Settings
+        self, layer: Layer, largest: Float64, positive: NDArray[np.int64], everything: int, family: Family
     ) -> None:
-        def search(most: float, count: int) -> Ceilings | Percentile:
-            if settings.neuron == "signed":
-                return Ceilings(most, levels_of(stage, settings))
-            return Percentile(count, settings.percentile)
-
-        self.layer = search(float(largest.max()), int(positive.sum()))
-        self.channels = [
-            search(float(most), int(count)) if count else None
-            for most, count in zip(largest, positive, strict=True)
-            if settings.per_channel
+        self.zeros = family.settings.count_zeros
+        self.count = layer.shape[0]
+        # Of all values, zeros too, or of those above 0.
+        counts = np.full(self.count, everything) if self.zeros else positive
+        self.layer = family.search(layer, float(largest.max()), int(counts.sum()))
+        self.channels: list[Ceilings | Percentile | None] = [
+            family.search(layer, float(most), int(count)) if active else None
+            for most, count, active in zip(largest, counts, positive, strict=True)
+            if family.settings.per_channel
         ]
-        self.count = stage.target[2]
         self._waiting: list[Float64] = []
 
     def add(self, output: Float64) -> None:
@@ -139,10 +157,13 @@ class _Search:
         rows = max(1, TOGETHER // self.count)
         for begin in range(0, len(values), rows):
             part = values[begin : begin + rows]
-            self.layer.add(part[part > 0])
+            self.layer.add(self._searched(part))
             for channel, search in enumerate(self.channels):
                 if search is not None:
-                    search.add(part[:, channel][part[:, channel] > 0])
+                    search.add(self._searched(part[:, channel]))
+
+    def _searched(self, part: Float64) -> Float64:
+        return np.maximum(part, 0).reshape(-1) if self.zeros else part[part > 0]
 
     def scale(self) -> Float64:
         if self._waiting:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
-from eventsnn.convert.activations import batches, stage_outputs
-from eventsnn.convert.chain import module_chain
+from eventsnn.convert.activations import batches, layer_values
 from eventsnn.convert.encoded import encoded_counts
+from eventsnn.convert.graph.layers import Layer
+from eventsnn.convert.graph.operations import Input
+from eventsnn.convert.lowering.listed import of_population
+from eventsnn.convert.lowering.names import population_names
 from eventsnn.convert.normalisation import normalisation
 from eventsnn.convert.quantised import quantised_activations
-from eventsnn.convert.samples import read_samples
-from eventsnn.convert.stages import Stage, build_stages
+from eventsnn.convert.samples import Samples, read_samples
+from eventsnn.convert.trained import TrainedLayers, trained_model
 from eventsnn.errors import InvalidRequest
 from eventsnn.network import Network
 from eventsnn.network.contract import IMAGE_CODINGS
@@ -75,6 +77,10 @@ class Comparison:
     decisions: Int64
     model_decisions: Int64
 
+    def first_wrong(self, correlation: float = 0.95) -> str | None:
+        """The first layer whose values correlate with the original's by less; None if there is none."""
+        return next((layer.name for layer in self.layers if layer.correlation < correlation), None)
+
     @property
     def agreement(self) -> float:
         """The share of samples for which both decide alike."""
@@ -82,7 +88,7 @@ class Comparison:
 
 
 def layer_check(
-    model: nn.Module,
+    model: Any,
     network: Network,
     samples: Any,
     activity: Mapping[str, NDArray[np.int64]] | None = None,
@@ -91,7 +97,7 @@ def layer_check(
 
     Parameters
     ----------
-    model : torch.nn.Module
+    model : torch.nn.Module, or what else ``convert`` takes
         The one the network was converted from.
     network : Network
     samples : array or tensor, ImageSet, RecordingSet, or list of recordings
@@ -117,56 +123,76 @@ def layer_check(
 
 
 def compare(
-    model: nn.Module,
+    model: Any,
     network: Network,
     samples: Any,
     activity: Mapping[str, NDArray[np.int64]] | None = None,
 ) -> Comparison:
     """``layer_check`` with every sample's decisions."""
-    chain = module_chain(model)
+    trained = trained_model(model)
     source = network.populations[network.input]
-    unit: Any = source.neuron.unit
-    height, width, channels = source.shape
     contract = network.contract
     coding = None if contract is None else contract.coding
     folded = contract is not None and contract.folded
-    read = read_samples(samples, chain, _input_shape(samples, source.shape), coding, folded)
+    read = read_samples(samples, trained.reading, _input_shape(samples, source.shape), coding, folded)
     if coding in IMAGE_CODINGS and read.counted:
         raise InvalidRequest(f"the network was converted for {coding} images; give images, not recordings")
-    stages = build_stages(chain, read.shape)
-    _require_same(network, stages)
-    norm = None
+    return compare_layers(trained.layers_of(read.shape), network, read, activity)
+
+
+def compare_layers(
+    original: TrainedLayers,
+    network: Network,
+    read: Samples,
+    activity: Mapping[str, NDArray[np.int64]] | None = None,
+) -> Comparison:
+    """``compare`` for a model whose layers are known."""
+    names = population_names(original.layers)
+    layers = [layer for layer in original.layers if not isinstance(layer.operation, Input)]
+    _require_same(network, original.layers, names)
+    neuron: Any = network.populations[network.input].neuron
+    contract, norm = network.contract, None
+    channels = original.layers[0].shape[0]
     if contract is not None:
         norm = normalisation(contract.input_range, contract.mean, contract.deviation, channels)
-    read = replace(read, unit=unit, normalisation=norm)
+    read = replace(read, unit=neuron.unit, normalisation=norm)
     if activity is None and any(population.neuron.tested == "at delivery" for population in network):
         raise InvalidRequest(
             "what rate neurons end with depends on when their input arrives; give the counts of simulated "
             "runs as activity"
         )
     if activity is not None:
-        _require_shapes(activity, stages, read.count)
-    sums = {stage.name: _Sums(network, stage) for stage in stages}
+        _require_shapes(activity, layers, names, read.count)
+    at_zero = _at_zero(network)
+    sums = {
+        layer.name: _Sums(network, names[layer.name], at_zero.get(names[layer.name], 0.0)) for layer in layers
+    }
     decided: list[tuple[Int64, Int64]] = []
     begin = 0
-    for values in batches(read, stages):
+    for values in batches(read, original.layers):
         end = begin + len(values)
         if activity is None:
-            image = values.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
+            image = values.reshape(-1, *original.layers[0].shape).transpose(0, 2, 3, 1)
             found = encoded_counts(network, image, read.indices[begin:end])
             part: Mapping[str, NDArray[Any]] = quantised_activations(network, found.counts, found.analog)
         else:
-            part = {stage.name: np.asarray(activity[stage.name])[begin:end] for stage in stages}
-        for stage, output in stage_outputs(chain, stages, read.model_values(values)):
-            counts = part[stage.name].reshape(output.shape)
-            sums[stage.name].add(counts, output)
-            if stage is stages[-1]:
-                decided.append(_decisions(network, stage, counts, output))
+            part = {name: np.asarray(counts)[begin:end] for name, counts in activity.items()}
+        for layer, output in layer_values(original.layers, original.evaluate, read.model_values(values)):
+            counts = part[names[layer.name]].reshape(output.shape)
+            sums[layer.name].add(counts, output)
+            if layer is layers[-1]:
+                decided.append(_decisions(network, counts, output))
         begin = end
     decisions, of_model = (np.concatenate(side) for side in zip(*decided, strict=True))
-    layers = [sums[stage.name].check() for stage in stages]
-    layers[-1] = replace(layers[-1], decisions=float((decisions == of_model).mean()))
-    return Comparison(layers, decisions, of_model)
+    checks = [sums[layer.name].check() for layer in layers]
+    checks[-1] = replace(checks[-1], decisions=float((decisions == of_model).mean()))
+    return Comparison(checks, decisions, of_model)
+
+
+def _at_zero(network: Network) -> dict[str, Float64]:
+    """What counts of zero stand for, by population, where that is not 0."""
+    told = network.metadata.get("conversion", {}).get("layers", ())
+    return {layer["name"]: np.asarray(layer["at_zero"]) for layer in told if "at_zero" in layer}
 
 
 def _input_shape(samples: Any, shape: tuple[int, int, int]) -> tuple[int, ...] | None:
@@ -175,9 +201,9 @@ def _input_shape(samples: Any, shape: tuple[int, int, int]) -> tuple[int, ...] |
     return (shape[2], shape[0], shape[1]) if listed or hasattr(samples, "reader") else None
 
 
-def _require_same(network: Network, stages: list[Stage]) -> None:
-    built = [(name, network.populations[name].shape) for name in network.order]
-    asked = [(network.input, stages[0].source), *((stage.name, stage.target) for stage in stages)]
+def _require_same(network: Network, layers: Sequence[Layer], names: Mapping[str, str]) -> None:
+    built = {population.name: population.shape for population in network}
+    asked = {names[layer.name]: of_population(layer.shape) for layer in layers}
     if built != asked:
         raise InvalidRequest(
             f"the network has the layers {built}, the model gives {asked}; compare a network with the model "
@@ -185,26 +211,28 @@ def _require_same(network: Network, stages: list[Stage]) -> None:
         )
 
 
-def _require_shapes(activity: Mapping[str, Any], stages: list[Stage], count: int) -> None:
-    for stage in stages:
-        values = np.asarray(activity[stage.name]) if stage.name in activity else np.empty(0)
-        wanted = count * int(np.prod(stage.target))
+def _require_shapes(
+    activity: Mapping[str, Any], layers: Sequence[Layer], names: Mapping[str, str], count: int
+) -> None:
+    for layer in layers:
+        name = names[layer.name]
+        values = np.asarray(activity[name]) if name in activity else np.empty(0)
+        wanted = count * int(np.prod(layer.shape))
         if values.size != wanted or len(values) != count:
             raise InvalidRequest(
-                f"activity of population {stage.name!r} has {values.size} values; {count} samples have "
-                f"{wanted}"
+                f"activity of population {name!r} has {values.size} values; {count} samples have {wanted}"
             )
 
 
-def _decisions(network: Network, stage: Stage, counts: Int64, output: Float64) -> tuple[Int64, Int64]:
+def _decisions(network: Network, counts: Int64, output: Float64) -> tuple[Int64, Int64]:
     """What network and model decide: the largest activation, not the largest count."""
-    neuron = network.populations[stage.name].neuron
+    population = network.populations[network.output]
     rows, of_model = counts.reshape(len(counts), -1).astype(np.int64), output.reshape(len(output), -1)
-    weights = weights_of_neurons(network.populations[stage.name])
+    weights = weights_of_neurons(population)
     if weights is not None:
         rows = rows * weights
     found, wanted = rows.argmax(axis=1), of_model.argmax(axis=1)
-    if neuron.emits != "nothing":
+    if population.neuron.emits != "nothing":
         found[(rows <= 0).all(axis=1)] = -1
         wanted[(of_model <= 0).all(axis=1)] = -1
     return found, wanted
@@ -213,9 +241,9 @@ def _decisions(network: Network, stage: Stage, counts: Int64, output: Float64) -
 class _Sums:
     """What a layer's check needs, added up batch by batch."""
 
-    def __init__(self, network: Network, stage: Stage) -> None:
-        self.name = stage.name
-        self.neuron = network.populations[stage.name].neuron
+    def __init__(self, network: Network, name: str, at_zero: Float64 | float = 0.0) -> None:
+        self.name, self.at_zero = name, at_zero
+        self.neuron = network.populations[name].neuron
         self.count = 0
         self.activation = self.difference = self.largest = self.saturated = 0.0
         self.range = np.array([[np.inf, -np.inf]] * 2)
@@ -225,13 +253,13 @@ class _Sums:
         self.second: Float64 = np.zeros((2, 2))
 
     def add(self, counts: Int64, output: Float64) -> None:
-        converted = counts * np.asarray(self.neuron.unit, dtype=np.float64)
+        converted = counts * np.asarray(self.neuron.unit, dtype=np.float64) + self.at_zero
         difference = np.abs(converted - output)
         self.count += output.size
         self.activation += float(np.abs(output).sum())
         self.difference += float(difference.sum())
         self.largest = max(self.largest, float(difference.max()))
-        if self.neuron.largest_count:
+        if self.neuron.rule == "signed":
             self.saturated += float((counts >= self.neuron.largest_count).sum())
         sides: Float64 = np.stack([converted.reshape(-1), output.reshape(-1)])
         self.range[:, 0] = np.minimum(self.range[:, 0], sides.min(axis=1))

@@ -1,4 +1,4 @@
-"""``convert``: a trained PyTorch model and calibration data in, a spiking network out."""
+"""``convert``: a trained model and calibration data in, a spiking network out."""
 
 from __future__ import annotations
 
@@ -7,48 +7,35 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
-from eventsnn.convert.calibration import Calibration, calibrate, levels_of
-from eventsnn.convert.chain import module_chain, require_decision
+from eventsnn.convert.calibration import calibrate
 from eventsnn.convert.coding import check_range, coding_of, duration_of, unit_of
+from eventsnn.convert.graph.layers import Layer
+from eventsnn.convert.graph.operations import Input
+from eventsnn.convert.lowering.coded import Lowered
+from eventsnn.convert.lowering.correction import Followed, followed_samples
+from eventsnn.convert.lowering.families import Family
+from eventsnn.convert.lowering.network import Lower
+from eventsnn.convert.lowering.rate import LONGEST_PERIOD, RateFamily
+from eventsnn.convert.lowering.signed import TICKS_PER_MICROSECOND, SignedFamily
 from eventsnn.convert.normalisation import normalisation
-from eventsnn.convert.qcfs import QCFS
-from eventsnn.convert.quantise import integer_synapses, to_quanta
-from eventsnn.convert.samples import read_samples
-from eventsnn.convert.scales import Float64
+from eventsnn.convert.samples import Samples, read_samples
 from eventsnn.convert.settings import OPTIONS, Settings
-from eventsnn.convert.stages import INPUT, Stage, build_stages
-from eventsnn.errors import InvalidNetwork, InvalidRequest
-from eventsnn.network import (
-    Input,
-    InputContract,
-    IntegrateAndFire,
-    Network,
-    Population,
-    Projection,
-    Readout,
-    Signed,
-)
-from eventsnn.network.decision import with_decision_weights
-
-TICKS_PER_MICROSECOND = 10**6
-LONGEST_PERIOD = 2 * 10**9
-"""Ticks (2 ms): the longer a current's period, the finer its integer quanta; 2^31 is the limit."""
+from eventsnn.convert.trained import TrainedLayers, trained_model
+from eventsnn.errors import InvalidRequest, UnsupportedLayer
+from eventsnn.network import InputContract, Network, Population
 
 ANALOG_SCALE = 2**20
 """Parts of an analog value: a current of x P / T per period P is a small share of x."""
 
-READOUT_THRESHOLDS = 16
-"""The largest calibration logit stands for this many thresholds of charge: 2^18 quanta by default."""
+FAMILIES: dict[str, type[Family]] = {"signed": SignedFamily, "rate": RateFamily}
 
 
 def convert(
-    model: nn.Module,
+    model: Any,
     calibration: Any,
     neuron: str = "signed",
-    levels: int | None = None,
+    levels: int | Sequence[int] | Mapping[str, int] | None = None,
     *,
     input_scale: float | None = None,
     input_shape: tuple[int, ...] | None = None,
@@ -66,6 +53,9 @@ def convert(
     input_range: Sequence[float] | None = None,
     input_mean: float | Sequence[float] | None = None,
     input_std: float | Sequence[float] | None = None,
+    count_zeros: bool = False,
+    max_pool: str = "average",
+    bias_correction: bool = False,
 ) -> Network:
     """Convert a trained model into a network of spiking neurons fed by events or images.
 
@@ -168,97 +158,82 @@ def convert(
     """
     given = locals().copy()  # the arguments, by name
     settings = Settings(**{name: given[name] for name in OPTIONS})
-    chain = module_chain(model)
-    samples = read_samples(calibration, chain, input_shape, input, settings.normalised)
-    stages = build_stages(chain, samples.shape)
-    require_decision(stages[-1].path, stages[-1].target)
+    trained = trained_model(model)
+    samples = read_samples(calibration, trained.reading, input_shape, input, settings.normalised)
+    return lowered_network(trained.layers_of(samples.shape), samples, settings, metadata)
+
+
+def lowered_network(
+    original: TrainedLayers, samples: Samples, settings: Settings, metadata: Mapping[str, Any] | None = None
+) -> Network:
+    """The network of a model whose layers are known; the rest of ``convert``."""
+    layers = original.layers
+    require_decision(layers[-1])
+    family = FAMILIES[settings.neuron](settings, layers)
     coding = coding_of(samples, settings)
     duration = duration_of(samples, settings, coding)
-    unit_of_input = unit_of(settings, coding, duration)
-    _current(settings, duration, stages)
-    _require_own_scales(stages, settings)
-    norm = normalisation(settings.input_range, settings.input_mean, settings.input_std, stages[0].source[2])
-    samples = replace(samples, unit=unit_of_input, normalisation=norm)
-    found = calibrate(chain, stages, samples, settings)
-    check_range(coding, found.lowest, found.highest, unit_of_input)
-    if norm is not None:
-        stages = [norm.folded_into(stages[0]), *stages[1:]]
-    period, periods = _current(settings, duration, stages)
-    scale = {"analog_scale": ANALOG_SCALE} if coding == "analog" else {}
-    populations = [Population(INPUT, stages[0].source, Input(unit=unit_of_input, **scale))]
-    projections = []
-    unit = np.full(stages[0].source[2], unit_of_input)
-    for stage in stages:
-        source, unit_in = populations[-1].name, unit
-        unit = _unit(stage, found, settings)
-        synapses = integer_synapses(stage, unit_in, unit, settings.threshold)
-        bias = (stage.bias.reshape(-1, len(unit)) / unit * settings.threshold / periods).reshape(-1)
-        quanta = to_quanta(bias, f"a bias of layer {stage.name!r}") if stage.bias.any() else None
-        populations.append(Population(stage.name, stage.target, _neuron(stage, unit, settings, period)))
-        projections.append(Projection(f"{source}-{stage.name}", source, stage.name, synapses, quanta))
-    populations[-1] = with_decision_weights(populations[-1])
+    unit = unit_of(settings, coding, duration)
+    _current(settings, duration, any(layer.bias.any() for layer in layers))
+    family.check()
+    norm = normalisation(settings.input_range, settings.input_mean, settings.input_std, layers[0].shape[0])
+    samples = replace(samples, unit=unit, normalisation=norm)
+    places = followed_samples(layers, samples.count) if settings.bias_correction else None
+    found = calibrate(layers, original.evaluate, samples, family, places)
+    check_range(coding, found.lowest, found.highest, unit)
+    shifted = norm is not None and bool(norm.shift.any())
+    period, periods = _current(settings, duration, shifted or any(layer.bias.any() for layer in layers))
+    lower = Lower(
+        layers,
+        family,
+        found,
+        unit,
+        norm,
+        ANALOG_SCALE if coding == "analog" else None,
+        periods,
+        period,
+        None if places is None else Followed(layers, samples, places, unit),
+    )
+    populations, projections, made = lower()
     contract = InputContract(
         coding, duration, found.lowest, found.highest,
         settings.input_range, settings.input_mean, settings.input_std,
     )  # fmt: skip
-    conversion = _record(settings, samples.count, unit_of_input, duration, stages, populations)
-    named = {**(metadata or {}), "conversion": conversion}
+    record = {
+        "neuron": settings.neuron,
+        "input_scale": unit,
+        "scales": settings.scales,
+        "calibration_samples": samples.count,
+        **original.version,
+        "layers": _layers(settings, layers, made, populations),
+    }
+    if settings.neuron == "rate":
+        record["percentile"] = float(settings.percentile)
+        record["spikes_at_lambda"] = float(settings.spikes_at_lambda)
+        record["duration_us"] = duration
+    if settings.bias_correction:
+        record["bias_correction"] = True
+    named = {**(metadata or {}), "conversion": record}
     return Network(populations, projections, named, contract=contract)
 
 
-def _unit(stage: Stage, found: Calibration, settings: Settings) -> Float64:
-    """The activation of one spike (of ``threshold`` quanta for a readout), shape (target channels,)."""
-    channels = stage.target[2]
-    if stage.activation is None:
-        return np.full(channels, (found.largest[stage.name] or 1.0) / READOUT_THRESHOLDS)
-    if stage.name in found.scale:
-        steps = levels_of(stage, settings) if settings.neuron == "signed" else settings.spikes_at_lambda
-        return found.scale[stage.name] / steps
-    return np.full(channels, _own_ceiling(stage) / levels_of(stage, settings))
+def require_decision(layer: Layer) -> None:
+    """Refuse a last layer with a single output: there would be nothing to decide between.
 
-
-def _require_own_scales(stages: list[Stage], settings: Settings) -> None:
-    """Refuse scales that the model brings and that cannot be, before the samples are looked at."""
-    for stage in stages:
-        if settings.neuron == "signed" and isinstance(stage.activation, QCFS):
-            _own_ceiling(stage)
-            levels_of(stage, settings)
-
-
-def _own_ceiling(stage: Stage) -> float:
-    """The theta of a QCFS layer."""
-    assert isinstance(stage.activation, QCFS)
-    ceiling = float(stage.activation.ceiling().detach())
-    if not np.isfinite(ceiling):
-        raise InvalidNetwork(
-            f"layer {stage.path!r} is followed by a QCFS whose theta is {ceiling}; train again"
+    Raises
+    ------
+    UnsupportedLayer
+    """
+    if int(np.prod(layer.shape)) < 2:
+        raise UnsupportedLayer(
+            f"layer {layer.path!r}, the last one, has one output; a decision needs two. Give the model an "
+            "output for each class: two rows of weights, 0 and w, with the biases 0 and b, "
+            "decide as the sign of w x + b does"
         )
-    return ceiling
 
 
-def _neuron(
-    stage: Stage, unit: Float64, settings: Settings, period: int
-) -> Signed | IntegrateAndFire | Readout:
-    if stage.activation is None:
-        return Readout(unit=float(unit[0]) / settings.threshold, period=period if stage.bias.any() else 0)
-    units = tuple(float(u) for u in (unit if np.ptp(unit) > 0 else unit[:1]))
-    if settings.neuron == "rate":
-        return IntegrateAndFire(settings.threshold, period=period or LONGEST_PERIOD, unit=units)
-    margin = round(settings.hysteresis * settings.threshold)
-    return Signed(
-        settings.threshold,
-        levels_of(stage, settings),
-        graded=settings.graded,
-        settle_time=round(settings.settle_time_us * TICKS_PER_MICROSECOND),
-        hysteresis_low=margin,
-        hysteresis_high=margin,
-        unit=units,
-    )
-
-
-def _current(settings: Settings, duration_us: float | None, stages: list[Stage]) -> tuple[int, float]:
-    """The period of bias currents in ticks and the periods in a recording; 0 and 1 for charges at time 0."""
-    if settings.neuron == "signed" or not any(stage.bias.any() for stage in stages):
+def _current(settings: Settings, duration_us: float | None, biased: bool) -> tuple[int, float]:
+    """The period of bias currents in ticks and the periods in a sample; 0 and 1 for charges at time 0."""
+    if settings.neuron == "signed" or not biased:
         return 0, 1.0
     if not duration_us:
         raise InvalidRequest(
@@ -276,36 +251,28 @@ def _current(settings: Settings, duration_us: float | None, stages: list[Stage])
     return period, duration / period
 
 
-def _record(
+def _layers(
     settings: Settings,
-    samples: int,
-    unit: float,
-    duration_us: float | None,
-    stages: list[Stage],
-    populations: list[Population],
-) -> dict[str, Any]:
-    """What the network's file tells about its origin."""
-    layers = []
-    for stage, population in zip(stages, populations[1:], strict=True):
-        neuron = population.neuron
-        layer: dict[str, Any] = {"name": stage.name, "module": stage.path}
-        layer["activation"] = None if stage.activation is None else type(stage.activation).__name__
+    layers: Sequence[Layer],
+    made: Mapping[str, Lowered],
+    populations: Sequence[Population],
+) -> list[dict[str, Any]]:
+    """What the network's file tells about each layer."""
+    found = []
+    for layer, population in zip(layers, populations, strict=True):
+        if isinstance(layer.operation, Input):
+            continue
+        neuron, lowered = population.neuron, made[layer.name]
+        told: dict[str, Any] = {"name": population.name, "module": layer.path}
+        told["activation"] = None if layer.operation is None else type(layer.operation).__name__
         units = np.atleast_1d(neuron.unit).tolist()
-        if neuron.emits == "signed spikes":
-            layer |= {"levels": neuron.largest_count, "theta": [u * neuron.largest_count for u in units]}
-        elif neuron.emits == "unit spikes":
-            layer["lambda"] = [u * settings.spikes_at_lambda for u in units]
-        layers.append(layer)
-    record = {
-        "neuron": settings.neuron,
-        "input_scale": unit,
-        "scales": settings.scales,
-        "calibration_samples": samples,
-        "torch": str(torch.__version__),
-        "layers": layers,
-    }
-    if settings.neuron == "rate":
-        record["percentile"] = float(settings.percentile)
-        record["spikes_at_lambda"] = float(settings.spikes_at_lambda)
-        record["duration_us"] = duration_us
-    return record
+        if neuron.rule == "signed":
+            told |= {"levels": neuron.largest_count, "theta": [u * neuron.largest_count for u in units]}
+        elif neuron.rule == "rate":
+            told["lambda"] = [u * settings.spikes_at_lambda for u in units]
+        if lowered.coded.constant is not None:
+            told["at_zero"] = lowered.coded.constant.tolist()
+        if lowered.ties:
+            told["ties"] = "charges half way between two levels round up, in the original to the even one"
+        found.append(told)
+    return found

@@ -9,15 +9,12 @@ has a bias of its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.convert.quantise import per_source
-from eventsnn.convert.stages import Stage
 from eventsnn.errors import InvalidRequest
-from eventsnn.network.synapses.windows import convolved, pooled
 
 Float64 = NDArray[np.float64]
 
@@ -44,18 +41,15 @@ class Normalisation:
         normalised: Float64 = (scaled - self.mean.reshape(wide)) / self.deviation.reshape(wide)
         return normalised
 
-    def folded_into(self, stage: Stage) -> Stage:
-        """The first stage, reading image values instead of normalised ones; exact in real numbers.
+    @property
+    def factor(self) -> Float64:
+        """What an image value is multiplied by, one value a channel."""
+        return (self.high - self.low) / self.deviation
 
-        Its bias has one value per channel, or one per neuron where borders make a difference.
-        """
-        shift = (self.low - self.mean) / self.deviation
-        added = _sums_over_taps(stage, stage.weight, shift).reshape(-1, stage.target[2])
-        if _every_tap_exists(stage):
-            added = added[:1]
-        bias = (stage.bias + added).reshape(-1)
-        factor = (self.high - self.low) / self.deviation
-        return replace(stage, weight=stage.weight * per_source(stage, factor), bias=bias)
+    @property
+    def shift(self) -> Float64:
+        """What is added then: the model's value of an image value of 0, one a channel."""
+        return (self.low - self.mean) / self.deviation
 
 
 def normalisation(
@@ -89,20 +83,3 @@ def _of_channels(values: Sequence[float], channels: int, name: str) -> Float64:
             "value, or one for each channel"
         )
     return np.broadcast_to(np.asarray(values, dtype=np.float64), channels).copy()
-
-
-def _sums_over_taps(stage: Stage, weight: Float64, values: Float64) -> Float64:
-    """What a source of constant values, one a channel, gives each target neuron: only taps that exist."""
-    image = np.broadcast_to(values, (1, *stage.source)).astype(np.float64)
-    if stage.axes is None:
-        return np.asarray(pooled(image, stage.pool).reshape(1, -1) @ weight, dtype=np.float64).reshape(-1)
-    summed = convolved(image, weight, stage.axes, stage.groups, stage.target)
-    return summed.astype(np.float64, copy=False).reshape(-1)
-
-
-def _every_tap_exists(stage: Stage) -> bool:
-    """Whether no target neuron lies at a border where taps are missing."""
-    if stage.axes is None:
-        return True
-    taps = _sums_over_taps(stage, np.ones_like(stage.weight), np.ones(stage.source[2]))
-    return float(taps.min()) == np.prod(stage.weight.shape[:3]) * np.prod(stage.pool)

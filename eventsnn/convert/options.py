@@ -29,7 +29,9 @@ class Options:
         None, "Mean the model's images are normalised by, one or per channel."
     )
     input_std: tuple[float, ...] | None = option(None, "Deviation, one value or one per channel.")
-    levels: int | None = option(None, "Levels of signed neurons (QCFS layers bring their own).")
+    levels: int | tuple[int, ...] | dict[str, int] | None = option(
+        None, "Levels of signed neurons (QCFS layers bring their own)."
+    )
     input_scale: float | None = option(None, "What one event adds to the model's input.")
     settle_time_us: float = option(0.0, "Time between signed neurons' tests, microseconds.", unit="us")
     hysteresis: float = option(0.0, "Hysteresis of signed neurons, in levels.")
@@ -38,5 +40,14 @@ class Options:
         "layer", "Scale of ReLU layers: one a layer, or one a channel.", allowed=("layer", "channel")
     )
     percentile: float = option(99.9, "Rate neurons: of the non-zero activations.")
+    count_zeros: bool = option(False, "Rate neurons: the percentile is of all activations, zeros too.")
+    max_pool: str = option(
+        "average",
+        "Rate neurons: what max-pool gates compare, running means or estimates that weigh early spikes more.",
+        allowed=("average", "finite_impulse"),
+    )
+    bias_correction: bool = option(
+        False, "Signed neurons: take the mean error of each channel out of its bias, layer by layer."
+    )
     threshold: int = option(2**14, "Quanta per level or spike.")
     spikes_at_lambda: float = option(15, "Rate neurons: spikes that stand for the activation lambda.")

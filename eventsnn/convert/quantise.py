@@ -1,58 +1,46 @@
-"""A stage with its scales as integer synapses."""
+"""Activations as whole quanta: the one place where weights and biases are rounded, halves to even."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.convert.stages import Stage
+from eventsnn.convert.lowering.wires import Wires
 from eventsnn.errors import InvalidNetwork
-from eventsnn.network import Conv2d, Dense, Synapses
 from eventsnn.network.neurons import CHARGE_LIMIT
 
 Float64 = NDArray[np.float64]
 Int32 = NDArray[np.int32]
 
 
-def integer_synapses(stage: Stage, unit_in: Float64, unit_out: Float64, threshold: int) -> Synapses:
-    """The synapses into a stage, in quanta.
+def weight_quanta(wires: Wires, unit_in: Float64, unit_out: Float64, threshold: int, layer: str) -> Int32:
+    """The weights of a layer's synapses, in quanta.
 
-    A spike of source channel i moves target channel j by ``round(w unit_in[i] / unit_out[j] threshold)``,
-    halves to even.
+    A spike of source channel i moves target channel j by ``round(w unit_in[i] / unit_out[j] threshold)``.
 
     Parameters
     ----------
-    stage : Stage
-    unit_in, unit_out : float64 arrays, shapes (source channels,), (target channels,)
-        Activation one spike stands for; for a readout, the activation of ``threshold`` quanta.
+    wires : Wires
+    unit_in, unit_out : float64 arrays, one value a channel of the wires' source and target
+        Activation that one spike stands for, and that ``threshold`` quanta stand for.
     threshold : int
         Quanta.
+    layer : str
+        Its name, for messages.
 
     Raises
     ------
     InvalidNetwork
         A weight leaves 32 bits, or all of them round to zero.
     """
-    weight = to_quanta(
-        stage.weight * per_source(stage, unit_in) / unit_out * threshold, f"a weight of layer {stage.name!r}"
-    )
-    if stage.weight.any() and not weight.any():
+    scaled = wires.weight * wires.of_source(unit_in) / wires.of_target(unit_out) * threshold
+    weight = to_quanta(scaled, f"a weight of layer {layer!r}")
+    if wires.weight.any() and not weight.any():
         raise InvalidNetwork(
-            f"all weights of layer {stage.name!r} round to zero quanta, so it would receive nothing; use a "
+            f"all weights of layer {layer!r} round to zero quanta, so it would receive nothing; use a "
             "larger threshold"
         )
-    if stage.axes is None:
-        return Dense(weight, stage.pool)
-    return Conv2d(weight, *stage.axes, groups=stage.groups)
-
-
-def per_source(stage: Stage, values: Float64) -> Float64:
-    """Values of the source channels, in a shape that multiplies the stage's weight."""
-    if stage.axes is None:
-        return np.tile(values, stage.weight.shape[0] // len(values))[:, None]
-    in_group, out_channels = stage.weight.shape[2:]
-    group = np.arange(out_channels) // (out_channels // stage.groups)
-    return values[group[None, :] * in_group + np.arange(in_group)[:, None]]
+    return weight
 
 
 def to_quanta(values: Float64, what: str) -> Int32:

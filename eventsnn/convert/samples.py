@@ -10,12 +10,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from eventsnn.convert.chain import Step
 from eventsnn.convert.normalisation import Normalisation
-from eventsnn.convert.stages import build_stages
+from eventsnn.convert.reading import Reading
 from eventsnn.errors import InvalidNetwork, InvalidRequest
 from eventsnn.events import ImageSet, RecordingSet, event_counts
 from eventsnn.events.images import LARGEST_VALUE, image_values
@@ -79,14 +77,14 @@ class Samples:
         """Image values, or event counts times the unit: what the input of the network stands for."""
         return self.read(begin, end) * self.unit if self.counted else self.read(begin, end)
 
-    def model_values(self, values: Float64) -> torch.Tensor:
+    def model_values(self, values: Float64) -> Float64:
         """What the model reads for them, float64."""
-        return torch.from_numpy(values if self.normalisation is None else self.normalisation.of(values))
+        return values if self.normalisation is None else self.normalisation.of(values)
 
 
 def read_samples(
     data: Any,
-    chain: Sequence[Step],
+    reading: Reading,
     input_shape: tuple[int, ...] | None = None,
     coding: str | None = None,
     normalised: bool = False,
@@ -99,7 +97,8 @@ def read_samples(
     Parameters
     ----------
     data : array, tensor, ImageSet, RecordingSet, or list of recordings
-    chain : sequence of Step
+    reading : Reading
+        How the model reads its input.
     input_shape : tuple of int, optional
         (channels, height, width), needed for a list of recordings.
     coding : str or None
@@ -116,8 +115,8 @@ def read_samples(
         Values that are not finite, a shape the model does not take.
     """
     if isinstance(data, ImageSet):
-        samples = _from_images(data, chain, coding)
-    elif isinstance(data, torch.Tensor | np.ndarray) and getattr(data.dtype, "names", None) is None:
+        samples = _from_images(data, reading, coding)
+    elif _is_array(data):
         samples = _from_array(data, coding, normalised)
     elif isinstance(data, Sequence) and not isinstance(data, str | bytes):
         if coding in IMAGE_CODINGS or normalised:
@@ -126,7 +125,7 @@ def read_samples(
                 f"{what} for images, and the calibration data are recordings; leave it out, or calibrate on "
                 "images"
             )
-        samples = _from_recordings(data, chain, input_shape)
+        samples = _from_recordings(data, reading, input_shape)
     else:
         raise InvalidRequest(f"calibration data is a {type(data).__name__}; {_ALLOWED}")
     if input_shape is not None and samples.shape != tuple(input_shape):
@@ -146,22 +145,7 @@ def _none_at_all() -> InvalidRequest:
 # -- images and arrays ---------------------------------------------------------------------------------
 
 
-def starts_with_linear(chain: Sequence[Step]) -> bool:
-    """Whether the model reads rows of features: its first layer is Linear, with no Flatten before."""
-    return isinstance(_first(chain), torch.nn.Linear)
-
-
-def _reads_channels(chain: Sequence[Step]) -> bool:
-    """Whether a convolution comes first, which tells the channels of its input."""
-    return isinstance(_first(chain), torch.nn.Conv2d)
-
-
-def _first(chain: Sequence[Step]) -> torch.nn.Module | None:
-    kinds = (torch.nn.Conv2d, torch.nn.Linear, torch.nn.Flatten)
-    return next((step.module for step in chain if isinstance(step.module, kinds)), None)
-
-
-def _from_images(data: ImageSet, chain: Sequence[Step], coding: str | None) -> Samples:
+def _from_images(data: ImageSet, reading: Reading, coding: str | None) -> Samples:
     if coding == EVENTS:
         raise InvalidRequest(
             f"input 'events' is for recordings, and {data!r} holds images; leave it out, or give one of "
@@ -170,14 +154,14 @@ def _from_images(data: ImageSet, chain: Sequence[Step], coding: str | None) -> S
     if not len(data):
         raise _none_at_all()
     height, width, channels = data.images.shape[1:]
-    rows = starts_with_linear(chain)
+    rows = reading.rows
     if rows and channels > 1 and height * width > 1:
         raise InvalidRequest(
             f"images of {height} x {width} pixels and {channels} channels have no one order as the features "
             "of a model that starts with Linear; put nn.Flatten() before it, or give an array of shape "
             "(samples, features)"
         )
-    if not _reads_channels(chain) and height <= MOST_CHANNELS < min(width, channels):
+    if reading.channels is None and height <= MOST_CHANNELS < min(width, channels):
         # No convolution says how many channels there are, and flattened in another order they fit as well.
         raise InvalidRequest(
             f"images of shape {data.images.shape[1:]}, (y, x, channel), would have {channels} channels and "
@@ -193,7 +177,7 @@ def _from_images(data: ImageSet, chain: Sequence[Step], coding: str | None) -> S
     return Samples(len(data), shape, read, IMAGES, indices=data.indices)
 
 
-def _from_array(data: torch.Tensor | np.ndarray, coding: str | None, normalised: bool) -> Samples:
+def _from_array(data: Any, coding: str | None, normalised: bool) -> Samples:
     kind = data.dtype.kind if isinstance(data, np.ndarray) else _kind_of_tensor(data)
     if kind not in ("b", "i", "u", "f"):
         hint = ": the imaginary part has no meaning here" if kind == "c" else ""
@@ -242,23 +226,31 @@ def _from_array(data: torch.Tensor | np.ndarray, coding: str | None, normalised:
     return Samples(len(data), tuple(data.shape[1:]), read, found)
 
 
-def _kind_of_tensor(data: torch.Tensor) -> str:
+def _is_array(data: Any) -> bool:
+    """Whether data are an array of numbers or a tensor of PyTorch's, which nobody here imports."""
+    if isinstance(data, np.ndarray):
+        return data.dtype.names is None
+    return hasattr(data, "detach") and hasattr(data, "layout")
+
+
+def _kind_of_tensor(data: Any) -> str:
     """The letter that NumPy has for a tensor's dtype; another one for what cannot be read."""
-    if data.layout != torch.strided or data.is_quantized or data.is_meta:
+    if str(data.layout) != "torch.strided" or data.is_quantized or data.is_meta:
         return "?"
     if data.is_complex():
         return "c"
-    return "f" if data.is_floating_point() else "b" if data.dtype == torch.bool else "i"
+    return "f" if data.is_floating_point() else "b" if str(data.dtype) == "torch.bool" else "i"
 
 
-def _as_numpy(data: torch.Tensor | np.ndarray) -> NDArray[Any]:
+def _as_numpy(data: Any) -> NDArray[Any]:
     if isinstance(data, np.ndarray):
         return data
     tensor = data.detach().cpu()
-    return (tensor.to(torch.float64) if tensor.is_floating_point() else tensor).numpy()
+    found: NDArray[Any] = (tensor.double() if tensor.is_floating_point() else tensor).numpy()
+    return found
 
 
-def _extremes(data: torch.Tensor | np.ndarray) -> tuple[float, float]:
+def _extremes(data: Any) -> tuple[float, float]:
     """The smallest and the largest value; refuses values that are not finite."""
     step = max(1, CHECKED_AT_ONCE // int(np.prod(data.shape[1:])))
     lowest, highest = np.inf, -np.inf
@@ -277,9 +269,7 @@ def _extremes(data: torch.Tensor | np.ndarray) -> tuple[float, float]:
 # -- recordings ----------------------------------------------------------------------------------------
 
 
-def _from_recordings(
-    data: Sequence[Any], chain: Sequence[Step], input_shape: tuple[int, ...] | None
-) -> Samples:
+def _from_recordings(data: Sequence[Any], reading: Reading, input_shape: tuple[int, ...] | None) -> Samples:
     if len(data) == 0:
         raise _none_at_all()
     for item in data if not isinstance(data, RecordingSet) else ():
@@ -296,7 +286,7 @@ def _from_recordings(
                 "a list of recordings does not tell the size of the sensor; give "
                 "input_shape=(channels, height, width)"
             )
-        input_shape = (_event_channels(chain, data.height, data.width), data.height, data.width)
+        input_shape = (_event_channels(reading, data.height, data.width), data.height, data.width)
     if len(input_shape) != 3 or input_shape[0] not in (1, 2):
         raise InvalidRequest(
             "recordings give 2 channels (OFF, ON) or 1 (both), the model's input has shape "
@@ -352,13 +342,8 @@ class _Counts:
         return image if self.shape[0] == 2 else image.sum(axis=0, keepdims=True)
 
 
-def _event_channels(chain: Sequence[Step], height: int, width: int) -> int:
+def _event_channels(reading: Reading, height: int, width: int) -> int:
     """Whether the model reads both polarities apart (2) or together (1)."""
-    for step in chain:
-        if isinstance(step.module, torch.nn.Conv2d):
-            return step.module.in_channels
-    try:
-        build_stages(chain, (1, height, width))
-    except InvalidNetwork:
-        return 2
-    return 1
+    if reading.channels is not None:
+        return reading.channels
+    return 1 if reading.takes((1, height, width)) else 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,11 +42,10 @@ class Settings(Options):
             value = getattr(self, name)
             require(value is None or (_number(value) and 0 < value <= most), name, allowed)
 
-        for name in ("neuron", "scales"):
+        for name in ("neuron", "scales", "max_pool"):
             allowed = OPTIONS[name].allowed
             require(getattr(self, name) in allowed, name, " and ".join(map(repr, allowed)))
-        require(self.levels is None or _number(self.levels), "levels", "1 to 32767")
-        require(self.levels is None or 1 <= self.levels <= 2**15 - 1, "levels", "1 to 32767")
+        object.__setattr__(self, "levels", _levels(self.levels))
         optional("input_scale", "finite numbers above 0")
         require(
             _number(self.percentile) and 0 < self.percentile <= 100,
@@ -59,7 +58,6 @@ class Settings(Options):
             f"1 to {LARGEST_THRESHOLD} quanta",
         )
         require(int(self.threshold) == self.threshold, "threshold", "whole numbers of quanta")
-        require(self.levels is None or int(self.levels) == self.levels, "levels", "whole numbers")
         require(
             _number(self.settle_time_us) and 0 <= self.settle_time_us < 10**12,
             "settle_time_us",
@@ -76,7 +74,6 @@ class Settings(Options):
         require(self.input is None or self.input in codings, "input", f"{', '.join(codings)}, and None")
         optional("max_rate_hz", "finite numbers above 0, up to 1e12", 1e12)
         object.__setattr__(self, "threshold", int(self.threshold))
-        object.__setattr__(self, "levels", None if self.levels is None else int(self.levels))
         self._check_normalisation()
         if self.max_rate_hz is not None and self.input not in DRAWN:
             raise InvalidRequest(
@@ -84,11 +81,18 @@ class Settings(Options):
                 "a rate; leave it out, or give input='poisson'"
             )
         if self.neuron == "rate":
-            for name in ("levels", "graded", "settle_time_us", "hysteresis"):
+            for name in ("levels", "graded", "settle_time_us", "hysteresis", "bias_correction"):
                 if getattr(self, name) != OPTIONS[name].default:
                     raise InvalidRequest(
                         f"{name} is {getattr(self, name)!r}, but rate neurons have no {name}; leave it out, "
                         "or convert with neuron='signed'"
+                    )
+        else:
+            for name in ("max_pool", "count_zeros"):
+                if getattr(self, name) != OPTIONS[name].default:
+                    raise InvalidRequest(
+                        f"{name} is {getattr(self, name)!r}, but signed neurons have no {name}; leave it out, "
+                        "or convert with neuron='rate'"
                     )
 
     def _check_normalisation(self) -> None:
@@ -112,6 +116,25 @@ class Settings(Options):
     def per_channel(self) -> bool:
         """One scale for each channel instead of one per layer."""
         return self.scales == "channel"
+
+
+def _levels(given: Any) -> int | tuple[int, ...] | dict[str, int] | None:
+    """Levels of all layers, one each, or some by name, as whole numbers."""
+    if given is None:
+        return None
+    if isinstance(given, Mapping):
+        return {str(name): _level(value) for name, value in given.items()}
+    if isinstance(given, Iterable) and not isinstance(given, str | bytes):
+        return tuple(_level(value) for value in given)
+    return _level(given)
+
+
+def _level(value: Any) -> int:
+    if not _number(value) or not 1 <= value <= 2**15 - 1:
+        raise InvalidRequest(f"levels is {value!r}; allowed are 1 to 32767")
+    if int(value) != value:
+        raise InvalidRequest(f"levels is {value!r}; allowed are whole numbers")
+    return int(value)
 
 
 def _number(value: Any) -> bool:

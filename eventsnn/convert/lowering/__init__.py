@@ -1,0 +1,1 @@
+"""From layers to a network: the synapses of branches, scales, and the two families of neurons."""

@@ -1,0 +1,236 @@
+"""Layers, one after the other, as populations and projections."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventsnn.convert.calibration import Calibration
+from eventsnn.convert.graph.layers import Layer
+from eventsnn.convert.graph.operations import Input as InputOperation
+from eventsnn.convert.graph.operations import MaxPool
+from eventsnn.convert.lowering.branches import wires as wires_of
+from eventsnn.convert.lowering.coded import Coded, Lowered
+from eventsnn.convert.lowering.correction import Followed, mean_of_channels, original_charge
+from eventsnn.convert.lowering.families import Family, Place
+from eventsnn.convert.lowering.gates import gate_synapses
+from eventsnn.convert.lowering.listed import of_population
+from eventsnn.convert.lowering.names import INPUT, population_names, projection_name
+from eventsnn.convert.lowering.wires import Wires
+from eventsnn.convert.normalisation import Normalisation
+from eventsnn.convert.quantise import to_quanta, weight_quanta
+from eventsnn.errors import UnsupportedLayer
+from eventsnn.network import Input, Population, Projection
+from eventsnn.network.decision import with_decision_weights
+
+Float64 = NDArray[np.float64]
+Int32 = NDArray[np.int32]
+
+ALIKE = 1e-12
+"""Biases of a channel's neurons that differ by less, relative to the largest, are one."""
+
+
+@dataclass(frozen=True)
+class Lower:
+    """Lowers the layers of one network.
+
+    Attributes
+    ----------
+    layers : sequence of Layer
+    family : Family
+    found : Calibration
+    unit : float
+        Activation of an input spike.
+    normalisation : Normalisation or None
+    analog_scale : int or None
+        Of an analog input.
+    periods : float
+        Periods of a bias current in a sample; 1 for charges at time 0.
+    period : int
+        Ticks of such a period; 0 for charges.
+    followed : Followed or None
+        Calibration samples whose counts biases are corrected on.
+    """
+
+    layers: Sequence[Layer]
+    family: Family
+    found: Calibration
+    unit: float
+    normalisation: Normalisation | None = None
+    analog_scale: int | None = None
+    periods: float = 1.0
+    period: int = 0
+    followed: Followed | None = None
+
+    def __call__(self) -> tuple[list[Population], list[Projection], dict[str, Lowered]]:
+        """The populations, the projections, and what became of each layer, by its name."""
+        names, coded = population_names(self.layers), {}
+        populations: list[Population] = []
+        projections: list[Projection] = []
+        made: dict[str, Lowered] = {}
+        by_name = {layer.name: layer for layer in self.layers}
+        for layer in self.layers:
+            name = names[layer.name]
+            if isinstance(layer.operation, InputOperation):
+                coded[layer.name] = self._input_code(layer)
+                populations.append(self._input(layer))
+                continue
+            shapes = [by_name[branch.source].shape for branch in layer.branches]
+            sources = [coded[branch.source] for branch in layer.branches]
+            if isinstance(layer.operation, MaxPool):
+                self._check_gate(layer, by_name, sources)
+                place = Place(layer, name, (), sources, False, layer.name == self.layers[-1].name)
+                lowered = self.family.lowered(place, None, 0.0)
+                source = names[layer.branches[0].source]
+                synapses = gate_synapses(layer, shapes[0], padded=sources[0].constant is None)
+                taken = [p.name for p in projections]
+                projections.append(Projection(projection_name(source, name, taken), source, name, synapses))
+                bias = None
+                if self.followed is not None:
+                    self.followed.keep_largest(layer, synapses, of_population(shapes[0]))
+            else:
+                ways = [wires_of(b, layer, shape) for b, shape in zip(layer.branches, shapes, strict=True)]
+                gained = [
+                    w if c.gain is None else w.times_source(c.gain)
+                    for w, c in zip(ways, sources, strict=True)
+                ]
+                place = Place(
+                    layer, name, gained, sources, layer.name in self.family.never_negative,
+                    layer.name == self.layers[-1].name,
+                )  # fmt: skip
+                lowered = self.family.lowered(
+                    place, self.found.scale.get(layer.name), self.found.largest[layer.name]
+                )
+                parts, bias = self._charged(layer, name, ways, gained, sources, lowered)
+                for branch, way, weight in zip(layer.branches, gained, parts, strict=True):
+                    source = names[branch.source]
+                    taken = [p.name for p in projections]
+                    projections.append(
+                        Projection(
+                            projection_name(source, name, taken),
+                            source,
+                            name,
+                            way.synapses(weight),
+                            channel_offset=way.first_channel,
+                        )
+                    )
+                if bias is not None and len(parts) == 1 and gained[0].target == of_population(layer.shape):
+                    projections[-1] = replace(projections[-1], bias=bias)
+                    bias = None
+            coded[layer.name] = lowered.coded
+            made[layer.name] = lowered
+            populations.append(Population(name, of_population(layer.shape), lowered.neuron, bias=bias))
+        self._check_output(self.layers[-1], made)
+        populations[-1] = with_decision_weights(populations[-1])
+        return populations, projections, made
+
+    # -- the input -------------------------------------------------------------------------------------------
+
+    def _input(self, layer: Layer) -> Population:
+        scale = {} if self.analog_scale is None else {"analog_scale": self.analog_scale}
+        return Population(INPUT, of_population(layer.shape), Input(unit=self.unit, **scale))
+
+    def _input_code(self, layer: Layer) -> Coded:
+        unit, norm = np.full(layer.shape[0], self.unit), self.normalisation
+        if norm is None:
+            return Coded(unit)
+        return Coded(unit, norm.shift if norm.shift.any() else None, norm.factor)
+
+    # -- charges ---------------------------------------------------------------------------------------------
+
+    def _charged(
+        self,
+        layer: Layer,
+        name: str,
+        ways: Sequence[Wires],
+        gained: Sequence[Wires],
+        sources: Sequence[Coded],
+        lowered: Lowered,
+    ) -> tuple[list[Int32], Int32 | None]:
+        """Weights of each branch and the bias of a layer, in quanta."""
+        threshold, resolution = self.family.settings.threshold, lowered.resolution
+        weights = [
+            weight_quanta(way, source.unit, resolution[way.channels], threshold, name)
+            for way, source in zip(gained, sources, strict=True)
+        ]
+        own = np.broadcast_to(layer.bias, layer.shape).transpose(1, 2, 0)
+        bias = own.astype(np.float64)
+        for way, source in zip(ways, sources, strict=True):
+            if source.constant is not None:
+                constant = np.broadcast_to(source.constant, way.source).reshape(1, -1)
+                bias = bias.copy()
+                bias[..., way.channels] += way.sums(constant)[0]
+        if self.followed is not None:
+            bias = self._corrected(layer, ways, gained, weights, own, bias, lowered)
+        if not (bias.any() or lowered.start):
+            return weights, None
+        rows = bias.reshape(-1, layer.shape[0])
+        if float(np.ptp(rows, axis=0).max()) <= ALIKE * float(np.abs(rows).max()):
+            rows = rows[:1]
+        quanta = (rows / resolution * threshold / self.periods).reshape(-1) + lowered.start
+        return weights, to_quanta(quanta, f"a bias of layer {name!r}")
+
+    def _corrected(
+        self,
+        layer: Layer,
+        ways: Sequence[Wires],
+        gained: Sequence[Wires],
+        weights: Sequence[Int32],
+        own: Float64,
+        bias: Float64,
+        lowered: Lowered,
+    ) -> Float64:
+        """The bias less the mean error of each channel; the layer's counts are kept for those after it."""
+        assert self.followed is not None
+        followed, neuron = self.followed, lowered.neuron
+        threshold = self.family.settings.threshold
+        charges = [followed.charge(layer, gained, weights, part) for part in followed.parts(layer)]
+        if neuron.emits == "nothing":
+            # Of a readout nothing is cut: the mean charge of the original follows from its mean values.
+            wanted = original_charge(layer, ways, self.found.mean, own)
+            found = mean_of_channels(charges) * (lowered.resolution / threshold) + bias.mean(axis=(0, 1))
+            return bias - (found - wanted.mean(axis=(0, 1)))
+
+        def counts_with(bias: Float64) -> list[NDArray[Any]]:
+            quanta = np.rint(bias / lowered.resolution * threshold + lowered.start) + neuron.starting_charge
+            small = np.min_scalar_type(neuron.largest_count)
+            return [
+                np.asarray(neuron.settled_count((charge + quanta).astype(np.int64))).astype(small)
+                for charge in charges
+            ]
+
+        found = mean_of_channels(counts_with(bias)) * lowered.coded.value
+        if lowered.coded.constant is not None:
+            found = found + lowered.coded.constant
+        bias = bias - (found - self.found.mean[layer.name].mean(axis=(0, 1)))
+        followed.keep(layer, counts_with(bias))
+        return bias
+
+    # -- refusals --------------------------------------------------------------------------------------------
+
+    def _check_gate(self, layer: Layer, by_name: dict[str, Layer], sources: Sequence[Coded]) -> None:
+        """Gates compare counts from 0 on, of one population."""
+        reads_input = any(isinstance(by_name[b.source].operation, InputOperation) for b in layer.branches)
+        if len(sources) != 1:
+            raise UnsupportedLayer(
+                f"layer {layer.path!r} ({layer.origin}) pools {len(sources)} layers at once; gates compare the "
+                "neurons of one population. Pool each of them before they are concatenated"
+            )
+        if reads_input and (self.found.lowest < 0 or self.analog_scale is not None):
+            raise UnsupportedLayer(
+                f"layer {layer.path!r} ({layer.origin}) pools the input, and gates compare counts of spikes "
+                "from 0 on; give images of 0 and more as input 'charge' or 'poisson', or put a convolution "
+                "before the pool"
+            )
+
+    def _check_output(self, layer: Layer, made: dict[str, Lowered]) -> None:
+        coded = made[layer.name].coded
+        if coded.constant is not None and (np.ptp(coded.unit) or np.ptp(coded.constant)):
+            raise UnsupportedLayer(
+                f"layer {layer.path!r} ({layer.origin}), the last one, has values below zero on scales that "
+                "differ from channel to channel, so its counts cannot be compared; leave its activation out"
+            )

@@ -1,0 +1,219 @@
+"""Layers as signed neurons, exact once their input has drained (law 9).
+
+A count runs from 0 to the levels. Where values go below zero the lowest value is what a count of 0 stands
+for: a constant that the layers after it take into their biases, at the borders too, and the charge at
+time 0 is higher by as many thresholds. ``unit (count + lowest)`` is then exactly what a neuron would give
+whose count went below zero.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventsnn.convert.graph.layers import Layer
+from eventsnn.convert.graph.operations import MaxPool, Quantised, ReLU, Step
+from eventsnn.convert.lowering.coded import Coded, Lowered, units
+from eventsnn.convert.lowering.families import Family, Place
+from eventsnn.convert.scales import Ceilings
+from eventsnn.convert.settings import DEFAULT_LEVELS, Settings
+from eventsnn.errors import InvalidNetwork, InvalidRequest, UnsupportedLayer
+from eventsnn.network import MaxGate, Signed
+
+Float64 = NDArray[np.float64]
+TICKS_PER_MICROSECOND = 10**6
+
+SHIFTS = {"floor": 0.0, "half-up": 0.5, "half-even": 0.5}
+"""What is added before rounding down to round in this way; half to even but for ties."""
+
+
+class SignedFamily(Family):
+    """The L-level quantised ReLU of the input so far, and what else is one."""
+
+    def __init__(self, settings: Settings, layers: Sequence[Layer]) -> None:
+        super().__init__(settings, layers)
+        self.asked = levels_asked(
+            settings.levels, layers, [n for n in self.layers.values() if self.searched(n)]
+        )
+
+    def refused(self, layer: Layer) -> str | None:
+        operation = layer.operation
+        if isinstance(operation, Quantised):
+            self.own_unit(layer, operation)
+            self.levels(layer)
+            if operation.rounding not in SHIFTS:
+                return f"rounds in the way {operation.rounding!r}; known are {', '.join(SHIFTS)}"
+        if isinstance(operation, Step):
+            middle = (operation.low + operation.high) / 2
+            if not operation.low < operation.high or operation.at_zero not in (
+                operation.low,
+                operation.high,
+                middle,
+            ):
+                return (
+                    f"steps from {operation.low:g} to {operation.high:g} with {operation.at_zero:g} at 0; a "
+                    "neuron has the lower, the higher value or the middle there"
+                )
+        return None
+
+    def searched(self, layer: Layer) -> bool:
+        kinds = {ReLU, type(None)}
+        return type(layer.operation) in kinds and not self.is_readout(layer)
+
+    def search(self, layer: Layer, most: float, count: int) -> Ceilings:
+        return Ceilings(most, self.levels(layer))
+
+    def levels(self, layer: Layer) -> int:
+        """Steps between 0 and the ceiling: a quantiser's own, else those asked for."""
+        asked = self.asked[layer.name]
+        if not isinstance(layer.operation, Quantised):
+            return asked or DEFAULT_LEVELS
+        own = layer.operation.largest - layer.operation.lowest
+        if asked not in (None, own):
+            what = "quantiser" if layer.operation.lowest else "QCFS"
+            raise InvalidRequest(
+                f"levels is {asked}, but layer {layer.path!r} was trained with a {what} of {own} levels; "
+                "leave levels out, or train with the levels you want"
+            )
+        return own
+
+    def own_unit(self, layer: Layer, operation: Quantised) -> Float64:
+        """A quantiser's value of one level, for each channel."""
+        unit = np.broadcast_to(operation.unit, layer.shape)
+        if not np.isfinite(unit).all() or not (unit > 0).all():
+            largest = operation.largest * float(unit.flat[0])
+            raise InvalidNetwork(
+                f"layer {layer.path!r} is followed by a QCFS whose theta is {largest}; train again"
+            )
+        of_channel = unit.reshape(layer.shape[0], -1)
+        if np.ptp(of_channel, axis=1).any():
+            raise UnsupportedLayer(
+                f"layer {layer.path!r} is quantised in steps that differ from pixel to pixel; neurons have "
+                "one a channel at most. Train with one step a layer or a channel"
+            )
+        return of_channel[:, 0].astype(np.float64)
+
+    # -- neurons ---------------------------------------------------------------------------------------------
+
+    def _neuron(self, levels: int, unit: Float64, threshold: int | None = None) -> Signed:
+        settings = self.settings
+        margin = round(settings.hysteresis * settings.threshold)
+        return Signed(
+            settings.threshold if threshold is None else threshold,
+            levels,
+            graded=settings.graded,
+            settle_time=self.settle_time,
+            hysteresis_low=margin,
+            hysteresis_high=margin,
+            unit=units(unit),
+        )
+
+    @property
+    def settle_time(self) -> int:
+        return round(self.settings.settle_time_us * TICKS_PER_MICROSECOND)
+
+    def relu(self, place: Place, scale: Float64 | None) -> Lowered:
+        """A quantised ReLU whose ceiling was chosen."""
+        assert scale is not None
+        levels = self.levels(place.layer)
+        unit = scale / levels
+        return Lowered(self._neuron(levels, unit), unit, Coded(unit))
+
+    def linear(self, place: Place, scale: Float64 | None) -> Lowered:
+        """Values on both sides of 0, as many levels on each."""
+        if place.never_negative:
+            return self.relu(place, scale)
+        assert scale is not None
+        levels = self.levels(place.layer)
+        unit = scale / levels
+        start = levels * self.settings.threshold
+        return Lowered(self._neuron(2 * levels, unit), unit, Coded(unit, -levels * unit), start)
+
+    def quantised(self, place: Place, scale: Float64 | None) -> Lowered:
+        """The model's own levels; its rounding is the charge that a neuron starts with."""
+        del scale
+        operation, threshold = place.layer.operation, self.settings.threshold
+        assert isinstance(operation, Quantised)
+        unit = self.own_unit(place.layer, operation)
+        neuron = self._neuron(self.levels(place.layer), unit)
+        # x / unit + shift >= n is charge + floor(shift threshold) >= n threshold in whole quanta.
+        shift = math.floor((operation.shift + SHIFTS[operation.rounding]) * threshold)
+        start = shift - neuron.initial_charge - operation.lowest * threshold
+        constant = operation.lowest * unit if operation.lowest else None
+        return Lowered(neuron, unit, Coded(unit, constant), start, operation.rounding == "half-even")
+
+    def step(self, place: Place, scale: Float64 | None) -> Lowered:
+        """One level above 0, or with a value between at 0 two, one quantum each.
+
+        The scale of the charge decides nothing; the largest weight of each layer or channel is taken as
+        ``threshold`` quanta, so that weights of one bit are exact.
+        """
+        del scale
+        operation, threshold = place.layer.operation, self.settings.threshold
+        assert isinstance(operation, Step)
+        resolution = np.zeros(place.channels)
+        for wires, source in zip(place.wires, place.sources, strict=True):
+            weight = np.abs(wires.weight * wires.of_source(source.value))
+            np.maximum.at(resolution, np.arange(place.channels)[wires.channels], wires.largest(weight))
+        if not self.settings.per_channel or not resolution.all():
+            resolution = np.full(place.channels, resolution.max() or 1.0)
+        low, high = operation.low, operation.high
+        at_middle = operation.at_zero not in (low, high)
+        unit = np.full(place.channels, (high - low) / (1 + at_middle))
+        constant = np.full(place.channels, low) if low else None
+        if at_middle:
+            neuron, start = self._neuron(2, unit, threshold=1), 1
+        else:
+            neuron = self._neuron(1, unit)
+            start = threshold - (operation.at_zero == low) - neuron.initial_charge
+        return Lowered(neuron, resolution, Coded(unit, constant), start)
+
+    def max_pool(self, place: Place, scale: Float64 | None) -> Lowered:
+        """Gates that follow the largest count; counts are never negative, whatever values they stand for."""
+        del scale
+        (source,) = place.sources
+        gate = MaxGate(graded=self.settings.graded, settle_time=self.settle_time, unit=units(source.value))
+        return Lowered(gate, source.unit, source)
+
+    rules: ClassVar = {
+        ReLU: relu,
+        Quantised: quantised,
+        Step: step,
+        MaxPool: max_pool,
+        type(None): linear,
+    }
+
+
+def levels_asked(
+    levels: int | tuple[int, ...] | Mapping[str, int] | None,
+    layers: Sequence[Layer],
+    choosing: Sequence[Layer],
+) -> dict[str, int | None]:
+    """The levels that were asked for, by layer: one for all, a list along the network, or some by name.
+
+    Raises
+    ------
+    InvalidRequest
+        A list of another length than that of the layers whose levels can be chosen, or an unknown name.
+    """
+    if levels is None or isinstance(levels, int):
+        return dict.fromkeys((layer.name for layer in layers), levels)
+    found: dict[str, int | None] = dict.fromkeys((layer.name for layer in layers), None)
+    known = ", ".join(repr(layer.path) for layer in choosing)
+    if isinstance(levels, tuple):
+        if len(levels) != len(choosing):
+            raise InvalidRequest(
+                f"levels lists {len(levels)} numbers for {len(choosing)} layers of neurons: {known}; give one "
+                "each, one for all, or a mapping from some of their names"
+            )
+        return found | {layer.name: n for layer, n in zip(choosing, levels, strict=True)}
+    for name, number in levels.items():
+        named = [layer for layer in choosing if name in (layer.name, layer.path)]
+        if not named:
+            raise InvalidRequest(f"levels names the layer {name!r}; layers of neurons are {known}")
+        found |= {layer.name: number for layer in named}
+    return found
