@@ -1,5 +1,8 @@
 """Passes over the conversion graph: the same function, the same values by name, and what form is left."""
 
+from dataclasses import replace
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -8,6 +11,8 @@ from eventsnn.convert.graph.linear import matrices
 from eventsnn.convert.graph.linear.composition import composed
 from eventsnn.convert.graph.linear.matrices import matrix_of
 from eventsnn.convert.graph.linear.response import response
+from eventsnn.convert.graph.linear.scaling import whole_channels
+from eventsnn.convert.graph.linear.windows import pairs_of, pairs_of_windows, regular
 from eventsnn.convert.graph.operations import (
     Affine,
     AveragePool,
@@ -19,6 +24,7 @@ from eventsnn.convert.graph.operations import (
     Rearrange,
     ReLU,
     Softmax,
+    Windows,
 )
 from eventsnn.convert.graph.operations_count import operations_of, total
 from eventsnn.convert.graph.passes.activations import activate_before_pools
@@ -30,7 +36,15 @@ from eventsnn.convert.graph.passes.softmax import remove_softmax
 from eventsnn.convert.graph.rewriting import Draft
 from eventsnn.convert.graph.simplification import simplified
 from eventsnn.errors import InvalidNetwork, UnsupportedLayer
-from tests.builders.graphs import GraphBuilder, RandomGraph, padded, places, random_batch, random_graph
+from tests.builders.graphs import (
+    GraphBuilder,
+    RandomGraph,
+    padded,
+    places,
+    pool_windows,
+    random_batch,
+    random_graph,
+)
 from tests.oracles.graph_values import graph_values, in_order_of
 
 
@@ -175,6 +189,32 @@ def test_a_border_on_some_channels_only_stays_before_the_convolution():
     assert arranged.nodes["conv"].operation.padding == ((1, 0), (0, 1))  # what is zero on both
 
 
+def test_an_input_already_in_another_order_moves_on_from_there():
+    b = GraphBuilder((4, 4, 2))
+    b.conv(b.to_first("input"), 2)
+    order = np.random.default_rng(3).permutation(32).reshape(4, 4, 2)
+    b.nodes[0] = replace(b.nodes[0], arrangement=order)
+    assert np.array_equal(arrange(b.graph()).nodes["input"].arrangement, order.transpose(2, 0, 1))
+
+
+def test_values_already_in_another_order_move_on_from_there():
+    b = GraphBuilder((2, 3, 3))
+    rng = np.random.default_rng(3)
+    move = b.rearrange(b.conv("input", 2, 1), rng.permutation(18).reshape(2, 3, 3))
+    b.conv(b.relu(move, name="relu"), 2, 2)
+    order = rng.permutation(18).reshape(2, 3, 3)
+    b.nodes[3] = replace(b.nodes[3], arrangement=order)
+    graph = b.graph()
+    batch = random_batch(graph)
+    given = graph_values(graph, batch)["relu"].reshape(len(batch), 18)
+    original = np.empty_like(given)
+    original[:, order.reshape(-1)] = given
+    arranged = arrange(graph)
+    found = graph_values(arranged, batch)["relu"]
+    assert not np.array_equal(found.reshape(given.shape), given)
+    np.testing.assert_array_equal(found, original[:, arranged.nodes["relu"].arrangement])
+
+
 def test_a_value_of_rank_two_is_refused_by_name():
     b = GraphBuilder((4, 6))
     b.relu("input", name="word")
@@ -217,6 +257,21 @@ def test_factors_pass_back_through_maxima_only_where_all_are_positive(signs):
     folded = checked(b, fold_backwards)
     assert ("Affine" in kinds_of(folded)) == signs
     assert kinds_of(folded)[:3] == ["Input", "Convolution", "MaxPool"]
+
+
+def test_shifts_pass_averages_where_padding_counts_alike():
+    for padding, kinds in ((0, ["AveragePool"]), (1, ["AveragePool", "Affine"])):
+        b = GraphBuilder((2, 6, 6))
+        b.affine(b.average_pool(b.conv("input", 3), padding=padding))
+        assert kinds_of(checked(b, fold_backwards)) == ["Input", "Convolution", *kinds]
+
+
+def test_factors_pass_maxima_forwards_only_where_all_are_positive():
+    for factor, kinds in ((0.5, ["MaxPool"]), (-0.5, ["Affine", "MaxPool"]), (0.0, ["Affine", "MaxPool"])):
+        b = GraphBuilder((2, 6, 6))
+        b.conv(b.max_pool(b.affine(b.relu("input"), name="norm")), 3)
+        b.nodes[-3].operation.factor[1] = factor
+        assert kinds_of(checked(b, fold_forwards)) == ["Input", "ReLU", *kinds, "Convolution"]
 
 
 def test_a_factor_of_zero_does_not_pass_a_maximum():
@@ -309,6 +364,42 @@ def test_averages_fold_into_convolutions_and_dense_layers_if_they_shall():
     assert "AveragePool" not in kinds_of(merged)
 
 
+def test_averages_with_gaps_or_rows_left_out_make_no_synapses_of_weight_zero():
+    b = GraphBuilder((2, 8, 8))
+    b.conv(b.average_pool(b.relu("input"), 2, 3), 3, 2, name="last")
+    merged = checked(b, merge_all).nodes["last"].operation
+    assert merged.matrix.nnz == (3 * 2 * 2) * (2 * 2 * 2) * (2 * 2)
+    b = GraphBuilder((2, 5, 5))
+    b.dense(b.flatten(b.average_pool(b.relu("input"))), 3, name="last")
+    merged = checked(b, merge_all).nodes["last"].operation
+    assert merged.matrix.nnz == 3 * 2 * 4 * 4
+
+
+def test_pools_are_convolutions_only_where_their_windows_are():
+    assert regular(Windows((0, 1), (2, 4)), 4) == (3, 2, 1, 1)
+    assert regular(Windows((0, 2), (3, 4)), 4) == (3, 2, 0, 1)
+    assert regular(Windows((1,), (3,)), 4) is None
+    assert regular(Windows((0, 1, 4), (1, 2, 5)), 5) is None
+    ranges = range(3, 8), range(1, 4), range(1, 4), range(2), range(2), range(1, 3)
+    spaced = 0
+    for length, taps, stride, before, after, dilation in product(*ranges):
+        windows = pool_windows(length, taps, stride, before, after, dilation)
+        axis = None if windows is None else regular(windows, length)
+        if axis is not None:
+            cells, _, read = pairs_of(axis.places(len(windows.first)), length)
+            expected = pairs_of_windows(windows)
+            np.testing.assert_array_equal((cells, read), expected)
+            spaced += 1
+    assert spaced > 200
+
+
+def test_only_whole_channels_are_picked_from_a_convolution():
+    at = places((3, 2, 2))
+    assert whole_channels(at[[2, 0]], (3, 2, 2)).tolist() == [2, 0]
+    assert whole_channels(at.reshape(-1)[1:9].reshape(2, 2, 2), (3, 2, 2)) is None
+    assert whole_channels(at.transpose(0, 2, 1), (3, 2, 2)) is None
+
+
 def test_averages_of_linear_values_merge_in_both_ways():
     b = GraphBuilder((2, 8, 8))
     b.relu(b.average_pool(b.conv("input", 3, padding=1)))
@@ -334,9 +425,9 @@ def test_sums_that_cancel_and_weights_of_zero_stay_synapses():
         np.array([[[[1.0, 0.0]], [[-1.0, 0.0]]]]), np.zeros((1, 1, 1)), padding=((0, 0), (1, 0))
     )
     shapes = (1, 2, 2), (2, 2, 2), (1, 2, 2)
-    product = matrices.product(matrix_of(second, *shapes[1:]), matrix_of(first, *shapes[:2]))
-    assert product.nnz == 6
-    assert not product.data.any()
+    both = matrices.product(matrix_of(second, *shapes[1:]), matrix_of(first, *shapes[:2]))
+    assert both.nnz == 6
+    assert not both.data.any()
 
 
 def test_products_in_blocks_of_rows_are_the_product(monkeypatch):
@@ -481,6 +572,12 @@ def test_operations_of_vggsnn_by_layer():
     layers = [2.654208, 169.869312, 169.869312, 339.738624, 169.869312, 339.738624]
     assert blind == [*layers, 84.934656, 84.934656, 0.046080]
     assert sum(node.operation.weight.size for node in graph if hasattr(node.operation, "weight")) == 9_263_232
+
+
+def test_a_layer_without_biases_adds_none():
+    b = GraphBuilder((2, 4, 4))
+    b.conv(b.conv("input", 3, padding=1, bias=False), 2, padding=1)
+    assert [each.biases for each in operations_of(b.graph())] == [0, 32]
 
 
 def test_existing_synapses_are_those_of_the_matrix():

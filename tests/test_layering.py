@@ -230,6 +230,13 @@ def test_a_pool_of_maxima_over_unrectified_values_reads_a_population():
     assert words(layers["pool"]) == [("cat", None)]
 
 
+def test_a_pool_of_maxima_reads_shifted_values_from_a_population():
+    b = GraphBuilder((2, 4, 4))
+    b.max_pool(b.affine(b.relu("input"), name="norm"))
+    b.nodes[-2].operation.factor[:] = 1
+    assert by_name(check_layers(b.graph()))["norm"].operation is None
+
+
 def test_a_binary_network_with_pools_before_its_norms():
     """Convolution, pool, norm, sign: the norm goes into the convolution and the sign before the pool."""
     b = GraphBuilder((2, 8, 8))

@@ -181,11 +181,14 @@ class _Layering:
 
     def leads_to_weights(self, name: str) -> bool:
         """Whether a linear operation or a pool of maxima reads a value, through linear sums at most."""
-        for reader in self.graph.readers(name):
-            if isinstance(reader.operation, (*WEIGHTED, MaxPool)):
-                return True
-            if isinstance(reader.operation, BETWEEN) and self.leads_to_weights(reader.name):
-                return True
+        seen, waiting = {name}, [name]
+        while waiting:
+            for reader in self.graph.readers(waiting.pop()):
+                if isinstance(reader.operation, (*WEIGHTED, MaxPool)):
+                    return True
+                if isinstance(reader.operation, BETWEEN) and reader.name not in seen:
+                    seen.add(reader.name)
+                    waiting.append(reader.name)
         return False
 
     def affine(self, node: Node) -> None:
