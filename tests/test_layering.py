@@ -193,6 +193,19 @@ def test_layers_behind_a_concatenation_have_a_branch_from_each_part():
     assert all(branch.indices is None for branch in layers["scores"].branches)
 
 
+def test_shuffled_channels_of_a_concatenation_are_columns_of_its_readers():
+    b = GraphBuilder((2, 5, 5))
+    x = b.concatenate(*(b.relu(b.conv("input", 3, 1)) for _ in range(2)))
+    x = b.rearrange(x, places((6, 5, 5)).reshape(2, 3, 5, 5).swapaxes(0, 1).reshape(6, 5, 5))
+    b.relu(b.conv(x, 4, padding=1), name="conv")
+    b.dense(b.flatten(x), 4, name="dense")
+    b.concatenate(b.flatten("conv"), "dense")
+    layers = by_name(check_layers(b.graph()))
+    for branch in layers["conv"].branches:
+        assert branch.indices is None
+        assert branch.linear.weight.shape == (4, 3, 3, 3)
+
+
 def test_an_inception_block_with_averages_folded_or_apart():
     b = GraphBuilder((3, 6, 6))
     x = b.relu(b.conv("input", 4, padding=1), name="stem")

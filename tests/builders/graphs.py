@@ -97,7 +97,9 @@ class GraphBuilder:
         weight = self.rng.normal(size=(out, channels // groups, *kernel)) / math.sqrt(
             math.prod(kernel) * channels / groups
         )
-        biases = self.rng.normal(size=(out, 1, 1)) if bias else np.zeros((out, 1, 1))
+        biases = np.zeros((out, 1, 1))
+        if bias:
+            biases = self.rng.normal(size=shape if bias == "all" else (out, 1, 1))
         operation = Convolution(weight, biases, stride, padding, dilation, groups)
         return self.add_node("conv", operation, [read], shape, name)
 
@@ -151,23 +153,31 @@ class GraphBuilder:
     def relu(self, read, ceiling=None, name=None):
         return self.add_node("relu", ReLU(ceiling), [read], self.shape(read), name)
 
-    def quantised(self, read):
-        operation = Quantised(np.array(self.rng.uniform(0.1, 0.4)), 0, 7, self.rng.uniform(0.1, 0.9))
+    def quantised(self, read, each="one"):
+        unit = self.rng.uniform(0.1, 0.4, size=self.drawn(read, each))
+        rounding = self.rng.choice(["floor", "half-even", "half-up"])
+        shift = self.rng.uniform(0.1, 0.3)  # no value that occurs by itself, as 0 does, is on an edge
+        operation = Quantised(np.asarray(unit), -1, 7, shift, str(rounding))
         return self.add_node("quantised", operation, [read], self.shape(read))
 
-    def step(self, read):
-        return self.add_node("step", Step(-1.0, 1.0, 0.0), [read], self.shape(read))
+    def step(self, read, values=(-1.0, 1.0, 0.0)):
+        return self.add_node("step", Step(*values), [read], self.shape(read))
 
     def softmax(self, read, logarithm=False):
         return self.add_node("softmax", Softmax(logarithm), [read], self.shape(read))
 
-    def affine(self, read, each="channel", signs=False, name=None):
+    def drawn(self, read, each):
+        """Shape of parameters that differ between these."""
         shape = self.shape(read)
-        drawn = {"channel": (shape[0], *[1] * (len(shape) - 1)), "last": shape[-1:], "all": shape, "one": ()}
-        factor = self.rng.uniform(0.5, 1.5, size=drawn[each])
+        channel = (shape[0], *[1] * (len(shape) - 1))
+        return {"channel": channel, "last": shape[-1:], "all": shape, "one": ()}[each]
+
+    def affine(self, read, each="channel", signs=False, name=None):
+        shape, drawn = self.shape(read), self.drawn(read, each)
+        factor = self.rng.uniform(0.5, 1.5, size=drawn)
         if signs:
-            factor = factor * self.rng.choice([-1.0, 1.0], size=drawn[each])
-        shift = self.rng.normal(size=drawn[each])
+            factor = factor * self.rng.choice([-1.0, 1.0], size=drawn)
+        shift = self.rng.normal(size=drawn)
         operation = Affine(np.asarray(factor), np.asarray(shift))
         return self.add_node("norm", operation, [read], shape, name)
 
@@ -245,7 +255,7 @@ class RandomGraph(GraphBuilder):
             border if self.maybe(0.5) else 0,
             self.integer(1, 2),
             groups,
-            self.maybe(0.7),
+            [False, True, True, "all"][self.integer(0, 3)],
         )
 
     def draw_padded_conv(self, read):
@@ -270,7 +280,9 @@ class RandomGraph(GraphBuilder):
         return self.relu(read, 1.5 if self.maybe(0.2) else None)
 
     def draw_other_activation(self, read):
-        return self.quantised(read) if self.maybe(0.7) else self.step(read)
+        if self.maybe(0.7):
+            return self.quantised(read, self.rng.choice(["one", "channel", "last", "all"]))
+        return self.step(read, [(-1.0, 1.0, 0.0), (0.0, 1.0, 1.0), (2.0, -1.0, 0.0)][self.integer(0, 2)])
 
     def draw_norm(self, read):
         each = self.rng.choice(["channel", "channel", "all", "one"])

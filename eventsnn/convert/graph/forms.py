@@ -16,7 +16,7 @@ from eventsnn.convert.graph.layers import Branch, Linear, Shape3
 from eventsnn.convert.graph.linear.composition import composed
 from eventsnn.convert.graph.linear.response import response
 from eventsnn.convert.graph.linear.scaling import of_channels, reading_scaled, rearranged, scaled
-from eventsnn.convert.graph.operations import AveragePool, Dense, LinearMap
+from eventsnn.convert.graph.operations import AveragePool, Convolution, Dense, LinearMap
 from eventsnn.convert.graph.places import by_channel, followed_by, in_order, is_in_order, taken
 
 Float64 = NDArray[np.float64]
@@ -57,10 +57,16 @@ class Term:
         """Whether it is values of the source, moved at most."""
         return self.linear is None and self.factor is None
 
+    def read_as_is(self, source: Shape3) -> bool:
+        """Whether a value of that shape, flattened at most, is what ``linear`` reads without indices."""
+        return self.read == source or isinstance(self.linear, Dense | LinearMap)
+
     def branch(self, source: Shape3) -> Branch:
         """The term as a branch, from a source of a shape."""
         indices = self.indices
-        if indices is None and self.read != source and not isinstance(self.linear, Dense | LinearMap):
+        if indices is not None and is_in_order(indices, math.prod(source)) and self.read_as_is(source):
+            indices = None
+        if indices is None and not self.read_as_is(source):
             indices = in_order(self.read)
         return Branch(self.source, self.linear, indices, self.factor, self.first_channel)
 
@@ -85,6 +91,11 @@ class Form:
 def no_bias(shape: Shape3) -> Float64:
     """Zero for each channel."""
     return np.zeros((shape[0], 1, 1))
+
+
+def three_of(shape: tuple[int, ...]) -> Shape3:
+    """A shape that has three axes."""
+    return (shape[0], shape[1], shape[2])
 
 
 def of_layer(name: str, shape: Shape3) -> Form:
@@ -153,7 +164,7 @@ def moved(form: Form, indices: Int64) -> Form:
     """
     if indices.shape == form.shape and is_in_order(indices, indices.size):
         return form
-    shape: Shape3 = (indices.shape[0], indices.shape[1], indices.shape[2])
+    shape = three_of(indices.shape)
     terms = []
     for term in form.terms:
         begin = term.first_channel * form.shape[1] * form.shape[2]
@@ -169,7 +180,7 @@ def moved(form: Form, indices: Int64) -> Form:
 
 def moved_term(term: Term, places: Int64) -> Term:
     """A rearrangement of one term; ``places`` in its flattened value, -1 for a zero."""
-    shape: Shape3 = (places.shape[0], places.shape[1], places.shape[2])
+    shape = three_of(places.shape)
     same_order = is_in_order(places, math.prod(term.shape))
     factor = term.factor
     if factor is not None and not (same_order and shape == term.shape):
@@ -208,14 +219,29 @@ def through(form: Form, linear: Linear, bias: Float64, shape: Shape3) -> Form:
     terms = []
     for term in form.terms:
         part, first, own = of_channels(linear, term.channels, form.shape, shape)
-        own = (own[0], own[1], own[2])
+        own = three_of(own)
         factor = None
         if term.factor is not None:
             part, factor = reading_scaled(part, term.factor, term.shape, own)
-        read = term.read
+        read, indices = term.read, term.indices
         if term.linear is not None:
-            part = composed(part, term.linear, term.read, term.shape, own)
-        new = Term(term.source, read, own, part, term.indices, None, first)
+            part = composed(part, term.linear, read, term.shape, own)
+        elif indices is not None:
+            part, indices = without_empty_channels(part, indices)
+            read = three_of(indices.shape)
+        new = Term(term.source, read, own, part, indices, None, first)
         terms.append(new if factor is None else scaled_term(new, factor))
     own_bias = response(linear, form.bias, form.shape, shape) + bias
     return Form(shape, tuple(terms), by_channel(own_bias, shape))
+
+
+def without_empty_channels(linear: Linear, indices: Int64) -> tuple[Linear, Int64]:
+    """An operation without the channels of which it reads zeros alone, if it can: shuffled concatenations."""
+    read = (indices >= 0).any(axis=(1, 2))
+    if read.all():
+        return linear, indices
+    if isinstance(linear, Convolution) and linear.groups == 1:
+        return replace(linear, weight=np.ascontiguousarray(linear.weight[:, read])), indices[read]
+    if isinstance(linear, Dense):
+        return replace(linear, weight=np.ascontiguousarray(linear.weight[:, read])), indices[read]
+    return linear, indices
