@@ -8,9 +8,8 @@ import torch
 from torch import nn
 
 from eventsnn.convert import QCFS, convert, layer_check, quantised_activations
-from eventsnn.convert.activations import stage_outputs
-from eventsnn.convert.chain import module_chain
-from eventsnn.convert.stages import build_stages
+from eventsnn.convert.activations import layer_values
+from eventsnn.convert.trained import trained_model
 
 torch.set_num_threads(1)
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
@@ -171,12 +170,13 @@ def test_batch_norm_folds_to_the_output_of_evaluation_mode():
         model[2].bias.uniform_(-1, 1)
     assert model.training
     x = torch.rand(7, 2, 6, 6).double()
-    (stage,) = build_stages(module_chain(model), (2, 6, 6))
-    weight = torch.from_numpy(stage.weight.transpose(3, 2, 0, 1).copy())
-    folded = torch.relu(nn.functional.conv2d(x, weight, torch.from_numpy(stage.bias)))
+    original = trained_model(model).layers_of((2, 6, 6))
+    layer = original.layers[1]
+    folded_weight = torch.from_numpy(layer.branches[0].linear.weight)
+    folded = torch.relu(nn.functional.conv2d(x, folded_weight, torch.from_numpy(layer.bias.reshape(-1))))
     wanted = copy.deepcopy(model).eval().double()(x)
     torch.testing.assert_close(folded, wanted, rtol=1e-12, atol=1e-12)
-    ((_, output),) = stage_outputs(module_chain(model), [stage], x)
+    ((_, output),) = layer_values(original.layers, original.evaluate, x.numpy())
     np.testing.assert_array_equal(output.transpose(0, 3, 1, 2), wanted.detach().numpy())
 
 

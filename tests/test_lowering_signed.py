@@ -32,7 +32,7 @@ from eventsnn.convert.trained import layered
 from eventsnn.engine import Stimulus, make_engine
 from eventsnn.errors import EventsnnError, InvalidRequest
 
-IMAGES = Reading(False, None, lambda shape: True)
+IMAGES = Reading(lambda shape: len(shape) == 3)
 
 
 def lowered(layers, images, **settings):
@@ -45,14 +45,14 @@ def found_values(network, layers, counts):
     """The values that final counts stand for, by layer: (samples, channels, y, x)."""
     found = quantised_activations(network, counts.transpose(0, 2, 3, 1).astype(np.int64))
     names = population_names(layers)
-    told = {layer["name"]: layer for layer in network.metadata["conversion"]["layers"]}
+    told = {one["name"]: one for one in network.metadata["conversion"]["layers"]}
     values = {}
-    for layer in layers[1:]:
-        name = names[layer.name]
+    for one in layers[1:]:
+        name = names[one.name]
         population = network.populations[name]
         counted = found[name].reshape(len(counts), *population.shape)
         value = counted * np.asarray(population.neuron.unit) + np.asarray(told[name].get("at_zero", 0.0))
-        values[layer.name] = value.transpose(0, 3, 1, 2)
+        values[one.name] = value.transpose(0, 3, 1, 2)
     return values
 
 
@@ -61,8 +61,8 @@ def test_every_neuron_has_the_layers_own_value(seed):
     layers, images = random_layers(seed)
     network = lowered(layers, images, input="events")
     found, wanted = found_values(network, layers, images), layer_values(layers, images)
-    for layer in layers[1:]:
-        np.testing.assert_array_equal(found[layer.name], wanted[layer.name], err_msg=layer.name)
+    for one in layers[1:]:
+        np.testing.assert_array_equal(found[one.name], wanted[one.name], err_msg=one.name)
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -186,12 +186,16 @@ def exact(shape, seed=3):
     return np.random.default_rng(seed).integers(-4, 5, shape) / 4
 
 
+def points(channels, inside):
+    return Convolution(exact((channels, inside, 1, 1)), ZERO)
+
+
 def test_pools_over_a_concatenation_become_one_for_each_of_its_layers():
     unit = np.full((1, 1, 1), 0.25)
     layers = [
         image((2, 6, 6)),
-        layer("a", Quantised(unit, 0, 9, 0.5), (3, 6, 6), Branch("x", Convolution(exact((3, 2, 1, 1)), ZERO))),
-        layer("b", Quantised(2 * unit, -4, 5, 0.5), (2, 6, 6), Branch("x", Convolution(exact((2, 2, 1, 1)), ZERO))),
+        layer("a", Quantised(unit, 0, 9, 0.5), (3, 6, 6), Branch("x", points(3, 2))),
+        layer("b", Quantised(2 * unit, -4, 5, 0.5), (2, 6, 6), Branch("x", points(2, 2))),
         layer(
             "p", MaxPool(windows(6, 2, 2), windows(6, 2, 2)), (5, 3, 3),
             Branch("a", None), Branch("b", None, first_channel=3),

@@ -1,36 +1,39 @@
-"""How a model reads its input: what calibration data need to know of it before its graph has shapes."""
+"""How a model reads its input: what calibration data need to know before its samples have a shape."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 
 from eventsnn.convert.graph.graph import Graph
 from eventsnn.convert.graph.operations import Convolution
 
+Shape = tuple[int, ...]
+
 
 @dataclass(frozen=True)
 class Reading:
-    """What the first layers tell.
+    """What is known of a model's input.
 
     Attributes
     ----------
-    rows : bool
-        Samples are rows of features, not images.
-    channels : int or None
-        Of an image, where a convolution comes first.
     takes : callable
         Whether samples of a shape, (channels, height, width) or (features,), can be read.
+    channels : int or None
+        Of an image, where a convolution comes first.
     """
 
-    rows: bool
-    channels: int | None
-    takes: Callable[[tuple[int, ...]], bool]
+    takes: Callable[[Shape], bool]
+    channels: int | None = None
+
+    def rows(self, image: Shape) -> bool:
+        """Whether images of shape (channels, height, width) are read as rows of features."""
+        return self.channels is None and not self.takes(image) and self.takes((prod(image),))
 
 
 def reading_of(graph: Graph) -> Reading:
     """How a graph, whose shapes are known, reads its input."""
     shape = graph.nodes[graph.input].shape
-    readers = [node.operation for node in graph.readers(graph.input)]
-    convolved = any(isinstance(operation, Convolution) for operation in readers)
-    return Reading(len(shape) == 1, shape[0] if convolved else None, lambda given: given == shape)
+    convolved = any(isinstance(node.operation, Convolution) for node in graph.readers(graph.input))
+    return Reading(lambda given: given == shape, shape[0] if convolved else None)

@@ -154,7 +154,7 @@ def _from_images(data: ImageSet, reading: Reading, coding: str | None) -> Sample
     if not len(data):
         raise _none_at_all()
     height, width, channels = data.images.shape[1:]
-    rows = reading.rows
+    rows = reading.rows((channels, height, width))
     if rows and channels > 1 and height * width > 1:
         raise InvalidRequest(
             f"images of {height} x {width} pixels and {channels} channels have no one order as the features "

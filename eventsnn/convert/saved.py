@@ -10,14 +10,22 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from eventsnn.convert.chain import ADVICE, ALLOWED, LINES, SUPPORTED
 from eventsnn.convert.foreign import foreign_file
+from eventsnn.convert.importers.torch_modules import ADVICE, MODULES
 from eventsnn.errors import InvalidFile
 
 _FOREIGN = re.compile(r"(?:Unsupported global: |unsupported )GLOBAL ([\w.]+)")
 _WHOLE = (
     "build the model in Python, load the parameters into it, and save it whole with torch.save(model, path)"
 )
+
+SUPPORTED: tuple[type[nn.Module], ...] = tuple(MODULES)
+LINES = """
+    model = ...  # build the architecture as for training
+    model.load_state_dict({parameters})
+    network = eventsnn.convert(model, calibration)
+    network.save('network.h5')"""
+"""What to do with parameters without architecture, in Python."""
 
 
 def load_model(path: str | os.PathLike[str]) -> nn.Module:
@@ -110,9 +118,11 @@ def _refusal(path: object, message: str) -> str:
                 "torch.nn.utils.prune.remove(module, 'weight') for each of them, then torch.save(model, path)"
             )
         if module.startswith("torch.nn.modules."):
-            advice = ADVICE.get(name, "replace it by supported layers and train again")
+            advice = ADVICE.get(name.lower(), "replace it by supported layers and train again")
+            allowed = ", ".join(sorted(cls.__name__ for cls in SUPPORTED))
             return (
-                f"{path} holds a {name} ({foreign.group(1)}), which has no conversion yet. {ALLOWED} {advice}"
+                f"{path} holds a {name} ({foreign.group(1)}), which has no conversion yet. Supported are "
+                f"{allowed}. To convert it, {advice}"
             )
         if name == "DistributedDataParallel":
             return f"{path} holds a model inside DistributedDataParallel; save model.module instead"

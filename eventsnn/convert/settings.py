@@ -91,8 +91,8 @@ class Settings(Options):
             for name in ("max_pool", "count_zeros"):
                 if getattr(self, name) != OPTIONS[name].default:
                     raise InvalidRequest(
-                        f"{name} is {getattr(self, name)!r}, but signed neurons have no {name}; leave it out, "
-                        "or convert with neuron='rate'"
+                        f"{name} is {getattr(self, name)!r}, but signed neurons have no {name}; leave it "
+                        "out, or convert with neuron='rate'"
                     )
 
     def _check_normalisation(self) -> None:

@@ -117,7 +117,7 @@ def _pool_windows(rng, length):
 
 
 def _random_branch(rng, source):
-    channels, height, width = source.shape
+    channels, width = source.shape[0], source.shape[2]
     indices, read = None, source.shape
     if rng.random() < 0.5:
         place = np.arange(prod(source.shape)).reshape(source.shape)

@@ -148,3 +148,12 @@ def _refuse_what_is_not_real(path: str, module: nn.Module) -> None:
         if tensor.layout != torch.strided or tensor.is_meta:
             found = "holds no values (device 'meta')" if tensor.is_meta else f"has the layout {tensor.layout}"
             raise UnsupportedLayer(f"{what} {found}; give dense tensors with values")
+
+
+def first_channels(model: nn.Module) -> int | None:
+    """The channels of the images that a model reads, where its first layer with weights is a convolution."""
+    if not isinstance(model, nn.Module):
+        return None
+    kinds = (nn.Conv2d, nn.Linear, nn.Flatten)
+    first = next((module for module in model.modules() if isinstance(module, kinds)), None)
+    return first.in_channels if isinstance(first, nn.Conv2d) else None

@@ -89,14 +89,14 @@ class Followed:
         self.keep(layer, [largest_of_windows(held, gates)])
 
 
-def largest_of_windows(counts: NDArray[Any], gates: MaxPool) -> NDArray[Any]:
-    """The largest count of each window, (samples, y, x, channel); counts are 0 or more."""
+def largest_of_windows(counts: NDArray[Any], gates: MaxPool, lowest: float = 0) -> NDArray[Any]:
+    """The largest of each window of (samples, y, x, channel), and ``lowest`` if that is larger."""
     found = counts
     for k, axis in enumerate((gates.y, gates.x), start=1):
         targets = axis.target_of_tap(found.shape[k], axis.target_length(found.shape[k]))
         shape = list(found.shape)
         shape[k] = axis.target_length(found.shape[k])
-        largest = np.zeros(shape, dtype=found.dtype)
+        largest = np.full(shape, lowest, dtype=found.dtype)
         for tap in range(axis.taps):
             there = np.flatnonzero(targets[:, tap] >= 0)
             into = (slice(None),) * k + (targets[there, tap],)

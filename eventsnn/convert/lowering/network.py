@@ -24,7 +24,7 @@ from eventsnn.convert.lowering.wires import Wires
 from eventsnn.convert.normalisation import Normalisation
 from eventsnn.convert.quantise import to_quanta, weight_quanta
 from eventsnn.errors import UnsupportedLayer
-from eventsnn.network import Input, Population, Projection
+from eventsnn.network import Input, Neuron, Population, Projection
 from eventsnn.network.decision import with_decision_weights
 
 Float64 = NDArray[np.float64]
@@ -89,7 +89,7 @@ class Lower:
                 synapses = gate_synapses(layer, shapes[0], padded=sources[0].constant is None)
                 taken = [p.name for p in projections]
                 projections.append(Projection(projection_name(source, name, taken), source, name, synapses))
-                bias = None
+                bias, biased = None, False
                 if self.followed is not None:
                     self.followed.keep_largest(layer, synapses, of_population(shapes[0]))
             else:
@@ -106,6 +106,7 @@ class Lower:
                     place, self.found.scale.get(layer.name), self.found.largest[layer.name]
                 )
                 parts, bias = self._charged(layer, name, ways, gained, sources, lowered)
+                biased = bias is not None
                 for branch, way, weight in zip(layer.branches, gained, parts, strict=True):
                     source = names[branch.source]
                     taken = [p.name for p in projections]
@@ -121,12 +122,22 @@ class Lower:
                 if bias is not None and len(parts) == 1 and gained[0].target == of_population(layer.shape):
                     projections[-1] = replace(projections[-1], bias=bias)
                     bias = None
+            lowered = replace(lowered, neuron=self._timed(lowered.neuron, biased))
             coded[layer.name] = lowered.coded
             made[layer.name] = lowered
             populations.append(Population(name, of_population(layer.shape), lowered.neuron, bias=bias))
         self._check_output(self.layers[-1], made)
         populations[-1] = with_decision_weights(populations[-1])
         return populations, projections, made
+
+    # -- currents --------------------------------------------------------------------------------------------
+
+    def _timed(self, neuron: Neuron, biased: bool) -> Any:
+        """Neurons with the period of their currents."""
+        if not self.period or not (neuron.rule == "rate" or neuron.only_read):
+            return neuron
+        timed: Any = neuron
+        return replace(timed, period=self.period if biased or not neuron.only_read else 0)
 
     # -- the input -------------------------------------------------------------------------------------------
 
@@ -217,8 +228,8 @@ class Lower:
         reads_input = any(isinstance(by_name[b.source].operation, InputOperation) for b in layer.branches)
         if len(sources) != 1:
             raise UnsupportedLayer(
-                f"layer {layer.path!r} ({layer.origin}) pools {len(sources)} layers at once; gates compare the "
-                "neurons of one population. Pool each of them before they are concatenated"
+                f"layer {layer.path!r} ({layer.origin}) pools {len(sources)} layers at once; gates compare "
+                "the neurons of one population. Pool each of them before they are concatenated"
             )
         if reads_input and (self.found.lowest < 0 or self.analog_scale is not None):
             raise UnsupportedLayer(

@@ -207,8 +207,8 @@ def levels_asked(
     if isinstance(levels, tuple):
         if len(levels) != len(choosing):
             raise InvalidRequest(
-                f"levels lists {len(levels)} numbers for {len(choosing)} layers of neurons: {known}; give one "
-                "each, one for all, or a mapping from some of their names"
+                f"levels lists {len(levels)} numbers for {len(choosing)} layers of neurons: {known}; give "
+                "one each, one for all, or a mapping from some of their names"
             )
         return found | {layer.name: n for layer, n in zip(choosing, levels, strict=True)}
     for name, number in levels.items():
