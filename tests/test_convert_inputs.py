@@ -39,14 +39,18 @@ CALIBRATIONS = {
     "objects": (np.array(["a"]), InvalidRequest, "dtype <U1"),
     "type": (3, InvalidRequest, "calibration data is a int"),
     "list": ([[1, 2]], InvalidRequest, "the calibration list holds a list"),
-    "channels": (np.ones((1, 3, 8, 8)), InvalidNetwork, "'0' reads 2 channels, but gets 3 channels"),
-    "too small": (np.ones((1, 2, 2, 8)), InvalidNetwork, "does not fit its input of 2 x 8"),
+    "channels": (np.ones((1, 3, 8, 8)), InvalidNetwork, r"'0' is a Conv2d.* for inputs of shape \(3, 8, 8\)"),
+    "too small": (
+        np.ones((1, 2, 2, 8)),
+        InvalidNetwork,
+        r"'0' is a Conv2d.* for inputs of shape \(2, 2, 8\)",
+    ),
     "values": (
         np.ones((1, 2, 9, 9)),
         InvalidNetwork,
-        "module '3' reads 144 values, but gets 4 x 7 x 7 = 196",
+        r"'3' is a Linear.* for inputs of shape \(2, 9, 9\)",
     ),
-    "features": (np.ones((1, 144)), InvalidNetwork, "gets flattened values"),
+    "features": (np.ones((1, 144)), InvalidNetwork, r"'0' is a Conv2d.* for inputs of shape \(144,\)"),
     "silent": (np.zeros((1, 2, 8, 8)), InvalidNetwork, "layer '0' is never active"),
 }
 

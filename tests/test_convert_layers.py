@@ -172,8 +172,10 @@ def test_batch_norm_folds_to_the_output_of_evaluation_mode():
     x = torch.rand(7, 2, 6, 6).double()
     original = trained_model(model).layers_of((2, 6, 6))
     layer = original.layers[1]
-    folded_weight = torch.from_numpy(layer.branches[0].linear.weight)
-    folded = torch.relu(nn.functional.conv2d(x, folded_weight, torch.from_numpy(layer.bias.reshape(-1))))
+    folded_weight = torch.from_numpy(layer.branches[0].linear.weight.copy())
+    folded = torch.relu(
+        nn.functional.conv2d(x, folded_weight, torch.from_numpy(layer.bias.reshape(-1).copy()))
+    )
     wanted = copy.deepcopy(model).eval().double()(x)
     torch.testing.assert_close(folded, wanted, rtol=1e-12, atol=1e-12)
     ((_, output),) = layer_values(original.layers, original.evaluate, x.numpy())

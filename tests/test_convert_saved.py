@@ -67,7 +67,7 @@ REFUSED = {
     ),
     "tensor": (lambda: torch.ones(3), "holds a Tensor, no model"),
     "own class": (lambda: nn.Sequential(Foreign()), r"needs the class .*Foreign.*build it in Python"),
-    "max pool": (lambda: nn.Sequential(nn.MaxPool2d(2)), r"holds a MaxPool2d .*no conversion yet.*AvgPool2d"),
+    "tanh": (lambda: nn.Sequential(nn.Tanh()), r"holds a Tanh .*no conversion yet.*MaxPool2d.*ReLU"),
 }
 
 

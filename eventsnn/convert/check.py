@@ -137,7 +137,7 @@ def compare(
     read = read_samples(samples, trained.reading, _input_shape(samples, source.shape), coding, folded)
     if coding in IMAGE_CODINGS and read.counted:
         raise InvalidRequest(f"the network was converted for {coding} images; give images, not recordings")
-    return compare_layers(trained.layers_of(read.shape), network, read, activity)
+    return compare_layers(trained.layers_of(read.shape, _average_pools(network)), network, read, activity)
 
 
 def compare_layers(
@@ -187,6 +187,11 @@ def compare_layers(
     checks = [sums[layer.name].check() for layer in layers]
     checks[-1] = replace(checks[-1], decisions=float((decisions == of_model).mean()))
     return Comparison(checks, decisions, of_model)
+
+
+def _average_pools(network: Network) -> str:
+    """Whether averages were folded when the network was converted."""
+    return str(network.metadata.get("conversion", {}).get("average_pools", "folded"))
 
 
 def _at_zero(network: Network) -> dict[str, Float64]:

@@ -53,6 +53,7 @@ def convert(
     input_range: Sequence[float] | None = None,
     input_mean: float | Sequence[float] | None = None,
     input_std: float | Sequence[float] | None = None,
+    average_pools: str = "folded",
     count_zeros: bool = False,
     max_pool: str = "average",
     bias_correction: bool = False,
@@ -160,7 +161,9 @@ def convert(
     settings = Settings(**{name: given[name] for name in OPTIONS})
     trained = trained_model(model)
     samples = read_samples(calibration, trained.reading, input_shape, input, settings.normalised)
-    return lowered_network(trained.layers_of(samples.shape), samples, settings, metadata)
+    return lowered_network(
+        trained.layers_of(samples.shape, settings.average_pools), samples, settings, metadata
+    )
 
 
 def lowered_network(
@@ -202,6 +205,7 @@ def lowered_network(
         "neuron": settings.neuron,
         "input_scale": unit,
         "scales": settings.scales,
+        "average_pools": settings.average_pools,
         "calibration_samples": samples.count,
         **original.version,
         "layers": _layers(settings, layers, made, populations),

@@ -40,10 +40,15 @@ class Options:
         "layer", "Scale of ReLU layers: one a layer, or one a channel.", allowed=("layer", "channel")
     )
     percentile: float = option(99.9, "Rate neurons: of the non-zero activations.")
+    average_pools: str = option(
+        "folded",
+        "Average pools: folded into the weights behind them, or a population each.",
+        allowed=("folded", "population"),
+    )
     count_zeros: bool = option(False, "Rate neurons: the percentile is of all activations, zeros too.")
     max_pool: str = option(
         "average",
-        "Rate neurons: what max-pool gates compare, running means or estimates that weigh early spikes more.",
+        "Gates of rate neurons compare average rates, or (finite_impulse) rates in which early spikes weigh more.",
         allowed=("average", "finite_impulse"),
     )
     bias_correction: bool = option(

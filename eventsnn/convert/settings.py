@@ -42,7 +42,7 @@ class Settings(Options):
             value = getattr(self, name)
             require(value is None or (_number(value) and 0 < value <= most), name, allowed)
 
-        for name in ("neuron", "scales", "max_pool"):
+        for name in ("neuron", "scales", "max_pool", "average_pools"):
             allowed = OPTIONS[name].allowed
             require(getattr(self, name) in allowed, name, " and ".join(map(repr, allowed)))
         object.__setattr__(self, "levels", _levels(self.levels))

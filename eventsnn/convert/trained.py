@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -76,7 +76,7 @@ class Trained:
             return False
         return True
 
-    def layers_of(self, shape: tuple[int, ...], average_pools: AveragePools = "folded") -> TrainedLayers:
+    def layers_of(self, shape: tuple[int, ...], average_pools: str = "folded") -> TrainedLayers:
         """The layers for samples of a shape.
 
         Raises
@@ -85,7 +85,7 @@ class Trained:
             What an importer or a pass refuses.
         """
         original = self.original(shape)
-        layers = layers_of(original.graph, average_pools)
+        layers = layers_of(original.graph, cast(AveragePools, average_pools))
         return layered(layers, original.evaluate, original.framework, original.graph.nodes)
 
 
