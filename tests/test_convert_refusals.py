@@ -163,7 +163,7 @@ def test_weights_that_are_not_finite_name_their_layer():
     with pytest.raises(InvalidNetwork, match="running variance of module '1'"):
         convert(model, IMAGE)
     model[1].running_var[2] = -1
-    with pytest.raises(InvalidNetwork, match="'1' .*has a running variance that is not positive"):
+    with pytest.raises(InvalidNetwork, match=r"'1' .*has a running variance that is not positive"):
         convert(model, IMAGE)
     model = nn.Sequential(conv(), QCFS(4))
     with torch.no_grad():

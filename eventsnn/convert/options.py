@@ -48,7 +48,7 @@ class Options:
     count_zeros: bool = option(False, "Rate neurons: the percentile is of all activations, zeros too.")
     max_pool: str = option(
         "average",
-        "Gates of rate neurons compare average rates, or (finite_impulse) rates in which early spikes weigh more.",
+        "Gates of rate neurons compare average rates, or finite_impulse: early spikes weigh more.",
         allowed=("average", "finite_impulse"),
     )
     bias_correction: bool = option(
