@@ -236,6 +236,10 @@ def test_a_pool_of_maxima_over_unrectified_values_reads_a_population():
     assert layers["conv"].operation is None
     assert words(layers["pool"]) == [("conv", None)]
     b = GraphBuilder((2, 8, 8))
+    x = b.conv("input", 2, padding=1, name="conv")
+    b.add(b.max_pool(x, 3, 1, 1, name="pool"), b.relu(x, name="relu"))
+    assert words(by_name(check_layers(b.graph()))["relu"]) == [("input", "Convolution")]
+    b = GraphBuilder((2, 8, 8))
     x = b.relu("input")
     b.max_pool(b.concatenate(x, b.conv(x, 2, padding=1), name="cat"), name="pool")
     layers = by_name(check_layers(b.graph()))

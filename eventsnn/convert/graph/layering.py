@@ -136,7 +136,6 @@ class _Layering:
         self.layers[node.name] = Layer(
             node.name, node.name, node.origin, operation, shape, branches, bias, order
         )
-        self.forms[node.name] = of_layer(node.name, shape)
         return node.name
 
     def population(self, name: str) -> str:
@@ -149,22 +148,24 @@ class _Layering:
 
     def input(self, node: Node) -> None:
         assert isinstance(node.operation, Input)
-        self.layer(node, node.operation, None)
+        self.forms[node.name] = of_layer(self.layer(node, node.operation, None), three(node.shape))
 
     def activation(self, node: Node) -> None:
         operation = node.operation
         assert isinstance(operation, ReLU | Quantised | Step)
         if isinstance(operation, Quantised):
             operation = replace(operation, unit=in_three(operation.unit, node.shape))
-        self.layer(node, operation, self.forms[node.inputs[0]])
+        name = self.layer(node, operation, self.forms[node.inputs[0]])
+        self.forms[name] = of_layer(name, three(node.shape))
 
     def max_pool(self, node: Node) -> None:
         assert isinstance(node.operation, MaxPool)
         (read,) = node.inputs
-        if not self.forms[read].is_values:
-            self.population(read)
         form = self.forms[read]
-        self.layer(node, node.operation, Form(form.shape, form.terms, np.zeros((form.shape[0], 1, 1))))
+        if not form.is_values:  # others that read it go on reading what it is made of
+            form = of_layer(self.population(read), form.shape)
+        name = self.layer(node, node.operation, form)
+        self.forms[name] = of_layer(name, three(node.shape))
 
     def linear(self, node: Node) -> None:
         operation = node.operation
@@ -177,7 +178,7 @@ class _Layering:
         self.linear(node)
         averages = any(isinstance(term.linear, AveragePool) for term in self.forms[node.name].terms)
         if self.average_pools == "population" and averages and self.leads_to_weights(node.name):
-            self.population(node.name)
+            self.forms[node.name] = of_layer(self.population(node.name), three(node.shape))
 
     def leads_to_weights(self, name: str) -> bool:
         """Whether a linear operation or a pool of maxima reads a value, through linear sums at most."""

@@ -41,8 +41,9 @@ class Branch:
     linear : Convolution, Dense, AveragePool, LinearMap or None
         Its bias is zero: biases are added up in the layer. None: the values themselves.
     indices : int64 array or None
-        What ``linear`` reads, of its input's shape: places in the source's flattened (channels, y, x)
-        value, -1 for a zero. None: the value itself.
+        What ``linear`` reads, of its input's shape (channels, y, x): places in the source's flattened
+        (channels, y, x) value, -1 for a zero. None: the value itself; Dense and LinearMap read it
+        flattened in that order.
     factor : float64 array or None
         Of the output, broadcasts to the branch's output shape; only where ``linear`` has no weights to
         hold it (AveragePool, None).
@@ -64,17 +65,20 @@ class Layer:
     Attributes
     ----------
     name : str
-        Of the node whose value it has.
+        Of the node whose value it has; with a ``#`` where the original never has that value: an
+        activation (or a factor) that moved before its pool.
     path : str
         Name of the weighted node (of the pool, the addition) that it comes from, for messages.
     origin : str
         The original's word for that.
     operation : Input, ReLU, Quantised, Step, MaxPool or None
-        None: the class scores, read as charge. Softmax at the end changes no decision and is left out.
+        None: the class scores, read as charge, if it is the last; else a linear population (an average,
+        what a max-pool reads unrectified). Softmax at the end changes no decision and is left out.
     shape : tuple of int
         (channels, y, x); features are (features, 1, 1).
     branches : tuple of Branch
-        None for the input. Those of a max-pool have ``linear`` None and no factor.
+        None for the input. Those of a max-pool have ``linear`` None and no factor, and lie side by side:
+        each channel of what is pooled comes from one.
     bias : float64 array
         Broadcasts to ``shape``.
     arrangement : int64 array or None
