@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from eventsnn.convert.graph.forms import Form, moved, of_layer, scaled_form, side_by_side, sum_of, through
-from eventsnn.convert.graph.graph import Graph, Node, Shape
+from eventsnn.convert.graph.graph import Derived, Graph, Node, Shape
 from eventsnn.convert.graph.layers import Activation, Float64, Layer, Linear, Shape3
 from eventsnn.convert.graph.linear.matrices import LIMIT, TooManyEntries
 from eventsnn.convert.graph.linear.scaling import bias_of
@@ -45,8 +45,8 @@ BETWEEN = (AveragePool, Affine, Add, Concatenate, Rearrange)
 def layers_of(graph: Graph, average_pools: AveragePools = "population") -> tuple[Layer, ...]:
     """A network's layers, in topological order: the input first, the class scores last.
 
-    Layers whose value the original never has (an activation moved before its pool, a factor moved before
-    it) have a ``#`` in their name.
+    Layers whose value the original never has (an activation or a factor moved past a pool) have names
+    that it does not know; ``derived`` says how to have their values from the original's.
 
     Parameters
     ----------
@@ -79,6 +79,12 @@ def in_three(values: Float64, shape: Shape) -> Float64:
     """What broadcasts to a shape, with three axes."""
     values = in_axes_of(values, shape)
     return values.reshape(-1, 1, 1) if len(shape) == 1 else values
+
+
+def derived_in_three(derived: Derived, shape: Shape) -> Derived:
+    """With factors and shifts of three axes."""
+    factor, shift = (in_three(each, shape) for each in (derived.factor, derived.shift))
+    return replace(derived, factor=factor, shift=shift)
 
 
 @dataclass
@@ -133,8 +139,9 @@ class _Layering:
         branches = () if form is None else tuple(t.branch(self.layers[t.source].shape) for t in form.terms)
         bias = np.zeros((shape[0], 1, 1)) if form is None else form.bias
         order = None if node.arrangement is None else node.arrangement.reshape(shape)
+        derived = None if node.derived is None else derived_in_three(node.derived, node.shape)
         self.layers[node.name] = Layer(
-            node.name, node.name, node.origin, operation, shape, branches, bias, order
+            node.name, node.name, node.origin, operation, shape, branches, bias, order, derived=derived
         )
         return node.name
 

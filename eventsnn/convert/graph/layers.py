@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.convert.graph.graph import Derived
 from eventsnn.convert.graph.operations import (
     AveragePool,
     Convolution,
@@ -65,8 +66,8 @@ class Layer:
     Attributes
     ----------
     name : str
-        Of the node whose value it has; with a ``#`` where the original never has that value: an
-        activation (or a factor) that moved before its pool.
+        Of the node whose value it has; one that the original does not know where it never has that
+        value: an activation or a factor that moved past a pool.
     path : str
         Name of the weighted node (of the pool, the addition) that it comes from, for messages.
     origin : str
@@ -85,6 +86,9 @@ class Layer:
         As of ``Node``: places of these values in the original's flattened value.
     folded : tuple of str
         Names of the original's nodes that are part of it, in order.
+    derived : Derived or None
+        Where the original does not know ``name``: how to have the layer's values from one that it knows.
+        None there: in no such way.
     """
 
     name: str
@@ -96,3 +100,4 @@ class Layer:
     bias: Float64
     arrangement: Int64 | None = None
     folded: tuple[str, ...] = ()
+    derived: Derived | None = None
