@@ -19,7 +19,7 @@ from eventsnn.convert.graph.operations import (
 )
 from eventsnn.errors import InvalidRequest, UnsupportedLayer
 from tests.builders.graphs import GraphBuilder, places, random_batch, random_graph
-from tests.oracles.graph_values import graph_values
+from tests.oracles.graph_values import RULES, graph_values
 from tests.oracles.layer_values import layer_values
 
 WAYS = ["folded", "population"]
@@ -36,8 +36,9 @@ def check_layers(graph, average_pools="population"):
             order = slice(None) if layer.arrangement is None else layer.arrangement.reshape(-1)
             given = found[layer.name].reshape(len(batch), -1)
             np.testing.assert_allclose(given, expected[:, order], 1e-9, 1e-9, err_msg=layer.name)
-        else:
-            assert "#" in layer.name
+        elif layer.derived is not None:
+            given = derived_values(layer, values)
+            np.testing.assert_allclose(found[layer.name], given, 1e-9, 1e-9, err_msg=layer.name)
         check_form(layer, layers)
     scores, expected = found[layers[-1].name].reshape(len(batch), -1), values[graph.output]
     if isinstance(graph.nodes[graph.output].operation, Softmax):
@@ -48,6 +49,17 @@ def check_layers(graph, average_pools="population"):
     read = {branch.source for layer in layers for branch in layer.branches}
     assert {layer.name for layer in layers[:-1]} - read <= {layers[0].name}
     return layers
+
+
+def derived_values(layer, values):
+    """A layer's value from the original's, by the words of ``Derived``."""
+    value = values[layer.derived.name]
+    value = value.reshape(len(value), -1)
+    order = places(layer.shape) if layer.arrangement is None else layer.arrangement
+    value = layer.derived.factor * value[:, order] + layer.derived.shift
+    if layer.derived.activated:
+        value = RULES[type(layer.operation)](layer.operation, [value], None)
+    return value
 
 
 def check_form(layer, layers):
@@ -70,11 +82,13 @@ def check_form(layer, layers):
 
 @pytest.mark.parametrize("average_pools", WAYS)
 def test_every_layer_has_the_value_of_its_node(average_pools):
-    operations = set()
+    operations, derived = set(), 0
     for seed in range(120):
         layers = check_layers(random_graph(seed, length=8 + seed % 20), average_pools)
         operations |= {type(layer.operation) for layer in layers}
+        derived += sum(layer.derived is not None for layer in layers)
     assert operations == {Input, ReLU, Quantised, Step, MaxPool, type(None)}
+    assert derived > 10
 
 
 def by_name(layers):
@@ -236,6 +250,10 @@ def test_a_pool_of_maxima_over_unrectified_values_reads_a_population():
     assert layers["conv"].operation is None
     assert words(layers["pool"]) == [("conv", None)]
     b = GraphBuilder((2, 8, 8))
+    x = b.conv("input", 2, padding=1, name="conv")
+    b.add(b.max_pool(x, 3, 1, 1, name="pool"), b.relu(x, name="relu"))
+    assert words(by_name(check_layers(b.graph()))["relu"]) == [("input", "Convolution")]
+    b = GraphBuilder((2, 8, 8))
     x = b.relu("input")
     b.max_pool(b.concatenate(x, b.conv(x, 2, padding=1), name="cat"), name="pool")
     layers = by_name(check_layers(b.graph()))
@@ -258,8 +276,19 @@ def test_a_binary_network_with_pools_before_its_norms():
     layers = check_layers(b.graph())
     assert [type(layer.operation) for layer in layers] == [Input, Step, MaxPool, type(None)]
     assert layers[1].folded == ("conv", "norm")
+    assert (layers[1].derived.name, layers[1].derived.activated) == ("conv", True)
+    np.testing.assert_array_equal(layers[1].derived.factor, b.nodes[3].operation.factor)
+    assert all(layer.derived is None for layer in layers if layer is not layers[1])
     assert layers[2].folded == ("pool", x)
     assert [layer.path for layer in layers[1:]] == ["conv", "pool", "scores"]
+
+
+def test_a_pool_whose_factor_went_into_the_weights_behind_is_derived_from_it():
+    for pool in (GraphBuilder.max_pool, GraphBuilder.average_pool):
+        b = GraphBuilder((2, 8, 8))
+        b.relu(b.conv(pool(b, b.affine(b.relu("input")), name="pool"), 3))
+        layer = check_layers(b.graph())[-2]
+        assert (layer.derived.name, layer.derived.activated) == ("pool", False)
 
 
 def test_an_average_that_an_activation_reads_is_its_branch():

@@ -109,9 +109,8 @@ class GraphBuilder:
         return self.add_node("dense", Dense(weight, self.rng.normal(size=out)), [read], (out,), name)
 
     def linear_map(self, read, shape):
-        matrix = sparse.random_array(
-            (math.prod(shape), math.prod(self.shape(read))), density=0.2, rng=self.rng, format="csr"
-        )
+        size = (math.prod(shape), math.prod(self.shape(read)))
+        matrix = self.rng.normal(size=size) * (self.rng.random(size) < 0.2)
         bias = self.rng.normal(size=shape)
         return self.add_node("map", LinearMap(sparse.csr_array(matrix), bias), [read], shape)
 

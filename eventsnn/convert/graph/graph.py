@@ -19,6 +19,26 @@ them, for a batch. ``values`` float64, shape (samples, *input shape); the answer
 
 
 @dataclass(frozen=True, eq=False)
+class Derived:
+    """How a value that the original never has follows from one that it has: ``factor * v + shift``.
+
+    Attributes
+    ----------
+    name : str
+        Of the original's value v, to be put in the order that ``arrangement`` says.
+    factor, shift : float64 array
+        Broadcast to the value's shape.
+    activated : bool
+        Whether the operation (an activation) is then applied: ``operation(factor * v + shift)``.
+    """
+
+    name: str
+    factor: Float64
+    shift: Float64
+    activated: bool = False
+
+
+@dataclass(frozen=True, eq=False)
 class Node:
     """One operation with its place.
 
@@ -36,6 +56,9 @@ class Node:
     arrangement : int64 array or None
         Where a pass changed the order of the values: the place in the original's flattened value of each
         value here, shape as ``shape``. None: the same order.
+    derived : Derived or None
+        Where a pass made a value that the original never has, under a new name, and it is known: how it
+        follows from one that the original has.
     """
 
     name: str
@@ -44,6 +67,7 @@ class Node:
     shape: Shape
     origin: str = ""
     arrangement: NDArray[np.int64] | None = None
+    derived: Derived | None = None
 
 
 class Graph:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from eventsnn.convert.graph.forms import Form, moved, of_layer, scaled_form, side_by_side, sum_of, through
-from eventsnn.convert.graph.graph import Graph, Node, Shape
+from eventsnn.convert.graph.graph import Derived, Graph, Node, Shape
 from eventsnn.convert.graph.layers import Activation, Float64, Layer, Linear, Shape3
 from eventsnn.convert.graph.linear.matrices import LIMIT, TooManyEntries
 from eventsnn.convert.graph.linear.scaling import bias_of
@@ -45,8 +45,8 @@ BETWEEN = (AveragePool, Affine, Add, Concatenate, Rearrange)
 def layers_of(graph: Graph, average_pools: AveragePools = "population") -> tuple[Layer, ...]:
     """A network's layers, in topological order: the input first, the class scores last.
 
-    Layers whose value the original never has (an activation moved before its pool, a factor moved before
-    it) have a ``#`` in their name.
+    Layers whose value the original never has (an activation or a factor moved past a pool) have names
+    that it does not know; ``derived`` says how to have their values from the original's.
 
     Parameters
     ----------
@@ -79,6 +79,12 @@ def in_three(values: Float64, shape: Shape) -> Float64:
     """What broadcasts to a shape, with three axes."""
     values = in_axes_of(values, shape)
     return values.reshape(-1, 1, 1) if len(shape) == 1 else values
+
+
+def derived_in_three(derived: Derived, shape: Shape) -> Derived:
+    """With factors and shifts of three axes."""
+    factor, shift = (in_three(each, shape) for each in (derived.factor, derived.shift))
+    return replace(derived, factor=factor, shift=shift)
 
 
 @dataclass
@@ -133,10 +139,10 @@ class _Layering:
         branches = () if form is None else tuple(t.branch(self.layers[t.source].shape) for t in form.terms)
         bias = np.zeros((shape[0], 1, 1)) if form is None else form.bias
         order = None if node.arrangement is None else node.arrangement.reshape(shape)
+        derived = None if node.derived is None else derived_in_three(node.derived, node.shape)
         self.layers[node.name] = Layer(
-            node.name, node.name, node.origin, operation, shape, branches, bias, order
+            node.name, node.name, node.origin, operation, shape, branches, bias, order, derived=derived
         )
-        self.forms[node.name] = of_layer(node.name, shape)
         return node.name
 
     def population(self, name: str) -> str:
@@ -149,22 +155,24 @@ class _Layering:
 
     def input(self, node: Node) -> None:
         assert isinstance(node.operation, Input)
-        self.layer(node, node.operation, None)
+        self.forms[node.name] = of_layer(self.layer(node, node.operation, None), three(node.shape))
 
     def activation(self, node: Node) -> None:
         operation = node.operation
         assert isinstance(operation, ReLU | Quantised | Step)
         if isinstance(operation, Quantised):
             operation = replace(operation, unit=in_three(operation.unit, node.shape))
-        self.layer(node, operation, self.forms[node.inputs[0]])
+        name = self.layer(node, operation, self.forms[node.inputs[0]])
+        self.forms[name] = of_layer(name, three(node.shape))
 
     def max_pool(self, node: Node) -> None:
         assert isinstance(node.operation, MaxPool)
         (read,) = node.inputs
-        if not self.forms[read].is_values:
-            self.population(read)
         form = self.forms[read]
-        self.layer(node, node.operation, Form(form.shape, form.terms, np.zeros((form.shape[0], 1, 1))))
+        if not form.is_values:  # others that read it go on reading what it is made of
+            form = of_layer(self.population(read), form.shape)
+        name = self.layer(node, node.operation, form)
+        self.forms[name] = of_layer(name, three(node.shape))
 
     def linear(self, node: Node) -> None:
         operation = node.operation
@@ -177,7 +185,7 @@ class _Layering:
         self.linear(node)
         averages = any(isinstance(term.linear, AveragePool) for term in self.forms[node.name].terms)
         if self.average_pools == "population" and averages and self.leads_to_weights(node.name):
-            self.population(node.name)
+            self.forms[node.name] = of_layer(self.population(node.name), three(node.shape))
 
     def leads_to_weights(self, name: str) -> bool:
         """Whether a linear operation or a pool of maxima reads a value, through linear sums at most."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.convert.graph.graph import Derived
 from eventsnn.convert.graph.operations import (
     AveragePool,
     Convolution,
@@ -41,8 +42,9 @@ class Branch:
     linear : Convolution, Dense, AveragePool, LinearMap or None
         Its bias is zero: biases are added up in the layer. None: the values themselves.
     indices : int64 array or None
-        What ``linear`` reads, of its input's shape: places in the source's flattened (channels, y, x)
-        value, -1 for a zero. None: the value itself.
+        What ``linear`` reads, of its input's shape (channels, y, x): places in the source's flattened
+        (channels, y, x) value, -1 for a zero. None: the value itself; Dense and LinearMap read it
+        flattened in that order.
     factor : float64 array or None
         Of the output, broadcasts to the branch's output shape; only where ``linear`` has no weights to
         hold it (AveragePool, None).
@@ -64,23 +66,29 @@ class Layer:
     Attributes
     ----------
     name : str
-        Of the node whose value it has.
+        Of the node whose value it has; one that the original does not know where it never has that
+        value: an activation or a factor that moved past a pool.
     path : str
         Name of the weighted node (of the pool, the addition) that it comes from, for messages.
     origin : str
         The original's word for that.
     operation : Input, ReLU, Quantised, Step, MaxPool or None
-        None: the class scores, read as charge. Softmax at the end changes no decision and is left out.
+        None: the class scores, read as charge, if it is the last; else a linear population (an average,
+        what a max-pool reads unrectified). Softmax at the end changes no decision and is left out.
     shape : tuple of int
         (channels, y, x); features are (features, 1, 1).
     branches : tuple of Branch
-        None for the input. Those of a max-pool have ``linear`` None and no factor.
+        None for the input. Those of a max-pool have ``linear`` None and no factor, and lie side by side:
+        each channel of what is pooled comes from one.
     bias : float64 array
         Broadcasts to ``shape``.
     arrangement : int64 array or None
         As of ``Node``: places of these values in the original's flattened value.
     folded : tuple of str
         Names of the original's nodes that are part of it, in order.
+    derived : Derived or None
+        Where the original does not know ``name``: how to have the layer's values from one that it knows.
+        None there: in no such way.
     """
 
     name: str
@@ -92,3 +100,4 @@ class Layer:
     bias: Float64
     arrangement: Int64 | None = None
     folded: tuple[str, ...] = ()
+    derived: Derived | None = None

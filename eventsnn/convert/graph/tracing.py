@@ -28,7 +28,14 @@ def traced(layers: tuple[Layer, ...], graph: Graph) -> tuple[Layer, ...]:
             folded[layer.name] = kept
             for name in before:
                 folded[name] = [node for node in own if node not in kept]
-    return tuple(_named(layer, folded[layer.name]) for layer in layers)
+    return tuple(_derived(_named(layer, folded[layer.name]), graph) for layer in layers)
+
+
+def _derived(layer: Layer, graph: Graph) -> Layer:
+    """A layer that is derived only if it must be, and from a value of the original's."""
+    if layer.derived is None or (layer.name not in graph.nodes and layer.derived.name in graph.nodes):
+        return layer
+    return replace(layer, derived=None)
 
 
 def _between(graph: Graph, name: str, layers: set[str]) -> list[Node]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from eventsnn.convert.graph.graph import Graph, Node
 from eventsnn.convert.graph.operations import MaxPool, Operation, Quantised, ReLU, Step
+from eventsnn.convert.graph.passes.deriving import activated_value
 from eventsnn.convert.graph.rewriting import Draft
 
 
@@ -54,9 +55,18 @@ def _move(draft: Draft, node: Node) -> None:
             before.shape,
             node.origin,
             before.arrangement,
+            activated_value(before),
         )
     )
-    draft.put(replace(pool, name=node.name, inputs=(activation.name,), arrangement=node.arrangement))
+    draft.put(
+        replace(
+            pool,
+            name=node.name,
+            inputs=(activation.name,),
+            arrangement=node.arrangement,
+            derived=node.derived,
+        )
+    )
     del draft.nodes[pool.name]
     while _moves(draft, draft.nodes[activation.name]):
         _move(draft, draft.nodes[activation.name])

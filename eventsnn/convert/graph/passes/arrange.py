@@ -194,7 +194,7 @@ class _Arranging:
     def reordered(self, node: Node, operation, inputs: tuple[str, ...], order: Int64) -> Node:  # type: ignore[no-untyped-def]
         """A node whose value is stored with ``order[j]`` of the original's in place j."""
         order = order if node.arrangement is None else node.arrangement.reshape(-1)[order]
-        return replace(node, operation=operation, inputs=inputs, shape=order.shape, arrangement=order)
+        return Node(node.name, operation, inputs, order.shape, node.origin, order)
 
     def add(self, node: Node) -> _View:
         views = [self.as_permutation(name) for name in node.inputs]

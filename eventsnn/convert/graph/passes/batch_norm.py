@@ -26,6 +26,7 @@ from eventsnn.convert.graph.operations import (
     MaxPool,
     Rearrange,
 )
+from eventsnn.convert.graph.passes.deriving import scaled_value, unscaled_value
 from eventsnn.convert.graph.places import by_channel, in_axes_of, taken
 from eventsnn.convert.graph.rewriting import Draft
 
@@ -109,8 +110,11 @@ def _back_through_maximum(draft: Draft, node: Node, before: Node) -> None:
 def _through_pool(draft: Draft, node: Node, pool: Node, affine: Affine) -> None:
     value = draft.nodes[pool.inputs[0]]
     name = draft.fresh(node.name, "before")
-    draft.put(Node(name, affine, pool.inputs, value.shape, node.origin, value.arrangement))
-    draft.put(replace(pool, name=node.name, inputs=(name,), arrangement=node.arrangement))
+    derived = scaled_value(value, affine.factor, affine.shift)
+    draft.put(Node(name, affine, pool.inputs, value.shape, node.origin, value.arrangement, derived))
+    draft.put(
+        replace(pool, name=node.name, inputs=(name,), arrangement=node.arrangement, derived=node.derived)
+    )
     del draft.nodes[pool.name]
     _back(draft, name)
 
@@ -172,7 +176,7 @@ def _on_into_weights(draft: Draft, node: Node, reader: Node) -> None:
 def _behind(draft: Draft, node: Node, reader: Node, affine: Affine) -> None:
     """Put the Affine behind a node that read it, and go on from there."""
     name = draft.fresh(reader.name, "unscaled")
-    draft.put(replace(reader, name=name, inputs=node.inputs))
+    draft.put(replace(reader, name=name, inputs=node.inputs, derived=unscaled_value(reader, affine)))
     draft.put(replace(reader, operation=affine, inputs=(name,)))
     _on(draft, reader.name)
 
