@@ -327,6 +327,25 @@ def test_convolutions_of_every_kind_are_equal_to_the_model():
         agree(model, (2 * groups, 8, 9))
 
 
+def test_transposed_convolutions_are_equal_to_the_model():
+    random = np.random.default_rng(4)
+    for _ in range(40):
+        groups, stride = int(random.integers(1, 3)), tuple(int(s) for s in random.integers(1, 4, 2))
+        model = nn.ConvTranspose2d(
+            2 * groups,
+            3 * groups,
+            tuple(int(k) for k in random.integers(1, 5, 2)),
+            stride,
+            int(random.integers(0, 2)),
+            tuple(int(random.integers(s)) for s in stride),
+            groups,
+            bool(random.integers(2)),
+            dilation=1,
+        )
+        agree(model, (2 * groups, 5, 4))
+    agree(nn.ConvTranspose2d(2, 3, 3, dilation=2), (2, 5, 4))
+
+
 WEIGHT = torch.linspace(-1, 1, 12, dtype=torch.float64)
 CALLS = {
     "weights of its own": lambda m, x: functional.conv2d(x, m.weight, m.bias, padding=1),
@@ -360,6 +379,8 @@ CALLS = {
     "nearest": lambda m, x: functional.interpolate(x, scale_factor=2),
     "sizes of another": lambda m, x: functional.interpolate(x[:, :, :2], size=x.shape[2:]).view_as(x),
     "shuffled": lambda m, x: functional.pixel_unshuffle(functional.pixel_shuffle(x, 2), 3).flip(1).roll(1, 2),
+    "branch by shape": lambda m, x: m.conv(x) if x.shape[1] == 4 and m.conv(x).dim() == 4 else x.exp(),
+    "all axes": lambda m, x: functional.adaptive_avg_pool2d(x, 1).squeeze(),
     "in place": lambda m, x: x.clone().relu_().add_(1).clamp_(max=2),
     "written over": lambda m, x: functional.relu(m.conv(x), inplace=True),
     "casts": lambda m, x: x.float().relu().to(torch.float32).type_as(x).double().detach(),
@@ -561,6 +582,15 @@ def test_levels_with_one_unit_a_channel():
     ]
 
 
+def test_levels_after_a_batch_norm_are_of_its_output():
+    model = trained(
+        nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), Neuron(INTEGER["i-lif with unit"][0]))
+    )
+    original = agree(model, (2, 6, 6))
+    assert list(original.graph.nodes) == ["input", "0", "1", "2"]
+    assert np.unique(original.graph.nodes["2"].operation.unit) == 0.25
+
+
 def test_halves_round_to_even():
     original = import_torch(Neuron(lambda m, x: torch.clamp(torch.round(x), 0, 4)), (5,))
     batch = np.array([[0.5, 1.5, 2.5, 3.5, 4.5]])
@@ -645,6 +675,7 @@ FORWARDS = {
     "over samples": (lambda m, x: m.conv(x).mean(0), "reduces the axis of samples"),
     "mixed samples": (lambda m, x: m.conv(x).view(-1, 2, 6, 6), "does not keep samples apart"),
     "flipped samples": (lambda m, x: m.conv(x).flip(0), "mixes the samples"),
+    "branch of samples": (lambda m, x: m.conv(x) if x.size(0) > 2 else x, "depends on the number of samples"),
     "count of samples": (lambda m, x: m.conv(x) / x.size(0), "number of samples"),
     "stretched": (lambda m, x: m.conv(x).mean((2, 3), keepdim=True) + m.conv(x), "only equal shapes"),
     "stretched constant": (lambda m, x: x[:, :, :1, :1] + torch.ones(3, 3), "stretches values"),
@@ -726,7 +757,7 @@ MODELS = {
         lambda: nn.Sequential(nn.Flatten(2), nn.LSTM(64, 3), Written(lambda m, x: x[0])),
         "module '1' is a LSTM.*feed-forward",
     ),
-    "transposed": (lambda: nn.Sequential(nn.ConvTranspose2d(2, 2, 2)), "is a ConvTranspose2d"),
+    "along one axis": (lambda: nn.Sequential(nn.Flatten(2), nn.Conv1d(2, 2, 2)), "is a Conv1d.*Conv2d"),
     "norm of the batch": (
         lambda: nn.Sequential(nn.BatchNorm2d(2, track_running_stats=False)),
         "without running statistics",
@@ -786,7 +817,7 @@ def test_evaluation_takes_batches_of_any_size_and_refuses_other_names():
     one, other = "relu", original.graph.output
     whole = original.evaluate(batch, [one, other])
     assert list(whole) == [one, other]
-    for sample in range(5):
+    for sample in range(5):  # also one alone: see "all axes"
         alone = original.evaluate(batch[sample : sample + 1], [one])[one]
         np.testing.assert_allclose(alone[0], whole[one][sample], atol=1e-12)
     with pytest.raises(InvalidRequest, match="no node 'nothing'"):

@@ -24,6 +24,7 @@ from eventsnn.convert.importers.torch_evaluate import (
     last_readers,
     reads_shapes_only,
     run,
+    without_values,
 )
 from eventsnn.convert.importers.torch_functions import FUNCTIONS, METHODS, Rule
 from eventsnn.convert.importers.torch_modules import ADVICE, MODULES
@@ -65,7 +66,7 @@ def import_torch(model: nn.Module, input_shape: Sequence[int]) -> Original:
     )
     truth = _own_result(copied, samples)
     settle_weights(copied)
-    module, returned = traced(copied)
+    module, returned = traced(copied, [samples[:number] for number in _BATCHES])
     reading = _Reading(module, returned, samples, type(copied).__name__)
     output = reading.all_nodes()
     _compare(type(model).__name__, truth, reading.result)
@@ -110,14 +111,13 @@ def _compare(name: str, truth: Any, result: Tensor) -> None:
 
 def _constants(module: fx.GraphModule, samples: Tensor) -> dict[fx.Node, Any]:
     """What the calls that do not depend on the values of the input give for these samples."""
-    constant: dict[fx.Node, bool] = {}
-    for node in module.graph.nodes:
-        free = all(constant[source] for source in node.all_input_nodes) and node.op != "placeholder"
-        constant[node] = free or reads_shapes_only(node)
-    wanted = [node for node, free in constant.items() if free and node.op in ("call_function", "call_method")]
+    free = without_values(module.graph)
+    wanted = [
+        node for node, constant in free.items() if constant and node.op in ("call_function", "call_method")
+    ]
     found: dict[fx.Node, Any] = {}
     try:
-        run(module, samples, wanted, found.__setitem__)
+        run(module, module.graph, samples, wanted, found.__setitem__)
     except Exception as error:
         if isinstance(error, KeyboardInterrupt | MemoryError):
             raise
