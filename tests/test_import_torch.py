@@ -479,13 +479,34 @@ def lsq(m, x):
     return torch.clamp(through(torch.floor(y + 0.5), y), min=0, max=15) * step
 
 
+class Floor(torch.autograd.Function):
+    @staticmethod
+    def forward(context, x):
+        return x.floor()
+
+    @staticmethod
+    def backward(context, gradient):
+        return gradient
+
+
 def bu(m, x):
     """QCFS as its authors write it."""
     x = x / m.step
     x = torch.clamp(x, 0, 1)
-    y = x * 8
-    y = through((y + 0.5).floor(), y)
-    return y / 8 * m.step
+    x = Floor.apply(x * 8 + 0.5) / 8
+    return x * m.step
+
+
+def spike_zip(m, x):
+    """Its activation, with bounds that move to the device of the input and a gradient scale by its size."""
+    lowest, largest = torch.tensor(0.0), torch.tensor(15.0)
+    if str(lowest.device) == "cpu":
+        lowest = lowest.to(x.device)
+    largest = largest.to(x.device)
+    graded = m.step * (1.0 / ((largest.detach().abs().mean() * x.numel()) ** 0.5))
+    step = (m.step - graded).detach() + graded
+    x = x / step + 0.5
+    return torch.clamp((x.floor() - x).detach() + x, min=lowest, max=largest) * step
 
 
 INTEGER = {
@@ -499,6 +520,7 @@ INTEGER = {
         lambda m, x: torch.round(torch.clamp(x / m.step, 0, 15)) * m.step,
         (0.7, 0, 15, 0.0, "half-even"),
     ),
+    "spike-zip": (spike_zip, (0.7, 0, 15, 0.5, "floor")),
     "lsq": (lsq, (0.7, 0, 15, 0.5, "floor")),
     "qcfs": (bu, (0.7 / 8, 0, 8, 0.5, "floor")),
     "relu first": (lambda m, x: (x.relu() / 0.5).floor().clamp(max=7) * 0.5, (0.5, 0, 7, 0.0, "floor")),
