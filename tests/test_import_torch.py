@@ -242,6 +242,49 @@ def test_the_published_resnet20_is_equal_to_the_model():
     agree(model, (3, 32, 32), samples=2, scale=1.0)
 
 
+RANDOM_STEPS = {
+    "conv": lambda layer, a, b, number: layer(a),
+    "norm": lambda layer, a, b, number: layer(a),
+    "relu": lambda layer, a, b, number: functional.relu(a),
+    "pool": lambda layer, a, b, number: functional.max_pool2d(a, 3, 1, 1),
+    "add": lambda layer, a, b, number: a + b,
+    "difference": lambda layer, a, b, number: a - 3 * b,
+    "cat": lambda layer, a, b, number: torch.cat([a[:, :2], b[:, 2:]], dim=1),
+    "affine": lambda layer, a, b, number: number * a + 0.25,
+    "step": lambda layer, a, b, number: a.sign() + 0.5 * b,
+    "levels": lambda layer, a, b, number: torch.clamp((a / abs(number)).round(), -2, 5) * abs(number),
+    "flip": lambda layer, a, b, number: a.flip(2).contiguous(),
+    "through": lambda layer, a, b, number: through(b, a),
+}
+
+
+class Random(nn.Module):
+    """A random graph: every value is computed from one or two before it."""
+
+    def __init__(self, seed):
+        super().__init__()
+        random = np.random.default_rng(seed)
+        torch.manual_seed(seed)
+        self.layers, self.steps = nn.ModuleList(), []
+        made = {"conv": lambda: nn.Conv2d(4, 4, 3, padding=1), "norm": lambda: nn.BatchNorm2d(4)}
+        for number in range(1, 13):
+            kind = list(RANDOM_STEPS)[random.integers(len(RANDOM_STEPS))]
+            self.layers.append(made.get(kind, nn.Identity)())
+            first, second = (int(place) for place in random.integers(0, number, 2))
+            self.steps.append((kind, first, second, float(random.normal())))
+
+    def forward(self, x):
+        values = [x]
+        for layer, (kind, first, second, number) in zip(self.layers, self.steps, strict=True):
+            values.append(RANDOM_STEPS[kind](layer, values[first], values[second], number))
+        return sum(values[-3:], values[-4])
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_graphs_are_equal_to_the_model(seed):
+    agree(trained(Random(seed)), (4, 5, 4), scale=1.0)
+
+
 # -- pools -------------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ compared with what the trace gave: a forward that does something else than its t
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -130,6 +131,8 @@ def _alike(first: Any, second: Any) -> bool:
 
     Up to rounding: scales of gradients hold the number of samples and cancel.
     """
+    if isinstance(first, float) and isinstance(second, float):
+        return math.isclose(first, second, rel_tol=EQUAL)
     if not isinstance(first, Tensor) or not isinstance(second, Tensor):
         return bool(first == second)
     if first.ndim == second.ndim > 0 and (len(first), len(second)) == _BATCHES[::-1]:

@@ -34,7 +34,8 @@ def sum_of(call: Call, first: Any, second: Any, factor: float, nodes: tuple[Any,
         )
     terms = _merged(first, second, factor)
     if not terms:
-        call.refuse(" subtracts a value from itself; leave it out")
+        refusal = call.site.refusal(" subtracts a value from itself; leave it out")
+        return Value(call.site, first.shape, terms={}, refusal=refusal)
     if len(terms) == 1:
         ((term, times),) = terms.items()
         return term if times == 1 else call.scaled(term, of_rank(times, len(term.shape)))
@@ -64,7 +65,7 @@ def _merged(first: Any, second: Any, factor: float) -> dict[Value, float]:
     terms: dict[Value, float] = {}
     for value, times in ((first, 1.0), (second, factor)):
         if isinstance(value, Value):
-            for term, own in (value.terms or {value: 1.0}).items():
+            for term, own in ({value: 1.0} if value.terms is None else value.terms).items():
                 terms[term] = terms.get(term, 0.0) + times * own
     return {term: times for term, times in terms.items() if times != 0}
 
