@@ -36,11 +36,8 @@ def sum_of(call: Call, first: Any, second: Any, factor: float, nodes: tuple[Any,
     if not terms:
         refusal = call.site.refusal(" subtracts a value from itself; leave it out")
         return Value(call.site, first.shape, terms={}, refusal=refusal)
-    if len(terms) == 1:
-        ((term, times),) = terms.items()
-        return term if times == 1 else call.scaled(term, of_rank(times, len(term.shape)))
-    value = Value(call.site, first.shape, terms=terms)
-    if first.name is not None and second.name is not None:
+    value = _of_terms(call, terms, first, second)
+    if value.terms is terms and first.name is not None and second.name is not None:
         name = second.name
         if factor != 1:
             opposite = Affine(of_rank(factor, len(first.shape)), of_rank(0, len(first.shape)))
@@ -54,11 +51,21 @@ def _sum_of_unknown(call: Call, first: Any, second: Any, factor: float, unknown:
     constant = _constant_of(first) + factor * _constant_of(second)
     if not terms:
         return constant
-    if len(terms) == 1 and not isinstance(constant, Tensor) and constant == 0:
-        ((term, times),) = terms.items()
-        if times == 1:
-            return term
+    known = all(term.refusal is None and term.shape == call.result.shape[1:] for term in terms)
+    if known and not isinstance(constant, Tensor) and constant == 0:
+        return _of_terms(call, terms, first, second)
     return Value(call.site, terms=terms, constant=constant, refusal=unknown.refusal)
+
+
+def _of_terms(call: Call, terms: dict[Value, float], *summands: Any) -> Value:
+    """The value with these terms: one that is there already, or a new one."""
+    if len(terms) == 1:
+        ((term, times),) = terms.items()
+        return term if times == 1 else call.scaled(term, of_rank(times, len(term.shape)))
+    for value in summands:
+        if isinstance(value, Value) and value.terms == terms and value.refusal is None:
+            return value
+    return Value(call.site, next(iter(terms)).shape, terms=terms)
 
 
 def _merged(first: Any, second: Any, factor: float) -> dict[Value, float]:
