@@ -242,6 +242,49 @@ def test_the_published_resnet20_is_equal_to_the_model():
     agree(model, (3, 32, 32), samples=2, scale=1.0)
 
 
+RANDOM_STEPS = {
+    "conv": lambda layer, a, b, number: layer(a),
+    "norm": lambda layer, a, b, number: layer(a),
+    "relu": lambda layer, a, b, number: functional.relu(a),
+    "pool": lambda layer, a, b, number: functional.max_pool2d(a, 3, 1, 1),
+    "add": lambda layer, a, b, number: a + b,
+    "difference": lambda layer, a, b, number: a - 3 * b,
+    "cat": lambda layer, a, b, number: torch.cat([a[:, :2], b[:, 2:]], dim=1),
+    "affine": lambda layer, a, b, number: number * a + 0.25,
+    "step": lambda layer, a, b, number: a.sign() + 0.5 * b,
+    "levels": lambda layer, a, b, number: torch.clamp((a / abs(number)).round(), -2, 5) * abs(number),
+    "flip": lambda layer, a, b, number: a.flip(2).contiguous(),
+    "through": lambda layer, a, b, number: through(b, a),
+}
+
+
+class Random(nn.Module):
+    """A random graph: every value is computed from one or two before it."""
+
+    def __init__(self, seed):
+        super().__init__()
+        random = np.random.default_rng(seed)
+        torch.manual_seed(seed)
+        self.layers, self.steps = nn.ModuleList(), []
+        made = {"conv": lambda: nn.Conv2d(4, 4, 3, padding=1), "norm": lambda: nn.BatchNorm2d(4)}
+        for number in range(1, 13):
+            kind = list(RANDOM_STEPS)[random.integers(len(RANDOM_STEPS))]
+            self.layers.append(made.get(kind, nn.Identity)())
+            first, second = (int(place) for place in random.integers(0, number, 2))
+            self.steps.append((kind, first, second, float(random.normal())))
+
+    def forward(self, x):
+        values = [x]
+        for layer, (kind, first, second, number) in zip(self.layers, self.steps, strict=True):
+            values.append(RANDOM_STEPS[kind](layer, values[first], values[second], number))
+        return sum(values[-3:], values[-4])
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_graphs_are_equal_to_the_model(seed):
+    agree(trained(Random(seed)), (4, 5, 4), scale=1.0)
+
+
 # -- pools -------------------------------------------------------------------------------------------
 
 
@@ -327,6 +370,25 @@ def test_convolutions_of_every_kind_are_equal_to_the_model():
         agree(model, (2 * groups, 8, 9))
 
 
+def test_transposed_convolutions_are_equal_to_the_model():
+    random = np.random.default_rng(4)
+    for _ in range(40):
+        groups, stride = int(random.integers(1, 3)), tuple(int(s) for s in random.integers(1, 4, 2))
+        model = nn.ConvTranspose2d(
+            2 * groups,
+            3 * groups,
+            tuple(int(k) for k in random.integers(1, 5, 2)),
+            stride,
+            int(random.integers(0, 2)),
+            tuple(int(random.integers(s)) for s in stride),
+            groups,
+            bool(random.integers(2)),
+            dilation=1,
+        )
+        agree(model, (2 * groups, 5, 4))
+    agree(nn.ConvTranspose2d(2, 3, 3, dilation=2), (2, 5, 4))
+
+
 WEIGHT = torch.linspace(-1, 1, 12, dtype=torch.float64)
 CALLS = {
     "weights of its own": lambda m, x: functional.conv2d(x, m.weight, m.bias, padding=1),
@@ -360,6 +422,8 @@ CALLS = {
     "nearest": lambda m, x: functional.interpolate(x, scale_factor=2),
     "sizes of another": lambda m, x: functional.interpolate(x[:, :, :2], size=x.shape[2:]).view_as(x),
     "shuffled": lambda m, x: functional.pixel_unshuffle(functional.pixel_shuffle(x, 2), 3).flip(1).roll(1, 2),
+    "branch by shape": lambda m, x: m.conv(x) if x.shape[1] == 4 and m.conv(x).dim() == 4 else x.exp(),
+    "all axes": lambda m, x: functional.adaptive_avg_pool2d(x, 1).squeeze(),
     "in place": lambda m, x: x.clone().relu_().add_(1).clamp_(max=2),
     "written over": lambda m, x: functional.relu(m.conv(x), inplace=True),
     "casts": lambda m, x: x.float().relu().to(torch.float32).type_as(x).double().detach(),
@@ -458,13 +522,34 @@ def lsq(m, x):
     return torch.clamp(through(torch.floor(y + 0.5), y), min=0, max=15) * step
 
 
+class Floor(torch.autograd.Function):
+    @staticmethod
+    def forward(context, x):
+        return x.floor()
+
+    @staticmethod
+    def backward(context, gradient):
+        return gradient
+
+
 def bu(m, x):
     """QCFS as its authors write it."""
     x = x / m.step
     x = torch.clamp(x, 0, 1)
-    y = x * 8
-    y = through((y + 0.5).floor(), y)
-    return y / 8 * m.step
+    x = Floor.apply(x * 8 + 0.5) / 8
+    return x * m.step
+
+
+def spike_zip(m, x):
+    """Its activation, with bounds that move to the device of the input and a gradient scale by its size."""
+    lowest, largest = torch.tensor(0.0), torch.tensor(15.0)
+    if str(lowest.device) == "cpu":
+        lowest = lowest.to(x.device)
+    largest = largest.to(x.device)
+    graded = m.step * (1.0 / ((largest.detach().abs().mean() * x.numel()) ** 0.5))
+    step = (m.step - graded).detach() + graded
+    x = x / step + 0.5
+    return torch.clamp((x.floor() - x).detach() + x, min=lowest, max=largest) * step
 
 
 INTEGER = {
@@ -478,6 +563,7 @@ INTEGER = {
         lambda m, x: torch.round(torch.clamp(x / m.step, 0, 15)) * m.step,
         (0.7, 0, 15, 0.0, "half-even"),
     ),
+    "spike-zip": (spike_zip, (0.7, 0, 15, 0.5, "floor")),
     "lsq": (lsq, (0.7, 0, 15, 0.5, "floor")),
     "qcfs": (bu, (0.7 / 8, 0, 8, 0.5, "floor")),
     "relu first": (lambda m, x: (x.relu() / 0.5).floor().clamp(max=7) * 0.5, (0.5, 0, 7, 0.0, "floor")),
@@ -559,6 +645,15 @@ def test_levels_with_one_unit_a_channel():
         "Quantised",
         "Affine",
     ]
+
+
+def test_levels_after_a_batch_norm_are_of_its_output():
+    model = trained(
+        nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), Neuron(INTEGER["i-lif with unit"][0]))
+    )
+    original = agree(model, (2, 6, 6))
+    assert list(original.graph.nodes) == ["input", "0", "1", "2"]
+    assert np.unique(original.graph.nodes["2"].operation.unit) == 0.25
 
 
 def test_halves_round_to_even():
@@ -645,6 +740,7 @@ FORWARDS = {
     "over samples": (lambda m, x: m.conv(x).mean(0), "reduces the axis of samples"),
     "mixed samples": (lambda m, x: m.conv(x).view(-1, 2, 6, 6), "does not keep samples apart"),
     "flipped samples": (lambda m, x: m.conv(x).flip(0), "mixes the samples"),
+    "branch of samples": (lambda m, x: m.conv(x) if x.size(0) > 2 else x, "depends on the number of samples"),
     "count of samples": (lambda m, x: m.conv(x) / x.size(0), "number of samples"),
     "stretched": (lambda m, x: m.conv(x).mean((2, 3), keepdim=True) + m.conv(x), "only equal shapes"),
     "stretched constant": (lambda m, x: x[:, :, :1, :1] + torch.ones(3, 3), "stretches values"),
@@ -726,7 +822,7 @@ MODELS = {
         lambda: nn.Sequential(nn.Flatten(2), nn.LSTM(64, 3), Written(lambda m, x: x[0])),
         "module '1' is a LSTM.*feed-forward",
     ),
-    "transposed": (lambda: nn.Sequential(nn.ConvTranspose2d(2, 2, 2)), "is a ConvTranspose2d"),
+    "along one axis": (lambda: nn.Sequential(nn.Flatten(2), nn.Conv1d(2, 2, 2)), "is a Conv1d.*Conv2d"),
     "norm of the batch": (
         lambda: nn.Sequential(nn.BatchNorm2d(2, track_running_stats=False)),
         "without running statistics",
@@ -786,7 +882,7 @@ def test_evaluation_takes_batches_of_any_size_and_refuses_other_names():
     one, other = "relu", original.graph.output
     whole = original.evaluate(batch, [one, other])
     assert list(whole) == [one, other]
-    for sample in range(5):
+    for sample in range(5):  # also one alone: see "all axes"
         alone = original.evaluate(batch[sample : sample + 1], [one])[one]
         np.testing.assert_allclose(alone[0], whole[one][sample], atol=1e-12)
     with pytest.raises(InvalidRequest, match="no node 'nothing'"):

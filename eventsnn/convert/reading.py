@@ -6,9 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 
-from eventsnn.convert.graph.graph import Graph
-from eventsnn.convert.graph.operations import Convolution
-
 Shape = tuple[int, ...]
 
 
@@ -30,10 +27,3 @@ class Reading:
     def rows(self, image: Shape) -> bool:
         """Whether images of shape (channels, height, width) are read as rows of features."""
         return self.channels is None and not self.takes(image) and self.takes((prod(image),))
-
-
-def reading_of(graph: Graph) -> Reading:
-    """How a graph, whose shapes are known, reads its input."""
-    shape = graph.nodes[graph.input].shape
-    convolved = any(isinstance(node.operation, Convolution) for node in graph.readers(graph.input))
-    return Reading(lambda given: given == shape, shape[0] if convolved else None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -14,8 +14,8 @@ from eventsnn.convert.graph.layering import layers_of
 from eventsnn.convert.graph.layers import Layer
 from eventsnn.convert.graph.passes.merge_linear import AveragePools
 from eventsnn.convert.lowering.pools import with_pools_of_one_source
-from eventsnn.convert.lowering.values import LayerValues
-from eventsnn.convert.reading import Reading, reading_of
+from eventsnn.convert.lowering.values import LayerValues, derived_value
+from eventsnn.convert.reading import Reading
 from eventsnn.errors import InvalidNetwork, UnsupportedLayer
 
 
@@ -84,9 +84,24 @@ class Trained:
         UnsupportedLayer, InvalidNetwork
             What an importer or a pass refuses.
         """
-        original = self.original(shape)
-        layers = layers_of(original.graph, cast(AveragePools, average_pools))
-        return layered(layers, original.evaluate, original.framework, original.graph.nodes)
+        return layers_of_original(self.original(shape), average_pools)
+
+
+def layers_of_original(original: Original, average_pools: str = "folded") -> TrainedLayers:
+    """Layers of what an importer gave; images are (channels, y, x) whatever order the original has."""
+    graph = original.graph
+    layers = layers_of(graph, cast(AveragePools, average_pools))
+    evaluate, own = original.evaluate, graph.nodes[graph.input].shape
+    order = layers[0].arrangement
+    if order is not None:
+        inverse = np.argsort(order.reshape(-1))
+
+        def evaluate(values: Float64, names: Sequence[str]) -> Mapping[str, Float64]:
+            flat = values.reshape(len(values), -1)[:, inverse]
+            return original.evaluate(flat.reshape(len(values), *own), names)
+
+        layers = (replace(layers[0], arrangement=None), *layers[1:])
+    return layered(layers, evaluate, original.framework, graph.nodes)
 
 
 def layered(
@@ -98,6 +113,7 @@ def layered(
     """
     split, names = with_pools_of_one_source(layers)
     by_name = {layer.name: layer for layer in split}
+    names |= {layer.name: layer.derived.name for layer in split if layer.derived is not None}
     own = {
         layer.name: LayerValues(layer, by_name)
         for layer in split
@@ -120,15 +136,14 @@ def layered(
             if layer.name in own:
                 sources = [arranged[branch.source] for branch in layer.branches]
                 arranged[layer.name] = own[layer.name](sources)
-            elif own:
-                answer = answers[names.get(layer.name, layer.name)]
-                arranged[layer.name] = in_population_order(layer, np.asarray(answer, dtype=np.float64))
-        return {
-            name: arranged[name].transpose(0, 3, 1, 2) if name in own else answers[names.get(name, name)]
-            for name in wanted
-        }
+                continue
+            answer = answers[names.get(layer.name, layer.name)]
+            value = in_population_order(layer, np.asarray(answer, dtype=np.float64))
+            arranged[layer.name] = value if layer.derived is None else derived_value(layer, value)
+        return {name: arranged[name].transpose(0, 3, 1, 2) for name in wanted}
 
-    return TrainedLayers(split, found, framework)
+    in_order = tuple(replace(layer, arrangement=None) for layer in split)
+    return TrainedLayers(in_order, found, framework)
 
 
 def trained_model(model: Any) -> Trained:
@@ -140,15 +155,34 @@ def trained_model(model: Any) -> Trained:
         It is none.
     """
     if isinstance(model, Original):
-        return Trained(lambda shape: _of_shape(model, shape), reading_of(model.graph))
+        return _OfOriginal(model)
     from eventsnn.convert.importers.torch_fx import import_torch
     from eventsnn.convert.importers.torch_prepare import first_channels
 
     return Trained(lambda shape: import_torch(model, shape), channels=first_channels(model))
 
 
-def _of_shape(original: Original, shape: tuple[int, ...]) -> Original:
-    own = original.graph.nodes[original.graph.input].shape
-    if own != shape:
-        raise InvalidNetwork(f"the model reads samples of shape {own}, and gets {shape}; check the data")
-    return original
+class _OfOriginal(Trained):
+    """A model whose importer was given the shape of its samples, or read it in a file."""
+
+    def __init__(self, original: Original) -> None:
+        graph = original.graph
+        first = layers_of_original(original).layers[0].shape
+        self.shape: tuple[int, ...] = first if len(graph.nodes[graph.input].shape) > 1 else first[:1]
+        channels = self.shape[0] if len(self.shape) > 1 else None
+        super().__init__(lambda shape: original, Reading(lambda shape: shape == self.shape, channels))
+
+    def original(self, shape: tuple[int, ...]) -> Original:
+        """What the importer gave.
+
+        Raises
+        ------
+        InvalidNetwork
+            The samples have another shape.
+        """
+        if tuple(shape) != self.shape:
+            raise InvalidNetwork(
+                f"the model reads samples of shape {self.shape}, and the data have {tuple(shape)}; give "
+                "data of the size that it was trained for"
+            )
+        return super().original(shape)

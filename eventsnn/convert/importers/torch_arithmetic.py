@@ -11,6 +11,7 @@ from torch import Tensor
 from eventsnn.convert.graph.operations import ReLU
 from eventsnn.convert.importers.curves import Curve, Ramp
 from eventsnn.convert.importers.torch_calls import Call
+from eventsnn.convert.importers.torch_sums import sum_of
 from eventsnn.convert.importers.torch_values import Value, of_rank
 
 LEVELS = (
@@ -36,7 +37,7 @@ def _plus(call: Call, input: Any, other: Any, factor: float) -> Any:
     if factor not in (1, -1):
         call.refuse(f" adds with the factor alpha={factor}; multiply before adding instead")
     first, second = (*call.site.node.args, None, None)[:2]
-    return call.sum(input, other, factor, (first, call.site.node.kwargs.get("other", second)))
+    return sum_of(call, input, other, factor, (first, call.site.node.kwargs.get("other", second)))
 
 
 def multiply(call: Call, input: Any, other: Any) -> Value:

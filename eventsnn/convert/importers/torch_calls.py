@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx
 
 from eventsnn.convert.graph.graph import Shape
-from eventsnn.convert.graph.operations import Add, Affine, Operation, Rearrange
+from eventsnn.convert.graph.operations import Affine, Operation, Rearrange
 from eventsnn.convert.importers.curves import Curve, identity
 from eventsnn.convert.importers.torch_values import (
     Change,
@@ -213,50 +213,6 @@ class Call:
         require_ranks(self.site, Affine, [], self.shape())
         return Affine(factor, shift)
 
-    # -- sums --------------------------------------------------------------------------------------
-
-    def sum(self, first: Any, second: Any, factor: float, nodes: tuple[Any, Any]) -> Any:
-        """``first + factor * second``, factor 1 or -1; ``nodes``: what stands for them in the trace."""
-        unknown = [v for v in (first, second) if isinstance(v, Value) and v.refusal is not None]
-        if unknown:
-            if any(node in self.varying for node in nodes if isinstance(node, fx.Node)):
-                self.value(unknown[0])
-            return self._sum_of_unknown(first, second, factor, unknown[0])
-        if not isinstance(second, Value):
-            return self.moved(first, factor * self.constant(second, nodes[1], first.shape))
-        if not isinstance(first, Value):
-            constant = self.constant(first, nodes[0], second.shape)
-            return self.affine(second, np.full_like(constant, factor), constant)
-        if first.shape != second.shape:
-            self.refuse(
-                f" adds values of the shapes {first.shape} and {second.shape}; only equal shapes are added up"
-            )
-        terms = _merged(first, second, factor)
-        if not terms:
-            self.refuse(" subtracts a value from itself; leave it out")
-        if len(terms) == 1:
-            ((term, times),) = terms.items()
-            return term if times == 1 else self.scaled(term, of_rank(times, len(term.shape)))
-        value = Value(self.site, first.shape, terms=terms)
-        if first.name is not None and second.name is not None:
-            name = second.name
-            if factor != 1:
-                opposite = Affine(of_rank(factor, len(first.shape)), of_rank(0, len(first.shape)))
-                name = self.before("negated", opposite, second, second.shape, np.negative).name or ""
-            self.nodes.after(value, Add(), (first.name, name))
-        return value
-
-    def _sum_of_unknown(self, first: Any, second: Any, factor: float, unknown: Value) -> Any:
-        terms = _merged(first, second, factor)
-        constant = _constant_of(first) + factor * _constant_of(second)
-        if not terms:
-            return constant
-        if len(terms) == 1 and not isinstance(constant, Tensor) and constant == 0:
-            ((term, times),) = terms.items()
-            if times == 1:
-                return term
-        return Value(self.site, terms=terms, constant=constant, refusal=unknown.refusal)
-
     # -- moves -------------------------------------------------------------------------------------
 
     def moves(self, argument: Value) -> Any:
@@ -296,18 +252,3 @@ class Call:
             return np.where(indices >= 0, flat[:, indices], 0.0)
 
         return self.before(what, Rearrange(indices), source, indices.shape, change)
-
-
-def _merged(first: Any, second: Any, factor: float) -> dict[Value, float]:
-    terms: dict[Value, float] = {}
-    for value, times in ((first, 1.0), (second, factor)):
-        if isinstance(value, Value):
-            for term, own in (value.terms or {value: 1.0}).items():
-                terms[term] = terms.get(term, 0.0) + times * own
-    return {term: times for term, times in terms.items() if times != 0}
-
-
-def _constant_of(value: Any) -> Any:
-    if isinstance(value, Value):
-        return 0.0 if value.constant is None else value.constant
-    return value

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 from torch.overrides import TorchFunctionMode
 
 from eventsnn.convert.graph.graph import Shape
@@ -48,6 +48,15 @@ def reads_shapes_only(node: fx.Node) -> bool:
     return node.op == "call_function" and name in _SHAPES_ONLY and getattr(torch, name, None) is node.target
 
 
+def without_values(graph: fx.Graph) -> dict[fx.Node, bool]:
+    """For each call whether its result depends at most on the shape of the input."""
+    free: dict[fx.Node, bool] = {}
+    for node in graph.nodes:
+        constant = all(free[source] for source in node.all_input_nodes) and node.op != "placeholder"
+        free[node] = constant or reads_shapes_only(node)
+    return free
+
+
 def last_readers(nodes: Sequence[fx.Node]) -> dict[fx.Node, list[fx.Node]]:
     """For each of these nodes in order, those whose values no later one reads."""
     last = {node: node for node in nodes}
@@ -60,18 +69,30 @@ def last_readers(nodes: Sequence[fx.Node]) -> dict[fx.Node, list[fx.Node]]:
     return done
 
 
+class _Interpreter(fx.Interpreter):
+    """Calls forwards without hooks (there are none), so that a model can run while another is traced."""
+
+    def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
+        """The forward of a module."""
+        return self.module.get_submodule(target).forward(*args, **kwargs)
+
+
 def run(
-    module: fx.GraphModule, samples: Tensor, wanted: Iterable[fx.Node], take: Callable[[fx.Node, Any], None]
+    module: nn.Module,
+    graph: fx.Graph,
+    samples: Tensor,
+    wanted: Iterable[fx.Node],
+    take: Callable[[fx.Node, Any], None],
 ) -> None:
     """Run what some nodes depend on; ``take`` is given each and its value as soon as it is there."""
     asked = set(wanted)
     needed = set(asked)
-    for node in reversed(module.graph.nodes):
+    for node in reversed(graph.nodes):
         if node in needed:
             needed.update(node.all_input_nodes)
-    nodes = [node for node in module.graph.nodes if node in needed]
+    nodes = [node for node in graph.nodes if node in needed]
     done = last_readers(nodes)
-    interpreter = fx.Interpreter(module, garbage_collect_values=False)
+    interpreter = _Interpreter(module, garbage_collect_values=False, graph=graph)
     interpreter.args_iter = iter((samples,))
     with torch.no_grad(), Float64Mode():
         for node in nodes:
@@ -116,17 +137,19 @@ class Evaluator:
             raise InvalidRequest(
                 f"the graph has no node {unknown[0]!r}; its nodes are {', '.join(self.places)}"
             )
+        # Of one sample two copies: squeeze() without axes would drop the axis of samples.
+        given = np.repeat(batch, 2, axis=0) if len(batch) == 1 else batch
         asked: dict[fx.Node, list[str]] = {}
         for name in names:
             asked.setdefault(self.places[name].node, []).append(name)
         found: dict[str, Float64] = {}
 
-        def take(node: fx.Node, given: Any) -> None:
+        def take(node: fx.Node, result: Any) -> None:
             for name in asked[node]:
                 place = self.places[name]
-                tensor = given if place.result is None else given[place.result]
-                value = np.asarray(tensor.numpy(), dtype=np.float64)
+                tensor = result if place.result is None else result[place.result]
+                value = np.asarray(tensor.numpy()[: len(batch)], dtype=np.float64)
                 found[name] = value if place.change is None else place.change(value)
 
-        run(self.module, torch.from_numpy(batch), asked, take)
+        run(self.module, self.module.graph, torch.from_numpy(given), asked, take)
         return {name: found[name] for name in names}

@@ -26,6 +26,7 @@ _ANYWHERE: dict[str, Rule] = {
     "interpolate": layers.interpolate,
     "pad": layers.pad,
     "conv2d": layers.conv2d,
+    "conv_transpose2d": layers.conv_transpose2d,
     "linear": layers.linear,
     **dict.fromkeys(("matmul", "mm"), layers.matmul),
     "batch_norm": layers.batch_norm,

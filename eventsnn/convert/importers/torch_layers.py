@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from eventsnn.convert.graph.operations import Concatenate, Convolution, Dense, Softmax
+from eventsnn.convert.graph.operations import Affine, Concatenate, Convolution, Dense, Softmax
 from eventsnn.convert.importers.torch_calls import Call
 from eventsnn.convert.importers.torch_pools import pair
 from eventsnn.convert.importers.torch_values import Float64, Value
@@ -41,6 +41,38 @@ def conv2d(
         around = ((along_y, along_y), (along_x, along_x))
     operation = Convolution(kernel, offset.reshape(out, 1, 1), pair(stride), around, steps, int(groups))
     return call.emit(operation, source)
+
+
+def conv_transpose2d(
+    call: Call,
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Value:
+    """A transposed convolution: pixels with zeros between and around them, and the kernel turned round."""
+    source = call.image(input)
+    kernel = call.finite(weight, "weight")
+    steps, taps = pair(dilation), kernel.shape[2:]
+    places = np.arange(int(np.prod(source.shape)), dtype=np.int64).reshape(source.shape)
+    for axis in (0, 1):
+        around = steps[axis] * (taps[axis] - 1) - pair(padding)[axis]
+        along, length = pair(stride)[axis], places.shape[1 + axis]
+        spread = np.arange(-around, (length - 1) * along + 1 + around + pair(output_padding)[axis])
+        inside = (spread % along == 0) & (spread >= 0) & (spread < length * along)
+        taken = places.take(np.where(inside, spread // along, 0), axis=1 + axis)
+        places = np.where(inside.reshape((-1, 1) if axis == 0 else (1, -1)), taken, -1)
+    spread_out = call.before_rearranged(source, places, "spread")
+    in_group, out_group = len(kernel) // groups, kernel.shape[1]
+    turned = kernel.reshape(groups, in_group, out_group, *taps).swapaxes(1, 2)[..., ::-1, ::-1]
+    turned = np.ascontiguousarray(turned.reshape(groups * out_group, in_group, *taps))
+    offset = np.zeros(len(turned)) if bias is None else call.finite(bias, "bias")
+    operation = Convolution(turned, offset.reshape(-1, 1, 1), dilation=steps, groups=int(groups))
+    return call.emit(operation, spread_out)
 
 
 def linear(call: Call, input: Any, weight: Any, bias: Any = None) -> Value:
@@ -89,7 +121,9 @@ def batch_norm(
     if bias is not None:
         shift = call.finite(bias, "bias")
     channels = (-1, *(1,) * (len(source.shape) - 1))
-    return call.affine(source, factor.reshape(channels), (shift - factor * mean).reshape(channels))
+    # Not followed as a curve: levels after it are multiples of one unit of its output, not of its input.
+    operation = Affine(factor.reshape(channels), (shift - factor * mean).reshape(channels))
+    return call.emit(operation, source)
 
 
 def softmax(call: Call, input: Any, dim: Any = None, _stacklevel: int = 3, dtype: Any = None) -> Value:

@@ -38,6 +38,20 @@ def _conv2d(call: Call, module: nn.Conv2d, input: Any) -> Value:
     )
 
 
+def _conv_transpose2d(call: Call, module: nn.ConvTranspose2d, input: Any) -> Value:
+    return layers.conv_transpose2d(
+        call,
+        input,
+        module.weight,
+        module.bias,
+        module.stride,
+        module.padding,
+        module.output_padding,
+        module.groups,
+        module.dilation,
+    )
+
+
 def _batch_norm(call: Call, module: nn.BatchNorm2d, input: Any) -> Value:
     return layers.batch_norm(
         call, input, module.running_mean, module.running_var, module.weight, module.bias, eps=module.eps
@@ -99,6 +113,7 @@ _MOVING = (nn.Flatten, nn.Unflatten, nn.PixelShuffle, nn.PixelUnshuffle, nn.Chan
 _PADDING = (nn.ReflectionPad2d, nn.ReplicationPad2d, nn.CircularPad2d, nn.ZeroPad2d)
 MODULES: dict[type[nn.Module], Rule] = {
     nn.Conv2d: _conv2d,
+    nn.ConvTranspose2d: _conv_transpose2d,
     nn.Linear: lambda call, module, input: layers.linear(call, input, module.weight, module.bias),
     **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm), _batch_norm),
     nn.ReLU: lambda call, module, input: arithmetic.relu(call, input),
@@ -135,7 +150,7 @@ _NAMES = {
     "lstm gru rnn rnncell lstmcell grucell multiheadattention transformer transformerencoder": _TIME,
     "transformerencoderlayer scaled_dot_product_attention bmm einsum baddbmm": _TIME,
     "lppool2d fractionalmaxpool2d lp_pool2d fractional_max_pool2d": _POOL,
-    "conv1d conv3d convtranspose2d conv_transpose2d": "use Conv2d and train again",
+    "conv1d conv3d convtranspose1d convtranspose3d": "use Conv2d and train again",
 }
 ADVICE = {name: advice for names, advice in _NAMES.items() for name in names.split()}
 """What to do, by the name of a module or function in small letters."""

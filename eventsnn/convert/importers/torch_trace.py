@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import inspect
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 from torch.nn import functional
 
+from eventsnn.convert.importers.torch_evaluate import run, without_values
 from eventsnn.convert.qcfs import QCFS
 from eventsnn.errors import UnsupportedLayer
 
@@ -61,8 +63,9 @@ class _Root(nn.Module):
 class _Tracer(fx.Tracer):
     """Stops at PyTorch's own modules and at ours; looks into everything else."""
 
-    def __init__(self) -> None:
+    def __init__(self, batches: Sequence[Tensor]) -> None:
         super().__init__()
+        self.batches = batches
         self.returned: dict[fx.Node, tuple[str, str]] = {}
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
@@ -73,6 +76,17 @@ class _Tracer(fx.Tracer):
         """Parameters themselves."""
         return attr_val
 
+    def to_bool(self, obj: fx.Proxy) -> bool:
+        """Branches by shapes are taken, those by values or by the number of samples refused."""
+        if not without_values(self.graph)[obj.node]:
+            return super().to_bool(obj)
+        found: list[Any] = []
+        for samples in self.batches:
+            run(self.root, self.graph, samples.clone(), [obj.node], lambda node, given: found.append(given))
+        if len({bool(given) for given in found}) > 1:
+            raise ValueError("a branch depends on the number of samples")
+        return bool(found[0])
+
     def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
         """Notes what a module that is looked into returns."""
         result = super().call_module(m, forward, args, kwargs)
@@ -81,11 +95,13 @@ class _Tracer(fx.Tracer):
         return result
 
 
-def traced(model: nn.Module) -> tuple[fx.GraphModule, dict[fx.Node, tuple[str, str]]]:
+def traced(
+    model: nn.Module, batches: Sequence[Tensor]
+) -> tuple[fx.GraphModule, dict[fx.Node, tuple[str, str]]]:
     """The forward of a model with one input, and who returns what: paths and classes of modules.
 
-    Nothing in the calls changes a tensor in place, and casts between
-    floating-point types are casts to float64.
+    ``batches``: samples in batches of several sizes, for branches that depend on shapes. Nothing in the calls
+    changes a tensor in place, and casts between floating-point types are casts to float64.
 
     Raises
     ------
@@ -93,7 +109,7 @@ def traced(model: nn.Module) -> tuple[fx.GraphModule, dict[fx.Node, tuple[str, s
         Several inputs, a forward that cannot be followed, a change in place whose reach is not plain.
     """
     _refuse_several_inputs(model)
-    tracer, root = _Tracer(), _Root(model)
+    tracer, root = _Tracer(batches), _Root(model)
     try:
         with torch.no_grad():
             graph = tracer.trace(root)

@@ -9,7 +9,7 @@ something reads it: a value that nothing reads, or that cancels, does no harm.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
@@ -67,7 +67,7 @@ class Value:
         Of its node in the graph; None: it has none yet.
     base, curve
         It is this curve of another value.
-    terms : dict of Value to float
+    terms : dict of Value to float, or None
         It is the sum of other values with these factors.
     constant : float or array
         Added to the sum: only where a value without conversion is among the terms.
@@ -81,7 +81,7 @@ class Value:
     name: str | None = None
     base: Value | None = None
     curve: Curve | None = None
-    terms: dict[Value, float] = field(default_factory=dict)
+    terms: dict[Value, float] | None = None
     constant: Any = None
     refusal: UnsupportedLayer | None = None
 
@@ -174,8 +174,8 @@ class Nodes:
             raise value.refusal.with_traceback(None)
         if value.name is not None:
             return value.name
-        if value.terms:
-            return self._sum(value)
+        if value.terms is not None:
+            return self._sum(value, value.terms)
         assert value.base is not None
         assert value.curve is not None
         source = self.read(value.base)
@@ -188,9 +188,9 @@ class Nodes:
             case Jump():
                 return self._jump(value, value.curve, source)
 
-    def _sum(self, value: Value) -> str:
+    def _sum(self, value: Value, terms: dict[Value, float]) -> str:
         names = []
-        for term, factor in value.terms.items():
+        for term, factor in terms.items():
             name = self.read(term)
             if factor != 1:
                 name = self._affine(value, "scaled", name, term.shape, np.float64(factor), np.float64(0))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from eventsnn.convert.graph.graph import Derived
 from eventsnn.convert.graph.layers import Branch, Layer
 from eventsnn.convert.graph.operations import AveragePool, Convolution, Dense, LinearMap, MaxPool
 from eventsnn.convert.lowering.listed import ENTRIES, own_channels
@@ -67,9 +68,21 @@ def with_pools_of_one_source(layers: Sequence[Layer]) -> tuple[tuple[Layer, ...]
                     branches=(replace(branch, first_channel=0),),
                     bias=np.zeros((1, 1, 1)),
                     arrangement=arrangement[part.first : part.end],
+                    derived=_part_of(layer, part),
                 )
             )
     return tuple(found), names
+
+
+def _part_of(layer: Layer, part: Part) -> Derived | None:
+    """How the values of a part follow from the original's."""
+    if layer.derived is None:
+        return None
+    factor, shift = (
+        np.broadcast_to(each, layer.shape)[part.first : part.end]
+        for each in (layer.derived.factor, layer.derived.shift)
+    )
+    return replace(layer.derived, factor=factor, shift=shift)
 
 
 def _pieces(branch: Branch, layer: Layer, source: Shape3, parts: list[Part] | None) -> list[Branch]:

@@ -53,6 +53,17 @@ class LayerValues:
         return ACTIVATIONS[type(layer.operation)](layer.operation, total)
 
 
+def derived_value(layer: Layer, value: Float64) -> Float64:
+    """A layer's value from the original's that it is derived from, (samples, y, x, channel) both."""
+    derived = layer.derived
+    assert derived is not None
+    factor, shift = (
+        np.broadcast_to(each, layer.shape).transpose(1, 2, 0) for each in (derived.factor, derived.shift)
+    )
+    found = factor * value + shift
+    return ACTIVATIONS[type(layer.operation)](layer.operation, found) if derived.activated else found
+
+
 def _relu(operation: ReLU, charge: Float64) -> Float64:
     return np.clip(charge, 0, np.inf if operation.ceiling is None else operation.ceiling)
 
