@@ -30,8 +30,8 @@ Int32 = NDArray[np.int32]
 HELD_BYTES = 2**28
 """Counts of all samples are held up to this size; beyond it fewer samples are followed, evenly taken."""
 
-TOGETHER = 2**22
-"""Values of a layer that are summed together: 32 MB."""
+TOGETHER = 2**20
+"""Values of a layer that are summed together: 8 MB."""
 
 
 def followed_samples(layers: Sequence[Layer], count: int) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.network import AveragePool, Axis, Conv2d, Dense, Identity, Sparse, Synapses
+from eventsnn.network import AveragePool, Axis, Conv2d, Dense, Identity, Sparse, SumPool, Synapses
 from eventsnn.network.synapses import Shape
 
 Float64 = NDArray[np.float64]
@@ -136,7 +136,9 @@ class ChannelWires(Wires):
     def synapses(self, weight: Int32) -> Synapses:
         if self.axes == (Axis(1), Axis(1)):
             return Identity(weight)
-        return AveragePool(weight, *self.axes)
+        # A shortcut that leaves rows and columns out averages nothing.
+        kind = SumPool if self.axes[0].taps == self.axes[1].taps == 1 else AveragePool
+        return kind(weight, *self.axes)
 
 
 @dataclass(frozen=True, eq=False)
