@@ -1,0 +1,1 @@
+"""Importers: one file each, from a framework's trained network to a conversion graph."""
