@@ -35,11 +35,9 @@ def _pool(make: Make) -> Callable[[Walk, onnx.NodeProto], None]:
         kernel = pair(node, attributes, "kernel_shape")
         stride, dilation = pair(node, attributes, "strides"), pair(node, attributes, "dilations")
         size = (value.shape[1], value.shape[2])
-        if attributes.get("auto_pad", "NOTSET").startswith("SAME"):
-            if max(dilation) > 1:
-                raise refusal(node, "auto_pad with dilations, where frameworks disagree; export it with pads")
-            if stride[0] > kernel[0] or stride[1] > kernel[1]:
-                raise refusal(node, "auto_pad with a stride above the window; export it with pads")
+        same = attributes.get("auto_pad", "NOTSET").startswith("SAME")
+        if same and (stride[0] > kernel[0] or stride[1] > kernel[1]):
+            raise refusal(node, "auto_pad with a stride above the window; export it with pads")
         pads = pads_of(node, attributes, size, kernel, stride, dilation)
         ceil = bool(attributes.get("ceil_mode", 0))
         count = [cells(node, size[k], kernel[k], stride[k], dilation[k], pads[k], ceil) for k in (0, 1)]

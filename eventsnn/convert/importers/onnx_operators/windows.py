@@ -35,6 +35,8 @@ def pads_of(
         if len(given) != 4 or min(given) < 0:
             raise refusal(node, f"pads are {list(given)}; four numbers (y, x, y, x) from 0 have a conversion")
         return (given[0], given[2]), (given[1], given[3])
+    if word.startswith("SAME") and max(dilation) > 1:
+        raise refusal(node, "auto_pad with dilations, which onnxruntime does not run; export it with pads")
     y, x = (PADDINGS[word](size[k], (kernel[k] - 1) * dilation[k] + 1, stride[k]) for k in (0, 1))
     return y, x
 
