@@ -159,6 +159,8 @@ class Evaluation:
             if name not in self._shapes:
                 raise InvalidRequest(f"the graph has no node {name!r}; its nodes: {', '.join(self._shapes)}")
         fed = self._fed(np.asarray(values))
+        if not len(fed):  # some operators refuse to compute nothing
+            return {name: np.zeros((0, *self._shapes[name])) for name in names}
         tensors = sorted({self._sources[name].tensor for name in names} - {self._input})
         try:
             found = self._tensors(fed, tensors) if tensors else {}
@@ -190,7 +192,7 @@ class Evaluation:
             return dict(zip(names, self._run(opened, names, fed), strict=True))
         size = math.prod(self._bound) // math.prod(fed.shape[1:])
         parts = []
-        for start in range(0, max(len(fed), 1), size):
+        for start in range(0, len(fed), size):
             part = fed[start : start + size]
             filled = np.zeros((size, *fed.shape[1:]), fed.dtype)
             filled[: len(part)] = part
