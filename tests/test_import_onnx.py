@@ -381,6 +381,15 @@ REFUSED = {
     ),
     "unknown": (single("Tan", (3,)), "this operator has no conversion"),
     "clip below zero": (single("Clip", (3,), F32(-1), F32(1)), "limits values to -1 .. 1"),
+    "rounding alone": (single("Round", (3,)), "rounds without limits"),
+    "rounding to a fraction": (
+        model(
+            [node("Floor", "x", "r"), node("Clip", "r zero c", "y")],
+            (3,), constants={"zero": F32(0), "c": F32(1.5)},
+        ),
+        "rounds without limits",
+    ),
+    "comparison of activations": (model([node("Less", "x x", "y")], (3,)), "compares activations"),
     "maximum above zero": (single("Max", (3,), F32([1])), "limits values to 1 .. inf"),
     "limits that differ": (single("Max", (2,), F32([1, 0])), "not one number"),
     "gate": (model([node("Mul", "x x", "y")], (3,)), "multiplies two activations"),
@@ -412,7 +421,7 @@ REFUSED = {
     "computed weights": (
         model([node("Relu", "x", "a"), node("Conv", "x a", "y")], (2, 3, 3)), "depends on the network's",
     ),
-    "mask": (model([node("Dropout", "x", "a b"), node("Not", "b", "y")], (3,)), "a further result"),
+    "mask": (model([node("Dropout", "x", "a b"), node("Not", "b", "y")], (3,)), "quantised integers"),
     "random": (single("RandomNormalLike", (3,)), "no conversion"),
 }  # fmt: skip
 
@@ -423,6 +432,115 @@ def test_refusals(name, tmp_path):
     path = save(made, tmp_path / "model.onnx")
     with pytest.raises(UnsupportedLayer, match=message) as caught:
         import_onnx(path, "y")
-    kind = made.graph.node[-1].op_type
-    assert f"({kind})" in str(caught.value)
-    assert made.graph.node[-1].name in str(caught.value)
+    assert any(f"{one.name!r} ({one.op_type})" in str(caught.value) for one in made.graph.node)
+
+
+# Quantised activations, recognised by their arithmetic.
+
+
+def chain(*steps, **constants):
+    """Operators one after the other on ``x``; a step is a kind and the names of constants."""
+    nodes, read = [], "x"
+    for place, (kind, *names) in enumerate(steps):
+        made = "y" if place == len(steps) - 1 else f"t{place}"
+        nodes.append(node(kind, " ".join([read, *names]), made))
+        read = made
+    return model(
+        nodes, (3, 2, 2), constants={name: np.asarray(value, F32) for name, value in constants.items()}
+    )
+
+
+@pytest.mark.parametrize(("kind", "rounding"), [("Round", "half-even"), ("Floor", "floor")])
+@pytest.mark.parametrize(("lowest", "largest"), [(0, 3), (-2, 2), (0, 1)])
+def test_scale_round_limit_scale(kind, rounding, lowest, largest, tmp_path):
+    steps = [("Div", "s"), (kind,), ("Clip", "low", "high"), ("Mul", "s")]
+    made = chain(*steps, s=2, low=lowest, high=largest)
+    original = checked(made, tmp_path, samples=20, lowest=-9, largest=9)
+    assert kinds(original) == ["Quantised"]
+    found = original.graph.nodes["y"].operation
+    assert (found.unit, found.lowest, found.largest, found.shift, found.rounding) == (
+        2,
+        lowest,
+        largest,
+        0,
+        rounding,
+    )
+
+
+def test_scale_limit_floor_scale(tmp_path):
+    """QCFS with four levels and threshold 2."""
+    steps = [
+        ("Div", "t"),
+        ("Clip", "zero", "one"),
+        ("Mul", "l"),
+        ("Add", "half"),
+        ("Floor",),
+        ("Div", "l"),
+        ("Mul", "t"),
+    ]
+    made = chain(*steps, t=2, zero=0, one=1, l=4, half=0.5)
+    original = checked(made, tmp_path, samples=20, lowest=-9, largest=9)
+    assert kinds(original) == ["Quantised"]
+    found = original.graph.nodes["y"].operation
+    assert (found.unit, found.lowest, found.largest, found.shift, found.rounding) == (0.5, 0, 4, 0.5, "floor")
+
+
+def test_units_of_channels(tmp_path):
+    units = [[[2]], [[4]], [[0.5]]]
+    made = chain(("Div", "s"), ("Round",), ("Clip", "low", "high"), ("Mul", "s"), s=units, low=0, high=3)
+    original = checked(made, tmp_path, samples=20, lowest=-9, largest=9)
+    assert kinds(original) == ["Quantised"]
+    np.testing.assert_array_equal(original.graph.nodes["y"].operation.unit, units)
+
+
+QUANTISED = {
+    "without scales": ([("Round",), ("Clip", "zero", "three")], ["Quantised"]),
+    "another scale after": ([("Div", "two"), ("Round",), ("Clip", "zero", "three"), ("Mul", "three")],
+                            ["Affine", "Quantised", "Affine"]),
+    "limits on both sides": (
+        [("Clip", "zero", "three"), ("Div", "two"), ("Round",), ("Clip", "zero", "one"), ("Mul", "two")],
+        ["Quantised"],
+    ),
+    "batch norm before": (
+        [("Mul", "three"), ("Add", "bias"), ("Div", "two"), ("Round",), ("Clip", "zero", "three")]
+        + [("Mul", "two")],
+        ["Affine", "Affine", "Quantised"],
+    ),
+    "a rectifier before": ([("Relu",), ("Min", "three"), ("Floor",)], ["ReLU", "Quantised"]),
+    "limits before a sign": ([("Clip", "minus", "one"), ("Sign",)], ["Step"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", QUANTISED)
+def test_quantised_activations(name, tmp_path):
+    steps, expected = QUANTISED[name]
+    bias = np.array([1, 2, 3]).reshape(3, 1, 1)
+    made = chain(*steps, zero=0, one=1, two=2, three=3, minus=-1, bias=bias)
+    assert kinds(checked(made, tmp_path, samples=20, lowest=-9, largest=9)) == expected
+
+
+@pytest.mark.parametrize("kind", ["Greater", "GreaterOrEqual", "Less", "LessOrEqual"])
+@pytest.mark.parametrize("inputs", ["x c", "c x"])
+@pytest.mark.parametrize("limit", [0, [[1], [0], [-2]]])
+def test_comparisons(kind, inputs, limit, tmp_path):
+    constants = {"c": np.array(limit, F32), "a": F32(1), "b": F32(-1)}
+    nodes = [node(kind, inputs, "t"), node("Not", "t", "n"), node("Where", "n a b", "w")]
+    nodes += [node("Cast", "t", "f", to=TensorProto.FLOAT), node("Add", "w f", "y")]
+    checked(model(nodes, (3, 2), constants=constants), tmp_path, samples=9)
+
+
+@pytest.mark.parametrize("zero", [np.uint8(0), np.uint8(3), np.int8(-2)])
+def test_quantised_integers_between(zero, tmp_path):
+    nodes = [
+        node("QuantizeLinear", "x s z", "q"),
+        node("DequantizeLinear", "q s z", "d"),
+        node("Flatten", "d", "y"),
+    ]
+    made = model(nodes, (3, 2), constants={"s": F32(2), "z": np.array(zero)})
+    original = checked(made, tmp_path, samples=9, lowest=-900, largest=900)
+    assert kinds(original) == ["Quantised", "Rearrange"]
+    nodes[2] = node("Flatten", "q", "y")
+    with pytest.raises(UnsupportedLayer, match=r"Flatten.*quantised integers"):
+        import_onnx(
+            save(model(nodes, (3, 2), constants={"s": F32(2), "z": np.array(zero)}), tmp_path / "m.onnx"), "y"
+        )

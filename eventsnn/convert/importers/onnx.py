@@ -21,6 +21,7 @@ try:
     from eventsnn.convert.importers.onnx_batch import walk_model
     from eventsnn.convert.importers.onnx_file import Model, input_dims, read_model, type_of
     from eventsnn.convert.importers.onnx_output import scores_tensor
+    from eventsnn.convert.importers.onnx_quantised import join_quantised
     from eventsnn.convert.importers.onnx_session import Evaluation
     from eventsnn.convert.importers.onnx_walk import Walk
 except ModuleNotFoundError as error:
@@ -83,6 +84,7 @@ def import_onnx(
     if scores not in walk.values:
         raise InvalidNetwork(f"{scores!r} does not depend on the values of the input; name another output")
     final = walk.values[scores]
+    join_quantised(walk, final.node)
     if output is None and sum(length != 1 for length in final.shape) != 1:
         raise InvalidNetwork(
             f"output {scores!r} has shape {final.shape} a sample, which is no score for each class; name the "

@@ -175,9 +175,16 @@ def _walk(
                 node, "it is no operator of the ONNX standard; export the model without optimising it"
             )
         for read in node.input:
-            if read and not walk.is_constant(read) and read not in walk.values:
+            if (
+                read
+                and not walk.is_constant(read)
+                and read not in walk.values
+                and not (read in walk.levels and node.op_type == "DequantizeLinear")
+            ):
                 raise refusal(
-                    node, f"it reads {read!r}, a further result of another node, which has no conversion"
+                    node,
+                    f"it reads {read!r}, which has no conversion here: a further result of a node, or "
+                    "quantised integers",
                 )
         inner = any(attribute.type in SUBGRAPHS for attribute in node.attribute)
         if inner or node.op_type in RANDOM:

@@ -92,6 +92,8 @@ class Walk:
         Where ``evaluate`` finds the value of each node.
     values : dict of str to Value
         Tensors of the model that depend on the input.
+    levels : dict of str to (Value, int)
+        Tensors of quantised integers: their value without the zero point, and the zero point.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class Walk:
         self.nodes: dict[str, Node] = {}
         self.sources: dict[str, Source] = {}
         self.values: dict[str, Value] = {}
+        self.levels: dict[str, tuple[Value, int]] = {}
         self._initialisers = initialisers
         self._taken = taken
         self._constants: dict[str, Array] = {}
@@ -121,14 +124,14 @@ class Walk:
 
     def constant(self, name: str) -> Array:
         """The array of a constant. NaN is refused, naming the initialiser."""
-        if name not in self._constants:
-            array = tensor_array(self._initialisers[name])
-            if _is_real(array) and np.isnan(array.astype(np.float64)).any():
-                raise InvalidNetwork(
-                    f"initialiser {name!r} holds NaN; a trained network has finite weights: export it again"
-                )
-            self._constants[name] = array
-        return self._constants[name]
+        if name in self._constants:
+            return self._constants[name]
+        array = tensor_array(self._initialisers[name])
+        if array.dtype.kind not in "iubOUS" and np.isnan(array).any():
+            raise InvalidNetwork(
+                f"initialiser {name!r} holds NaN; a trained network has finite weights: export it again"
+            )
+        return array
 
     def know(self, name: str, value: Value) -> None:
         """Take note of a tensor that the graph's node of that name holds."""
@@ -222,7 +225,7 @@ class Walk:
             return
         back = np.empty(order.size, np.int64)
         back[order.ravel()] = np.arange(order.size)
-        name = self._free_name(f"{node.output[0]} in its own order")
+        name = self.free_name(f"{node.output[0]} in its own order")
         self.add(name, operation, [value], inner, node.op_type)
         self.sources[name] = Source(node.output[0], order.shape, (Rearrange(back.reshape(inner)),))
         self.give(node, Rearrange(order), [Value(name, (self.batch, *inner), inner)], full)
@@ -236,7 +239,7 @@ class Walk:
     ) -> Value:
         """A node that no tensor of the model stands for, computed from ``value``."""
         shape = self.shape_of(full)
-        name = self._free_name(f"{value.node} {what}")
+        name = self.free_name(f"{value.node} {what}")
         self.add(name, operation, [value], shape, origin)
         known = self.sources[value.node]
         self.sources[name] = Source(known.tensor, known.shape, (*known.steps, operation))
@@ -249,7 +252,8 @@ class Walk:
             return value
         return self.between(value, Rearrange(indices), (self.batch, *shape), what, node.op_type)
 
-    def _free_name(self, wanted: str) -> str:
+    def free_name(self, wanted: str) -> str:
+        """A name that neither the graph nor the model has."""
         while wanted in self.nodes or wanted in self._taken:
             wanted += "'"
         return wanted
@@ -288,8 +292,3 @@ class Walk:
         if (array != array[:1]).any():
             raise MixesSamples(node, "its constant differs from sample to sample", len(array))
         return array[0]
-
-
-def _is_real(array: Array) -> bool:
-    """Whether an array holds floating-point numbers; those of half precision are of kind V or f."""
-    return array.dtype.kind not in "iubOUS"

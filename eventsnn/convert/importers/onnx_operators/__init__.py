@@ -10,7 +10,15 @@ from collections.abc import Callable
 
 import onnx
 
-from eventsnn.convert.importers.onnx_operators import activations, arithmetic, joins, linear, pools, shapes
+from eventsnn.convert.importers.onnx_operators import (
+    activations,
+    arithmetic,
+    joins,
+    linear,
+    pools,
+    shapes,
+    steps,
+)
 from eventsnn.convert.importers.onnx_walk import Walk
 
 OPERATORS: dict[str, Callable[[Walk, onnx.NodeProto], None]] = {
@@ -20,5 +28,6 @@ OPERATORS: dict[str, Callable[[Walk, onnx.NodeProto], None]] = {
     **linear.OPERATORS,
     **pools.OPERATORS,
     **shapes.OPERATORS,
+    **steps.OPERATORS,
 }
 """From an operator's name to what understands it."""

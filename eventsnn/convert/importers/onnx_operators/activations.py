@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import onnx
 
 from eventsnn.convert.graph.operations import ReLU, Softmax, Step
+from eventsnn.convert.importers.onnx_quantised import Limited, Rounded
 from eventsnn.convert.importers.onnx_walk import Value, Walk, refusal
 
 LARGEST = float(np.finfo(np.float32).max)
@@ -46,11 +48,12 @@ def _clipped(walk: Walk, node: onnx.NodeProto, value: Value, lowest: float, larg
     elif lowest == 0 and largest > 0:
         walk.give(node, ReLU(None if largest == math.inf else largest), [value], value.full)
     else:
-        raise refusal(
+        reason = refusal(
             node,
-            f"it limits values to {lowest:g} .. {largest:g}; only limits from 0 up (ReLU, ReLU6) have a "
-            "conversion",
+            f"it limits values to {lowest:g} .. {largest:g}; only limits from 0 up (ReLU, ReLU6), or of "
+            "rounded values, have a conversion",
         )
+        walk.give(node, Limited(lowest, largest, str(reason)), [value], value.full)
 
 
 def _maximum(walk: Walk, node: onnx.NodeProto) -> None:
@@ -82,6 +85,15 @@ def _sign(walk: Walk, node: onnx.NodeProto) -> None:
     walk.give(node, Step(-1.0, 1.0, 0.0), [value], value.full)
 
 
+def _rounding(word: str) -> Callable[[Walk, onnx.NodeProto], None]:
+    def rounded(walk: Walk, node: onnx.NodeProto) -> None:
+        value = walk.value(node)
+        reason = refusal(node, "it rounds without limits; only rounding followed by Clip has a conversion")
+        walk.give(node, Rounded(word, str(reason)), [value], value.full)
+
+    return rounded
+
+
 def _softmax(walk: Walk, node: onnx.NodeProto) -> None:
     """Over one axis; up to opset 12 over all from ``axis`` on."""
     value = walk.value(node)
@@ -102,6 +114,8 @@ OPERATORS = {
     "Clip": _clip,
     "Max": _maximum,
     "Min": _minimum,
+    "Round": _rounding("half-even"),
+    "Floor": _rounding("floor"),
     "Sign": _sign,
     "Softmax": _softmax,
     "LogSoftmax": _softmax,

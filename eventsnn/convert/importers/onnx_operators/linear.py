@@ -97,7 +97,8 @@ def general_product(walk: Walk, node: onnx.NodeProto) -> None:
             raise refusal(node, f"its bias of shape {added.shape} does not fit its result of shape {full}")
         bias = attributes.get("beta", 1.0) * walk.per_sample(node, added, full).ravel()
         bias = np.broadcast_to(bias, len(weight)).copy()
-    _weigh(walk, node, value, attributes.get("alpha", 1.0) * weight, bias, len(value.full) - 1)
+    alpha = attributes.get("alpha", 1.0)
+    _weigh(walk, node, value, weight if alpha == 1 else alpha * weight, bias, len(value.full) - 1)
 
 
 def _weigh(
