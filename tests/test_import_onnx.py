@@ -402,7 +402,7 @@ REFUSED = {
         "training mode",
     ),
     "training batch norm before": (
-        single("BatchNormalization", (2,), *(whole(2),) * 4, opset=9, outputs=3), "training mode",
+        single("BatchNormalization", (2,), *(whole(2),) * 4, opset=9, outputs=5), "training mode",
     ),
     "training dropout": (single("Dropout", (2,), F32(0.5), np.array(True)), "training mode"),
     "rounding": (single("Cast", (2,), to=TensorProto.INT32), "rounds activations to INT32"),
@@ -502,8 +502,7 @@ QUANTISED = {
         ["Quantised"],
     ),
     "batch norm before": (
-        [("Mul", "three"), ("Add", "bias"), ("Div", "two"), ("Round",), ("Clip", "zero", "three")]
-        + [("Mul", "two")],
+        [("Mul", "c"), ("Add", "bias"), ("Div", "two"), ("Round",), ("Clip", "zero", "c"), ("Mul", "two")],
         ["Affine", "Affine", "Quantised"],
     ),
     "a rectifier before": ([("Relu",), ("Min", "three"), ("Floor",)], ["ReLU", "Quantised"]),
@@ -515,7 +514,7 @@ QUANTISED = {
 def test_quantised_activations(name, tmp_path):
     steps, expected = QUANTISED[name]
     bias = np.array([1, 2, 3]).reshape(3, 1, 1)
-    made = chain(*steps, zero=0, one=1, two=2, three=3, minus=-1, bias=bias)
+    made = chain(*steps, zero=0, one=1, two=2, three=3, c=3, minus=-1, bias=bias)
     assert kinds(checked(made, tmp_path, samples=20, lowest=-9, largest=9)) == expected
 
 

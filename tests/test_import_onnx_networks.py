@@ -20,6 +20,7 @@ from oracles.onnx_values import checked, kinds
 from eventsnn.convert.graph.operations import Convolution, Dense
 from eventsnn.convert.importers.onnx import import_onnx
 from eventsnn.errors import (
+    EventsnnError,
     InvalidFile,
     InvalidNetwork,
     InvalidRequest,
@@ -475,6 +476,44 @@ def test_nodes_between_tensors_are_evaluated(tmp_path):
 
 def small(**settings):
     return single("Gemm", (3,), whole(3, 5), whole(5), **settings)
+
+
+def test_damaged_files(tmp_path, capfd):
+    """Bytes changed at random: read, or refused in a sentence of ours, and nothing printed."""
+    path = tmp_path / "model.onnx"
+    content = cntk(1).SerializeToString()
+    rng = np.random.default_rng(8)
+    refused = 0
+    for _ in range(60):
+        damaged = bytearray(content)
+        damaged[rng.integers(len(content))] = rng.integers(256)
+        path.write_bytes(damaged)
+        try:
+            import_onnx(path)
+        except EventsnnError:
+            refused += 1
+    assert refused >= 10
+    assert capfd.readouterr() == ("", "")
+
+
+def test_damaged_weights(tmp_path):
+    made = small()
+    made.graph.initializer[0].dims[0] = 4
+    with pytest.raises(InvalidFile, match="initialiser 'c0' is damaged"):
+        import_onnx(save(made, tmp_path / "model.onnx"))
+
+
+def test_scores_without_batch_axis(tmp_path):
+    made = model(
+        [node("MatMul", "x w", "y")], (3,), constants={"w": whole(3, 5)}, batch=None, output_shapes={"y": [5]}
+    )
+    original = import_onnx(save(made, tmp_path / "model.onnx"))
+    assert original.graph.nodes["y"].shape == (5,)
+    label = model(
+        [node("ReduceMax", "x", "y", axes=[1], keepdims=0)], (3,), batch=5, output_shapes={"y": [5]}
+    )
+    with pytest.raises(InvalidNetwork, match=r"has shape \(\) a sample"):
+        import_onnx(save(label, tmp_path / "model.onnx"))
 
 
 def test_free_image_size(tmp_path):

@@ -47,7 +47,7 @@ def single(kind, shape, *parameters, opset=13, outputs=1, **attributes):
     """One operator on the input and on constants; None leaves an input out."""
     names = ["x", *("" if value is None else f"c{place}" for place, value in enumerate(parameters))]
     constants = {f"c{place}": value for place, value in enumerate(parameters) if value is not None}
-    made = ["y", "z", "w"][:outputs]
+    made = ["y", "z", "w", "u", "v"][:outputs]
     one = helper.make_node(kind, names, made, name="the one", **attributes)
     return model([one], shape, made, constants, opset=opset)
 

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
+from onnx import checker
 
 from eventsnn.convert.graph.graph import Shape
 from eventsnn.convert.graph.operations import Input
 from eventsnn.convert.importers.onnx_file import Dim, Model
 from eventsnn.convert.importers.onnx_operators import OPERATORS
 from eventsnn.convert.importers.onnx_session import CannotRun, run_node, tensor_array
-from eventsnn.convert.importers.onnx_walk import MixesSamples, Value, Walk, refusal
-from eventsnn.errors import UnsupportedLayer
+from eventsnn.convert.importers.onnx_walk import MixesSamples, Value, Walk, refusal, title
+from eventsnn.errors import InvalidFile, UnsupportedLayer
 
 HINTS = {
     **dict.fromkeys(("LSTM", "GRU", "RNN", "Loop", "Scan"), "recurrent networks have no conversion"),
@@ -163,7 +164,11 @@ def _walk(
     ------
     UnsupportedLayer
         By node and operator.
+    InvalidFile
+        A node with attributes or inputs that its operator does not have.
     """
+    context = checker.C.CheckerContext()
+    context.ir_version, context.opset_imports = model.proto.ir_version, {"": model.opset}
     taken = {made for node in nodes for made in node.output}
     walk = Walk(batch, model.opset, model.initialisers, taken)
     shape = walk.shape_of(full)
@@ -189,6 +194,8 @@ def _walk(
         inner = any(attribute.type in SUBGRAPHS for attribute in node.attribute)
         if inner or node.op_type in RANDOM:
             raise refusal(node, HINTS.get(node.op_type, "this operator has no conversion"))
+        if node.op_type in OPERATORS:
+            _check(node, context)
         if all(walk.is_constant(read) for read in node.input if read):
             _compute(walk, node)
         elif node.op_type in OPERATORS:
@@ -198,6 +205,14 @@ def _walk(
                 node, HINTS.get(node.op_type, "this operator has no conversion; replace it and train again")
             )
     return walk
+
+
+def _check(node: onnx.NodeProto, context: checker.C.CheckerContext) -> None:
+    """Refuse a node whose inputs and attributes are not those of its operator in that opset."""
+    try:
+        checker.check_node(node, context)
+    except (checker.ValidationError, UnicodeDecodeError) as error:
+        raise InvalidFile(f"{title(node)} is no valid operator ({error}); export the model again") from error
 
 
 def _compute(walk: Walk, node: onnx.NodeProto) -> None:

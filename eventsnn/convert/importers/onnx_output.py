@@ -32,6 +32,8 @@ def scores_tensor(model: Model, wanted: str | None) -> str:
         inferred = onnx.shape_inference.infer_shapes(model.proto, data_prop=True)
         infos = list(inferred.graph.output)
     found = [info for info in infos if (dims := _known(info)) is None or is_scores(dims)]
+    if len(infos) == 1 and [type(length) for length in _known(infos[0]) or ()] == [int]:
+        found = infos  # without a batch axis scores have the shape (classes,): the walk tells
     if len(found) == 1 and (len(infos) == 1 or _known(found[0]) is not None):
         return found[0].name
     listed = ", ".join(f"{info.name!r} {_shown(info)}" for info in infos)

@@ -15,7 +15,7 @@ from onnx import helper, numpy_helper
 
 from eventsnn.convert.graph.graph import Float64, Shape
 from eventsnn.convert.graph.operations import Affine, Rearrange
-from eventsnn.errors import InvalidNetwork, InvalidRequest
+from eventsnn.errors import InvalidFile, InvalidNetwork, InvalidRequest
 
 Array = NDArray[Any]
 
@@ -62,7 +62,10 @@ def session(model: bytes, threads: int = 1) -> onnxruntime.InferenceSession:
     options.inter_op_num_threads = 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        # There is nothing to fall back to, and the attempt would be printed.
+        return onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
     except Exception as error:  # onnxruntime has a class of error for each status and no common base
         raise CannotRun(str(error)) from error
 
@@ -103,8 +106,19 @@ def run_node(node: onnx.NodeProto, read: Sequence[Array | None], opset: int) -> 
 
 
 def tensor_array(tensor: onnx.TensorProto) -> Array:
-    """A tensor of the file as an array."""
-    return np.asarray(numpy_helper.to_array(tensor))
+    """A tensor of the file as an array.
+
+    Raises
+    ------
+    InvalidFile
+        What it holds is not of its shape, or of no known type.
+    """
+    try:
+        return np.asarray(numpy_helper.to_array(tensor))
+    except (ValueError, TypeError, KeyError) as error:
+        raise InvalidFile(
+            f"initialiser {tensor.name!r} is damaged ({error}); export the model again"
+        ) from error
 
 
 class Evaluation:
@@ -212,7 +226,11 @@ class Evaluation:
             self._opened = None
             del self._model.graph.output[:]
             self._model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-            self._opened = (names, session(self._model.SerializeToString(), self._threads))
+            try:
+                content = self._model.SerializeToString()
+            except Exception as error:  # protobuf's own class, in its compiled part
+                raise CannotRun(f"the model is too large for one file ({error})") from error
+            self._opened = (names, session(content, self._threads))
         return self._opened[1]
 
     def _value(self, name: str, found: Array) -> Float64:

@@ -112,7 +112,10 @@ class Walk:
     def attributes(self, node: onnx.NodeProto) -> dict[str, Any]:
         """A node's attributes by name; words as str."""
         found = {one.name: helper.get_attribute_value(one) for one in node.attribute}
-        return {name: value.decode() if isinstance(value, bytes) else value for name, value in found.items()}
+        return {
+            name: value.decode(errors="replace") if isinstance(value, bytes) else value
+            for name, value in found.items()
+        }
 
     def is_constant(self, name: str) -> bool:
         """Whether a tensor depends on no input."""
