@@ -22,6 +22,12 @@ RNG = np.random.default_rng(12)
 F32 = np.float32
 
 
+@pytest.fixture(autouse=True)
+def same_numbers():
+    """The same numbers in every test, whichever ran before."""
+    RNG.bit_generator.state = np.random.default_rng(12).bit_generator.state
+
+
 def whole(*shape, **limits):
     return integers(RNG, *shape, **limits)
 

@@ -33,6 +33,12 @@ F32 = np.float32
 DATA = os.environ.get("EVENTSNN_DATA")
 
 
+@pytest.fixture(autouse=True)
+def same_numbers():
+    """The same numbers in every test, whichever ran before."""
+    RNG.bit_generator.state = np.random.default_rng(4).bit_generator.state
+
+
 def whole(*shape, **limits):
     return integers(RNG, *shape, **limits)
 
