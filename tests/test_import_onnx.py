@@ -507,6 +507,10 @@ QUANTISED = {
         [("Clip", "zero", "three"), ("Div", "two"), ("Round",), ("Clip", "zero", "one"), ("Mul", "two")],
         ["Quantised"],
     ),
+    "a bias after": (
+        [("Div", "two"), ("Round",), ("Clip", "zero", "c"), ("Add", "bias"), ("Mul", "two")],
+        ["Affine", "Quantised", "Affine", "Affine"],
+    ),
     "batch norm before": (
         [("Mul", "c"), ("Add", "bias"), ("Div", "two"), ("Round",), ("Clip", "zero", "c"), ("Mul", "two")],
         ["Affine", "Affine", "Quantised"],

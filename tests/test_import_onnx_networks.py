@@ -221,6 +221,22 @@ def test_a_reshape_across_samples_is_refused(target, batch, tmp_path):
         import_onnx(path)
 
 
+def test_the_number_of_samples_is_no_parameter(tmp_path):
+    """Other numbers of a shape may be one: an average written out."""
+    nodes = [
+        node("Shape", "x", "shape"),
+        node("Gather", "shape which", "length", axis=0),
+        node("Cast", "length", "divisor", to=TensorProto.FLOAT),
+        node("ReduceSum", "x two", "sum", keepdims=0),
+        node("Div", "sum divisor", "y"),
+    ]
+    constants = {"which": np.array(2), "two": i64(2)}
+    assert kinds(checked(model(nodes, (3, 4), constants=constants), tmp_path))[-1] == "Affine"
+    path = save(model(nodes, (3, 4), constants={**constants, "which": np.array(0)}), tmp_path / "model.onnx")
+    with pytest.raises(UnsupportedLayer, match=r"'y' \(Div\): its factor depends on the batch size"):
+        import_onnx(path, "y")
+
+
 def test_batch_size_one_may_leave_the_batch_axis(tmp_path):
     """With one sample there is nothing to mix: channels first, no batch axis, sums over all there is."""
     nodes = [

@@ -7,7 +7,8 @@ that one of its reshapes holds; it is then evaluated so many samples at a time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from itertools import count
 
 import numpy as np
 import onnx
@@ -17,8 +18,9 @@ from eventsnn.convert.graph.graph import Shape
 from eventsnn.convert.graph.operations import Input
 from eventsnn.convert.importers.onnx_file import Dim, Model
 from eventsnn.convert.importers.onnx_operators import OPERATORS
+from eventsnn.convert.importers.onnx_refusals import MixesSamples, refusal, title
 from eventsnn.convert.importers.onnx_session import CannotRun, run_node, tensor_array
-from eventsnn.convert.importers.onnx_walk import MixesSamples, Value, Walk, refusal, title
+from eventsnn.convert.importers.onnx_walk import Value, Walk
 from eventsnn.errors import InvalidFile, UnsupportedLayer
 
 HINTS = {
@@ -94,7 +96,11 @@ def walk_model(
     if image:
         unused = _unused_size(model, dims)
         try:
-            return Walked(_walk(model, nodes, name, kind, unused, (unused, *image)), (unused, *image), None)
+            walk = _walk(model, nodes, name, kind, unused, (unused, *image))
+            if walk.computes_with_shapes:
+                another = _unused_size(model, dims, above=unused)
+                _compare(walk, _walk(model, nodes, name, kind, another, (another, *image)))
+            return Walked(walk, (unused, *image), None)
         except MixesSamples as error:
             refused, own = error, first if isinstance(first, int) and first > 0 else error.hint
         if own is not None:
@@ -112,7 +118,19 @@ def walk_model(
     raise refused
 
 
-def _unused_size(model: Model, dims: tuple[Dim, ...]) -> int:
+def _compare(walk: Walk, other: Walk) -> None:
+    """Refuse parameters that are others with another batch size."""
+    for one, two in zip(walk.nodes.values(), other.nodes.values(), strict=True):
+        for field in fields(one.operation):  # type: ignore[arg-type]
+            values = (getattr(operation, field.name) for operation in (one.operation, two.operation))
+            if not np.array_equal(*values):
+                raise UnsupportedLayer(
+                    f"node {one.name!r} ({one.origin}): its {field.name} depends on the batch size; export "
+                    "the model without computing with the number of samples"
+                )
+
+
+def _unused_size(model: Model, dims: tuple[Dim, ...], above: int = 100) -> int:
     """A number that occurs in the model nowhere, to tell the batch axis by."""
     used = {length for length in dims if isinstance(length, int)}
     tensors = list(model.proto.graph.initializer)
@@ -129,30 +147,7 @@ def _unused_size(model: Model, dims: tuple[Dim, ...]) -> int:
             and np.prod(tensor.dims) <= 64
         ):
             used.update(tensor_array(tensor).ravel().tolist())
-    primes = (
-        101,
-        103,
-        107,
-        109,
-        113,
-        127,
-        131,
-        137,
-        139,
-        149,
-        151,
-        157,
-        163,
-        167,
-        173,
-        179,
-        181,
-        191,
-        193,
-        197,
-    )
-    larger = iter(range(211, 10**6, 2))
-    return next(size for size in (*primes, *larger) if size not in used)
+    return next(size for size in count(above + 1) if size not in used)
 
 
 def _walk(
@@ -224,4 +219,4 @@ def _compute(walk: Walk, node: onnx.NodeProto) -> None:
         raise refusal(node, f"onnxruntime cannot compute it from its constants: {error}") from error
     for name, array in zip(node.output, results, strict=True):
         if name:
-            walk.keep_constant(name, array)
+            walk.keep_constant(name, array, not walk.of_shapes.isdisjoint(node.input))

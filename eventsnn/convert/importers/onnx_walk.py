@@ -18,36 +18,9 @@ from onnx import helper
 
 from eventsnn.convert.graph.graph import Node, Shape
 from eventsnn.convert.graph.operations import Affine, Int64, Operation, Rearrange
+from eventsnn.convert.importers.onnx_refusals import MixesSamples, refusal
 from eventsnn.convert.importers.onnx_session import Array, Source, tensor_array
-from eventsnn.errors import InvalidNetwork, UnsupportedLayer
-
-
-def title(node: onnx.NodeProto) -> str:
-    """How messages name a node: ``node 'conv1' (Conv)``; by its first output where it has no name."""
-    kind = f"{node.domain}.{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type
-    return f"node {node.name or next(iter(node.output), '')!r} ({kind})"
-
-
-def refusal(node: onnx.NodeProto, reason: str) -> UnsupportedLayer:
-    """The error for a node that has no faithful conversion."""
-    return UnsupportedLayer(f"{title(node)}: {reason}")
-
-
-class MixesSamples(UnsupportedLayer):
-    """An operator that does not leave each sample to itself.
-
-    Attributes
-    ----------
-    hint : int or None
-        A batch size that the model may be bound to.
-    """
-
-    def __init__(self, node: onnx.NodeProto, reason: str, hint: int | None = None) -> None:
-        super().__init__(
-            f"{title(node)}: it does not leave each sample of a batch to itself: {reason}; export the model "
-            "with a free batch size or with batch size 1"
-        )
-        self.hint = hint
+from eventsnn.errors import InvalidNetwork
 
 
 @dataclass(frozen=True)
@@ -94,6 +67,10 @@ class Walk:
         Tensors of the model that depend on the input.
     levels : dict of str to (Value, int)
         Tensors of quantised integers: their value without the zero point, and the zero point.
+    of_shapes : set of str
+        Constants that depend on the shape of a value, and so perhaps on the batch size.
+    computes_with_shapes : bool
+        Whether one of them is a parameter of the network.
     """
 
     def __init__(
@@ -105,6 +82,8 @@ class Walk:
         self.sources: dict[str, Source] = {}
         self.values: dict[str, Value] = {}
         self.levels: dict[str, tuple[Value, int]] = {}
+        self.of_shapes: set[str] = set()
+        self.computes_with_shapes = False
         self._initialisers = initialisers
         self._taken = taken
         self._constants: dict[str, Array] = {}
@@ -121,9 +100,11 @@ class Walk:
         """Whether a tensor depends on no input."""
         return name in self._constants or name in self._initialisers
 
-    def keep_constant(self, name: str, array: Array) -> None:
-        """Take note of a tensor that was computed from constants."""
+    def keep_constant(self, name: str, array: Array, of_shapes: bool = False) -> None:
+        """Take note of a tensor computed from constants, ``of_shapes`` if from the shape of a value."""
         self._constants[name] = array
+        if of_shapes:
+            self.of_shapes.add(name)
 
     def constant(self, name: str) -> Array:
         """The array of a constant. NaN is refused, naming the initialiser."""
@@ -175,7 +156,8 @@ class Walk:
         return self.constant(name)
 
     def numbers(self, node: onnx.NodeProto, place: int, what: str) -> Array:
-        """A constant as float64."""
+        """A constant as float64: a parameter of the network, not a shape, place or axis."""
+        self.computes_with_shapes |= node.input[place] in self.of_shapes
         return self.parameter(node, place, what).astype(np.float64)
 
     def has_batch_axis(self, full: Shape) -> bool:

@@ -10,7 +10,8 @@ import onnx
 
 from eventsnn.convert.graph.operations import ReLU, Softmax, Step
 from eventsnn.convert.importers.onnx_quantised import Limited, Rounded
-from eventsnn.convert.importers.onnx_walk import Value, Walk, refusal
+from eventsnn.convert.importers.onnx_refusals import refusal
+from eventsnn.convert.importers.onnx_walk import Value, Walk
 
 LARGEST = float(np.finfo(np.float32).max)
 

@@ -10,7 +10,8 @@ from onnx import TensorProto, helper
 
 from eventsnn.convert.graph.graph import Float64
 from eventsnn.convert.graph.operations import Add, Affine
-from eventsnn.convert.importers.onnx_walk import Value, Walk, refusal
+from eventsnn.convert.importers.onnx_refusals import refusal
+from eventsnn.convert.importers.onnx_walk import Value, Walk
 
 Kind = Callable[[Walk, onnx.NodeProto], None]
 ONE = np.ones(())

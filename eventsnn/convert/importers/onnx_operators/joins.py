@@ -7,7 +7,8 @@ import onnx
 
 from eventsnn.convert.graph.graph import Float64
 from eventsnn.convert.graph.operations import Affine, Concatenate, Int64, Rearrange
-from eventsnn.convert.importers.onnx_walk import MixesSamples, Value, Walk
+from eventsnn.convert.importers.onnx_refusals import MixesSamples
+from eventsnn.convert.importers.onnx_walk import Value, Walk
 
 
 def _concatenate(walk: Walk, node: onnx.NodeProto) -> None:

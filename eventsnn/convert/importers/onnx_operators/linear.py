@@ -10,7 +10,8 @@ import onnx
 from eventsnn.convert.graph.graph import Float64, Shape
 from eventsnn.convert.graph.operations import Convolution, Dense
 from eventsnn.convert.importers.onnx_operators.windows import Pads, cells, pads_of, pair
-from eventsnn.convert.importers.onnx_walk import MixesSamples, Value, Walk, refusal
+from eventsnn.convert.importers.onnx_refusals import MixesSamples, refusal
+from eventsnn.convert.importers.onnx_walk import Value, Walk
 
 
 def convolution(walk: Walk, node: onnx.NodeProto) -> None:

@@ -11,7 +11,8 @@ from eventsnn.convert.graph.graph import Float64
 from eventsnn.convert.graph.operations import AveragePool, MaxPool, Operation, Windows
 from eventsnn.convert.importers.onnx_operators.linear import image
 from eventsnn.convert.importers.onnx_operators.windows import cells, pads_of, pair, read_or_padded, windows
-from eventsnn.convert.importers.onnx_walk import MixesSamples, Walk, refusal
+from eventsnn.convert.importers.onnx_refusals import MixesSamples, refusal
+from eventsnn.convert.importers.onnx_walk import Walk
 
 Make = Callable[[Windows, Windows, Float64], Operation]
 """From rows, columns and the number of values in each window to a pool."""

@@ -14,8 +14,9 @@ import onnx
 
 from eventsnn.convert.graph.graph import Shape
 from eventsnn.convert.graph.operations import Int64, Rearrange
+from eventsnn.convert.importers.onnx_refusals import MixesSamples, refusal
 from eventsnn.convert.importers.onnx_session import Array, CannotRun, run_node
-from eventsnn.convert.importers.onnx_walk import MixesSamples, Value, Walk, refusal
+from eventsnn.convert.importers.onnx_walk import Value, Walk
 
 EXACT = 2**24
 """Integers below are exact in float32, the one type that all these operators take in every version."""
@@ -119,13 +120,12 @@ def _resize(walk: Walk, node: onnx.NodeProto) -> None:
 def _shape(walk: Walk, node: onnx.NodeProto) -> None:
     full, attributes = walk.value(node, integers=True).full, walk.attributes(node)
     part = full[attributes.get("start", 0) : attributes.get("end", len(full))]
-    walk.keep_constant(node.output[0], np.array(part, dtype=np.int64))
+    walk.keep_constant(node.output[0], np.array(part, dtype=np.int64), of_shapes=True)
 
 
 def _size(walk: Walk, node: onnx.NodeProto) -> None:
-    walk.keep_constant(
-        node.output[0], np.array(math.prod(walk.value(node, integers=True).full), dtype=np.int64)
-    )
+    size = math.prod(walk.value(node, integers=True).full)
+    walk.keep_constant(node.output[0], np.array(size, dtype=np.int64), of_shapes=True)
 
 
 MOVING = (

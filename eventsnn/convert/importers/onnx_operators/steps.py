@@ -11,8 +11,9 @@ import onnx
 from eventsnn.convert.graph.graph import Float64
 from eventsnn.convert.graph.operations import Affine, Quantised, Step
 from eventsnn.convert.importers.onnx_operators.arithmetic import affine
+from eventsnn.convert.importers.onnx_refusals import refusal
 from eventsnn.convert.importers.onnx_session import Source
-from eventsnn.convert.importers.onnx_walk import Value, Walk, refusal
+from eventsnn.convert.importers.onnx_walk import Value, Walk
 
 BELOW = {"Greater": (0.0, 0.0), "GreaterOrEqual": (0.0, 1.0), "Less": (1.0, 0.0), "LessOrEqual": (1.0, 1.0)}
 """Of each comparison x ? c its value for x < c and for x = c."""

@@ -9,7 +9,7 @@ import onnx
 
 from eventsnn.convert.graph.graph import Float64
 from eventsnn.convert.graph.operations import Windows
-from eventsnn.convert.importers.onnx_walk import refusal
+from eventsnn.convert.importers.onnx_refusals import refusal
 
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
