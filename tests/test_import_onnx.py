@@ -344,6 +344,24 @@ def test_concatenation_with_constants(tmp_path):
     assert found == ["Rearrange", "Affine", "Rearrange", "Affine", "Concatenate"]
 
 
+@pytest.mark.parametrize("kind", ["Reshape", "Expand", "Resize"])
+def test_shapes_computed_from_the_batch(kind, tmp_path):
+    """The first number of the shape is the batch size, whatever it is."""
+    rest = {"Reshape": i64(3, 4), "Expand": i64(2, 3, 2), "Resize": i64(2, 6, 2)}[kind]
+    nodes = [
+        node("Shape", "x", "shape"),
+        node("Slice", "shape zero one", "samples"),
+        node("Concat", "samples rest", "target", axis=0),
+        node(kind, "x   target" if kind == "Resize" else "x target", "y"),
+    ]
+    made = model(
+        nodes,
+        (2, 3, 2) if kind != "Expand" else (2, 1, 2),
+        constants={"zero": i64(0), "one": i64(1), "rest": rest},
+    )
+    assert kinds(checked(made, tmp_path)) == ["Rearrange"]
+
+
 def test_what_does_nothing(tmp_path):
     nodes = [
         node("Identity", "x", "a"),
@@ -378,6 +396,21 @@ REFUSED = {
     "same dilated": (
         single("Conv", (2, 7, 6), whole(3, 2, 3, 2), auto_pad="SAME_UPPER", dilations=[2, 3]),
         "auto_pad with dilations",
+    ),
+    "samples in columns": (single("Gemm", (3,), whole(3, 4), transA=1), "samples stand in columns"),
+    "weights of three axes": (single("MatMul", (2, 3), whole(2, 3, 4)), "only a matrix"),
+    "too few features": (single("MatMul", (2,), whole(3, 4)), "weights for 3 features"),
+    "too few channels": (single("Conv", (4, 3, 3), whole(3, 2, 3, 3)), "do not fit 4 channels"),
+    "larger than its input": (single("Conv", (2, 3, 3), whole(3, 2, 4, 3)), "larger than the padded input"),
+    "variance below zero": (
+        single("BatchNormalization", (2,), *(whole(2),) * 3, -whole(2, lowest=1)), "variance is negative",
+    ),
+    "another zero point": (
+        model(
+            [node("QuantizeLinear", "x s z", "q"), node("DequantizeLinear", "q s o", "y")],
+            (3,), constants={"s": F32(1), "z": np.uint8(1), "o": np.uint8(2)},
+        ),
+        "zero point 2 is not that of its levels, 1",
     ),
     "pool of one axis": (single("MaxPool", (2, 7), kernel_shape=[2]), "only images"),
     "other rectifier": (single("LeakyRelu", (3,)), "train the network with ReLU"),

@@ -179,7 +179,9 @@ class Evaluation:
         try:
             found = self._tensors(fed, tensors) if tensors else {}
         except CannotRun as error:
-            raise InvalidNetwork(f"onnxruntime cannot evaluate the model: {error}") from error
+            raise InvalidNetwork(
+                f"onnxruntime cannot evaluate the model ({error}); export it again, in float32"
+            ) from error
         found[self._input] = fed
         return {name: self._value(name, found[self._sources[name].tensor]) for name in names}
 
