@@ -412,7 +412,13 @@ REFUSED = {
         ),
         "zero point 2 is not that of its levels, 1",
     ),
-    "pool of one axis": (single("MaxPool", (2, 7), kernel_shape=[2]), "only images"),
+    "pool of one axis": (
+        single("MaxPool", (2, 7), kernel_shape=[2]), r"reads shape \(N, 2, 7\); only images",
+    ),
+    "integers of nowhere": (
+        model([node("DequantizeLinear", "x s", "y")], (3,), constants={"s": F32(1)}, kind=TensorProto.UINT8),
+        "no QuantizeLinear gives",
+    ),
     "other rectifier": (single("LeakyRelu", (3,)), "train the network with ReLU"),
     "recurrent": (single("GRU", (3, 4), whole(1, 6, 4), whole(1, 6, 2), hidden_size=2), "recurrent"),
     "window in the padding": (

@@ -237,6 +237,15 @@ def test_the_number_of_samples_is_no_parameter(tmp_path):
         import_onnx(path, "y")
 
 
+def test_a_bias_for_each_row(tmp_path):
+    made = model([node("Gemm", "x w b", "y")], (2,), constants={"w": whole(2, 4), "b": whole(3, 4)}, batch=3)
+    with pytest.raises(UnsupportedLayer, match=r"Gemm of y.*differs from sample to sample"):
+        import_onnx(save(made, tmp_path / "model.onnx"), "y")
+    made = model([node("Gemm", "x w b", "y")], (4,), constants={"w": whole(4, 5), "b": whole(3, 5)}, batch=3)
+    made.graph.initializer[1].CopyFrom(onnx.numpy_helper.from_array(np.ones((3, 1), F32), "b"))
+    checked(made, tmp_path)
+
+
 def test_batch_size_one_may_leave_the_batch_axis(tmp_path):
     """With one sample there is nothing to mix: channels first, no batch axis, sums over all there is."""
     nodes = [
@@ -390,6 +399,28 @@ def test_pytorch(name, settings, tmp_path):
         pytest.skip("its ceil mode and slices with steps are of opset 10")
     made = exported(kind(), tmp_path / "torch.onnx", shape, **settings)
     checked(made, tmp_path, tolerance=1e-5, lowest=-1, largest=1)
+
+
+# Networks of the ONNX Model Zoo, whose graphs come with onnx, their weights made up.
+
+ZOO = Path(onnx.__file__).parent / "backend/test/data/light"
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("squeezenet", {"Convolution": 26, "Concatenate": 8, "Softmax": 1}),
+        ("shufflenet", {"Add": 13, "Rearrange": 49}),
+    ],
+)
+def test_networks_of_the_zoo(name, count):
+    path = ZOO / f"light_{name}.onnx"
+    if not path.is_file():
+        pytest.skip("this onnx comes without its test data")
+    original = import_onnx(path)
+    found = kinds(original)
+    assert {kind: found.count(kind) for kind in count} == count
+    assert original.graph.nodes[original.graph.output].shape in ((1000,), (1000, 1, 1))
 
 
 # Outputs.
@@ -621,6 +652,12 @@ def test_what_a_model_must_have(tmp_path):
     path = tmp_path / "model.onnx"
     with pytest.raises(MissingFile, match="no model file"):
         import_onnx(path)
+    foreign = model([node("Relu", "x", "y")], (3,))
+    foreign.opset_import[0].domain = "ai.onnx.ml"
+    with pytest.raises(InvalidFile, match="no operators of the ONNX standard"):
+        import_onnx(save(foreign, path))
+    with pytest.raises(UnsupportedLayer, match=r"input 'x' is of type BOOL"):
+        import_onnx(save(model([node("Not", "x", "y")], (3,), kind=TensorProto.BOOL), path), "y")
     with pytest.raises(InvalidFile, match="opset 6; opset 7 and newer"):
         import_onnx(save(model([node("Relu", "x", "y")], (3,), opset=6), path))
     for bad in (np.nan, np.inf):

@@ -96,10 +96,10 @@ def walk_model(
     if image:
         unused = _unused_size(model, dims)
         try:
-            walk = _walk(model, nodes, name, kind, unused, (unused, *image))
+            walk = _walk(model, nodes, name, kind, unused, (unused, *image), True)
             if walk.computes_with_shapes:
                 another = _unused_size(model, dims, above=unused)
-                _compare(walk, _walk(model, nodes, name, kind, another, (another, *image)))
+                _compare(walk, _walk(model, nodes, name, kind, another, (another, *image), True))
             return Walked(walk, (unused, *image), None)
         except MixesSamples as error:
             refused, own = error, first if isinstance(first, int) and first > 0 else error.hint
@@ -151,7 +151,13 @@ def _unused_size(model: Model, dims: tuple[Dim, ...], above: int = 100) -> int:
 
 
 def _walk(
-    model: Model, nodes: list[onnx.NodeProto], name: str, kind: np.dtype[np.generic], batch: int, full: Shape
+    model: Model,
+    nodes: list[onnx.NodeProto],
+    name: str,
+    kind: np.dtype[np.generic],
+    batch: int,
+    full: Shape,
+    any_batch: bool = False,
 ) -> Walk:
     """Every operator in turn: constants are computed, the others added to the graph.
 
@@ -165,7 +171,7 @@ def _walk(
     context = checker.C.CheckerContext()
     context.ir_version, context.opset_imports = model.proto.ir_version, {"": model.opset}
     taken = {made for node in nodes for made in node.output}
-    walk = Walk(batch, model.opset, model.initialisers, taken)
+    walk = Walk(batch, model.opset, model.initialisers, taken, any_batch)
     shape = walk.shape_of(full)
     walk.add(name, Input(), (), shape, "Input")
     walk.know(name, Value(name, full, shape, kind if kind.kind in "iu" else None))

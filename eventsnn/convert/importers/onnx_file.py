@@ -18,6 +18,7 @@ from eventsnn.errors import InvalidFile, InvalidRequest, MissingFile, Unsupporte
 
 Dim = int | str
 LOWEST_OPSET = 7
+IMAGE_TYPES = [np.dtype(word) for word in ("f2", "f4", "f8", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8")]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +66,8 @@ def read_model(path: str | os.PathLike[str]) -> Model:
             f"{place} is no ONNX file, or it is truncated: it holds no graph; export the model again"
         )
     opset = next((one.version for one in proto.opset_import if one.domain in ("", "ai.onnx")), 0)
+    if opset == 0:
+        raise InvalidFile(f"{place} uses no operators of the ONNX standard; export the network itself")
     if opset < LOWEST_OPSET:
         raise InvalidFile(
             f"{place} is of opset {opset}; opset {LOWEST_OPSET} and newer are read: convert it with "
@@ -143,7 +146,7 @@ def type_of(info: onnx.ValueInfoProto) -> np.dtype[Any]:
     """
     number = info.type.tensor_type.elem_type
     kind = np.dtype(helper.tensor_dtype_to_np_dtype(number)) if number else None
-    if kind is None or kind.kind not in "fiu":
+    if kind is None or kind not in IMAGE_TYPES:
         raise UnsupportedLayer(
             f"input {info.name!r} is of type {onnx.TensorProto.DataType.Name(number)}; images are floats or "
             "integers"

@@ -56,6 +56,8 @@ class Walk:
     initialisers : dict of str to onnx.TensorProto
     taken : set of str
         Names of the model's tensors.
+    any_batch : bool
+        Whether ``batch`` stands for any size.
 
     Attributes
     ----------
@@ -74,10 +76,16 @@ class Walk:
     """
 
     def __init__(
-        self, batch: int, opset: int, initialisers: Mapping[str, onnx.TensorProto], taken: Set[str]
+        self,
+        batch: int,
+        opset: int,
+        initialisers: Mapping[str, onnx.TensorProto],
+        taken: Set[str],
+        any_batch: bool = False,
     ) -> None:
         self.batch = batch
         self.opset = opset
+        self.any_batch = any_batch
         self.nodes: dict[str, Node] = {}
         self.sources: dict[str, Source] = {}
         self.values: dict[str, Value] = {}
@@ -243,6 +251,14 @@ class Walk:
             wanted += "'"
         return wanted
 
+    def shown(self, full: Shape) -> str:
+        """A tensor's shape for messages; the batch is N while it stands for any."""
+        axes = [
+            "N" if place == 0 and self.batch == size and self.any_batch else str(size)
+            for place, size in enumerate(full)
+        ]
+        return f"({', '.join(axes)})"
+
     def result_shape(self, node: onnx.NodeProto, *shapes: Shape) -> Shape:
         """The shape to which tensors broadcast."""
         try:
@@ -253,7 +269,7 @@ class Walk:
     def misfit(self, node: onnx.NodeProto, *shapes: Shape) -> MixesSamples:
         """The error for shapes that would fit together with another batch size perhaps."""
         hints = [shape[0] for shape in shapes if shape and shape[0] not in (1, self.batch)]
-        listed = ", ".join(map(str, shapes))
+        listed = ", ".join(map(self.shown, shapes))
         return MixesSamples(node, f"shapes {listed} do not fit together", max(hints, default=None))
 
     def broadcast(self, node: onnx.NodeProto, value: Value, full: Shape) -> Value:
@@ -266,7 +282,7 @@ class Walk:
         elif len(full) == len(value.full) and full[0] == value.full[0]:
             indices = np.broadcast_to(places.reshape(value.shape), full[1:])
         else:
-            raise MixesSamples(node, f"shape {value.full} becomes {full}")
+            raise MixesSamples(node, f"shape {self.shown(value.full)} becomes {self.shown(full)}")
         return self.arranged(node, value, np.ascontiguousarray(indices), "repeated")
 
     def per_sample(self, node: onnx.NodeProto, constant: Array, full: Shape) -> Array:

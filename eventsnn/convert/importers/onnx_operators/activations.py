@@ -77,7 +77,9 @@ def _limited(walk: Walk, node: onnx.NodeProto) -> tuple[Value, float]:
     place = constant.index(True)
     limit = walk.numbers(node, place, "limit")
     if walk.result_shape(node, value.full, limit.shape) != value.full:
-        raise refusal(node, f"its constant of shape {limit.shape} is larger than its input {value.full}")
+        raise refusal(
+            node, f"its constant of shape {limit.shape} is larger than its input {walk.shown(value.full)}"
+        )
     return value, _one_number(walk, node, place)
 
 

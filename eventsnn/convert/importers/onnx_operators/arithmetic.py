@@ -89,7 +89,7 @@ def _batch_norm(walk: Walk, node: onnx.NodeProto) -> None:
             node, "it is in training mode (statistics of the batch); export the model in evaluation mode"
         )
     if len(value.full) < 2 or not walk.has_batch_axis(value.full):
-        raise refusal(node, f"it reads shape {value.full}, without samples and channels")
+        raise refusal(node, f"it reads shape {walk.shown(value.full)}, without samples and channels")
     names = ("scale", "shift", "mean", "variance")
     scale, shift, mean, variance = (walk.numbers(node, 1 + k, name) for k, name in enumerate(names))
     if (variance < 0).any():

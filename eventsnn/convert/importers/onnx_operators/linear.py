@@ -47,10 +47,12 @@ def image(walk: Walk, node: onnx.NodeProto) -> Value:
     value = walk.value(node)
     if len(value.full) != 4:
         raise refusal(
-            node, f"it reads shape {value.full}; only images (samples, channels, y, x) have a conversion"
+            node,
+            f"it reads shape {walk.shown(value.full)}; only images (samples, channels, y, x) have a "
+            "conversion",
         )
     if not walk.has_batch_axis(value.full):
-        raise MixesSamples(node, f"it takes the first axis of shape {value.full} for the samples")
+        raise MixesSamples(node, f"it takes the first axis of shape {walk.shown(value.full)} for the samples")
     return value
 
 
@@ -69,7 +71,7 @@ def matrix_product(walk: Walk, node: onnx.NodeProto) -> None:
         weight = _matrix(walk, node, 0)
         value = walk.value(node, 1)
         if len(value.full) < 2:
-            raise refusal(node, f"its right side of shape {value.full} is no matrix")
+            raise refusal(node, f"its right side of shape {walk.shown(value.full)} is no matrix")
         _weigh(walk, node, value, weight, np.zeros(len(weight)), len(value.full) - 2)
 
 
@@ -95,9 +97,14 @@ def general_product(walk: Walk, node: onnx.NodeProto) -> None:
     if walk.given(node, 2):
         added = walk.numbers(node, 2, "bias")
         if walk.result_shape(node, full, added.shape) != full:
-            raise refusal(node, f"its bias of shape {added.shape} does not fit its result of shape {full}")
-        bias = attributes.get("beta", 1.0) * walk.per_sample(node, added, full).ravel()
-        bias = np.broadcast_to(bias, len(weight)).copy()
+            raise refusal(
+                node, f"its bias of shape {added.shape} does not fit its result of shape {walk.shown(full)}"
+            )
+        rows = np.atleast_1d(walk.per_sample(node, added, full))
+        rows = rows.reshape(-1, rows.shape[-1])
+        if (rows != rows[:1]).any():
+            raise refusal(node, "its bias differs from row to row; only one a feature has a conversion")
+        bias = attributes.get("beta", 1.0) * np.broadcast_to(rows[0], len(weight))
     alpha = attributes.get("alpha", 1.0)
     _weigh(walk, node, value, weight if alpha == 1 else alpha * weight, bias, len(value.full) - 1)
 
@@ -107,13 +114,13 @@ def _weigh(
 ) -> None:
     """``weight @ x + bias`` along one axis of the value: dense on a vector, 1 x 1 convolution otherwise."""
     if value.full[full_axis] != weight.shape[1]:
-        raise refusal(node, f"weights for {weight.shape[1]} features meet shape {value.full}")
+        raise refusal(node, f"weights for {weight.shape[1]} features meet shape {walk.shown(value.full)}")
     full: Shape = (*value.full[:full_axis], len(weight), *value.full[full_axis + 1 :])
     axis = full_axis - (len(value.full) - len(value.shape))
     if axis < 0:
-        raise MixesSamples(node, f"it adds up over the samples of shape {value.full}")
+        raise MixesSamples(node, f"it adds up over the samples of shape {walk.shown(value.full)}")
     if walk.has_batch_axis(full) != walk.has_batch_axis(value.full):
-        raise MixesSamples(node, f"shape {value.full} becomes {full}")
+        raise MixesSamples(node, f"shape {walk.shown(value.full)} becomes {walk.shown(full)}")
     features, positions = value.shape[axis], math.prod(value.shape) // max(value.shape[axis], 1)
     places = np.arange(features * positions).reshape(value.shape)
     columns = np.moveaxis(places, axis, 0)

@@ -88,7 +88,7 @@ def _reduction(make: Make) -> Callable[[Walk, onnx.NodeProto], None]:
         chosen = sorted({axis % rank for axis in given} if given else range(rank))
         offset = rank - len(value.shape)
         if chosen[0] < offset:
-            raise MixesSamples(node, f"it reduces over axis 0 of shape {value.full}")
+            raise MixesSamples(node, f"it reduces over axis 0 of shape {walk.shown(value.full)}")
         axes = [axis - offset for axis in chosen]
         kept = [axis for axis in range(len(value.shape)) if axis not in axes]
         keep = bool(attributes.get("keepdims", 1))
@@ -98,7 +98,7 @@ def _reduction(make: Make) -> Callable[[Walk, onnx.NodeProto], None]:
             if keep or axis not in chosen
         )
         if walk.has_batch_axis(full) != walk.has_batch_axis(value.full):
-            raise MixesSamples(node, f"shape {value.full} becomes {full}")
+            raise MixesSamples(node, f"shape {walk.shown(value.full)} becomes {walk.shown(full)}")
         places = np.arange(int(np.prod(value.shape))).reshape(value.shape)
         moved = places.transpose(*kept, *axes)
         channels = int(np.prod([value.shape[axis] for axis in kept]))

@@ -55,7 +55,7 @@ def _places(
             first = moved[:1] if moved.ndim else moved
             apart = np.arange(len(moved) if moved.ndim else 1).reshape(-1, *(1,) * (moved.ndim - 1)) * size
             if moved.ndim == 0 or len(moved) != samples or not (moved == first + apart * (first > 0)).all():
-                known = f"shape {value.full} becomes {moved.shape} with {samples} samples"
+                known = f"shape {walk.shown(value.full)} becomes {moved.shape} with {samples} samples"
                 raise MixesSamples(node, known, _hint(node, parameters))
     return [((walk.batch, *moved.shape[1:]), moved[0].astype(np.int64) - 1) for moved in outputs]
 

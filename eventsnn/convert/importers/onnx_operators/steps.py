@@ -33,7 +33,9 @@ def _compare(walk: Walk, node: onnx.NodeProto) -> None:
     place = 0 if first else 1
     value, limit = walk.value(node, 1 - place), walk.numbers(node, place, "limit")
     if walk.result_shape(node, value.full, limit.shape) != value.full:
-        raise refusal(node, f"its constant of shape {limit.shape} is larger than its input {value.full}")
+        raise refusal(
+            node, f"its constant of shape {limit.shape} is larger than its input {walk.shown(value.full)}"
+        )
     low, at_zero = BELOW[TURNED[node.op_type] if first else node.op_type]
     if limit.any():
         shift = Affine(np.ones(()), -walk.per_sample(node, limit, value.full))
@@ -78,6 +80,8 @@ def _quantise(walk: Walk, node: onnx.NodeProto) -> None:
 
 def _dequantise(walk: Walk, node: onnx.NodeProto) -> None:
     """DequantizeLinear of such levels."""
+    if node.input[0] not in walk.levels:
+        raise refusal(node, "it reads integers that no QuantizeLinear gives")
     value, own = walk.levels[node.input[0]]
     scale, zero, _ = _scale(walk, node)
     if zero != own:
