@@ -21,14 +21,14 @@ coverage: .venv/.test
 
 # The lowest versions that pyproject.toml allows, in an environment of their own, on a quick part of the tests.
 # Another Numba keeps its compiled kernels elsewhere: the two would throw each other's away.
-QUICK := layout imports api lowest_versions network_file laws run cli convert_layers docs
+QUICK := layout imports api lowest_versions network_file laws run cli convert_layers import_onnx docs
 test-minimum: .venv-minimum/.installed
 	NUMBA_CACHE_DIR=$(CURDIR)/.venv-minimum/compiled .venv-minimum/bin/pytest -n auto $(QUICK:%=tests/test_%.py)
 
 .venv-minimum/.installed: pyproject.toml constraints-minimum.txt
 	$(PYTHON) -m venv .venv-minimum
 	.venv-minimum/bin/python -m pip install --quiet --upgrade pip
-	.venv-minimum/bin/python -m pip install --quiet --editable '.[torch,report]' pytest pytest-xdist hypothesis --constraint constraints-minimum.txt
+	.venv-minimum/bin/python -m pip install --quiet --editable '.[torch,onnx,report]' pytest pytest-xdist hypothesis --constraint constraints-minimum.txt
 	touch $@
 
 constraints-minimum.txt: pyproject.toml tests/lowest_versions.py
