@@ -29,8 +29,9 @@ from eventsnn.convert.importers.torch_evaluate import (
 )
 from eventsnn.convert.importers.torch_functions import FUNCTIONS, METHODS, Rule
 from eventsnn.convert.importers.torch_modules import ADVICE, MODULES
+from eventsnn.convert.importers.torch_names import name_of, path_of, place_of
 from eventsnn.convert.importers.torch_prepare import float64_copy, settle_weights
-from eventsnn.convert.importers.torch_trace import name_of, path_of, place_of, traced
+from eventsnn.convert.importers.torch_trace import traced
 from eventsnn.convert.importers.torch_values import EQUAL, Nodes, Site, Value, depends
 from eventsnn.errors import InvalidNetwork, UnsupportedLayer
 

@@ -13,7 +13,7 @@ from eventsnn.convert.importers import torch_arithmetic as arithmetic
 from eventsnn.convert.importers import torch_layers as layers
 from eventsnn.convert.importers import torch_pools as pools
 from eventsnn.convert.importers.torch_calls import Call
-from eventsnn.convert.importers.torch_trace import DROPOUTS
+from eventsnn.convert.importers.torch_names import DROPOUTS
 from eventsnn.convert.importers.torch_values import Value, of_rank
 from eventsnn.convert.qcfs import QCFS
 
