@@ -750,6 +750,11 @@ FORWARDS = {
     "flipped samples": (lambda m, x: m.conv(x).flip(0), "mixes the samples"),
     "one sample for all": (lambda m, x: m.conv(x)[[0, 0, 0]], "mixes the samples"),
     "branch of samples": (lambda m, x: m.conv(x) if x.size(0) > 2 else x, "depends on the number of samples"),
+    "three samples": (
+        lambda m, x: m.conv(x) + torch.ones(3, 1, 1, 1),
+        "does not run in float64 on a batch of 2",
+    ),
+    "samples in a row": (lambda m, x: x.flatten().reshape(x.shape), "does not keep samples apart"),
     "loop over samples": (lambda m, x: sum(m.conv(x) for _ in range(x.size(0))), "depends on the number of"),
     "loop by values": (lambda m, x: sum(m.conv(x) for _ in range(x.sum())), "depends on the values"),
     "count of samples": (lambda m, x: m.conv(x) / x.size(0), "number of samples"),
@@ -832,6 +837,10 @@ MODELS = {
     "recurrent": (
         lambda: nn.Sequential(nn.Flatten(2), nn.LSTM(64, 3), Written(lambda m, x: x[0])),
         "module '1' is a LSTM.*feed-forward",
+    ),
+    "attention": (
+        lambda: nn.Sequential(nn.Flatten(2), nn.TransformerEncoderLayer(64, 2, batch_first=True)),
+        "is a TransformerEncoderLayer.*without recurrence and attention",
     ),
     "along one axis": (lambda: nn.Sequential(nn.Flatten(2), nn.Conv1d(2, 2, 2)), "is a Conv1d.*Conv2d"),
     "norm of the batch": (

@@ -139,7 +139,7 @@ MODULES: dict[type[nn.Module], Rule] = {
 
 _SMOOTH = "train with ReLU or eventsnn.convert.QCFS as the activation"
 _NORM = "use BatchNorm2d, which folds into the layer before it, and train again"
-_TIME = "recurrent layers and attention have no conversion; give a feed-forward network"
+_TIME = "give a feed-forward network, without recurrence and attention"
 _POOL = "use MaxPool2d or AvgPool2d instead and train again"
 _NAMES = {
     "leakyrelu leaky_relu prelu rrelu elu celu selu gelu silu mish sigmoid logsigmoid hardsigmoid": _SMOOTH,
