@@ -1,6 +1,7 @@
 """PyTorch models as graphs: the graph computes what the model does, at every node, or it is refused."""
 
 import os
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -213,7 +214,10 @@ def test_nodes_are_called_after_modules_and_functions():
     assert graph.nodes["layer1.0.add"].inputs == ("layer1.0.bn2", "relu")
     assert graph.nodes["layer1.0.conv1"].origin == "Conv2d"
     assert graph.nodes["layer1.0.relu"].origin == "functional.relu"
-    assert not any("/" in name for name in names)
+    assert list(import_torch(nn.Sequential(OrderedDict({"a/b": nn.ReLU()})), (2,)).graph.nodes) == [
+        "input",
+        "a_b",
+    ]
 
 
 def test_a_module_used_twice_is_two_nodes():
@@ -423,6 +427,10 @@ CALLS = {
     "sizes of another": lambda m, x: functional.interpolate(x[:, :, :2], size=x.shape[2:]).view_as(x),
     "shuffled": lambda m, x: functional.pixel_unshuffle(functional.pixel_shuffle(x, 2), 3).flip(1).roll(1, 2),
     "branch by shape": lambda m, x: m.conv(x) if x.shape[1] == 4 and m.conv(x).dim() == 4 else x.exp(),
+    "number of axes": lambda m, x: x.relu() if len(x.shape) == 4 else x.exp(),
+    "loop over channels": lambda m, x: sum(x[:, k : k + 1] * k for k in range(x.size(1))),
+    "constants by shape": lambda m, x: x + torch.ones(int(x.shape[1]), 1, 1) * int(x.shape[2]),
+    "axes": lambda m, x: x.reshape(x.size(0), *x.shape[1:3], -1).requires_grad_(False),
     "all axes": lambda m, x: functional.adaptive_avg_pool2d(x, 1).squeeze(),
     "in place": lambda m, x: x.clone().relu_().add_(1).clamp_(max=2),
     "written over": lambda m, x: functional.relu(m.conv(x), inplace=True),
@@ -740,7 +748,15 @@ FORWARDS = {
     "over samples": (lambda m, x: m.conv(x).mean(0), "reduces the axis of samples"),
     "mixed samples": (lambda m, x: m.conv(x).view(-1, 2, 6, 6), "does not keep samples apart"),
     "flipped samples": (lambda m, x: m.conv(x).flip(0), "mixes the samples"),
+    "one sample for all": (lambda m, x: m.conv(x)[[0, 0, 0]], "mixes the samples"),
     "branch of samples": (lambda m, x: m.conv(x) if x.size(0) > 2 else x, "depends on the number of samples"),
+    "three samples": (
+        lambda m, x: m.conv(x) + torch.ones(3, 1, 1, 1),
+        "does not run in float64 on a batch of 2",
+    ),
+    "samples in a row": (lambda m, x: x.flatten().reshape(x.shape), "does not keep samples apart"),
+    "loop over samples": (lambda m, x: sum(m.conv(x) for _ in range(x.size(0))), "depends on the number of"),
+    "loop by values": (lambda m, x: sum(m.conv(x) for _ in range(x.sum())), "depends on the values"),
     "count of samples": (lambda m, x: m.conv(x) / x.size(0), "number of samples"),
     "stretched": (lambda m, x: m.conv(x).mean((2, 3), keepdim=True) + m.conv(x), "only equal shapes"),
     "stretched constant": (lambda m, x: x[:, :, :1, :1] + torch.ones(3, 3), "stretches values"),
@@ -821,6 +837,10 @@ MODELS = {
     "recurrent": (
         lambda: nn.Sequential(nn.Flatten(2), nn.LSTM(64, 3), Written(lambda m, x: x[0])),
         "module '1' is a LSTM.*feed-forward",
+    ),
+    "attention": (
+        lambda: nn.Sequential(nn.Flatten(2), nn.TransformerEncoderLayer(64, 2, batch_first=True)),
+        "is a TransformerEncoderLayer.*without recurrence and attention",
     ),
     "along one axis": (lambda: nn.Sequential(nn.Flatten(2), nn.Conv1d(2, 2, 2)), "is a Conv1d.*Conv2d"),
     "norm of the batch": (

@@ -17,7 +17,7 @@ from torch.nn import functional
 from eventsnn.convert.importers import torch_arithmetic as arithmetic
 from eventsnn.convert.importers import torch_layers as layers
 from eventsnn.convert.importers import torch_pools as pools
-from eventsnn.convert.importers.torch_trace import MOVES
+from eventsnn.convert.importers.torch_names import MOVES
 
 Rule = Callable[..., Any]
 

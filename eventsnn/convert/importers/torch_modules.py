@@ -13,7 +13,7 @@ from eventsnn.convert.importers import torch_arithmetic as arithmetic
 from eventsnn.convert.importers import torch_layers as layers
 from eventsnn.convert.importers import torch_pools as pools
 from eventsnn.convert.importers.torch_calls import Call
-from eventsnn.convert.importers.torch_trace import DROPOUTS
+from eventsnn.convert.importers.torch_names import DROPOUTS
 from eventsnn.convert.importers.torch_values import Value, of_rank
 from eventsnn.convert.qcfs import QCFS
 
@@ -139,7 +139,7 @@ MODULES: dict[type[nn.Module], Rule] = {
 
 _SMOOTH = "train with ReLU or eventsnn.convert.QCFS as the activation"
 _NORM = "use BatchNorm2d, which folds into the layer before it, and train again"
-_TIME = "recurrent layers and attention have no conversion; give a feed-forward network"
+_TIME = "give a feed-forward network, without recurrence and attention"
 _POOL = "use MaxPool2d or AvgPool2d instead and train again"
 _NAMES = {
     "leakyrelu leaky_relu prelu rrelu elu celu selu gelu silu mish sigmoid logsigmoid hardsigmoid": _SMOOTH,
