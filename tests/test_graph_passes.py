@@ -30,6 +30,7 @@ from eventsnn.convert.graph.operations_count import operations_of, total
 from eventsnn.convert.graph.passes.activations import activate_before_pools
 from eventsnn.convert.graph.passes.arrange import arrange
 from eventsnn.convert.graph.passes.batch_norm import fold_backwards, fold_forwards
+from eventsnn.convert.graph.passes.deriving import activated_value, scaled_value, unscaled_value
 from eventsnn.convert.graph.passes.merge_linear import merge_linear
 from eventsnn.convert.graph.passes.plain import drop_plain
 from eventsnn.convert.graph.passes.softmax import remove_softmax
@@ -495,6 +496,18 @@ def test_activations_stay_where_something_else_reads_the_pool_or_units_differ():
     units = np.random.default_rng(0).uniform(0.1, 0.4, size=(2, 3, 3))
     b.add_node("quantised", Quantised(units, 0, 7), [b.max_pool("input")], (2, 3, 3))
     assert kinds_of(checked(b, activate_before_pools)) == ["Input", "MaxPool", "Quantised"]
+
+
+def test_values_of_values_follow_from_the_first():
+    at = (np.full((2, 1, 1), 3.0), np.full((2, 1, 1), 5.0))
+    first = scaled_value(Node("x", ReLU(), (), (2, 4, 4)), *at)
+    node = Node("y", ReLU(), (), (2, 4, 4), derived=first)
+    both = scaled_value(node, *at)
+    assert (both.name, both.factor[0, 0, 0], both.shift[0, 0, 0]) == ("x", 9, 20)
+    activated = activated_value(node)
+    assert (activated.name, activated.factor[0, 0, 0], activated.activated) == ("x", 3, True)
+    assert scaled_value(replace(node, derived=activated), *at) is None
+    assert unscaled_value(node, Affine(np.zeros((2, 1, 1)), at[1])) is None
 
 
 def test_nodes_without_effect_and_those_nobody_needs_are_dropped():

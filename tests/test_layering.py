@@ -283,6 +283,19 @@ def test_a_binary_network_with_pools_before_its_norms():
     assert [layer.path for layer in layers[1:]] == ["conv", "pool", "scores"]
 
 
+def test_an_activation_behind_two_pools_moves_before_both():
+    b = GraphBuilder((2, 8, 8))
+    b.relu(
+        b.max_pool(b.max_pool(b.conv("input", 3, name="conv"), 3, 1, name="one"), 2, 1, name="two"),
+        name="relu",
+    )
+    b.dense(b.flatten("relu"), 3)
+    layers = check_layers(b.graph())
+    assert [type(layer.operation) for layer in layers[:-1]] == [Input, ReLU, MaxPool, MaxPool]
+    assert layers[1].derived.name == "conv"
+    assert layers[2].derived is None
+
+
 def test_a_pool_whose_factor_went_into_the_weights_behind_is_derived_from_it():
     for pool in (GraphBuilder.max_pool, GraphBuilder.average_pool):
         b = GraphBuilder((2, 8, 8))

@@ -32,10 +32,9 @@ def traced(layers: tuple[Layer, ...], graph: Graph) -> tuple[Layer, ...]:
 
 
 def _derived(layer: Layer, graph: Graph) -> Layer:
-    """A layer that is derived only if it must be, and from a value of the original's."""
-    if layer.derived is None or (layer.name not in graph.nodes and layer.derived.name in graph.nodes):
-        return layer
-    return replace(layer, derived=None)
+    """A layer that is derived only from a value of the original's."""
+    known = layer.derived is None or layer.derived.name in graph.nodes
+    return layer if known else replace(layer, derived=None)
 
 
 def _between(graph: Graph, name: str, layers: set[str]) -> list[Node]:

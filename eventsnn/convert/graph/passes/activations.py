@@ -64,7 +64,7 @@ def _move(draft: Draft, node: Node) -> None:
             name=node.name,
             inputs=(activation.name,),
             arrangement=node.arrangement,
-            derived=node.derived,
+            derived=None,  # a new name's is an activation's, not a pool's
         )
     )
     del draft.nodes[pool.name]

@@ -235,26 +235,18 @@ class _Arranging:
         self.put(self.reordered(node, Concatenate(0), tuple(bases), inverse(whole, shape)))
         return _View(node.name, whole)
 
-    def convolution(self, node: Node) -> _View:
-        assert isinstance(node.operation, Convolution)
+    def window_sums(self, node: Node) -> _View:
+        """Convolutions and averages, which take a border of zeros into their own padding."""
         (name,) = node.inputs
         view, operation = self.views[name], node.operation
-        if view.places is not None:
+        if view.places is None:
+            return _View(self.put(replace(node, inputs=(view.base,))))
+        if isinstance(operation, Convolution):
             operation, places = convolution_of_padded(operation, view.places)
-            base = self.written_out(view.base, places, name)
         else:
-            base = view.base
-        return _View(self.put(replace(node, operation=operation, inputs=(base,))))
-
-    def average_pool(self, node: Node) -> _View:
-        assert isinstance(node.operation, AveragePool)
-        (name,) = node.inputs
-        view, operation = self.views[name], node.operation
-        if view.places is not None:
+            assert isinstance(operation, AveragePool)
             operation, places = average_of_padded(operation, view.places)
-            base = self.written_out(view.base, places, name)
-        else:
-            base = view.base
+        base = self.written_out(view.base, places, name)
         return _View(self.put(replace(node, operation=operation, inputs=(base,))))
 
     def max_pool(self, node: Node) -> _View:
@@ -294,8 +286,8 @@ RULES: dict[type, Callable[[_Arranging, Node], _View]] = {
     Softmax: _Arranging.elementwise,
     Add: _Arranging.add,
     Concatenate: _Arranging.concatenate,
-    Convolution: _Arranging.convolution,
-    AveragePool: _Arranging.average_pool,
+    Convolution: _Arranging.window_sums,
+    AveragePool: _Arranging.window_sums,
     MaxPool: _Arranging.max_pool,
     Dense: _Arranging.on_features,
     LinearMap: _Arranging.on_features,
