@@ -64,11 +64,12 @@ def convert(
 
     Parameters
     ----------
-    model : torch.nn.Module
-        A chain of Conv2d and Linear layers, each followed by batch norm (or not) and ReLU or QCFS, with
-        average pools that do not overlap, Flatten, Dropout and Identity between. Used in evaluation
-        mode, as a copy. If it ends in Conv2d or Linear the output is a readout, whose largest charge is
-        the decision; if it ends in an activation the output population fires and the largest count is.
+    model : torch.nn.Module or Original
+        A feed-forward network with class scores at its end, as a PyTorch module (used in evaluation mode,
+        as a copy) or as an importer read it from an ONNX or Keras file. Linear operations of every
+        kind, ReLU, quantisers (QCFS, ST-BIF), steps, average and max pools, additions, concatenations.
+        If it ends in a linear operation the output is a readout, whose largest charge is the
+        decision; if it ends in an activation the output population fires and the largest count is.
     calibration : array or tensor, ImageSet, RecordingSet, or list of recordings
         Sets the scales: representative, never the test set. Arrays are model inputs of shape (samples,
         channels, height, width), or (samples, features) for a model that starts with Linear; an ImageSet
@@ -77,9 +78,10 @@ def convert(
         counts times ``input_scale``.
     neuron : str
         ``"signed"``: quantised ReLUs, exact once the input has drained. ``"rate"``: spike rates.
-    levels : int, optional
-        Signed neurons in place of a ReLU: steps between 0 and its ceiling, default 15. QCFS layers bring
-        their own, which ``levels`` must equal if given.
+    levels : int, sequence of int, or mapping of str to int, optional
+        Signed neurons in place of a ReLU: steps between 0 and its ceiling, default 15. One number for
+        all, one for each such layer from input to output, or some by name. Quantisers bring their own,
+        which a number must equal if given.
     input_scale : float, optional
         The activation of one input spike: what one event adds to its pixel and channel of the model's
         input. Default 1; for charges 1/255; for Poisson and Bernoulli spikes
@@ -103,9 +105,20 @@ def convert(
         need a time.
     scales : str
         ``"layer"``, or ``"channel"``: each channel's own ceiling or lambda, folded into the weights,
-        except for QCFS layers of signed neurons, which keep theirs.
+        except for quantisers of signed neurons, which keep theirs.
     spikes_at_lambda : float
         Rate neurons: spikes over the whole recording that stand for the activation lambda.
+    average_pools : str
+        ``"folded"``: the weights behind an average pool take it in, and every spike of the layer before
+        reaches the targets of its cell. ``"population"``: the averages spike themselves.
+    count_zeros : bool
+        Rate neurons: lambda is the percentile of all activations, zeros too.
+    max_pool : str
+        Rate neurons: what the gates of a max-pool compare, ``"average"`` rates or ``"finite_impulse"``
+        (``MaxGate``). Signed ones are exact.
+    bias_correction : bool
+        Signed neurons: each channel's mean error on the calibration data, with the layers before already
+        in whole numbers, is taken off its bias.
     metadata : mapping, optional
         JSON values kept in the network beside ``"conversion"``, which this function writes.
     input : str, optional
@@ -127,7 +140,8 @@ def convert(
     Returns
     -------
     Network
-        Populations ``input`` and one per weighted layer, named by the module's path.
+        Populations ``input`` and one per activation, max-pool and unrectified value that is pooled or
+        read out, named by the path of the weighted module before it.
 
     Raises
     ------
@@ -143,7 +157,7 @@ def convert(
     -----
     With u the activation of one spike, weights are ``round(w u_in / u_out threshold)`` and biases
     ``round(b / u_out threshold)``. Signed: u = theta / levels, the bias is a charge at time 0; theta is
-    the QCFS module's, or the ceiling of least squared error over a grid (``scales.best_ceiling``). Rate:
+    the quantiser's, or the ceiling of least squared error over a grid (``scales.best_ceiling``). Rate:
     u = lambda / spikes_at_lambda, soft reset, several spikes at a tick allowed, initial charge 0.
 
     Calibration goes batch by batch: memory does not grow with the samples, but for rate neurons by the
