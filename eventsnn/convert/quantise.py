@@ -13,6 +13,10 @@ Float64 = NDArray[np.float64]
 Int32 = NDArray[np.int32]
 
 
+TOGETHER = 2**22
+"""Weights that are rounded together: large layers have a hundred million."""
+
+
 def weight_quanta(wires: Wires, unit_in: Float64, unit_out: Float64, threshold: int, layer: str) -> Int32:
     """The weights of a layer's synapses, in quanta.
 
@@ -33,8 +37,17 @@ def weight_quanta(wires: Wires, unit_in: Float64, unit_out: Float64, threshold: 
     InvalidNetwork
         A weight leaves 32 bits, or all of them round to zero.
     """
-    scaled = wires.weight * wires.of_source(unit_in) / wires.of_target(unit_out) * threshold
-    weight = to_quanta(scaled, f"a weight of layer {layer!r}")
+    shape = wires.weight.shape
+    factors = [
+        np.broadcast_to(wires.of_source(unit_in), shape),
+        np.broadcast_to(wires.of_target(unit_out), shape),
+    ]
+    weight = np.empty(shape, dtype=np.int32)
+    rows = max(1, TOGETHER * len(weight) // max(1, weight.size))
+    for begin in range(0, len(weight), rows):
+        part = slice(begin, begin + rows)
+        scaled = wires.weight[part] * factors[0][part] / factors[1][part] * threshold
+        weight[part] = to_quanta(scaled, f"a weight of layer {layer!r}")
     if wires.weight.any() and not weight.any():
         raise InvalidNetwork(
             f"all weights of layer {layer!r} round to zero quanta, so it would receive nothing; use a "

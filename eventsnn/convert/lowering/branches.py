@@ -85,7 +85,7 @@ def _dense(branch: Branch, linear: Dense, layer: Layer, source: Shape3) -> Wires
     weight = _times_factor(linear.weight, branch, layer)
     if weight is None:
         return None
-    if branch.indices is not None:
+    if not np.array_equal(place, np.arange(size)):
         by_source = np.empty_like(weight)
         by_source[:, place] = weight
         weight = by_source
