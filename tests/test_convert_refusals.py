@@ -14,9 +14,19 @@ torch.set_num_threads(1)
 IMAGE = np.ones((2, 2, 8, 8))
 
 
-def conv(**options):
+def conv(channels=2, **options):
     torch.manual_seed(0)
-    return nn.Conv2d(2, 4, 3, **options)
+    return nn.Conv2d(channels, 4, 3, **options)
+
+
+def trained_norm(channels):
+    norm = nn.BatchNorm2d(channels)
+    with torch.no_grad():
+        norm.weight.copy_(torch.tensor([2.0, 0.5, 1.5, 0.7])[:channels])
+        norm.bias.uniform_(-0.5, 0.5)
+        norm.running_mean.uniform_(-0.5, 0.5)
+        norm.running_var.uniform_(0.3, 2)
+    return norm
 
 
 def linear_model(**weights):
@@ -92,6 +102,11 @@ BUILT = {
     "padded pool": lambda: nn.Sequential(nn.AvgPool2d(2, padding=1), conv(), nn.ReLU()),
     "ceil pool": lambda: nn.Sequential(nn.AvgPool2d(3, ceil_mode=True), conv(padding=1), nn.ReLU()),
     "adaptive pool": lambda: nn.Sequential(nn.AdaptiveAvgPool2d(3), conv(), nn.ReLU()),
+    "relu after max pool": lambda: nn.Sequential(conv(), nn.MaxPool2d(2), nn.ReLU()),
+    "norm after max pool": lambda: nn.Sequential(conv(), nn.MaxPool2d(3, 2), trained_norm(4), nn.ReLU()),
+    "norms around": lambda: nn.Sequential(
+        conv(), nn.ReLU(), nn.MaxPool2d(2), trained_norm(4), conv(stride=2, channels=4), nn.ReLU()
+    ),
     "norm first": lambda: nn.Sequential(nn.BatchNorm2d(2), conv(), nn.ReLU()),
     "norm after relu": lambda: nn.Sequential(conv(), nn.ReLU(), nn.BatchNorm2d(4)),
     "norm of values": lambda: nn.Sequential(conv(), nn.Flatten(), nn.BatchNorm1d(144), nn.ReLU()),

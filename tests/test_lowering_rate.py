@@ -105,14 +105,19 @@ def test_biases_of_several_branches_are_one_current():
 
 @pytest.mark.parametrize("scales", ["layer", "channel"])
 @pytest.mark.parametrize("zeros", [False, True])
-def test_percentiles_count_zeros_or_not(scales, zeros):
+@pytest.mark.parametrize("percentile", [75, 90])
+def test_percentiles_count_zeros_or_not(scales, zeros, percentile):
     rng = np.random.default_rng(2)
     layers, images = residual(rng), rng.random((12, 2, 8, 8))
-    network = lowered(layers, images, duration_us=1e5, percentile=90, count_zeros=zeros, scales=scales)
+    network = lowered(
+        layers, images, duration_us=1e5, percentile=percentile, count_zeros=zeros, scales=scales
+    )
     values = layer_values(layers, images)["a"].transpose(1, 0, 2, 3).reshape(2, -1)
     parts = [values] if scales == "layer" else list(values)
-    wanted = [np.percentile(part if zeros else part[part > 0], 90) / 15 for part in parts]
+    wanted = [np.percentile(part if zeros else part[part > 0], percentile) / 15 for part in parts]
     np.testing.assert_allclose(network.populations["a"].neuron.unit, wanted, rtol=1e-12)
+    with pytest.raises(EventsnnError, match=r"layer .a. is so often 0"):
+        lowered(layers, images, duration_us=1e5, percentile=0.1, count_zeros=True)
 
 
 def test_a_normalisation_is_a_current_of_each_neuron_at_the_border():

@@ -5,19 +5,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from builders.layers import ZERO, image, layer, random_layers, windows
+from oracles.graph_values import graph_values
 from oracles.values_of_layers import before_activation, evaluate, layer_values, quantised, step
 from scipy import sparse
 
+from eventsnn.convert import compare, convert
 from eventsnn.convert.check import compare_layers
 from eventsnn.convert.converter import lowered_network
+from eventsnn.convert.graph.graph import Graph, Node, Original
 from eventsnn.convert.graph.layers import Branch
 from eventsnn.convert.graph.operations import (
     AveragePool,
     Convolution,
     Dense,
+    Input,
     LinearMap,
     MaxPool,
     Quantised,
+    Rearrange,
     ReLU,
     Step,
     Windows,
@@ -30,7 +35,7 @@ from eventsnn.convert.samples import read_samples
 from eventsnn.convert.settings import Settings
 from eventsnn.convert.trained import layered
 from eventsnn.engine import Stimulus, make_engine
-from eventsnn.errors import EventsnnError, InvalidRequest
+from eventsnn.errors import EventsnnError, InvalidNetwork, InvalidRequest
 
 IMAGES = Reading(lambda shape: len(shape) == 3)
 
@@ -123,6 +128,15 @@ def test_every_rounding_is_a_charge_to_start_from(lowest, shift, rounding, thres
     operation = Quantised(np.full((2, 1, 1), 0.5), lowest, 3, shift, rounding)
     found = one_by_one(operation, SIXTEENTHS, threshold=threshold)
     np.testing.assert_array_equal(found, by_hand(operation))
+
+
+def test_a_shift_that_is_no_whole_charge_is_rounded_down():
+    operation = Quantised(np.full((2, 1, 1), 0.5), 0, 9, 0.25)
+    layers = [image((2, 1, 1)), layer("l", operation, (2, 1, 1), Branch("x", None))]
+    counts = np.broadcast_to(np.arange(-9, 60).reshape(-1, 1, 1, 1), (69, 2, 1, 1))
+    network = lowered(layers, counts / 12, input="charge", input_scale=1 / 12, threshold=6)
+    found = found_values(network, layers, counts)["l"][:, 0, 0, 0]
+    np.testing.assert_array_equal(found, 0.5 * np.clip((2 * counts[:, 0, 0, 0] + 3) // 12, 0, 9))
 
 
 def test_half_to_even_differs_at_ties_alone_and_says_so():
@@ -229,6 +243,38 @@ def test_pools_over_a_concatenation_become_one_for_each_of_its_layers():
     assert {check.name: check.largest_difference for check in checks} == dict.fromkeys(network.order[1:], 0.0)
 
 
+@pytest.mark.parametrize("after", [0, 1])
+def test_a_kernel_of_equal_blocks_is_pooled_only_where_its_windows_are_whole(after):
+    conv = Convolution(np.ones((2, 1, 2, 2)), ZERO, (2, 2), ((0, after), (0, after)))
+    size = 1 + after
+    operation = Quantised(np.ones((1, 1, 1)), 0, 40)
+    layers = [image((1, 3, 3)), layer("a", operation, (2, size, size), Branch("x", conv))]
+    images = np.arange(9.0).reshape(1, 1, 3, 3)
+    network = lowered(layers, images, input="events")
+    np.testing.assert_array_equal(
+        found_values(network, layers, images)["a"], layer_values(layers, images)["a"]
+    )
+    assert network.projections["input-a"].synapses.y.pool == (1 if after else 2)
+
+
+def test_grids_of_a_source_stay_convolutions():
+    place = np.arange(2 * 6 * 7).reshape(2, 6, 7)
+    padded = np.pad(place, ((0, 0), (2, 1), (0, 3)), constant_values=-1)
+    for indices in (place[:, ::2, ::3], padded, padded[:, 1:, ::2], place[:, 1:, 2:]):
+        conv = Convolution(exact((4, 2, 3, 2)), ZERO, (1, 2), ((1, 1), (2, 0)))
+        height, width = indices.shape[1], (indices.shape[2] + 2 - 2) // 2 + 1
+        operation = Quantised(np.full((1, 1, 1), 0.25), 0, 99)
+        one = layer("a", operation, (4, height, width), Branch("x", conv, np.ascontiguousarray(indices)))
+        layers = [image((2, 6, 7)), one]
+        images = np.random.default_rng(0).integers(0, 5, (9, 2, 6, 7)).astype(float)
+        network = lowered(layers, images, input="events")
+        found = found_values(network, layers, images)["a"]
+        np.testing.assert_array_equal(found, layer_values(layers, images)["a"])
+        cropped = indices[0, 0, 0] > 0 and indices[0, 0, 1] >= 0
+        # A crop at the front can be an axis only where padding makes up for it.
+        assert network.projections["input-a"].synapses.kind == "conv2d" or cropped
+
+
 def test_averages_of_rectified_values_need_no_level_below_zero():
     pool = AveragePool(windows(4, 2, 2), windows(4, 2, 2), np.full((2, 2), 4.0))
     layers = [
@@ -242,6 +288,9 @@ def test_averages_of_rectified_values_need_no_level_below_zero():
         network = lowered(layers, images, input="events", neuron=neuron)
         assert network.populations["p"].neuron.kind == neuron
         assert network.bias("p").max() == 0
+    below = replace(layers[2], bias=np.full((1, 1, 1), -0.5))
+    network = lowered([*layers[:2], below, layers[3]], images, input="events")
+    assert network.populations["p"].neuron.levels == 30
 
 
 # -- calibration ---------------------------------------------------------------------------------------------
@@ -377,3 +426,35 @@ def test_what_neurons_cannot_do_is_refused_by_name(middle, settings, match):
 
 def sums_of(shape):
     return sparse.csr_array(exact((2, int(np.prod(shape))))), ZERO
+
+
+# -- originals -----------------------------------------------------------------------------------------------
+
+
+def test_an_original_of_rows_columns_channels_takes_images_as_others_do():
+    order = np.arange(5 * 4 * 2).reshape(5, 4, 2).transpose(2, 0, 1)
+    back = np.arange(3 * 5 * 4).reshape(3, 5, 4).transpose(1, 2, 0)
+    conv = Convolution(exact((3, 2, 3, 3)), np.full((3, 1, 1), 0.5), padding=((1, 1), (1, 1)))
+    nodes = [
+        Node("x", Input(), (), (5, 4, 2)),
+        Node("t", Rearrange(np.ascontiguousarray(order)), ("x",), (2, 5, 4)),
+        Node("c", conv, ("t",), (3, 5, 4), "Conv"),
+        Node("r", ReLU(), ("c",), (3, 5, 4)),
+        Node("b", Rearrange(np.ascontiguousarray(back)), ("r",), (5, 4, 3)),
+        Node("f", Rearrange(np.arange(60)), ("b",), (60,)),
+        Node("d", Dense(exact((4, 60)), np.zeros(4)), ("f",), (4,), "MatMul"),
+    ]
+    graph = Graph(nodes, "d")
+
+    def values(images, names):
+        found = graph_values(graph, images)
+        return {name: found[name] for name in names}
+
+    original = Original(graph, values, "tests 1")
+    images = np.random.default_rng(0).random((30, 2, 5, 4))
+    network = convert(original, images, levels=255, input="charge")
+    assert network.populations["input"].shape == (5, 4, 2)
+    checks = compare(original, network, np.rint(images * 255) / 255, None).layers
+    assert min(check.correlation for check in checks) > 0.999
+    with pytest.raises(InvalidNetwork, match=r"reads samples of shape \(2, 5, 4\)"):
+        convert(original, images.transpose(0, 2, 3, 1))

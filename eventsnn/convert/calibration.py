@@ -133,6 +133,7 @@ class _Search:
     def __init__(
         self, layer: Layer, largest: Float64, positive: NDArray[np.int64], everything: int, family: Family
     ) -> None:
+        self.path = layer.path
         self.zeros = family.settings.count_zeros
         self.count = layer.shape[0]
         # Of all values, zeros too, or of those above 0.
@@ -169,7 +170,13 @@ class _Search:
         if self._waiting:
             self._take()
         of_layer = self.layer.best()
+        if not of_layer > 0:
+            raise InvalidNetwork(
+                f"layer {self.path!r} is so often 0 on the calibration data that its percentile, zeros "
+                "counted, is zero; use a larger percentile, or leave count_zeros out"
+            )
         if not self.channels:
             return np.full(self.count, of_layer)
+        # A channel that is 0 up to the percentile takes the smallest scale there is.
         found = [of_layer if search is None else search.best() for search in self.channels]
         return floored(np.array(found), of_layer)
