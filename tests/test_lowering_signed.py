@@ -458,3 +458,23 @@ def test_an_original_of_rows_columns_channels_takes_images_as_others_do():
     assert min(check.correlation for check in checks) > 0.999
     with pytest.raises(InvalidNetwork, match=r"reads samples of shape \(2, 5, 4\)"):
         convert(original, images.transpose(0, 2, 3, 1))
+
+
+def test_values_that_the_original_does_not_have_follow_from_the_layers_own_words():
+    layers, images = random_layers(11, samples=6)
+    unknown = [one.name for one in layers[1:-1] if one.name != layers[1].name]
+    known = {one.name for one in layers} - set(unknown)
+    plain = evaluate(layers)
+
+    def of_known(values, names):
+        assert set(names) <= known
+        return plain(values, names)
+
+    assert unknown
+    original = layered(layers, of_known, "tests 1", known)
+    for one in layers[1:]:  # each by itself, then all
+        np.testing.assert_allclose(
+            original.evaluate(images, [one.name])[one.name], layer_values(layers, images)[one.name]
+        )
+    found = original.evaluate(images, [one.name for one in layers[1:]])
+    assert found.keys() == {one.name for one in layers[1:]}
