@@ -464,7 +464,7 @@ REFUSED = {
     "samples told apart": (single("Add", (3,), whole(2, 1) + F32([[0], [9]])), "do(es)? not"),
     "samples as channels": (single("Unsqueeze", (3, 4), i64(0)), "leave each sample"),
     "computed weights": (
-        model([node("Relu", "x", "a"), node("Conv", "x a", "y")], (2, 3, 3)), "depends on the network's",
+        model([node("Relu", "x", "a"), node("Conv", "x a", "y")], (2, 3, 3)), "computed from the network",
     ),
     "mask": (model([node("Dropout", "x", "a b"), node("Not", "b", "y")], (3,)), "quantised integers"),
     "random": (single("RandomNormalLike", (3,)), "no conversion"),
