@@ -236,6 +236,24 @@ def test_a_ceiling_after_a_rectifier(kind, tmp_path):
     assert original.graph.nodes["y"].operation.ceiling == 2
 
 
+@pytest.mark.parametrize(
+    ("kind", "parameters", "opset"),
+    [("Clip", (F32(-1), F32(2)), 13), ("Clip", (F32(1), F32(2)), 13), ("Clip", (None, F32(1)), 13),
+     ("Clip", (F32(-2),), 13), ("Max", (F32([-1]),), 13), ("Max", (F32(1),), 8), ("Min", (F32(1),), 13),
+     ("Clip", (F32(-2), F32(0)), 13)],
+)  # fmt: skip
+def test_other_limits_are_a_rectifier_between_offsets(kind, parameters, opset, tmp_path):
+    original = checked(single(kind, (3, 2), *parameters, opset=opset), tmp_path, samples=9)
+    assert kinds(original) == ["Affine", "ReLU", "Affine"]
+
+
+def test_hard_sigmoid(tmp_path):
+    assert kinds(checked(single("HardSigmoid", (3, 2), alpha=0.25), tmp_path, samples=9)) == [
+        "Affine",
+        "ReLU",
+    ]
+
+
 def test_a_clip_without_limits_is_nothing(tmp_path):
     assert kinds(checked(single("Clip", (3, 2), opset=13), tmp_path)) == []
 
@@ -425,7 +443,7 @@ REFUSED = {
         single("MaxPool", (1, 3, 3), kernel_shape=[2, 2], pads=[2, 0, 0, 0]), "padding alone",
     ),
     "unknown": (single("Tan", (3,)), "this operator has no conversion"),
-    "clip below zero": (single("Clip", (3,), F32(-1), F32(1)), "limits values to -1 .. 1"),
+    "clip to nothing": (single("Clip", (3,), F32(1), F32(1)), "leave nothing of its input"),
     "rounding alone": (single("Round", (3,)), "rounds without limits"),
     "rounding to a fraction": (
         model(
@@ -435,7 +453,6 @@ REFUSED = {
         "rounds without limits",
     ),
     "comparison of activations": (model([node("Less", "x x", "y")], (3,)), "compares activations"),
-    "maximum above zero": (single("Max", (3,), F32([1])), "limits values to 1 .. inf"),
     "limits that differ": (single("Max", (2,), F32([1, 0])), "not one number"),
     "gate": (model([node("Mul", "x x", "y")], (3,)), "multiplies two activations"),
     "matrix of activations": (model([node("MatMul", "x x", "y")], (3, 3)), "multiplies two activations"),
@@ -464,7 +481,7 @@ REFUSED = {
     "samples told apart": (single("Add", (3,), whole(2, 1) + F32([[0], [9]])), "do(es)? not"),
     "samples as channels": (single("Unsqueeze", (3, 4), i64(0)), "leave each sample"),
     "computed weights": (
-        model([node("Relu", "x", "a"), node("Conv", "x a", "y")], (2, 3, 3)), "depends on the network's",
+        model([node("Relu", "x", "a"), node("Conv", "x a", "y")], (2, 3, 3)), "computed from the network",
     ),
     "mask": (model([node("Dropout", "x", "a b"), node("Not", "b", "y")], (3,)), "quantised integers"),
     "random": (single("RandomNormalLike", (3,)), "no conversion"),
@@ -555,6 +572,10 @@ QUANTISED = {
         ["Affine", "Affine", "Quantised"],
     ),
     "a rectifier before": ([("Relu",), ("Min", "three"), ("Floor",)], ["ReLU", "Quantised"]),
+    "binary tanh": (
+        [("Add", "one"), ("Div", "two"), ("Clip", "zero", "one"), ("Round",), ("Mul", "two"), ("Sub", "one")],
+        ["Quantised", "Affine"],
+    ),
     "limits before a sign": ([("Clip", "minus", "one"), ("Sign",)], ["Step"]),
 }  # fmt: skip
 

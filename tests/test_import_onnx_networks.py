@@ -214,6 +214,15 @@ def test_a_batch_size_that_only_a_reshape_knows(target, tmp_path):
     np.testing.assert_array_equal(known["y"], graph_values(original.graph, images)["y"])
 
 
+@pytest.mark.parametrize("batch", [0, -1])
+def test_a_batch_size_that_means_any(batch, tmp_path):
+    """As some exporters of CNTK and Keras write a free axis."""
+    original = import_onnx(save(flattened((-1, 12), batch), tmp_path / "model.onnx"))
+    images = RNG.integers(-3, 4, (5, 2, 3, 2)).astype(float)
+    known = original.evaluate(images, ["y"])
+    np.testing.assert_array_equal(known["y"], graph_values(original.graph, images)["y"])
+
+
 @pytest.mark.parametrize(("target", "batch"), [((6, -1), 4), ((-1, 6), 4), ((-1, 24), FREE)])
 def test_a_reshape_across_samples_is_refused(target, batch, tmp_path):
     path = save(flattened(target, batch), tmp_path / "model.onnx")

@@ -32,7 +32,6 @@ HINTS = {
             "Elu",
             "Selu",
             "Sigmoid",
-            "HardSigmoid",
             "HardSwish",
             "Tanh",
             "Softplus",

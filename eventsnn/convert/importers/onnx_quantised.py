@@ -3,8 +3,9 @@
 Integer-trained networks write ``s clip(round(x / s), 0, L)`` (ST-BIF: You et al. 2024, SpikeZIP-TF,
 arXiv:2406.03470) or ``s / L floor(L clip(x / s, 0, 1) + 1/2)`` (QCFS: Bu et al. 2022, ICLR) in four to seven
 operators. They are recognised by their arithmetic: limits before a rounding move behind it (it is
-monotone), and scales before and after that cancel become the unit. Rounding without limits, and limits
-without rounding, are refused.
+monotone), and scales before and after that cancel become the unit. Rounding without limits is refused;
+limits without rounding are a rectifier between two offsets: ``clip(x, a, b)`` is
+``min(max(0, x - a), b - a) + a``.
 """
 
 from __future__ import annotations
@@ -32,11 +33,10 @@ class Rounded(Operation):
 
 @dataclass(frozen=True)
 class Limited(Operation):
-    """``clip(x, lowest, largest)``: only between operators. ``reason``: the refusal if it stays."""
+    """``clip(x, lowest, largest)``, lowest < largest: only between operators."""
 
     lowest: float
     largest: float
-    reason: str
 
 
 ROUNDINGS = {"floor": np.floor, "half-even": np.rint}
@@ -63,11 +63,31 @@ def join_quantised(walk: Walk, output: str) -> None:
         if isinstance(node.operation, Quantised):
             _scales(walk, node)
     needed = {output}
-    for node in reversed(walk.nodes.values()):
+    for node in reversed(list(walk.nodes.values())):
         if node.name in needed:
             needed.update(node.inputs)
-            if isinstance(node.operation, Rounded | Limited):
+            if isinstance(node.operation, Rounded):
                 raise UnsupportedLayer(node.operation.reason)
+            if isinstance(node.operation, Limited):
+                _rectifier(walk, node, node.operation)
+
+
+def _rectifier(walk: Walk, node: Node, limits: Limited) -> None:
+    """Limits as a rectifier that begins at the lower one, or goes down from the upper one."""
+    if math.isfinite(limits.lowest):
+        sign, start, ceiling = 1.0, limits.lowest, limits.largest - limits.lowest
+    else:
+        sign, start, ceiling = -1.0, limits.largest, math.inf
+    there = Affine(np.array(sign), np.array(-sign * start))
+    back = Affine(np.array(sign), np.array(start))
+    read = walk.sources[node.inputs[0]]
+    moved = _insert_before(
+        walk, node, node.inputs[0], there, "from its limit", replace(read, steps=(*read.steps, there))
+    )
+    rectifier = ReLU(None if ceiling == math.inf else ceiling)
+    own = Source(node.name, node.shape, (there,))
+    rectified = _insert_before(walk, node, moved, rectifier, "rectified", own)
+    walk.nodes[node.name] = replace(node, operation=back, inputs=(rectified,))
 
 
 def _limits(operation: Operation) -> tuple[float, float] | None:
@@ -92,7 +112,10 @@ def _limits_before(walk: Walk, node: Node) -> None:
         (inner,) = walk.nodes[root].inputs
         scaled = inner
         if (a, b) != (1.0, 0.0):
-            scaled = _insert_before(walk, node, inner, Affine(np.array(a), np.array(b)))
+            scale = Affine(np.array(a), np.array(b))
+            read = walk.sources[inner]
+            source = replace(read, steps=(*read.steps, scale))
+            scaled = _insert_before(walk, node, inner, scale, "before rounding", source)
         operation = Quantised(ONE, int(levels[0]), int(levels[1]), 0.0, node.operation.rounding)
         walk.nodes[node.name] = replace(node, operation=operation, inputs=(scaled,))
         return
@@ -166,12 +189,11 @@ def _scales_after(walk: Walk, node: Node) -> Iterator[tuple[Float64, Node]]:
     yield from reversed(found)
 
 
-def _insert_before(walk: Walk, node: Node, read: str, operation: Affine) -> str:
+def _insert_before(walk: Walk, node: Node, read: str, operation: Operation, what: str, source: Source) -> str:
     """A node of the graph that no tensor of the model stands for, at the place of ``node``."""
-    name = walk.free_name(f"{node.name} before rounding")
+    name = walk.free_name(f"{node.name} {what}")
     inserted = Node(name, operation, (read,), node.shape, node.origin)
-    source = walk.sources[read]
-    walk.sources[name] = Source(source.tensor, source.shape, (*source.steps, operation))
+    walk.sources[name] = source
     nodes = list(walk.nodes.values())
     place = next(k for k, other in enumerate(nodes) if other.name == node.name)
     nodes.insert(place, inserted)

@@ -159,7 +159,7 @@ class Walk:
         if not self.is_constant(name):
             raise refusal(
                 node,
-                f"its {what} {name!r} depends on the network's input; only constant ones have a conversion",
+                f"its {what} {name!r} is computed from the network's input; only constants have a conversion",
             )
         return self.constant(name)
 

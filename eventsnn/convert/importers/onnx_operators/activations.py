@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import onnx
 
-from eventsnn.convert.graph.operations import ReLU, Softmax, Step
+from eventsnn.convert.graph.operations import Affine, ReLU, Softmax, Step
 from eventsnn.convert.importers.onnx_quantised import Limited, Rounded
 from eventsnn.convert.importers.onnx_refusals import refusal
 from eventsnn.convert.importers.onnx_walk import Value, Walk
@@ -48,13 +48,19 @@ def _clipped(walk: Walk, node: onnx.NodeProto, value: Value, lowest: float, larg
         walk.alias(node, value)
     elif lowest == 0 and largest > 0:
         walk.give(node, ReLU(None if largest == math.inf else largest), [value], value.full)
+    elif lowest < largest:
+        walk.give(node, Limited(lowest, largest), [value], value.full)
     else:
-        reason = refusal(
-            node,
-            f"it limits values to {lowest:g} .. {largest:g}; only limits from 0 up (ReLU, ReLU6), or of "
-            "rounded values, have a conversion",
-        )
-        walk.give(node, Limited(lowest, largest, str(reason)), [value], value.full)
+        raise refusal(node, f"its limits {lowest:g} .. {largest:g} leave nothing of its input")
+
+
+def _hard_sigmoid(walk: Walk, node: onnx.NodeProto) -> None:
+    """``min(max(0, alpha x + beta), 1)``."""
+    value, attributes = walk.value(node), walk.attributes(node)
+    slope, offset = attributes.get("alpha", 0.2), attributes.get("beta", 0.5)
+    line = Affine(np.array(slope), np.array(offset))
+    sloped = walk.between(value, line, value.full, f"sloped for {node.output[0]}", node.op_type)
+    walk.give(node, ReLU(1.0), [sloped], value.full)
 
 
 def _maximum(walk: Walk, node: onnx.NodeProto) -> None:
@@ -115,6 +121,7 @@ def _softmax(walk: Walk, node: onnx.NodeProto) -> None:
 OPERATORS = {
     "Relu": _relu,
     "Clip": _clip,
+    "HardSigmoid": _hard_sigmoid,
     "Max": _maximum,
     "Min": _minimum,
     "Round": _rounding("half-even"),
