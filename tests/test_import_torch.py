@@ -431,6 +431,7 @@ CALLS = {
     "loop over channels": lambda m, x: sum(x[:, k : k + 1] * k for k in range(x.size(1))),
     "constants by shape": lambda m, x: x + torch.ones(int(x.shape[1]), 1, 1) * int(x.shape[2]),
     "axes": lambda m, x: x.reshape(x.size(0), *x.shape[1:3], -1).requires_grad_(False),
+    "fixed weights": lambda m, x: functional.conv2d(x, torch.ones(2, 4, 2, 2) / 3, torch.ones(2)),
     "all axes": lambda m, x: functional.adaptive_avg_pool2d(x, 1).squeeze(),
     "in place": lambda m, x: x.clone().relu_().add_(1).clamp_(max=2),
     "written over": lambda m, x: functional.relu(m.conv(x), inplace=True),
@@ -443,7 +444,7 @@ CALLS = {
 def test_calls_are_equal_to_the_model(forward):
     model = Written(forward, conv=nn.Conv2d(4, 3, 1), weight=nn.Parameter(torch.randn(2, 4, 3, 3)))
     model.bias = nn.Parameter(torch.randn(2))
-    agree(model, (4, 3, 3), single=forward is CALLS["casts"])
+    agree(model, (4, 3, 3), single=forward in (CALLS["casts"], CALLS["fixed weights"]))
 
 
 def test_modules_that_move_values_are_rearranged():
@@ -664,6 +665,18 @@ def test_levels_after_a_batch_norm_are_of_its_output():
     assert np.unique(original.graph.nodes["2"].operation.unit) == 0.25
 
 
+def test_levels_are_called_after_the_innermost_module():
+    class Rounded(nn.Module):
+        def forward(self, x):
+            return torch.clamp(torch.round(x), 0, 4)
+
+    block = Written(lambda m, x: m.drop(m.act(m.conv(x))) + x, conv=nn.Conv2d(2, 2, 1), act=Rounded())
+    block.drop = nn.Dropout()
+    graph = agree(nn.Sequential(OrderedDict(block=block, last=Rounded())), (2, 3, 3)).graph
+    assert list(graph.nodes) == ["input", "block.conv", "block.act", "block.add", "last"]
+    assert [node.origin for node in graph][2:] == ["Rounded", "+", "Rounded"]
+
+
 def test_halves_round_to_even():
     original = import_torch(Neuron(lambda m, x: torch.clamp(torch.round(x), 0, 4)), (5,))
     batch = np.array([[0.5, 1.5, 2.5, 3.5, 4.5]])
@@ -750,6 +763,11 @@ FORWARDS = {
     "flipped samples": (lambda m, x: m.conv(x).flip(0), "mixes the samples"),
     "one sample for all": (lambda m, x: m.conv(x)[[0, 0, 0]], "mixes the samples"),
     "branch of samples": (lambda m, x: m.conv(x) if x.size(0) > 2 else x, "depends on the number of samples"),
+    "bias for all": (
+        lambda m, x: functional.linear(x.flatten(1), torch.ones(2, 128), torch.ones(1)),
+        "a bias of",
+    ),
+    "weights by values": (lambda m, x: functional.conv2d(x, x), "has as weight a value|does not fit"),
     "three samples": (
         lambda m, x: m.conv(x) + torch.ones(3, 1, 1, 1),
         "does not run in float64 on a batch of 2",
@@ -838,6 +856,7 @@ MODELS = {
         lambda: nn.Sequential(nn.Flatten(2), nn.LSTM(64, 3), Written(lambda m, x: x[0])),
         "module '1' is a LSTM.*feed-forward",
     ),
+    "lazy": (lambda: nn.Sequential(nn.Flatten(), nn.LazyLinear(3)), "'1.weight'.*has no values yet"),
     "attention": (
         lambda: nn.Sequential(nn.Flatten(2), nn.TransformerEncoderLayer(64, 2, batch_first=True)),
         "is a TransformerEncoderLayer.*without recurrence and attention",

@@ -27,15 +27,21 @@ class Float64Mode(TorchFunctionMode):
     """Computes in float64 whatever floating-point type is asked for: types of numbers only cost digits."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given, named = _long(args), _long(kwargs or {})
         if func in (Tensor.float, Tensor.half, Tensor.bfloat16):
-            return args[0].double()
-        if func in (Tensor.to, Tensor.type):
-            args = tuple(torch.float64 if argument in _SHORT else argument for argument in args)
-            kwargs = {
-                name: torch.float64 if value in _SHORT else value for name, value in (kwargs or {}).items()
-            }
-        result = func(*args, **(kwargs or {}))
-        return result.double() if isinstance(result, Tensor) and result.dtype in _SHORT else result
+            return given[0].double()
+        return _long(func(*given, **named))
+
+
+def _long(value: Any) -> Any:
+    """Tensors and types of lower precision as float64, wherever they are in an argument."""
+    if isinstance(value, torch.dtype):
+        return torch.float64 if value in _SHORT else value
+    if isinstance(value, Tensor):
+        return value.double() if value.dtype in _SHORT else value
+    if type(value) in (tuple, list):
+        return type(value)(map(_long, value))
+    return {key: _long(part) for key, part in value.items()} if type(value) is dict else value
 
 
 def reads_shapes_only(node: fx.Node) -> bool:

@@ -79,6 +79,8 @@ def linear(call: Call, input: Any, weight: Any, bias: Any = None) -> Value:
     """A dense layer."""
     matrix = call.finite(weight, "weight")
     offset = np.zeros(len(matrix)) if bias is None else call.finite(bias, "bias")
+    if offset.shape != (len(matrix),):
+        call.refuse(f" has a bias of shape {offset.shape}; one value for each output converts")
     return call.emit(Dense(matrix, offset), call.vector(input))
 
 

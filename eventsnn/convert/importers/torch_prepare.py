@@ -40,8 +40,8 @@ def float64_copy(model: nn.Module) -> nn.Module:
         )
     model = _unwrapped(model)
     for path, module in model.named_modules():
-        _refuse_hooks(path, module)
         _refuse_what_is_not_real(path, module)
+        _refuse_hooks(path, module)
     # Weight and spectral norm keep the computed weight as an attribute, which has a history and no copy.
     memo = {id(tensor): tensor.detach().clone() for tensor in _computed(model)}
     try:
@@ -135,6 +135,8 @@ def _refuse_what_is_not_real(path: str, module: nn.Module) -> None:
         if tensor is None or name == "num_batches_tracked":
             continue
         what = f"tensor {(path + '.' if path else '') + name!r} of the {type(module).__name__}"
+        if nn.parameter.is_lazy(tensor):
+            raise UnsupportedLayer(f"{what} has no values yet; run the model once, or load its parameters")
         if tensor.is_complex():
             raise UnsupportedLayer(
                 f"{what} is {tensor.dtype}; a spike carries real weights only, and the imaginary part would "

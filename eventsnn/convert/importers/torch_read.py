@@ -78,6 +78,7 @@ class Reading(fx.Interpreter):
         super().__init__(module, garbage_collect_values=False)
         self.nodes, self.returned, self.samples, self.owner = Nodes(), returned, samples, owner
         self.varying: set[fx.Node] = set()
+        self.called: set[Value] = set()
         self.fewer = _constants(module, samples[: BATCHES[0]])
         self.args_iter = iter((samples,))
         self.values: dict[fx.Node, Any] = {}  # Value, several of them, or what does not depend on the input
@@ -174,9 +175,11 @@ class Reading(fx.Interpreter):
             self.env[source] = before
 
     def _named(self, node: fx.Node, value: Any) -> Any:
-        """Values that wait are called after the module that returns them."""
+        """Curves that wait are called after the module that returns them, the innermost."""
         path, origin = self.returned.get(node, ("", ""))
-        if path and isinstance(value, Value) and value.name is None and value.refusal is None:
+        waits = isinstance(value, Value) and value.name is None and value.base is not None
+        if path and waits and value not in self.called:
+            self.called.add(value)
             value.site = replace(value.site, name=path, origin=origin)
         return value
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from eventsnn.convert.importers.torch_evaluate import run, without_values
+from eventsnn.convert.importers.torch_evaluate import Float64Mode, run, without_values
 from eventsnn.convert.importers.torch_names import cut
 from eventsnn.convert.importers.torch_rewrite import rewrite
 from eventsnn.convert.qcfs import QCFS
@@ -110,8 +110,9 @@ class _Tracer(fx.Tracer):
     def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
         """Notes what a module that is looked into returns."""
         result = super().call_module(m, forward, args, kwargs)
-        if isinstance(result, fx.Proxy):
-            self.returned.setdefault(result.node, (cut(self.path_of_module(m)), type(m).__name__))
+        path = self.path_of_module(m)
+        if isinstance(result, fx.Proxy) and not self.is_leaf_module(m, path):
+            self.returned.setdefault(result.node, (cut(path), type(m).__name__))
         return result
 
 
@@ -131,7 +132,7 @@ def traced(
     _refuse_several_inputs(model)
     tracer, root = _Tracer(batches), _Root(model)
     try:
-        with torch.no_grad():
+        with torch.no_grad(), Float64Mode():
             graph = tracer.trace(root)
     except Exception as error:  # whatever the user's forward raises when it meets a traced value
         raise UnsupportedLayer(
