@@ -14,6 +14,7 @@ from eventsnn.engine.kernels import records
 from eventsnn.engine.kernels.bounded import log_held
 from eventsnn.engine.kernels.bounded_tick import is_stuck, next_event_tick, run_tick_bounded
 from eventsnn.engine.kernels.checks import check, fill_totals, finish, record_history
+from eventsnn.engine.kernels.crossings import next_crossing
 from eventsnn.engine.kernels.heap import pop_pending
 from eventsnn.engine.kernels.landing import count_spikes, deliver, next_test
 from eventsnn.engine.kernels.leaks import catch_up, leak_step
@@ -142,9 +143,9 @@ def _next_tick(plan, st, settings, full, streams, queues, stimulus_time):
         tick = min(tick, stimulus_time[st.scalar.input_next])
     if st.scalar.pending > 0:
         tick = min(tick, st.pending[0].time)
-    if st.scalar.crossings > 0:
-        tick = min(tick, st.firing.crossings[0].tick)
     tick = min(tick, st.scalar.test_next)
+    if full is not None and settings.step == 0:
+        tick = min(tick, next_crossing(st.firing.crossings, st.scalar, st.neurons.candidate, tick))
     if streams is not None:
         before = tick
         if full is not None and st.scalar.window_next <= st.scalar.input_end + 1:

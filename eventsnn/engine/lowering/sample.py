@@ -15,6 +15,7 @@ from eventsnn.engine.analog import AnalogInput
 from eventsnn.engine.contract import RunOptions, output_scale, output_weights
 from eventsnn.engine.failures import overflow
 from eventsnn.engine.kernels import records as k
+from eventsnn.engine.kernels.crossings import BUCKETS
 from eventsnn.engine.kernels.state import Firing, Gates, Neurons, Plan, Settings, State, Tables
 from eventsnn.engine.lowering.capacities import Capacities
 from eventsnn.engine.lowering.currents import Currents, currents
@@ -90,6 +91,7 @@ class SampleStart:
         scalar = k.record(k.SCALARS)
         scalar.stop_at = k.NEVER
         scalar.prediction = scalar.messages_free = scalar.high_rank = -1
+        scalar.calendar_at = -1
         scalar.low_rank = len(self.plan.population)
         scalar.next_step = self.step
         scalar.history_next = self.options.history_period
@@ -224,7 +226,7 @@ class SampleStart:
             ),
             firing=Firing(
                 flagged=np.empty(self.largest, dtype=np.int64),
-                crossings=np.empty(room.pending, k.CROSSING),
+                crossings=self._crossings(start.waits),
                 lists=np.empty(int(rank["list_limit"][-1]), dtype=np.int64),
             ),
             gates=Gates(self.estimates.copy(), np.zeros(len(self.estimates), dtype=np.int64)),
@@ -246,6 +248,12 @@ class SampleStart:
             service=np.zeros(room.service, k.SERVICE_ROW),
             scalar=scalar,
         )
+
+    def _crossings(self, waits: bool) -> k.Records:
+        """An empty queue of crossings: of its buckets only what they begin with is read before it is written."""
+        queue = np.empty(self.capacities.pending if self.refractory or waits else 1, k.CROSSING)
+        queue["first"][:BUCKETS] = queue["occupied"][:BUCKETS] = 0
+        return queue
 
     def _parts(self, analog: bool) -> NDArray[np.int64]:
         """Counters by part; analog input is multiplied once for every synapse from the input."""
