@@ -16,7 +16,7 @@ from eventsnn.engine.order import NEURON_BITS
 BUCKETS = 256
 BITS = 64
 SLACK = 3
-"""Buckets may be 2^3 times as long as would do: the heap takes a few more, and they are set anew less often."""
+"""Buckets may be 2^3 times as long as would do: the heap takes more, and they are set anew less often."""
 
 
 @inner
@@ -107,8 +107,8 @@ def _open(queue, scalar, candidate, bucket):
 
 @inner
 def _set_bucket_length(queue, scalar, shift):
-    """Buckets last 2^shift ticks from now on: all that is in them is put into others."""
-    all_rows = np.int64(0)
+    """Buckets last 2^shift ticks from now on, or as long as all that is in them asks for."""
+    all_rows = last = np.int64(0)
     at = scalar.calendar_at
     while scalar.later > 0:
         bucket = _first_bucket(queue, at)
@@ -118,11 +118,14 @@ def _set_bucket_length(queue, scalar, shift):
         queue[place // BITS].occupied &= np.int64(~(np.uint64(1) << np.uint64(place % BITS)))
         while n >= 0:
             after = queue[n].follows - 1
+            last = max(last, queue[n].later_tick)
             queue[n].follows = all_rows
             all_rows = n + 1
             scalar.later -= 1
             n = after
     covered = ((at + 1) << scalar.bucket_shift) - 1
+    while (last >> shift) - (covered >> shift) > BUCKETS:
+        shift += 1
     scalar.bucket_shift = shift
     at = scalar.calendar_at = covered >> shift
     while all_rows > 0:

@@ -1,14 +1,13 @@
-"""Binary heaps, ordered as law 2 asks."""
+"""A binary heap of what is to come, ordered as law 2 asks."""
 
 import numpy as np
 
 from eventsnn.compilation import inlined, inner
 from eventsnn.engine.kernels.order import comes_before
-from eventsnn.engine.kernels.records import GROW_HEAP
-from eventsnn.engine.order import DESTINATION_BITS, NEURON_BITS
+
 
 @inlined
-def _is_before(time, order, word, key, event):
+def is_before(time, order, word, key, event):
     return comes_before(
         time, order, word >> 32, key, event.time, event.order, event.word >> 32, event.key
     )  # fmt: skip
@@ -33,7 +32,7 @@ def push(heap, count, time, order, key, word, message):
     i = count
     while i > 0:
         parent = (i - 1) >> 1
-        if not _is_before(time, order, word, key, heap[parent]):
+        if not is_before(time, order, word, key, heap[parent]):
             break
         _copy(heap, i, parent)
         i = parent
@@ -54,32 +53,11 @@ def pop(heap, count):
             break
         if child + 1 < last:
             right = heap[child + 1]
-            if _is_before(right.time, right.order, right.word, right.key, heap[child]):
+            if is_before(right.time, right.order, right.word, right.key, heap[child]):
                 child += 1
-        if _is_before(time, order, word, key, heap[child]):
+        if is_before(time, order, word, key, heap[child]):
             break
         _copy(heap, i, child)
         i = child
     if last > 0:
         _set(heap, i, time, order, key, word, message)
-
-
-@inner
-def push_pending(heap, scalar, time, rank, order, ordinal, destination, word):
-    """Queue a copy of a spike."""
-    count = scalar.pending
-    if count == len(heap):
-        scalar.status = GROW_HEAP
-        return
-    scalar.pending = count + 1
-    push(
-        heap, count, time, (rank << NEURON_BITS) | order, (ordinal << DESTINATION_BITS) | destination, word, 0
-    )
-
-
-@inner
-def pop_pending(heap, scalar):
-    """Remove the first copy; its row is left at the place that is returned."""
-    pop(heap, scalar.pending)
-    scalar.pending -= 1
-    return scalar.pending

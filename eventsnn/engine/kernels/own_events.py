@@ -8,10 +8,10 @@ import numpy as np
 from eventsnn.compilation import inlined, inner
 from eventsnn.counting.counters import COLUMN
 from eventsnn.engine.kernels.bounded import queue_scans
+from eventsnn.engine.kernels.crossings import pop_crossing
 from eventsnn.engine.kernels.draws import seeded_order
 from eventsnn.engine.kernels.firing import append_spikes, fire_rate, payload_of, step_rate, test_signed
 from eventsnn.engine.kernels.gates import step_gates, test_gates
-from eventsnn.engine.kernels.crossings import pop_crossing
 from eventsnn.engine.kernels.leaks import catch_up, leaves_enough
 from eventsnn.engine.kernels.records import (
     KIND_EXACT_GATE,

@@ -165,7 +165,8 @@ SCALARS = _record("""
     prediction decision_time early output_changed bad_rank bad_neuron input_end next_step steps_end run_until
     history_next history_rows window_next test_next low_rank high_rank counted messages_free messages_used
     events scans in_flight spikes_sent marks slab_next slab_done slab_operations
-    slab_spikes later later_free later_used calendar_at bucket_shift
+    slab_spikes pending_first queue_first queue_stop
+    later later_free later_used calendar_at bucket_shift
 """)
 
 LOST_RESET, LOST_CLAMP, LOST_LEAK, LOST_REFRACTORY, LOST_CAUSES = range(5)

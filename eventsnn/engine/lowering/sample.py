@@ -250,7 +250,7 @@ class SampleStart:
         )
 
     def _crossings(self, waits: bool) -> k.Records:
-        """An empty queue of crossings: of its buckets only what they begin with is read before it is written."""
+        """An empty queue of crossings; only what its buckets begin with is read before it is written."""
         queue = np.empty(self.capacities.pending if self.refractory or waits else 1, k.CROSSING)
         queue["first"][:BUCKETS] = queue["occupied"][:BUCKETS] = 0
         return queue
