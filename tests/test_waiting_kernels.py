@@ -91,7 +91,7 @@ def test_a_full_calendar_asks_for_room():
 
 @njit
 def play_pending(rows, scalar, times, words, popped, lead):
-    """Push copies in turn and, from one on, pop one after each; then the rest. Returns how many were popped."""
+    """Push copies in turn and, from one on, pop one after each; then the rest. Returns how many came."""
     count = 0
     for copy in range(len(times)):
         push_pending(rows, scalar, times[copy], 2, words[copy] >> 32, copy, 5, words[copy])
