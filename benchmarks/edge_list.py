@@ -145,7 +145,7 @@ def main() -> None:
         report.show(chosen.json)
         return
     samples, repeats = (2, 2) if chosen.quick else (5, 3)
-    rows = attempt(report, "D4", NAME, BAR, lambda: measure(report, workload, samples, repeats))
+    rows = attempt(report, "D4", {NAME: BAR}, lambda: measure(report, workload, samples, repeats))
     report.table("D4: workload A with hard reset", "who|ms a sample|SOP/s|NEST / this|spread", rows)
     report.show(chosen.json)
 

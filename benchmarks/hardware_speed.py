@@ -37,7 +37,7 @@ from eventsnn.run.settings import Settings
 HOME = Path(__file__).resolve().parents[1]
 NUMBER = "D5"
 OPERATIONS, MESSAGES = COLUMN["synaptic_operations"], COLUMN["messages_sent"]
-BARS = {"free": 1.5, "busy": 2.0, "linked": 2.0, "bounded": 2.0}
+BARS = {"free": 1.5, "busy": 1.8, "linked": 2.0, "bounded": 2.2}
 CYCLES = {"serialise": 1, "hop_x": 1, "hop_y": 1, "decode": 2, "synapse": 1, "update": 1, "fire": 1}
 LANES, LOAD, DEPTH = 64, 0.9, 16
 FASTEST_HZ = 10**12  # a cycle is a tick

@@ -26,6 +26,7 @@ SCRIPTS = (
     "sample_overhead",
     "engine_speed",
     "rivals",
+    "inference",
     "edge_list",
     "sanafe_peer",
     "hardware_speed",

@@ -34,7 +34,7 @@ from eventsnn.run.settings import Settings
 
 HOME = Path(__file__).resolve().parents[1]
 NUMBER = "sample"
-BAR_MS = 0.3
+BAR_MS = 0.15
 CASES = [(None, None), (None, "margin:0.9"), ("event-conv-small", None), ("event-conv-small", "margin:0.9")]
 clock = time.perf_counter
 

@@ -39,7 +39,7 @@ SEED = 7
 EXACT = 1e-6
 """Relative; SANA-FE adds up floats."""
 DETAILED_BAR, CYCLE_BAR = 0.01, 0.1
-SPEED_BAR = 200
+SPEED_BARS = {"acceptance": 15, "32x32": 50, "dense": 150}
 DENSE_THRESHOLDS = (48, 800, 150)
 RULE_OF_TIMING = {"totals": "simple", "messages": "detailed"}
 """What this engine calls SANA-FE's timing rules."""
@@ -397,7 +397,7 @@ def main() -> None:
             fast += speeds(report, case, oracle["synaptic_events"], named)
             for rule, time in ours.items():
                 ratio = rivals[rule].median / time.median
-                bar = SPEED_BAR if rule == "detailed" else None
+                bar = SPEED_BARS[case.name] if rule == "detailed" else None
                 report.add(NUMBER, Figure(f"{case.name}: SANA-FE / eventsnn, {rule} rule", ratio, bar))
     except SanafeFailed as reason:
         report.add(NUMBER, Figure("SANA-FE: synaptic events/s", None, None, skipped=str(reason)))

@@ -8,11 +8,14 @@ import sys
 import threading
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from eventsnn.errors import EventsnnWarning, InvalidEvents, WorkerLost
+from eventsnn.run import workers
 from eventsnn.run.workers import run_in_processes
 
 
@@ -77,6 +80,34 @@ def test_warnings_of_workers_are_given_here():
 def test_an_error_of_a_worker_is_raised_here():
     with pytest.raises(InvalidEvents, match="sample 3 is none"):
         list(run_in_processes(refusing, list(range(9)), 2))
+
+
+def test_what_was_done_before_an_error_is_not_lost(monkeypatch):
+    monkeypatch.setitem(workers._worker, "runner", refusing())
+    chunk = workers._run_in_worker([1, 2, 3, 4])
+    assert chunk.outcomes == [1, 2]
+    assert isinstance(chunk.failure, InvalidEvents)
+
+
+def test_chunks_grow_while_samples_are_short_and_all_end_together(monkeypatch):
+    sizes = []
+
+    class Pool(ThreadPoolExecutor):
+        _processes: ClassVar = {}
+
+        def __init__(self, workers, context, initializer, initargs):
+            super().__init__(workers, initializer=initializer, initargs=initargs)
+
+        def submit(self, run, positions):
+            sizes.append(len(positions))
+            return super().submit(run, positions)
+
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(workers, "_start_worker", lambda make: workers._worker.update(runner=make()))
+    assert sorted(run_in_processes(doubled, list(range(4000)), 2)) == list(range(0, 8000, 2))
+    assert sizes[0] == sizes[-1] == 1
+    assert 100 < max(sizes) <= 1000
+    assert len(sizes) < 400
 
 
 def test_a_worker_killed_while_it_sends_is_no_hang():

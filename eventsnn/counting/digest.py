@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,12 @@ def spike_log(
     counts = np.diff(np.r_[begins, len(time)])
     headers = np.column_stack([time[begins], keys[rank[begins]], counts]).astype(np.int64)
     return np.insert(words, np.repeat(begins, HEADER_WORDS), headers.reshape(-1))
+
+
+@cache
+def _by_name(order: tuple[str, ...]) -> NDArray[np.int64]:
+    """Ranks in the order of their names."""
+    return np.argsort(np.array(order))
 
 
 def spikes_of_log(order: Sequence[str], log: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -66,7 +73,7 @@ class SampleDigest:
     """
 
     def __init__(self, order: Sequence[str]) -> None:
-        self._order = list(order)
+        self._order = tuple(order)
         self._hash = hashlib.blake2b(digest_size=16)
 
     def add_log(self, log: NDArray[np.int64]) -> None:
@@ -82,8 +89,7 @@ class SampleDigest:
     def finish(self, prediction: int, decision_time: int, counters: NDArray[np.int64]) -> str:
         """Close with the decision and the model counters (ranks x counters); returns 32 hex digits."""
         self._hash.update(np.array([prediction, decision_time], dtype="<i8").tobytes())
-        by_name = np.argsort(np.array(self._order))
-        model = counters[by_name, : len(MODEL_COUNTERS)]
+        model = counters[_by_name(self._order), : len(MODEL_COUNTERS)]
         self._hash.update(np.ascontiguousarray(model, dtype="<i8").tobytes())
         return self._hash.hexdigest()
 

@@ -67,19 +67,19 @@ class CompiledEngine(Engine):
         while True:
             with np.errstate(over="ignore"):  # hashes wrap; uncompiled kernels would warn
                 machine.advance(state, settings, moving, given)
-            status = scalar.status
+            status = scalar["status"]
             if status in (k.DRAIN_LOG, k.DONE):
-                log = state.log[: scalar.logged]
+                log = state.log[: scalar["logged"]]
                 digest.add_log(log)
                 if self.options.record_spikes:
                     pieces.append(spikes_of_log(self.network.order, log))
                 if status == k.DONE:
                     played = machine.played(state, moving, stimulus.first)
                     return self._read_out.sample_run(index, state, played, digest, pieces)
-                if scalar.logged == 0:  # one tick alone does not fit
+                if scalar["logged"] == 0:  # one tick alone does not fit
                     room.log *= 2
                     state = state._replace(log=np.zeros(room.log, dtype=np.int64))
-                scalar.logged = 0
+                scalar["logged"] = 0
             elif status == k.ASK_RULE:
                 self._ask_rule(rule, state)
             elif status == k.GROW_TRACE:

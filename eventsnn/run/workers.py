@@ -7,20 +7,25 @@ import pickle
 import signal
 import sys
 import threading
+import time
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from eventsnn.decide import ExitRule
-from eventsnn.errors import EventsnnWarning, InvalidRequest, WorkerLost
+from eventsnn.errors import EventsnnError, EventsnnWarning, InvalidRequest, WorkerLost
 
 Outcome = TypeVar("Outcome")
 # What runs one sample by its position; made once in each process.
 Runner = Callable[[int], Outcome]
-Noted = list[tuple[type[Warning], str]]
+CHUNK_S = 0.1
+"""Samples are handed over so many at a time that a chunk lasts about as long: a message costs next to nothing
+beside it, and progress is shown often enough."""
 
 PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
 LOOK_S = 1.0
@@ -65,11 +70,29 @@ def _die_with_parent() -> None:
             os._exit(1)
 
 
-def _run_in_worker(position: int) -> tuple[Any, Noted]:
+@dataclass(frozen=True)
+class _Chunk:
+    """What samples one after the other gave, up to the first that failed."""
+
+    outcomes: list[Any]
+    noted: list[tuple[type[Warning], str]]
+    failure: Exception | None
+    seconds: float
+
+
+def _run_in_worker(positions: list[int]) -> _Chunk:
+    outcomes: list[Any] = []
+    failure, began = None, time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", EventsnnWarning)
-        outcome = _worker["runner"](position)
-    return outcome, [(noted.category, str(noted.message)) for noted in caught]
+        try:
+            outcomes.extend(map(_worker["runner"], positions))  # what comes before an error is kept
+        except Exception as error:
+            failure = error
+            if not isinstance(error, EventsnnError):
+                error.add_note(f"In a worker process:\n{traceback.format_exc()}")
+    noted = [(warned.category, str(warned.message)) for warned in caught]
+    return _Chunk(outcomes, noted, failure, time.perf_counter() - began)
 
 
 @contextmanager
@@ -109,18 +132,19 @@ def run_in_processes(
     pool = ProcessPoolExecutor(
         workers, multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(make_runner,)
     )
-    waiting = iter(positions)
-    running: set[Future[tuple[Outcome, Noted]]] = set()
+    running: set[Future[_Chunk]] = set()
+    begin, size = 0, 1
     try:
-        for position in waiting:
-            with _interrupts_held():
-                running.add(pool.submit(_run_in_worker, position))
+        while begin < len(positions) or running:
             # A short queue per worker keeps them busy without holding every sample's future.
-            if len(running) >= 4 * workers:
-                done, running = _first_done(pool, running)
-                yield from _outcomes(done)
-        while running:
+            while begin < len(positions) and len(running) < 3 * workers:
+                fair = max(1, (len(positions) - begin) // (2 * workers))  # all end at about the same time
+                end = begin + min(size, fair)
+                with _interrupts_held():
+                    running.add(pool.submit(_run_in_worker, positions[begin:end]))
+                begin = end
             done, running = _first_done(pool, running)
+            size = max([_fitting(future, size) for future in done])
             yield from _outcomes(done)
     except BaseException as error:
         _kill(pool)
@@ -151,13 +175,28 @@ def _first_done(
         lost = bool(wait_for([process.sentinel for process in list(pool._processes.values())], 0))
 
 
-def _outcomes(done: set[Future[tuple[Outcome, Noted]]]) -> Iterator[Outcome]:
-    """What futures gave, those that gave nothing last: a failure loses no sample that is done."""
-    for future in sorted(done, key=lambda future: future.exception() is not None):
-        outcome, noted = future.result()
-        for category, text in noted:
+def _fitting(future: Future[_Chunk], size: int) -> int:
+    """How many samples last as long as a chunk should, after this one; at most twice as many as before."""
+    if _failed(future):
+        return 1
+    chunk = future.result()
+    fitting = int(CHUNK_S * len(chunk.outcomes) / max(chunk.seconds, 1e-9))
+    return min(max(1, fitting), 2 * size)
+
+
+def _failed(future: Future[_Chunk]) -> bool:
+    return future.exception() is not None or future.result().failure is not None
+
+
+def _outcomes(done: set[Future[_Chunk]]) -> Iterator[Any]:
+    """What chunks gave, those that failed last: a failure loses no sample that is done."""
+    for future in sorted(done, key=_failed):
+        chunk = future.result()
+        for category, text in chunk.noted:
             warnings.warn(text, category, stacklevel=2)
-        yield outcome
+        yield from chunk.outcomes
+        if chunk.failure is not None:
+            raise chunk.failure
 
 
 def _kill(pool: ProcessPoolExecutor) -> None:

@@ -22,7 +22,7 @@ def _due_rank(st, settings, stimulus_time, now):
     if n < len(stimulus_time) and stimulus_time[n] == now:
         rank = np.int64(settings.input_rank)
     if st.scalar.crossings > 0 and st.firing.crossings[0].tick == now:
-        rank = min(rank, st.firing.crossings[0].rank_neuron >> NEURON_BITS)
+        rank = min(rank, st.firing.crossings[0].key >> NEURON_BITS)
     if st.scalar.test_next == now:
         for r in range(rank):
             if st.rank[r].test_due == now:

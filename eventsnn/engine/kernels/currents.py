@@ -10,7 +10,7 @@ Windows are a matter of speed only: no length changes a spike.
 import numpy as np
 
 from eventsnn.compilation import inlined, inner
-from eventsnn.engine.kernels.heap import push_crossing
+from eventsnn.engine.kernels.crossings import push_crossing
 from eventsnn.engine.kernels.records import CHARGE_LIMIT, NEVER, OVERFLOW, RUNNING
 from eventsnn.engine.kernels.rows import add_unit_row_flagged, largest_magnitude
 
@@ -61,7 +61,7 @@ def sweep(charge, row, live, scalar, rank, needed):
 
 @inner
 def consider_crossing(
-    value, quanta, base, sofar, ready, row, live, j, rank, neurons, crossings, scalar, now, end
+    value, quanta, base, sofar, ready, row, live, j, rank, candidate, crossings, scalar, now, end
 ):
     """Queue the tick at which a neuron's current, or the end of its refractory time, lets it fire.
 
@@ -81,9 +81,9 @@ def consider_crossing(
         return
     else:
         tick = max(now, ready)
-    if tick < live.window_end and tick < neurons.candidate[j]:
-        neurons.candidate[j] = tick
-        push_crossing(crossings, scalar, tick, rank, j - row.offset)
+    if tick < live.window_end and tick < candidate[j]:
+        candidate[j] = tick
+        push_crossing(crossings, scalar, tick, rank, j - row.offset, j, now)
 
 
 @inner
@@ -151,8 +151,8 @@ def open_window(rank, row, live, neurons, currents, firing, scalar, start, end, 
             value = np.int64(charge[j]) + shift[c]
             free = ready[j] if len(ready) > 1 else np.int64(0)
             consider_crossing(
-                value, np.int64(quanta[c]), base[c], np.int64(0), free, row, live, j, rank, neurons,
-                firing.crossings, scalar, start, end,
+                value, np.int64(quanta[c]), base[c], np.int64(0), free, row, live, j, rank,
+                neurons.candidate, firing.crossings, scalar, start, end,
             )  # fmt: skip
 
 

@@ -106,8 +106,8 @@ def fire_rate(count, rank, row, live, neurons, currents, firing, scalar, max_eve
             live.false_flags += 1
         if rising and step == 0 and (length > 0 or refractory > 0) and charge[j] >= 0:
             consider_crossing(
-                value - sofar, current, before, sofar, free, row, live, j, rank, neurons, firing.crossings,
-                scalar, now, end,
+                value - sofar, current, before, sofar, free, row, live, j, rank,
+                neurons.candidate, firing.crossings, scalar, now, end,
             )  # fmt: skip
     if length > 0:
         close_early(row, live, scalar, now)

@@ -1,68 +1,13 @@
-"""Binary heaps, ordered as law 2 asks."""
+"""A binary heap of what is to come, ordered as law 2 asks."""
 
 import numpy as np
 
 from eventsnn.compilation import inlined, inner
 from eventsnn.engine.kernels.order import comes_before
-from eventsnn.engine.kernels.records import GROW_HEAP
-from eventsnn.engine.order import DESTINATION_BITS, NEURON_BITS
-
-# -- crossings -------------------------------------------------------------------------------------------
-
-
-@inner
-def push_crossing(heap, scalar, tick, rank, neuron):
-    """Queue a crossing."""
-    i = scalar.crossings
-    if i == len(heap):
-        scalar.status = GROW_HEAP
-        return
-    scalar.crossings = i + 1
-    key = (rank << NEURON_BITS) | neuron
-    while i > 0:
-        parent = (i - 1) >> 1
-        if heap[parent].tick < tick or (heap[parent].tick == tick and heap[parent].rank_neuron <= key):
-            break
-        heap[i].tick = heap[parent].tick
-        heap[i].rank_neuron = heap[parent].rank_neuron
-        i = parent
-    heap[i].tick = tick
-    heap[i].rank_neuron = key
-
-
-@inner
-def pop_crossing(heap, scalar):
-    """Remove the first crossing; returns its neuron."""
-    size = scalar.crossings - 1
-    scalar.crossings = size
-    neuron = heap[0].rank_neuron & ((np.int64(1) << NEURON_BITS) - 1)
-    tick, key = heap[size].tick, heap[size].rank_neuron
-    i = np.int64(0)
-    while True:
-        child = 2 * i + 1
-        if child >= size:
-            break
-        right = child + 1
-        if right < size and (
-            heap[right].tick < heap[child].tick
-            or (heap[right].tick == heap[child].tick and heap[right].rank_neuron < heap[child].rank_neuron)
-        ):
-            child = right
-        if tick < heap[child].tick or (tick == heap[child].tick and key <= heap[child].rank_neuron):
-            break
-        heap[i].tick = heap[child].tick
-        heap[i].rank_neuron = heap[child].rank_neuron
-        i = child
-    heap[i].tick = tick
-    heap[i].rank_neuron = key
-    return neuron
-
-
-# -- copies of spikes that wait, and what comes next for messages -------------------------------------------
 
 
 @inlined
-def _is_before(time, order, word, key, event):
+def is_before(time, order, word, key, event):
     return comes_before(
         time, order, word >> 32, key, event.time, event.order, event.word >> 32, event.key
     )  # fmt: skip
@@ -87,7 +32,7 @@ def push(heap, count, time, order, key, word, message):
     i = count
     while i > 0:
         parent = (i - 1) >> 1
-        if not _is_before(time, order, word, key, heap[parent]):
+        if not is_before(time, order, word, key, heap[parent]):
             break
         _copy(heap, i, parent)
         i = parent
@@ -108,32 +53,11 @@ def pop(heap, count):
             break
         if child + 1 < last:
             right = heap[child + 1]
-            if _is_before(right.time, right.order, right.word, right.key, heap[child]):
+            if is_before(right.time, right.order, right.word, right.key, heap[child]):
                 child += 1
-        if _is_before(time, order, word, key, heap[child]):
+        if is_before(time, order, word, key, heap[child]):
             break
         _copy(heap, i, child)
         i = child
     if last > 0:
         _set(heap, i, time, order, key, word, message)
-
-
-@inner
-def push_pending(heap, scalar, time, rank, order, ordinal, destination, word):
-    """Queue a copy of a spike."""
-    count = scalar.pending
-    if count == len(heap):
-        scalar.status = GROW_HEAP
-        return
-    scalar.pending = count + 1
-    push(
-        heap, count, time, (rank << NEURON_BITS) | order, (ordinal << DESTINATION_BITS) | destination, word, 0
-    )
-
-
-@inner
-def pop_pending(heap, scalar):
-    """Remove the first copy; its row is left at the place that is returned."""
-    pop(heap, scalar.pending)
-    scalar.pending -= 1
-    return scalar.pending

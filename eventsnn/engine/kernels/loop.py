@@ -14,12 +14,13 @@ from eventsnn.engine.kernels import records
 from eventsnn.engine.kernels.bounded import log_held
 from eventsnn.engine.kernels.bounded_tick import is_stuck, next_event_tick, run_tick_bounded
 from eventsnn.engine.kernels.checks import check, fill_totals, finish, record_history
-from eventsnn.engine.kernels.heap import pop_pending
+from eventsnn.engine.kernels.crossings import next_crossing
 from eventsnn.engine.kernels.landing import count_spikes, deliver, next_test
 from eventsnn.engine.kernels.leaks import catch_up, leak_step
 from eventsnn.engine.kernels.log import count_log, write_log
 from eventsnn.engine.kernels.messages import send
 from eventsnn.engine.kernels.own_events import own_events
+from eventsnn.engine.kernels.pending import pop_pending
 from eventsnn.engine.kernels.scans import mark_charged, mark_reached
 from eventsnn.engine.kernels.slabs import run_slabs, start_window
 from eventsnn.engine.kernels.sorting import ascending, sort_by_neuron
@@ -39,7 +40,8 @@ def _next_copy(st, rank, now):
     """Where the next copy of this rank's spikes lands now, or -1; its word is left in ``scratch[0]``."""
     if st.scalar.pending == 0:
         return np.int64(-1)
-    if st.pending[0].time != now or (st.pending[0].order >> NEURON_BITS) != rank:
+    first = st.pending[st.scalar.pending_first]
+    if first.time != now or (first.order >> NEURON_BITS) != rank:
         return np.int64(-1)
     at = pop_pending(st.pending, st.scalar)
     st.scratch[0] = st.pending[at].word
@@ -141,10 +143,10 @@ def _next_tick(plan, st, settings, full, streams, queues, stimulus_time):
     if st.scalar.input_next < len(stimulus_time):
         tick = min(tick, stimulus_time[st.scalar.input_next])
     if st.scalar.pending > 0:
-        tick = min(tick, st.pending[0].time)
-    if st.scalar.crossings > 0:
-        tick = min(tick, st.firing.crossings[0].tick)
+        tick = min(tick, st.pending[st.scalar.pending_first].time)
     tick = min(tick, st.scalar.test_next)
+    if full is not None and settings.step == 0:
+        tick = min(tick, next_crossing(st.firing.crossings, st.scalar, st.neurons.candidate, tick))
     if streams is not None:
         before = tick
         if full is not None and st.scalar.window_next <= st.scalar.input_end + 1:
@@ -179,7 +181,8 @@ def _is_real(st, settings, streams, queues, stimulus_time, now):
         return True
     if streams is not None and streams.server[streams.tree[1]].at == now:
         return True
-    return (st.scalar.pending > 0 and st.pending[0].time == now) or st.scalar.test_next == now
+    copies = st.scalar.pending > 0 and st.pending[st.scalar.pending_first].time == now
+    return copies or st.scalar.test_next == now
 
 
 @inlined

@@ -6,7 +6,7 @@ from eventsnn.compilation import inlined, inner
 from eventsnn.counting.counters import COLUMN
 from eventsnn.engine.kernels.draws import mix, seeded_order
 from eventsnn.engine.kernels.firing import payload_of
-from eventsnn.engine.kernels.heap import push_pending
+from eventsnn.engine.kernels.pending import push_pending
 from eventsnn.engine.kernels.records import GROW_MESSAGES, GROW_SERVICE, KIND_INPUT
 from eventsnn.engine.seeds import PURPOSE_DECODE, PURPOSE_SYNAPSE
 

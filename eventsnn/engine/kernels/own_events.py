@@ -8,10 +8,10 @@ import numpy as np
 from eventsnn.compilation import inlined, inner
 from eventsnn.counting.counters import COLUMN
 from eventsnn.engine.kernels.bounded import queue_scans
+from eventsnn.engine.kernels.crossings import pop_crossing
 from eventsnn.engine.kernels.draws import seeded_order
 from eventsnn.engine.kernels.firing import append_spikes, fire_rate, payload_of, step_rate, test_signed
 from eventsnn.engine.kernels.gates import step_gates, test_gates
-from eventsnn.engine.kernels.heap import pop_crossing
 from eventsnn.engine.kernels.leaks import catch_up, leaves_enough
 from eventsnn.engine.kernels.records import (
     KIND_EXACT_GATE,
@@ -81,7 +81,7 @@ def _cross(plan, st, settings, ideal, rank, now, end):
     row, live = plan.population[rank], st.rank[rank]
     count = np.int64(0)
     while st.scalar.crossings > 0:
-        if st.firing.crossings[0].tick != now or (st.firing.crossings[0].rank_neuron >> NEURON_BITS) != rank:
+        if st.firing.crossings[0].tick != now or (st.firing.crossings[0].key >> NEURON_BITS) != rank:
             break
         j = row.offset + pop_crossing(st.firing.crossings, st.scalar)
         if st.neurons.candidate[j] == now:  # else superseded by an earlier one

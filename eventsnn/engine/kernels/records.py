@@ -147,8 +147,12 @@ PENDING = _record("time order key word message")
 SERVICE_ROW = np.dtype((np.record, np.dtype(SERVICE.descr, align=True)))
 """Of the log of servers: ``engine.service.SERVICE``."""
 
-CROSSING = _record("tick rank_neuron")
-"""Of a binary heap of crossings, ordered by both fields."""
+CROSSING = _record("tick key later_tick later_key neuron follows first occupied")
+"""Of the queue of crossings, see ``crossings``: a row of its heap (``tick``, ``key``), one of its calendar
+(``later_tick`` to ``follows``), the first row of a bucket, and 64 bits of which buckets hold something.
+
+One array for all: every array that a call hands on is seven words more.
+"""
 
 MARK = _record("tick start stop operations")
 """Spikes of one rank at one tick, and the operations they cause; see ``slabs``."""
@@ -161,7 +165,8 @@ SCALARS = _record("""
     prediction decision_time early output_changed bad_rank bad_neuron input_end next_step steps_end run_until
     history_next history_rows window_next test_next low_rank high_rank counted messages_free messages_used
     events scans in_flight spikes_sent marks slab_next slab_done slab_operations
-    slab_spikes
+    slab_spikes pending_first queue_first queue_stop
+    later later_free later_used calendar_at bucket_shift
 """)
 
 LOST_RESET, LOST_CLAMP, LOST_LEAK, LOST_REFRACTORY, LOST_CAUSES = range(5)

@@ -12,6 +12,7 @@ import numpy as np
 from eventsnn.compilation import inlined, inner
 from eventsnn.counting.counters import COLUMN
 from eventsnn.engine.kernels.checks import record_check
+from eventsnn.engine.kernels.crossings import fit_buckets, next_crossing
 from eventsnn.engine.kernels.currents import open_window
 from eventsnn.engine.kernels.landing import count_spikes, deliver, next_test
 from eventsnn.engine.kernels.leaks import leak_charges
@@ -37,13 +38,11 @@ def start_window(plan, st, rank, start, end, until):
 
 @inlined
 def _next_own(st, settings, rank, stimulus_time):
-    """When a population has something to do by itself: an input, a crossing, a test."""
+    """When a population has an input or a test."""
     tick = st.rank[rank].test_due
     n = st.scalar.input_next
     if rank == settings.input_rank and n < len(stimulus_time):
         tick = min(tick, stimulus_time[n])
-    if st.scalar.crossings > 0:
-        tick = min(tick, st.firing.crossings[0].tick)
     return tick
 
 
@@ -74,16 +73,20 @@ def _run_population(plan, st, settings, full, slabs, rank, until, stimulus_time,
     live, counters, end = st.rank[rank], st.counters[rank], st.scalar.input_end
     first, last = slabs.incoming_start[rank], slabs.incoming_start[rank + 1]
     slabs.first[rank] = st.scalar.marks
+    st.scalar.calendar_at = -1  # time begins anew
     for i in range(first, last):
         slabs.cursor[i] = slabs.first[plan.destination[slabs.incoming[i]].source]
     while st.scalar.status == RUNNING:
-        own = _next_own(st, settings, rank, stimulus_time)
-        tick = own
+        tick = _next_own(st, settings, rank, stimulus_time)
         for i in range(first, last):
             at = slabs.cursor[i]
             if at < slabs.stop[plan.destination[slabs.incoming[i]].source]:
                 tick = min(tick, slabs.mark[at].tick)
+        if full is not None:
+            before = min(tick, live.window_end)
+            tick = min(tick, next_crossing(st.firing.crossings, st.scalar, st.neurons.candidate, before))
         if full is not None and live.window_end < until and live.window_end <= tick:
+            fit_buckets(st.firing.crossings, st.scalar, live.window_length)
             start_window(plan, st, rank, live.window_end, end, until)
             continue
         if tick >= until:

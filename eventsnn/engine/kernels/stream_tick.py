@@ -3,6 +3,7 @@
 import numpy as np
 
 from eventsnn.compilation import inlined
+from eventsnn.engine.kernels.crossings import next_crossing
 from eventsnn.engine.kernels.landing import count_spikes, deliver_message, next_test
 from eventsnn.engine.kernels.own_events import own_events
 from eventsnn.engine.kernels.records import RUNNING
@@ -71,8 +72,7 @@ def _next_quiet_tick(plan, st, settings, full, streams, stimulus_time):
         before = min(before, stimulus_time[s.input_next])
     if full is not None:
         before = min(before, s.window_next)
-        if s.crossings > 0:
-            before = min(before, st.firing.crossings[0].tick)
+        before = min(before, next_crossing(st.firing.crossings, s, st.neurons.candidate, before))
     tick = pass_links(plan, st, settings, streams, before)
     return tick if tick < before else np.int64(-1)
 

@@ -73,9 +73,8 @@ class Machine(ABC):
     def played(self, state: State, moving: Any, first_event: int) -> Played:
         """A run that is over."""
         del moving
-        return Played(
-            int(state.scalar.decision_time), first_event, state.trace["time"][: state.scalar.checks], None
-        )
+        checked = state.trace["time"][: state.scalar["checks"]]
+        return Played(int(state.scalar["decision_time"]), first_event, checked, None)
 
 
 class Ideal(Machine):

@@ -50,6 +50,11 @@ class ReadOut:
         return {n: slice(a, b) for n, a, b in zip(self.network.order, starts, stops, strict=True)}
 
     @cached_property
+    def held(self) -> NDArray[np.int64]:
+        """What the charge of each neuron is held less."""
+        return np.repeat(self.shift, self.plan.population.neurons)
+
+    @cached_property
     def nothing(self) -> dict[str, NDArray[np.int64]]:
         """No loss of any neuron: what all samples may share, since nobody can write it."""
         found = {
@@ -69,12 +74,13 @@ class ReadOut:
     ) -> SampleRun:
         """All that a run gave; ``pieces`` are its spikes."""
         scalar = state.scalar
-        checks = scalar.checks
-        if state.rank[self.output].bias_length:  # without a current the charge itself is guarded
+        checks = scalar["checks"]
+        biases = state.rank["bias_length"].tolist()
+        if biases[self.output]:  # without a current the charge itself is guarded
             check_readout(self.network, state.trace_readout[:checks], index)
-        prediction, decision_time = int(scalar.prediction), int(scalar.decision_time)
+        prediction, decision_time = int(scalar["prediction"]), int(scalar["decision_time"])
         service = self._service(state, decision_time)
-        charge = self._charge(state, decision_time)
+        charge = self._charge(state, biases, decision_time)
         emitted = state.neurons.emitted.astype(np.int64)
         charges = {name: charge[where] for name, where in self.places.items()}
         counts = {name: emitted[where] for name, where in self.places.items()}
@@ -82,7 +88,7 @@ class ReadOut:
             index=index,
             prediction=prediction,
             decision_time=played.decision_time,
-            decided_early=bool(scalar.early),
+            decided_early=bool(scalar["early"]),
             first_event=played.first_event,
             counters=state.counters,
             digest=digest.finish(prediction, played.decision_time, state.counters),
@@ -148,18 +154,17 @@ class ReadOut:
             for cause, row in LOST.items()
         }
 
-    def _charge(self, state: State, now: int) -> NDArray[np.int64]:
-        """Charges at the decision, currents included."""
-        charge = state.neurons.charge.astype(np.int64)
-        now = min(now, int(state.scalar.input_end))
-        lengths = state.rank["bias_length"].tolist()
-        for rank, (where, length) in enumerate(zip(self.places.values(), lengths, strict=True)):
-            shift = self.shift[rank]
-            if length == 0 or self.step:
-                charge[where] += shift
+    def _charge(self, state: State, biases: list[int], now: int) -> NDArray[np.int64]:
+        """Charges at the decision, currents included: of tables of so many ``biases``."""
+        charge = state.neurons.charge + self.held
+        if not any(biases):
+            return charge
+        now = min(now, int(state.scalar["input_end"]))
+        for rank, (where, length) in enumerate(zip(self.places.values(), biases, strict=True)):
             if length == 0:
                 continue
-            start = state.rank[rank].bias_start
+            shift = self.shift[rank]
+            start = state.rank["bias_start"][rank]
             table = slice(start, start + length)
             quanta = state.currents.quanta[table].astype(np.int64)
             if self.step:
@@ -168,7 +173,7 @@ class ReadOut:
                 continue
             given = _current_charge(quanta, int(self.plan.population[rank].period), now)
             if shift:
-                given += state.currents.shift[table] - state.currents.base[table]
+                given += state.currents.shift[table] - state.currents.base[table] - shift
             charge[where] += self._tiled(given, where)
         return charge
 

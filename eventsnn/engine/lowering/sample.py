@@ -15,6 +15,7 @@ from eventsnn.engine.analog import AnalogInput
 from eventsnn.engine.contract import RunOptions, output_scale, output_weights
 from eventsnn.engine.failures import overflow
 from eventsnn.engine.kernels import records as k
+from eventsnn.engine.kernels.crossings import BUCKETS
 from eventsnn.engine.kernels.state import Firing, Gates, Neurons, Plan, Settings, State, Tables
 from eventsnn.engine.lowering.capacities import Capacities
 from eventsnn.engine.lowering.currents import Currents, currents
@@ -39,11 +40,13 @@ class _Template(NamedTuple):
     shift: NDArray[np.int32]
     charge: NDArray[np.int32]
     touched: NDArray[np.uint8]
-    rank: k.Records  # RANK; room for lists and events of a softmax left out
+    rank: k.Records  # RANK; events of a softmax left out
     counters: NDArray[np.int64]
     parts: NDArray[np.int64]
     settings: Settings
     waits: bool  # crossings are queued
+    lists: NDArray[np.int64]  # the room of lists that ``rank`` tells
+    scalar: k.Records  # SCALARS; its ``window_next`` and ``test_next`` hold without a softmax
 
 
 class SampleStart:
@@ -81,17 +84,18 @@ class SampleStart:
         self.queued = bool((rows.direct == 0).any())
         self.largest, self.classes = int(rows.neurons.max()), int(rows[self.output].neurons)
         self.softmaxes = [(r, p.neuron) for r, p in enumerate(network) if p.neuron.rule == "softmax"]
-        self._scalar = self._scalars()
         self._usual: _Template | None = None
 
-    def _scalars(self) -> k.Records:
-        """``SCALARS`` as far as all samples begin with the same; setting a field takes its time."""
+    def _scalars(self, rank: k.Records) -> k.Records:
+        """``SCALARS`` as far as samples begin with the same."""
         scalar = k.record(k.SCALARS)
         scalar.stop_at = k.NEVER
         scalar.prediction = scalar.messages_free = scalar.high_rank = -1
+        scalar.calendar_at = -1
         scalar.low_rank = len(self.plan.population)
         scalar.next_step = self.step
         scalar.history_next = self.options.history_period
+        scalar.window_next, scalar.test_next = rank.window_end.min(), rank.test_due.min()
         return scalar
 
     def _initial_estimates(self) -> NDArray[np.int64]:
@@ -112,7 +116,9 @@ class SampleStart:
         if stimulus.analog is not None:
             start = self._template(self.analog.quanta(stimulus), index)
         else:
-            start = self._usual = self._usual or self._template({}, index)
+            if self._usual is None or self._usual.lists is not self.capacities.lists:
+                self._usual = self._template({}, index)
+            start = self._usual
         end = number_of_steps(stimulus, self.step) * self.step if self.step else stimulus.end
         key = sample_key(self.options.seed, index)
         settings = start.settings._replace(seed_key=np.uint64(key), first_event=stimulus.first)
@@ -124,6 +130,9 @@ class SampleStart:
         flow = currents(network, added) if added else self.currents
         rank = self._ranks(flow)
         touched = self._start_tests(added, rank)
+        lists = self.capacities.lists
+        rank["list_limit"] = rank["list_end"] = np.cumsum(lists)
+        rank["list_start"] = rank["list_stop"] = rank["list_done"] = rank["list_limit"] - lists
         charge = self.initial.copy()
         counters = np.zeros((len(rank), len(COUNTERS)), dtype=np.int64)
         shift = np.zeros(len(flow.quanta), dtype=np.int32)
@@ -149,6 +158,8 @@ class SampleStart:
             parts=self._parts(bool(added)),
             settings=self._settings(rank),
             waits=bool((rank.bias_length > 0).any()),
+            lists=lists,
+            scalar=self._scalars(rank),
         )
 
     def _settings(self, rank: k.Records) -> Settings:
@@ -185,12 +196,14 @@ class SampleStart:
         """Arrays of one sample's own; buffers, of which only what was written is read, are not cleared."""
         room, neurons, classes = self.capacities, len(self.initial), self.classes
         rank = self._fresh_ranks(start, key, end)
-        scalar = self._scalar.copy()
-        scalar.input_end = end
-        scalar.steps_end = end if self.step else 0
-        scalar.run_until = end if outlasts else 0
-        scalar.window_next = rank["window_end"].min()
-        scalar.test_next = rank["test_due"].min()
+        scalar = start.scalar.copy()
+        scalar["input_end"] = end
+        if self.step:
+            scalar["steps_end"] = end
+        if outlasts:
+            scalar["run_until"] = end
+        if self.softmaxes:
+            scalar["test_next"] = rank["test_due"].min()
         longest = max(int(room.lists.max()), self.largest if self.seeded else 0)
 
         def if_needed(needed: bool, value: int = 0) -> NDArray[np.int64]:
@@ -213,8 +226,8 @@ class SampleStart:
             ),
             firing=Firing(
                 flagged=np.empty(self.largest, dtype=np.int64),
-                crossings=np.empty(room.pending, k.CROSSING),
-                lists=np.empty(int(rank[-1].list_limit), dtype=np.int64),
+                crossings=self._crossings(start.waits),
+                lists=np.empty(int(rank["list_limit"][-1]), dtype=np.int64),
             ),
             gates=Gates(self.estimates.copy(), np.zeros(len(self.estimates), dtype=np.int64)),
             active=np.zeros(neurons if self.played else 1, dtype=np.uint8),
@@ -235,6 +248,12 @@ class SampleStart:
             service=np.zeros(room.service, k.SERVICE_ROW),
             scalar=scalar,
         )
+
+    def _crossings(self, waits: bool) -> k.Records:
+        """An empty queue of crossings; only what its buckets begin with is read before it is written."""
+        queue = np.empty(self.capacities.pending if self.refractory or waits else 1, k.CROSSING)
+        queue["first"][:BUCKETS] = queue["occupied"][:BUCKETS] = 0
+        return queue
 
     def _parts(self, analog: bool) -> NDArray[np.int64]:
         """Counters by part; analog input is multiplied once for every synapse from the input."""
@@ -293,9 +312,6 @@ class SampleStart:
 
     def _fresh_ranks(self, start: _Template, key: int, end: int) -> k.Records:
         rank: k.Records = start.rank.copy()
-        limit = np.cumsum(self.capacities.lists)
-        rank["list_limit"] = rank["list_end"] = limit
-        rank["list_start"] = rank["list_stop"] = rank["list_done"] = limit - self.capacities.lists
         for r, neuron in self.softmaxes:
             first = next_event(neuron, key, r, 0, 0)
             rank[r].clock_next = min(first, k.NEVER)
