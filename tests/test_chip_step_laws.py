@@ -24,7 +24,18 @@ from eventsnn.errors import ChargeOverflow, EventLimitReached, InvalidNetwork, I
 from eventsnn.hardware import Chip
 from eventsnn.network import Dense, Input, Network, Population, Projection, Rate
 
-FEATURES = ("step", "refractory", "leak", "gate", "rate_gate", "softmax", "cycle", "analog", "history")
+FEATURES = (
+    "step",
+    "refractory",
+    "leak",
+    "gate",
+    "rate_gate",
+    "softmax",
+    "cycle",
+    "analog",
+    "history",
+    "lowest",
+)
 FEATURE = st.sampled_from(FEATURES)
 KIND = st.sampled_from(["barrier", "dependency"])
 ENGINES = ("reference", "compiled")

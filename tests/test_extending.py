@@ -197,7 +197,14 @@ def test_synapses_from_outside_are_kept_in_files(tmp_path):
         (
             Signed(9, 3, graded=True, settle_time=5),
             "signed",
-            {"threshold": 9, "levels": 3, "settle_time": 5, "hysteresis_low": 0, "hysteresis_high": 0}
+            {
+                "threshold": 9,
+                "levels": 3,
+                "lowest": 0,
+                "settle_time": 5,
+                "hysteresis_low": 0,
+                "hysteresis_high": 0,
+            }
             | {"graded": 1},
         ),
         (Readout(), "readout", {"period": 1}),

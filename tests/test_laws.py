@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from builders.draws import SEEDS, generator
 from builders.floors import asserting, asserts_at_least
-from builders.networks import random_network, random_stimulus, single, without_currents
+from builders.networks import (
+    random_network,
+    random_stimulus,
+    single,
+    with_gates,
+    with_lowest,
+    without_currents,
+)
 from builders.runs import assert_same_run
 from builders.stimuli import events
 from hypothesis import given, settings
@@ -124,11 +131,13 @@ def test_charge_is_conserved(seed, kind, delays, engine):
 
 
 @asserts_at_least(40)
-@given(SEEDS, st.booleans(), st.booleans(), st.sampled_from(ENGINES))
+@given(SEEDS, st.booleans(), st.booleans(), st.booleans(), st.sampled_from(ENGINES))
 @EXAMPLES
-def test_quiescent_counts_are_the_quantised_network(seed, delays, lazy, engine):
+def test_quiescent_counts_are_the_quantised_network(seed, delays, lazy, below, engine):
     """Law 9: whatever the delays, settle times and hysteresis, every count is the quantised network's."""
     network = random_network(seed, "signed", delays, lazy)
+    if below:  # counts below 0, and gates that compare them
+        network = with_gates(with_lowest(network, seed), seed, "exact", 700 * lazy)
     stimulus = random_stimulus(seed, network)
     result = run_or_error(network, stimulus, engine)
     if isinstance(result, type):
@@ -150,6 +159,8 @@ def test_quiescent_counts_are_the_quantised_network(seed, delays, lazy, engine):
 def test_a_network_at_rest_ends_where_the_empty_one_does(seed, delays, lazy):
     """Law 9 again, and laws 2 and 5 from a loaded state: no input, no spike; the same final counts."""
     network = without_currents(random_network(seed, "signed", delays, lazy))
+    if delays:
+        network = with_lowest(network, seed)
     stimulus = random_stimulus(seed, network)
     rested = network.at_rest()
     runs = [run_or_error(rested, stimulus, engine) for engine in ENGINES]

@@ -290,7 +290,7 @@ def test_averages_of_rectified_values_need_no_level_below_zero():
         assert network.bias("p").max() == 0
     below = replace(layers[2], bias=np.full((1, 1, 1), -0.5))
     network = lowered([*layers[:2], below, layers[3]], images, input="events")
-    assert network.populations["p"].neuron.levels == 30
+    assert (network.populations["p"].neuron.lowest, network.populations["p"].neuron.levels) == (-15, 15)
 
 
 # -- calibration ---------------------------------------------------------------------------------------------

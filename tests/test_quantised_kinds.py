@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from builders.networks import random_network, with_gates, without_currents
+from builders.networks import random_network, with_gates, with_lowest, without_currents
 from oracles.naive import quantised_network
 
 from eventsnn.convert.quantised import quantised_activations, received
@@ -21,9 +21,12 @@ from eventsnn.network import (
 )
 
 
+@pytest.mark.parametrize("below", [False, True])
 @pytest.mark.parametrize("seed", range(30))
-def test_networks_with_max_gates(seed):
+def test_networks_with_max_gates(seed, below):
     network = with_gates(without_currents(random_network(seed, "signed")), seed)
+    if below:
+        network = with_lowest(network, seed)
     counts = np.random.default_rng(seed).integers(0, 20, network.populations[network.input].size)
     emitted, charge = quantised_network(network, counts)
     for name, found in quantised_activations(network, counts).items():

@@ -19,7 +19,7 @@ from eventsnn.engine.lowering import capacities
 from eventsnn.errors import ChargeOverflow
 from eventsnn.network import Dense, Input, Network, Population, Projection, Rate, Readout, Signed
 
-FEATURES = ("none", "analog", "leak", "refractory")
+FEATURES = ("none", "analog", "leak", "refractory", "lowest")
 
 
 def slabbed(network, stimulus, options, ticks):

@@ -22,7 +22,7 @@ from eventsnn.errors import ChargeOverflow, Deadlock, EventLimitReached, Invalid
 from eventsnn.hardware import Chip
 from eventsnn.network import Dense, Input, Network, Population, Projection, Rate, Readout, Signed
 
-FEATURES = ("none", "history", "seeded", "analog", "leak", "gate", "rate_gate", "softmax", "cycle")
+FEATURES = ("none", "history", "seeded", "analog", "leak", "gate", "rate_gate", "softmax", "cycle", "lowest")
 CHIPS = ("links", "bounded", "zeros", "jitter", "shared")
 compiled_only = pytest.mark.skipif(
     os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="slow with uncompiled kernels"

@@ -18,7 +18,18 @@ from eventsnn.engine.twin.events import TwinEngine
 from eventsnn.engine.twin.steps import StepTwinEngine
 from eventsnn.errors import ChargeOverflow, EventLimitReached, InvalidNetwork, InvalidRequest
 
-FEATURES = ("step", "refractory", "leak", "gate", "rate_gate", "softmax", "cycle", "analog", "history")
+FEATURES = (
+    "step",
+    "refractory",
+    "leak",
+    "gate",
+    "rate_gate",
+    "softmax",
+    "cycle",
+    "analog",
+    "history",
+    "lowest",
+)
 
 
 def agreeing_runs(seed, feature, **chip):

@@ -129,7 +129,7 @@ def _network(file: Path) -> tuple[dict[str, Any], list[tuple[str, ...]]]:
                 parameters[name] = f"{parameters[name] / 1e9:g} ms"
         shown = ", ".join(
             f"{k}={parameters[k]}"
-            for k in ("threshold", "levels", "settle_time", "hysteresis_low", "reset", "period")
+            for k in ("threshold", "levels", "lowest", "settle_time", "hysteresis_low", "reset", "period")
             if parameters.get(k)
         )
         shape = " x ".join(str(n) for n in population.shape)

@@ -74,8 +74,10 @@ def quantised_activations(
         if not neuron.holds_charge:
             (projection,) = network.incoming(name)
             source, target, _ = network.edges(projection)
-            largest = np.zeros((network.populations[name].size, len(rows)), dtype=np.int64)
+            lowest = np.iinfo(np.int64).min
+            largest = np.full((network.populations[name].size, len(rows)), lowest)
             np.maximum.at(largest, target, values[projection.source].T[source])
+            largest[largest == lowest] = 0  # a gate of nothing
             values[name] = largest.T
             continue
         charge = np.broadcast_to(network.bias(name), (len(rows), network.populations[name].size)).copy()

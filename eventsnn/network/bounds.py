@@ -4,7 +4,7 @@ What is bounded is V itself, its current included, at every moment: between two 
 delivery, before and after a test. Where nothing is proven the answer is None, never a guess.
 
 - *Signed neurons, readouts, softmax outputs* add what their sources have emitted so far. A signed source's
-  running sum lies in 0 to ``levels``, an exact gate's in 0 to the largest of its window, so V + threshold x S
+  running sum lies in ``lowest`` to ``levels``, an exact gate's in that of its window, so V + threshold x S
   lies between the sums of the negative and of the positive weights times these. This needs the copies of one
   neuron's spikes to arrive in the order of emission: constant delays, accelerators without transit jitter.
   Rate neurons emit without end, so what they feed here has no bound; nor has a current without a reset.
@@ -134,11 +134,14 @@ class _Bounds:
             down, up = self._arriving(projection, summed)
             low, high = low + down, high + up
         if neuron.rule == "signed":
-            # S is what some test found: the whole thresholds in what had arrived, 0 to levels.
-            most = np.clip(high // neuron.ruled.threshold, 0, neuron.ruled.levels)
+            # S is what some test found: the whole thresholds in what had arrived, lowest to levels; 0 before.
+            threshold = neuron.ruled.threshold
+            most = np.clip(high // threshold, 0, neuron.ruled.levels)
+            least = np.clip(low // threshold, neuron.ruled.lowest, 0)
             if population.initial_count is not None:
                 most = np.maximum(most, population.initial_count)
-            low = low - most * neuron.ruled.threshold
+                least = np.minimum(least, population.initial_count)
+            low, high = low - most * threshold, high - least * threshold
         return int(low.min()), int(high.max())
 
     def _offset(self, population: Population) -> Objects:
@@ -166,11 +169,11 @@ class _Bounds:
         if neuron.is_input:
             return self.limits.total
         if neuron.rule == "signed":
-            return (0, neuron.ruled.levels)
+            return (neuron.ruled.lowest, neuron.ruled.levels)
         if neuron.rule == "exact_gate" and self.in_order:
             (projection,) = self.network.incoming(name)
             found = None if name in self._in_work else self._source(name, projection.source)
-            return None if found is None else (0, found[1])
+            return None if found is None else (min(0, found[0]), found[1])
         return None
 
     def _source(self, name: str, source: str) -> Range | None:

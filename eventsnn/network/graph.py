@@ -156,6 +156,13 @@ class Network:
             self.projections[n] for n in sorted(self.projections) if self.projections[n].source == population
         ]
 
+    def lowest_count(self, population: str) -> int:
+        """The smallest count that a neuron of a population ends with: exact gates follow their sources."""
+        neuron = self.populations[population].neuron
+        if neuron.rule == "exact_gate":
+            return min(self.lowest_count(projection.source) for projection in self.incoming(population))
+        return int(neuron.ruled.lowest) if neuron.rule == "signed" else 0
+
     @cached_property
     def checksum(self) -> str:
         """Hash of everything that decides what the network computes; metadata is left out."""

@@ -136,10 +136,10 @@ class Population:
             f"population {self.name!r} of {self.neuron.kind} neurons has initial state (charge, count) = "
             f"{given}; it takes {needed} or none",
         )
-        most = self.neuron.largest_count
+        least, most = self.neuron.lowest_count, self.neuron.largest_count
         for name, low, high in (
             ("initial_charge", -CHARGE_LIMIT, CHARGE_LIMIT),
-            ("initial_count", 0, most),
+            ("initial_count", least, most),
         ):
             if getattr(self, name) is None:
                 continue

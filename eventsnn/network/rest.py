@@ -52,8 +52,9 @@ def settled_populations(network: Network) -> list[Population]:
         if not neuron.holds_charge:
             (projection,) = network.incoming(population.name)
             source, target, _ = network.edges(projection)
-            count = np.zeros(population.size, dtype=np.int64)
+            count = np.full(population.size, np.iinfo(np.int32).min, dtype=np.int64)
             np.maximum.at(count, target, counts[projection.source][source])
+            count[count == np.iinfo(np.int32).min] = 0  # a gate of nothing
             counts[population.name] = count
             populations.append(replace(population, initial_count=count.astype(np.int32)))
             continue

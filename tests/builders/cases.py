@@ -9,6 +9,7 @@ from builders.networks import (
     with_analog,
     with_cycles,
     with_gates,
+    with_lowest,
     with_payloads,
     with_rates,
 )
@@ -18,7 +19,7 @@ from eventsnn.network import Network, Readout, Softmax, leak_factor_of
 
 KINDS = ("signed", "rate", "mixed")
 GATES = ("exact", "average", "finite_impulse", "exponential")
-FEATURES = ("step", "history", "seeded", "analog", "leak", "gate", "rate_gate", "softmax", "cycle")
+FEATURES = ("step", "history", "seeded", "analog", "leak", "gate", "rate_gate", "softmax", "cycle", "lowest")
 # Signed neurons that toggle, and cycles, would keep the reference engine busy for long.
 OPTIONS = RunOptions(record_spikes=True, max_events=4000)
 
@@ -47,13 +48,15 @@ def random_case(seed, feature, stepped):
     rng = generator(seed, 7)
     step = int(rng.integers(1, 2000)) if stepped else 0
     kind = "rate" if feature in ("leak", "rate_gate") else str(rng.choice(KINDS))
+    if feature == "lowest":
+        kind = "signed"
     small = feature == "cycle"
     network = random_network(seed, kind, bool(rng.random() < 0.5) and not small, bool(rng.random() < 0.4))
     if feature in ("leak", "step") or rng.random() < 0.4 or step:
         network = with_rates(network, seed, step)
     if feature == "cycle":
         network = with_cycles(network, seed, step or int(rng.integers(1, 1500)))
-    if feature == "gate":
+    if feature == "gate" or (feature == "lowest" and rng.random() < 0.5):
         settle = int(rng.integers(0, 3)) * (step or 700)
         network = with_gates(network, seed, "exact", settle)
     elif feature == "rate_gate":
@@ -62,6 +65,8 @@ def random_case(seed, feature, stepped):
         if step:
             parameters["period"] = step
         network = with_gates(network, seed, chosen, **parameters)
+    if feature == "lowest":
+        network = with_lowest(network, seed)
     if feature == "softmax":
         network = with_softmax(network, seed, step)
     stimulus = random_stimulus(seed, network, span=20 * step if step else 20_000)

@@ -138,6 +138,17 @@ def random_stimulus(seed, network, events=60, span=20_000):
     return Stimulus(time[order].astype(np.int64), neuron[order].astype(np.int64))
 
 
+def with_lowest(network, seed):
+    """The same network with signed neurons whose counts go below 0."""
+    rng = generator(seed, 8)
+    populations = []
+    for p in network:
+        if isinstance(p.neuron, Signed):
+            p = replace(p, neuron=replace(p.neuron, lowest=-int(rng.integers(1, 9))))
+        populations.append(p)
+    return Network(populations, network.projections.values())
+
+
 def with_rates(network, seed, step=0):
     """A random network with refractory times, grid leaks and a population of its own bias.
 

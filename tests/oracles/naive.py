@@ -131,6 +131,7 @@ def quantised_network(network, input_counts, analog=None):
             continue
         if neuron.kind == "max_gate":
             for projection in network.incoming(name):
+                counts[name][:] = -(2**40)  # of nothing
                 for source, target, _ in zip(*network.edges(projection), strict=True):
                     counts[name][target] = max(counts[name][target], counts[projection.source][source])
             continue
@@ -139,7 +140,8 @@ def quantised_network(network, input_counts, analog=None):
         if neuron.kind == "signed":
             total += neuron.threshold // 2
             counts[name] = np.array(
-                [min(max(int(v) // neuron.threshold, 0), neuron.levels) for v in total], dtype=np.int64
+                [min(max(int(v) // neuron.threshold, neuron.lowest), neuron.levels) for v in total],
+                dtype=np.int64,
             )
         charges[name] = total
     return counts, charges

@@ -72,6 +72,7 @@ class Lower:
         populations: list[Population] = []
         projections: list[Projection] = []
         made: dict[str, Lowered] = {}
+        below: set[str] = set()  # layers whose counts go below 0
         by_name = {layer.name: layer for layer in self.layers}
         for layer in self.layers:
             name = names[layer.name]
@@ -86,7 +87,11 @@ class Lower:
                 place = Place(layer, name, (), sources, False, layer.name == self.layers[-1].name)
                 lowered = self.family.lowered(place, None, 0.0)
                 source = names[layer.branches[0].source]
-                synapses = gate_synapses(layer, shapes[0], padded=sources[0].constant is None)
+                read = layer.branches[0].source
+                if read in below:
+                    below.add(layer.name)
+                padded = sources[0].constant is None and read not in below
+                synapses = gate_synapses(layer, shapes[0], padded)
                 taken = [p.name for p in projections]
                 projections.append(Projection(projection_name(source, name, taken), source, name, synapses))
                 bias, biased = None, False
@@ -105,6 +110,8 @@ class Lower:
                 lowered = self.family.lowered(
                     place, self.found.scale.get(layer.name), self.found.largest[layer.name]
                 )
+                if lowered.neuron.lowest_count < 0:
+                    below.add(layer.name)
                 parts, bias = self._charged(layer, name, ways, gained, sources, lowered)
                 biased = bias is not None
                 for branch, way, weight in zip(layer.branches, gained, parts, strict=True):
@@ -208,7 +215,7 @@ class Lower:
 
         def counts_with(bias: Float64) -> list[NDArray[Any]]:
             quanta = np.rint(bias / lowered.resolution * threshold + lowered.start) + neuron.starting_charge
-            small = np.min_scalar_type(neuron.largest_count)
+            small = np.promote_types(*map(np.min_scalar_type, (neuron.lowest_count, neuron.largest_count)))
             return [
                 np.asarray(neuron.settled_count((charge + quanta).astype(np.int64))).astype(small)
                 for charge in charges

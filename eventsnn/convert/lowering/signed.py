@@ -1,9 +1,7 @@
 """Layers as signed neurons, exact once their input has drained (law 9).
 
-A count runs from 0 to the levels. Where values go below zero the lowest value is what a count of 0 stands
-for: a constant that the layers after it take into their biases, at the borders too, and the charge at
-time 0 is higher by as many thresholds. ``unit (count + lowest)`` is then exactly what a neuron would give
-whose count went below zero.
+Where values go below zero counts do, too (``Signed.lowest``). Two-valued steps have no count of 0: their
+lower value is a constant that the layers after them take into their biases, at the borders too.
 """
 
 from __future__ import annotations
@@ -99,7 +97,7 @@ class SignedFamily(Family):
 
     # -- neurons ---------------------------------------------------------------------------------------------
 
-    def _neuron(self, levels: int, unit: Float64, threshold: int | None = None) -> Signed:
+    def _neuron(self, levels: int, unit: Float64, threshold: int | None = None, lowest: int = 0) -> Signed:
         settings = self.settings
         margin = round(settings.hysteresis * settings.threshold)
         return Signed(
@@ -110,6 +108,7 @@ class SignedFamily(Family):
             hysteresis_low=margin,
             hysteresis_high=margin,
             unit=units(unit),
+            lowest=lowest,
         )
 
     @property
@@ -130,8 +129,7 @@ class SignedFamily(Family):
         assert scale is not None
         levels = self.levels(place.layer)
         unit = scale / levels
-        start = levels * self.settings.threshold
-        return Lowered(self._neuron(2 * levels, unit), unit, Coded(unit, -levels * unit), start)
+        return Lowered(self._neuron(levels, unit, lowest=-levels), unit, Coded(unit))
 
     def quantised(self, place: Place, scale: Float64 | None) -> Lowered:
         """The model's own levels; its rounding is the charge that a neuron starts with."""
@@ -139,11 +137,13 @@ class SignedFamily(Family):
         operation, threshold = place.layer.operation, self.settings.threshold
         assert isinstance(operation, Quantised)
         unit = self.own_unit(place.layer, operation)
-        neuron = self._neuron(self.levels(place.layer), unit)
+        # Levels that do not hold 0 between them are counted from their lowest.
+        offset = 0 if operation.lowest <= 0 < operation.largest else operation.lowest
+        neuron = self._neuron(operation.largest - offset, unit, lowest=operation.lowest - offset)
         # x / unit + shift >= n is charge + floor(shift threshold) >= n threshold in whole quanta.
         shift = math.floor((operation.shift + SHIFTS[operation.rounding]) * threshold)
-        start = shift - neuron.initial_charge - operation.lowest * threshold
-        constant = operation.lowest * unit if operation.lowest else None
+        start = shift - neuron.initial_charge - offset * threshold
+        constant = offset * unit if offset else None
         return Lowered(neuron, unit, Coded(unit, constant), start, operation.rounding == "half-even")
 
     def step(self, place: Place, scale: Float64 | None) -> Lowered:
@@ -173,7 +173,7 @@ class SignedFamily(Family):
         return Lowered(neuron, resolution, Coded(unit, constant), start)
 
     def max_pool(self, place: Place, scale: Float64 | None) -> Lowered:
-        """Gates that follow the largest count; counts are never negative, whatever values they stand for."""
+        """Gates that follow the largest count."""
         del scale
         (source,) = place.sources
         gate = MaxGate(graded=self.settings.graded, settle_time=self.settle_time, unit=units(source.value))

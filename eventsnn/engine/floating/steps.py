@@ -237,7 +237,8 @@ class FloatSample:
             return
         model, charge = layer.model, layer.charge
         low, high = (0, 0) if self.settled else (model.hysteresis_low, model.hysteresis_high)
-        asked = np.clip(layer.count + np.floor_divide(charge, model.threshold), 0, model.levels) - layer.count
+        wanted = np.clip(layer.count + np.floor_divide(charge, model.threshold), model.lowest, model.levels)
+        asked = wanted - layer.count
         asked[((-low <= charge) & (charge < model.threshold + high)) | ~layer.touched] = 0
         payload = asked.astype(np.int64)
         charge -= (payload * model.threshold).astype(charge.dtype)

@@ -118,7 +118,7 @@ def fire_rate(count, rank, row, live, neurons, currents, firing, scalar, max_eve
 def _emit_signed(j, row, live, neurons, lists, scalar):
     """A signed neuron emits what it is asked for."""
     value, count = np.int64(neurons.charge[j]), np.int64(neurons.emitted[j])
-    payload = min(max(count + value // row.threshold, 0), row.levels) - count
+    payload = min(max(count + value // row.threshold, row.lowest), row.levels) - count
     if payload == 0:
         return
     neurons.charge[j] = np.int32(value - payload * row.threshold)
@@ -130,20 +130,20 @@ def _emit_signed(j, row, live, neurons, lists, scalar):
 
 
 @inner
-def _test_block(a, b, lower, upper, levels, row, live, neurons, lists, scalar):
+def _test_block(a, b, lower, upper, lowest, levels, row, live, neurons, lists, scalar):
     """Test the neurons a to b, vectors of them at once: only those that are asked are looked at."""
     x, stop = np.uint64(a), np.uint64(b)
     while x < stop:
         width = np.uint64(1)
         if x + np.uint64(BLOCK) <= stop:
             width = np.uint64(BLOCK)
-            mask = asked(neurons.charge, neurons.emitted, x, lower, upper, levels)
+            mask = asked(neurons.charge, neurons.emitted, x, lower, upper, lowest, levels)
         elif x + np.uint64(SHORT_BLOCK) <= stop:
             width = np.uint64(SHORT_BLOCK)
-            mask = asked_short(neurons.charge, neurons.emitted, x, lower, upper, levels)
+            mask = asked_short(neurons.charge, neurons.emitted, x, lower, upper, lowest, levels)
         else:
             up = neurons.charge[x] >= upper and neurons.emitted[x] < levels
-            mask = np.uint64(up or (neurons.charge[x] < lower and neurons.emitted[x] > 0))
+            mask = np.uint64(up or (neurons.charge[x] < lower and neurons.emitted[x] > lowest))
         while mask != 0:
             _emit_signed(np.int64(x + first_lane(mask)), row, live, neurons, lists, scalar)
             mask &= mask - np.uint64(1)
@@ -159,7 +159,8 @@ def test_signed(row, live, neurons, lists, scalar, settled):
     """
     touched, offset, group, marks = neurons.touched, row.offset, row.group, row.touch_offset
     live.test_due = NEVER
-    lower, upper, levels = np.int32(0), np.int32(row.threshold), np.int32(row.levels)
+    lower, upper = np.int32(0), np.int32(row.threshold)
+    lowest, levels = np.int32(row.lowest), np.int32(row.levels)
     if not settled:
         lower = np.int32(-row.hysteresis_low)
         upper = np.int32(row.threshold + row.hysteresis_high)
@@ -177,7 +178,7 @@ def test_signed(row, live, neurons, lists, scalar, settled):
             continue
         tested += marked * group
         a, b = offset + g * group, offset + h * group
-        _test_block(a, b, lower, upper, levels, row, live, neurons, lists, scalar)
+        _test_block(a, b, lower, upper, lowest, levels, row, live, neurons, lists, scalar)
     return tested
 
 

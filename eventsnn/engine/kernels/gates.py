@@ -146,7 +146,10 @@ def deliver_gates(
 
 @inner
 def test_gates(row, live, edges, estimates, neurons, lists, counters, scalar):
-    """Test the touched exact gates: each emits the change of its maximum since its last test."""
+    """Test the touched exact gates: each emits the change of its maximum since its last test.
+
+    Corrections that overtake what they correct leave a sum below any count; it is not passed on.
+    """
     emitted, touched = neurons.emitted, neurons.touched
     live.test_due = NEVER
     start, stop = live.touched_start, live.touched_stop
@@ -156,7 +159,7 @@ def test_gates(row, live, edges, estimates, neurons, lists, counters, scalar):
             continue
         touched[row.touch_offset + gate] = 0
         counters[COMPARES] += _compares(gate, row, edges)
-        most = np.int64(0)
+        most = np.int64(row.lowest)
         for w in range(edges[row.windows + gate], edges[row.windows + gate + 1]):
             most = max(most, estimates[edges[row.window_sources + w]])
         payload = most - np.int64(emitted[row.offset + gate])

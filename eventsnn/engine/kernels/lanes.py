@@ -137,28 +137,26 @@ def _add_times(lanes: int) -> Any:
 
 
 def _asked(lanes: int) -> Any:
-    """(charge, count, a, lower, upper, levels): which signed neurons are asked to emit.
+    """(charge, count, a, lower, upper, lowest, levels): which signed neurons are asked to emit.
 
-    Those with ``charge >= upper`` and ``count < levels``, or ``charge < lower`` and ``count > 0``.
+    Those with ``charge >= upper`` and ``count < levels``, or ``charge < lower`` and ``count > lowest``.
     """
 
-    def in_python(charge: Any, count: Any, a: Any, lower: Any, upper: Any, levels: Any) -> Any:
+    def in_python(charge: Any, count: Any, a: Any, lower: Any, upper: Any, lowest: Any, levels: Any) -> Any:
         held, emitted = (array[int(a) : int(a) + lanes] for array in (charge, count))
-        return _word(((held >= upper) & (emitted < levels)) | ((held < lower) & (emitted > 0)))
+        return _word(((held >= upper) & (emitted < levels)) | ((held < lower) & (emitted > lowest)))
 
-    def compiled(typing_context, charge, count, a, lower, upper, levels):
+    def compiled(typing_context, charge, count, a, lower, upper, lowest, levels):
         def generate(context, builder, signature, arguments):
             v = _Vectors(context, builder, lanes)
             held = v.load(signature.args[0], arguments[0], arguments[2])
             emitted = v.load(signature.args[1], arguments[1], arguments[2])
-            low, high, most = (v.all(value) for value in arguments[3:])
+            low, high, least, most = (v.all(value) for value in arguments[3:])
             up = builder.and_(builder.icmp_signed(">=", held, high), builder.icmp_signed("<", emitted, most))
-            down = builder.and_(
-                builder.icmp_signed("<", held, low), builder.icmp_signed(">", emitted, v.all(0))
-            )
+            down = builder.and_(builder.icmp_signed("<", held, low), builder.icmp_signed(">", emitted, least))
             return v.word(builder.or_(up, down))
 
-        scalars = (types.int32, types.int32, types.int32)
+        scalars = (types.int32,) * 4
         return types.uint64(charge, count, types.uint64, *scalars), generate
 
     return intrinsic(compiled) if _COMPILED else in_python

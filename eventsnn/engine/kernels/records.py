@@ -58,7 +58,7 @@ def filled(kind: np.dtype[np.void], rows: list[dict[str, int]]) -> Records:
 
 POPULATION = _record("""
     offset neurons kind threshold strict hard multispike clamped clamp refractory refractory_drop leak_period
-    leak_factor levels settle_time hysteresis_low hysteresis_high graded period destination_start
+    leak_factor levels lowest settle_time hysteresis_low hysteresis_high graded period destination_start
     destination_stop direct interleaved largest_weight part_start part_stop group touch_offset filter factor
     interval logit_unit windows window_sources
 """)

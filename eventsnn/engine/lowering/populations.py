@@ -67,6 +67,7 @@ def _of_neuron(network: Network, population: Population, lowered: dict[str, Lowe
     row = {"neurons": population.size, "touch_offset": -1, "group": 1, "kind": KIND_OF_RULE[neuron.rule]}
     for name, value in neuron.parameters_of_rule().items():
         row[name] = FILTERS[value] if isinstance(value, str) else value
+    row["lowest"] = network.lowest_count(population.name)
     if neuron.holds_charge:
         ranges = (
             lowered[projection.name].weight_range(network.populations[projection.source].shape)

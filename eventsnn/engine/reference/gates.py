@@ -23,6 +23,7 @@ class Gates(Neurons):
         nothing = np.zeros(population.size, dtype=np.int64)
         super().__init__(population, end, nothing, nothing)
         (projection,) = network.incoming(population.name)
+        self.lowest = network.lowest_count(population.name)
         given = network.populations[projection.source].initial_count
         self.window: list[dict[int, int]] = [{} for _ in range(population.size)]
         source, target, _ = network.edges(projection)
@@ -69,6 +70,6 @@ class Gates(Neurons):
     def payload_asked(self, j: int, settled: bool) -> int:
         """The change of an exact gate's maximum since its last test."""
         del settled  # gates have no hysteresis
-        payload = max(0, *self.window[j].values()) - self.count[j]
+        payload = max(self.lowest, *self.window[j].values()) - self.count[j]
         self.count[j] += payload
         return payload

@@ -148,7 +148,7 @@ class Neurons:
         low, high = (0, 0) if settled else (model.hysteresis_low, model.hysteresis_high)
         if -low <= charge < model.threshold + high:
             return 0
-        payload = min(max(count + charge // model.threshold, 0), model.levels) - count
+        payload = min(max(count + charge // model.threshold, model.lowest), model.levels) - count
         self.charge[j] -= payload * model.threshold
         self.count[j] += payload
         return int(payload)

@@ -35,7 +35,7 @@ RULES: dict[str, set[str]] = {
     rule: set(names.split())
     for rule, names in {
         "input": "",
-        "signed": "threshold levels settle_time hysteresis_low hysteresis_high graded",
+        "signed": "threshold levels lowest settle_time hysteresis_low hysteresis_high graded",
         "rate": "threshold hard strict multispike clamped clamp period refractory refractory_drop "
         "leak_period leak_factor",
         "readout": "period",
@@ -134,6 +134,11 @@ class Neuron(ABC):
         return 0
 
     @property
+    def lowest_count(self) -> int:
+        """The smallest count that may be loaded."""
+        return 0
+
+    @property
     def leak_period(self) -> int:
         """Ticks between two leaks of the charge, 0 for none; in the step schedule that of a step."""
         return int(getattr(self.ruled, "leak_period", 0))
@@ -198,7 +203,9 @@ class Neuron(ABC):
         """
         if self.rule != "signed":
             return None
-        found: NDArray[np.int64] = np.clip(count + charge // self.ruled.threshold, 0, self.ruled.levels)
+        found: NDArray[np.int64] = np.clip(
+            count + charge // self.ruled.threshold, self.ruled.lowest, self.ruled.levels
+        )
         return found
 
     def in_quanta(self, scale: Fraction, rounded: Callable[[int], int]) -> Neuron:

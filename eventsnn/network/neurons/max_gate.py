@@ -56,6 +56,7 @@ class MaxGate(Neuron):
     kind: ClassVar[str] = "max_gate"
     holds_charge: ClassVar[bool] = False
     current_period = 0
+    lowest_count = -CHARGE_LIMIT
     largest_count = CHARGE_LIMIT
     filter: str = "exact"
     graded: bool = False

@@ -7,14 +7,21 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import ClassVar
 
-from eventsnn.network.neurons.base import LONGEST_SETTLE, THRESHOLD_LIMIT, Neuron, check_parameters, require
+from eventsnn.network.neurons.base import (
+    LONGEST_SETTLE,
+    THRESHOLD_LIMIT,
+    Neuron,
+    added,
+    check_parameters,
+    require,
+)
 
 
 @dataclass(frozen=True)
 class Signed(Neuron):
     """The L-level quantised ReLU of the input so far (design, law 9).
 
-    A test asks for ``p = clip(S + floor(V / threshold), 0, levels) - S`` and emits it as ``|p|`` unit
+    A test asks for ``p = clip(S + floor(V / threshold), lowest, levels) - S`` and emits it as ``|p|`` unit
     spikes of its sign, or as one graded payload; ``S`` is the running sum of what was emitted.
 
     Parameters
@@ -32,6 +39,9 @@ class Signed(Neuron):
         ``threshold + hysteresis_high`` or above. A settle pass at the end restores exact counts.
     unit : tuple of float
         Activation per count, one value for the population or one per channel.
+    lowest : int
+        The smallest count, at most 0: below 0 a neuron has emitted more -1 than +1, as quantisers of values
+        on both sides of 0 do (ST-BIF), and what max-pools over unrectified values read.
     """
 
     kind: ClassVar[str] = "signed"
@@ -47,6 +57,7 @@ class Signed(Neuron):
     hysteresis_low: int = 0
     hysteresis_high: int = 0
     unit: tuple[float, ...] = (1.0,)
+    lowest: int = added(0)
 
     def __post_init__(self) -> None:
         check_parameters(self)
@@ -57,6 +68,10 @@ class Signed(Neuron):
         require(
             1 <= self.levels <= 2**15 - 1,
             f"signed levels is {self.levels}; allowed are 1 to {2**15 - 1}",
+        )
+        require(
+            1 - 2**15 <= self.lowest <= 0,
+            f"signed lowest is {self.lowest}; allowed are {1 - 2**15} to 0",
         )
         require(
             0 <= self.settle_time <= LONGEST_SETTLE,
@@ -73,7 +88,7 @@ class Signed(Neuron):
         return {
             "threshold": self.threshold, "levels": self.levels, "settle_time": self.settle_time,
             "hysteresis_low": self.hysteresis_low, "hysteresis_high": self.hysteresis_high,
-            "graded": int(self.graded),
+            "graded": int(self.graded), "lowest": self.lowest,
         }  # fmt: skip
 
     @property
@@ -88,6 +103,10 @@ class Signed(Neuron):
     @property
     def largest_count(self) -> int:
         return self.levels
+
+    @property
+    def lowest_count(self) -> int:
+        return self.lowest
 
     def in_quanta(self, scale: Fraction, rounded: Callable[[int], int]) -> Signed:
         del scale
