@@ -3,29 +3,17 @@
 import numpy as np
 import pytest
 from builders.layers import ZERO, image, layer, windows
-from oracles.values_of_layers import evaluate, layer_values
-from scipy import sparse
+from builders.rates import lowered
+from oracles.values_of_layers import layer_values
 
-from eventsnn.convert.converter import lowered_network
 from eventsnn.convert.graph.layers import Branch
-from eventsnn.convert.graph.operations import Convolution, Dense, LinearMap, MaxPool, Quantised, ReLU
-from eventsnn.convert.reading import Reading
-from eventsnn.convert.samples import read_samples
+from eventsnn.convert.graph.operations import Convolution, Dense, MaxPool, ReLU
 from eventsnn.convert.settings import Settings
-from eventsnn.convert.trained import layered
 from eventsnn.engine import Stimulus, make_engine
 from eventsnn.errors import EventsnnError
 from eventsnn.network import MaxGate
 
-IMAGES = Reading(lambda shape: len(shape) == 3)
 TICKS = 10**11
-
-
-def lowered(layers, images, **settings):
-    samples = read_samples(images, IMAGES, None, settings.get("input"), "input_mean" in settings)
-    return lowered_network(
-        layered(layers, evaluate(layers), "tests 1"), samples, Settings(neuron="rate", **settings)
-    )
 
 
 def residual(rng):
@@ -135,17 +123,6 @@ def test_a_normalisation_is_a_current_of_each_neuron_at_the_border():
     at_zero = layer_values([layers[0], plain], black)["a"]
     given = projection.bias.reshape(8, 8, 2).transpose(2, 0, 1) * periods / 2**16 * unit[:, None, None]
     np.testing.assert_allclose(given, at_zero[0], atol=1e-3)
-
-
-def test_a_quantiser_without_levels_below_zero_is_an_activation():
-    layers = [
-        image((2, 2, 2)),
-        layer("a", Quantised(np.full((1, 1, 1), 0.1), 0, 7, 0.5), (2, 2, 2), Branch("x", None)),
-        layer("out", None, (2, 1, 1), Branch("a", LinearMap(sparse.csr_array(np.ones((2, 8))), ZERO))),
-    ]
-    images = np.random.default_rng(0).random((5, 2, 2, 2))
-    unit = lowered(layers, images, percentile=100).populations["a"].neuron.unit
-    assert unit[0] * 15 == pytest.approx(layer_values(layers, images)["a"].max())
 
 
 REFUSED = {

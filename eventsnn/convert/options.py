@@ -55,4 +55,24 @@ class Options:
         False, "Signed neurons: take the mean error of each channel out of its bias, layer by layer."
     )
     threshold: int = option(2**14, "Quanta per level or spike.")
-    spikes_at_lambda: float = option(15, "Rate neurons: spikes that stand for the activation lambda.")
+    spikes_at_lambda: float | None = option(
+        None, "Rate neurons: spikes that stand for the activation lambda; 15, of QCFS layers their levels."
+    )
+    reset: str = option(
+        "soft",
+        "Rate neurons: a spike takes off the threshold (soft), or all charge (hard).",
+        allowed=("soft", "hard"),
+    )
+    initial_charge: str | None = option(
+        None,
+        "Rate neurons: zero, or half a threshold; by default zero, of QCFS layers what they round by.",
+        allowed=("zero", "half"),
+    )
+    period_us: float | None = option(
+        None,
+        "Rate neurons: the period of biases, the step of runs in steps; 2000, or the duration.",
+        unit="us",
+    )
+    one_spike: bool = option(
+        False, "Rate neurons: at most one spike a step, so that activations saturate (--schedule step)."
+    )

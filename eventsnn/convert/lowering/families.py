@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,13 +17,16 @@ from eventsnn.convert.lowering.coded import Coded, Lowered
 from eventsnn.convert.lowering.wires import Wires
 from eventsnn.convert.scales import Ceilings, Percentile
 from eventsnn.convert.settings import Settings
-from eventsnn.errors import UnsupportedLayer
+from eventsnn.errors import InvalidNetwork, UnsupportedLayer
 from eventsnn.network import Readout
 
 Float64 = NDArray[np.float64]
 
 READOUT_THRESHOLDS = 16
 """The largest calibration logit stands for this many thresholds of charge: 2^18 quanta by default."""
+
+SHIFTS = {"floor": 0.0, "half-up": 0.5, "half-even": 0.5}
+"""What is added before rounding down to round in this way; half to even but for ties."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +102,22 @@ class Family(ABC):
             if reason is not None:
                 raise UnsupportedLayer(f"layer {layer.path!r} ({layer.origin}) {reason}")
 
+    def own_unit(self, layer: Layer, operation: Quantised) -> Float64:
+        """A quantiser's value of one level, for each channel."""
+        unit = np.broadcast_to(operation.unit, layer.shape)
+        if not np.isfinite(unit).all() or not (unit > 0).all():
+            largest = operation.largest * float(unit.flat[0])
+            raise InvalidNetwork(
+                f"layer {layer.path!r} is followed by a QCFS whose theta is {largest}; train again"
+            )
+        of_channel = unit.reshape(layer.shape[0], -1)
+        if np.ptp(of_channel, axis=1).any():
+            raise UnsupportedLayer(
+                f"layer {layer.path!r} is quantised in steps that differ from pixel to pixel; neurons have "
+                "one a channel at most. Train with one step a layer or a channel"
+            )
+        return of_channel[:, 0].astype(np.float64)
+
     def is_readout(self, layer: Layer) -> bool:
         """Whether a layer's charge is the decision."""
         return layer.name == self.last and layer.operation is None
@@ -122,6 +142,21 @@ class Family(ABC):
             readout = Readout(unit=float(unit[0]) / self.settings.threshold)
             return Lowered(readout, unit, Coded(unit / self.settings.threshold))
         return self.rules[type(place.layer.operation)](self, place, scale)
+
+
+def unknown_rounding(operation: Quantised) -> str | None:
+    """Why neurons cannot round as a quantiser does; None if they can."""
+    if operation.rounding in SHIFTS:
+        return None
+    return f"rounds in the way {operation.rounding!r}; known are {', '.join(SHIFTS)}"
+
+
+def quanta_before_rounding(operation: Quantised, threshold: int) -> int:
+    """What a quantiser adds before it rounds down, as charge.
+
+    x / unit + shift >= n is charge + floor(shift threshold) >= n threshold in whole quanta.
+    """
+    return math.floor((operation.shift + SHIFTS[operation.rounding]) * threshold)
 
 
 def positive_layers(layers: Sequence[Layer]) -> frozenset[str]:

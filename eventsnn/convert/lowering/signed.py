@@ -8,7 +8,6 @@ whose count went below zero.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -18,17 +17,14 @@ from numpy.typing import NDArray
 from eventsnn.convert.graph.layers import Layer
 from eventsnn.convert.graph.operations import MaxPool, Quantised, ReLU, Step
 from eventsnn.convert.lowering.coded import Coded, Lowered, units
-from eventsnn.convert.lowering.families import Family, Place
+from eventsnn.convert.lowering.families import Family, Place, quanta_before_rounding, unknown_rounding
 from eventsnn.convert.scales import Ceilings
 from eventsnn.convert.settings import DEFAULT_LEVELS, Settings
-from eventsnn.errors import InvalidNetwork, InvalidRequest, UnsupportedLayer
+from eventsnn.errors import InvalidRequest
 from eventsnn.network import MaxGate, Signed
 
 Float64 = NDArray[np.float64]
 TICKS_PER_MICROSECOND = 10**6
-
-SHIFTS = {"floor": 0.0, "half-up": 0.5, "half-even": 0.5}
-"""What is added before rounding down to round in this way; half to even but for ties."""
 
 
 class SignedFamily(Family):
@@ -45,8 +41,8 @@ class SignedFamily(Family):
         if isinstance(operation, Quantised):
             self.own_unit(layer, operation)
             self.levels(layer)
-            if operation.rounding not in SHIFTS:
-                return f"rounds in the way {operation.rounding!r}; known are {', '.join(SHIFTS)}"
+            if reason := unknown_rounding(operation):
+                return reason
         if isinstance(operation, Step):
             middle = (operation.low + operation.high) / 2
             if not operation.low < operation.high or operation.at_zero not in (
@@ -80,22 +76,6 @@ class SignedFamily(Family):
                 "leave levels out, or train with the levels you want"
             )
         return own
-
-    def own_unit(self, layer: Layer, operation: Quantised) -> Float64:
-        """A quantiser's value of one level, for each channel."""
-        unit = np.broadcast_to(operation.unit, layer.shape)
-        if not np.isfinite(unit).all() or not (unit > 0).all():
-            largest = operation.largest * float(unit.flat[0])
-            raise InvalidNetwork(
-                f"layer {layer.path!r} is followed by a QCFS whose theta is {largest}; train again"
-            )
-        of_channel = unit.reshape(layer.shape[0], -1)
-        if np.ptp(of_channel, axis=1).any():
-            raise UnsupportedLayer(
-                f"layer {layer.path!r} is quantised in steps that differ from pixel to pixel; neurons have "
-                "one a channel at most. Train with one step a layer or a channel"
-            )
-        return of_channel[:, 0].astype(np.float64)
 
     # -- neurons ---------------------------------------------------------------------------------------------
 
@@ -140,9 +120,11 @@ class SignedFamily(Family):
         assert isinstance(operation, Quantised)
         unit = self.own_unit(place.layer, operation)
         neuron = self._neuron(self.levels(place.layer), unit)
-        # x / unit + shift >= n is charge + floor(shift threshold) >= n threshold in whole quanta.
-        shift = math.floor((operation.shift + SHIFTS[operation.rounding]) * threshold)
-        start = shift - neuron.initial_charge - operation.lowest * threshold
+        start = (
+            quanta_before_rounding(operation, threshold)
+            - neuron.initial_charge
+            - operation.lowest * threshold
+        )
         constant = operation.lowest * unit if operation.lowest else None
         return Lowered(neuron, unit, Coded(unit, constant), start, operation.rounding == "half-even")
 

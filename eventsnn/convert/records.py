@@ -1,0 +1,43 @@
+"""What a converted network's file tells about each layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from eventsnn.convert.graph.layers import Layer
+from eventsnn.convert.graph.operations import Input
+from eventsnn.convert.lowering.coded import Lowered
+from eventsnn.convert.lowering.rate import spikes_of_lambda
+from eventsnn.convert.settings import Settings
+from eventsnn.network import Population
+
+
+def layer_records(
+    settings: Settings,
+    layers: Sequence[Layer],
+    made: Mapping[str, Lowered],
+    populations: Sequence[Population],
+) -> list[dict[str, Any]]:
+    """What the network's file tells about each layer."""
+    found = []
+    for layer, population in zip(layers, populations, strict=True):
+        if isinstance(layer.operation, Input):
+            continue
+        neuron, lowered = population.neuron, made[layer.name]
+        told: dict[str, Any] = {"name": population.name, "module": layer.path}
+        told["activation"] = None if layer.operation is None else type(layer.operation).__name__
+        units = np.atleast_1d(neuron.unit).tolist()
+        if neuron.rule == "signed":
+            told |= {"levels": neuron.largest_count, "theta": [u * neuron.largest_count for u in units]}
+        elif neuron.rule == "rate":
+            spikes = spikes_of_lambda(settings, layer)
+            told |= {"lambda": [u * spikes for u in units], "spikes_at_lambda": spikes}
+        if lowered.coded.constant is not None:
+            told["at_zero"] = lowered.coded.constant.tolist()
+        if lowered.ties:
+            told["ties"] = "charges half way between two levels round up, in the original to the even one"
+        found.append(told)
+    return found
