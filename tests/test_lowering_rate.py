@@ -11,7 +11,7 @@ from eventsnn.convert.graph.operations import Convolution, Dense, MaxPool, ReLU
 from eventsnn.convert.settings import Settings
 from eventsnn.engine import Stimulus, make_engine
 from eventsnn.errors import EventsnnError
-from eventsnn.network import MaxGate
+from eventsnn.network import MaxGate, leak_factor_of
 
 TICKS = 10**11
 
@@ -54,7 +54,7 @@ def spread(counts, seed):
     return Stimulus(time[order], neuron[order])
 
 
-@pytest.mark.parametrize("max_pool", ["average", "finite_impulse"])
+@pytest.mark.parametrize("max_pool", ["average", "finite_impulse", "exponential"])
 @pytest.mark.parametrize("scales", ["layer", "channel"])
 def test_rates_tend_to_the_layers_values(max_pool, scales):
     rng = np.random.default_rng(0)
@@ -62,8 +62,15 @@ def test_rates_tend_to_the_layers_values(max_pool, scales):
     network = lowered(
         layers, images, input="events", input_scale=1 / 30, duration_us=TICKS / 1e6, percentile=100,
         spikes_at_lambda=200, scales=scales, max_pool=max_pool, threshold=2**16,
+        max_pool_tau_us=20_000 if max_pool == "exponential" else None,
     )  # fmt: skip
-    assert network.populations["p"].neuron == MaxGate(max_pool, unit=network.populations["a"].neuron.unit)
+    timed = {
+        "average": {},
+        "finite_impulse": {"period": 2 * 10**9},
+        "exponential": {"period": 2 * 10**9, "factor": leak_factor_of(20.0, 2.0)},
+    }[max_pool]
+    unit = network.populations["a"].neuron.unit
+    assert network.populations["p"].neuron == MaxGate(max_pool, unit=unit, **timed)
     wanted = layer_values(layers, images)
     engine = make_engine("compiled", network)
     found = {one.name: [] for one in layers[1:]}
@@ -127,7 +134,9 @@ def test_a_normalisation_is_a_current_of_each_neuron_at_the_border():
 
 REFUSED = {
     "levels": ({"bias_correction": True}, "rate neurons have no bias_correction"),
-    "filter": ({"max_pool": "exponential"}, "max_pool is 'exponential'; allowed are"),
+    "filter": ({"max_pool": "largest"}, "max_pool is 'largest'; allowed are"),
+    "no time constant": ({"max_pool": "exponential"}, "exponential gates need a time constant"),
+    "a time constant": ({"max_pool_tau_us": 10}, "exponential gates need a time constant"),
     "pool of analog input": ({"input": "analog"}, "pools the input"),
 }
 

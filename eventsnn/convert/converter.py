@@ -55,10 +55,12 @@ def convert(
     average_pools: str = "folded",
     count_zeros: bool = False,
     max_pool: str = "average",
+    max_pool_tau_us: float | None = None,
     bias_correction: bool = False,
     reset: str = "soft",
     initial_charge: str | None = None,
     period_us: float | None = None,
+    softmax: str = "charge",
     one_spike: bool = False,
 ) -> Network:
     """Convert a trained model into a network of spiking neurons fed by events or images.
@@ -118,8 +120,10 @@ def convert(
     count_zeros : bool
         Rate neurons: lambda is the percentile of all activations, zeros too.
     max_pool : str
-        Rate neurons: what the gates of a max-pool compare, ``"average"`` rates or ``"finite_impulse"``
-        (``MaxGate``). Signed ones are exact.
+        Rate neurons: what the gates of a max-pool compare, ``"average"`` rates, ``"finite_impulse"`` or
+        ``"exponential"`` (``MaxGate``). Signed ones are exact.
+    max_pool_tau_us : float, optional
+        Exponential gates need it: the time constant of their memory, in microseconds.
     bias_correction : bool
         Signed neurons: each channel's mean error on the calibration data, with the layers before already
         in whole numbers, is taken off its bias.
@@ -132,6 +136,11 @@ def convert(
     period_us : float, optional
         Rate neurons: microseconds in which a bias delivers its whole number of quanta, and so the step of
         runs in the step schedule. Default 2000, or the duration if that is shorter.
+    softmax : str
+        Rate neurons: how class scores decide. ``"charge"``: the largest charge. ``"clock"``: a Poisson clock,
+        of one spike a ``period_us`` in the mean, says when one of them spikes, and the softmax of the charges
+        which. ``"independent"``: each spikes with that probability, once a period. A period adds the scores
+        once to the charges; the largest count decides.
     one_spike : bool
         Rate neurons: at most one spike a test. In the step schedule, with as many steps as
         ``spikes_at_lambda``, activations then saturate at lambda, as those of quantisers do.
@@ -202,9 +211,9 @@ def lowered_network(
     """The network of a model whose layers are known; the rest of ``convert``."""
     layers = original.layers
     require_decision(layers[-1])
-    family = FAMILIES[settings.neuron](settings, layers)
     coding = coding_of(samples, settings)
     duration = duration_of(samples, settings, coding)
+    family = FAMILIES[settings.neuron](settings, layers, duration)
     unit = unit_of(settings, coding, duration)
     _current(settings, duration, any(layer.bias.any() for layer in layers))
     family.check()

@@ -48,8 +48,12 @@ class Options:
     count_zeros: bool = option(False, "Rate neurons: the percentile is of all activations, zeros too.")
     max_pool: str = option(
         "average",
-        "Gates of rate neurons compare average rates, or finite_impulse: early spikes weigh more.",
-        allowed=("average", "finite_impulse"),
+        "Gates of rate neurons compare average rates, finite_impulse (early spikes weigh more), or "
+        "exponential (late ones do).",
+        allowed=("average", "finite_impulse", "exponential"),
+    )
+    max_pool_tau_us: float | None = option(
+        None, "Exponential gates: the time constant that they forget spikes with.", unit="us"
     )
     bias_correction: bool = option(
         False, "Signed neurons: take the mean error of each channel out of its bias, layer by layer."
@@ -72,6 +76,12 @@ class Options:
         None,
         "Rate neurons: the period of biases, the step of runs in steps; 2000, or the duration.",
         unit="us",
+    )
+    softmax: str = option(
+        "charge",
+        "Rate neurons: class scores are a charge, or spikes drawn by their softmax: one at a time by a "
+        "Poisson clock, or independent ones in each period_us.",
+        allowed=("charge", "clock", "independent"),
     )
     one_spike: bool = option(
         False, "Rate neurons: at most one spike a step, so that activations saturate (--schedule step)."

@@ -26,7 +26,8 @@ def layer_records(
     for layer, population in zip(layers, populations, strict=True):
         if isinstance(layer.operation, Input):
             continue
-        neuron, lowered = population.neuron, made[layer.name]
+        lowered = made[layer.name]
+        neuron: Any = population.neuron
         told: dict[str, Any] = {"name": population.name, "module": layer.path}
         told["activation"] = None if layer.operation is None else type(layer.operation).__name__
         units = np.atleast_1d(neuron.unit).tolist()
@@ -35,6 +36,8 @@ def layer_records(
         elif neuron.rule == "rate":
             spikes = spikes_of_lambda(settings, layer)
             told |= {"lambda": [u * spikes for u in units], "spikes_at_lambda": spikes}
+        elif neuron.drawn:
+            told["softmax"] = neuron.variant
         if lowered.coded.constant is not None:
             told["at_zero"] = lowered.coded.constant.tolist()
         if lowered.ties:

@@ -15,6 +15,10 @@ from eventsnn.network.contract import DRAWN
 from eventsnn.options import options_of
 
 OPTIONS = options_of(Options)
+ONLY_RATE = (
+    *("max_pool", "max_pool_tau_us", "count_zeros", "reset", "initial_charge", "one_spike", "period_us"),
+    *("softmax",),
+)
 LARGEST_THRESHOLD = 2**16
 DEFAULT_LEVELS = 15
 LONGEST_PERIOD_US = 2000.0
@@ -48,7 +52,9 @@ class Settings(Options):
             value = getattr(self, name)
             require(value is None or (_number(value) and 0 < value <= most), name, allowed)
 
-        for name in ("neuron", "scales", "max_pool", "average_pools", "reset", "initial_charge"):
+        for name in (
+            "neuron", "scales", "max_pool", "average_pools", "reset", "initial_charge", "softmax"
+        ):  # fmt: skip
             allowed = OPTIONS[name].allowed
             known = getattr(self, name) in (*allowed, OPTIONS[name].default)
             require(known, name, " and ".join(map(repr, allowed)))
@@ -78,6 +84,12 @@ class Settings(Options):
         require(self.input is None or self.input in codings, "input", f"{', '.join(codings)}, and None")
         optional("max_rate_hz", "finite numbers above 0, up to 1e12", 1e12)
         object.__setattr__(self, "threshold", int(self.threshold))
+        optional("max_pool_tau_us", "finite numbers above 0, at most 10^12 microseconds", LONGEST_US)
+        if (self.max_pool == "exponential") != (self.max_pool_tau_us is not None):
+            raise InvalidRequest(
+                f"max_pool is {self.max_pool!r} and max_pool_tau_us is {self.max_pool_tau_us}; exponential "
+                "gates need a time constant, some intervals between spikes long, and others have none"
+            )
         self._check_normalisation()
         if self.max_rate_hz is not None and self.input not in DRAWN:
             raise InvalidRequest(
@@ -92,7 +104,7 @@ class Settings(Options):
                         "or convert with neuron='signed'"
                     )
         else:
-            for name in ("max_pool", "count_zeros", "reset", "initial_charge", "one_spike", "period_us"):
+            for name in ONLY_RATE:
                 if getattr(self, name) != OPTIONS[name].default:
                     raise InvalidRequest(
                         f"{name} is {getattr(self, name)!r}, but signed neurons have no {name}; leave it "

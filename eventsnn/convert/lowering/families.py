@@ -67,8 +67,8 @@ class Family(ABC):
 
     rules: ClassVar[Mapping[type[Any], Callable[[Any, Place, Float64 | None], Lowered]]]
 
-    def __init__(self, settings: Settings, layers: Sequence[Layer]) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, layers: Sequence[Layer], duration_us: float | None = None) -> None:
+        self.settings, self.duration_us = settings, duration_us
         self.layers = {layer.name: layer for layer in layers}
         self.never_negative = positive_layers(layers)
         self.last = layers[-1].name
@@ -85,7 +85,7 @@ class Family(ABC):
     def searched(self, layer: Layer) -> bool:
         """Whether a layer's scale is chosen on calibration data."""
 
-    def check(self, bias_flows: bool = True) -> None:
+    def check(self) -> None:
         """Refuse layers that have no such neurons, before any sample is looked at.
 
         Raises

@@ -200,7 +200,7 @@ class Lower:
         followed, neuron = self.followed, lowered.neuron
         threshold = self.family.settings.threshold
         charges = [followed.charge(layer, gained, weights, part) for part in followed.parts(layer)]
-        if neuron.emits == "nothing":
+        if neuron.only_read:
             # Of a readout nothing is cut: the mean charge of the original follows from its mean values.
             wanted = original_charge(layer, ways, self.found.mean, own)
             found = mean_of_channels(charges) * (lowered.resolution / threshold) + bias.mean(axis=(0, 1))

@@ -1,11 +1,12 @@
 """Layers as integrate-and-fire neurons, whose rate approximates an activation.
 
-After B. Rueckauer et al., Frontiers in Neuroscience 11:682 (2017), sections 2.2.2 (percentile) and 2.2.6
-(max-pool gates).
+After B. Rueckauer et al., Frontiers in Neuroscience 11:682 (2017), sections 2.2.2 (percentile), 2.2.5
+(spiking softmax) and 2.2.6 (max-pool gates).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -17,7 +18,8 @@ from eventsnn.convert.lowering.coded import Coded, Lowered, units
 from eventsnn.convert.lowering.families import Family, Place, quanta_before_rounding, unknown_rounding
 from eventsnn.convert.scales import Percentile
 from eventsnn.convert.settings import DEFAULT_SPIKES, LONGEST_PERIOD_US, Settings
-from eventsnn.network import IntegrateAndFire, MaxGate
+from eventsnn.errors import InvalidRequest, UnsupportedLayer
+from eventsnn.network import IntegrateAndFire, MaxGate, Readout, Softmax, leak_factor_of
 
 Float64 = NDArray[np.float64]
 
@@ -34,7 +36,8 @@ class RateFamily(Family):
     def period(self) -> int:
         """Ticks: of currents, and of steps."""
         asked = self.settings.period_us
-        return LONGEST_PERIOD if asked is None else max(1, round(asked * 10**6))
+        period = LONGEST_PERIOD if asked is None else max(1, round(asked * 10**6))
+        return period if not self.duration_us else min(period, max(1, round(self.duration_us * 10**6)))
 
     def refused(self, layer: Layer) -> str | None:
         operation = layer.operation
@@ -106,7 +109,41 @@ class RateFamily(Family):
         del scale
         (source,) = place.sources
         gate = MaxGate(filter=self.settings.max_pool, unit=units(source.value))
+        tau = self.settings.max_pool_tau_us
+        if tau is not None:
+            gate = replace(gate, period=self.period, factor=leak_factor_of(tau, self.period / 10**6))
+        elif gate.filter == "finite_impulse":
+            gate = replace(gate, period=self.period)
         return Lowered(gate, source.unit, source)
+
+    def lowered(self, place: Place, scale: Float64 | None, largest: float) -> Lowered:
+        """A layer's neurons; of the class scores those that read or draw them."""
+        found = super().lowered(place, scale, largest)
+        variant = self.settings.softmax
+        if variant == "charge" or not place.last:
+            return found
+        # A period adds the scores once, as a step of the toolbox's does: the longer, the surer.
+        assert self.duration_us is not None
+        assert isinstance(found.neuron, Readout)
+        logit = found.neuron.unit * (self.duration_us * 10**6 / self.period)
+        return replace(found, neuron=Softmax(variant, logit, interval=self.period))
+
+    def check(self) -> None:
+        """Also refuse draws from class scores where there are none, or no time to draw in."""
+        super().check()
+        if self.settings.softmax == "charge":
+            return
+        last = self.layers[self.last]
+        if not self.is_readout(last):
+            raise UnsupportedLayer(
+                f"layer {last.path!r} ({last.origin}), the last one, fires by itself, and softmax is "
+                f"{self.settings.softmax!r}; leave softmax out, or the activation behind the class scores"
+            )
+        if not self.duration_us:
+            raise InvalidRequest(
+                f"softmax is {self.settings.softmax!r}, which draws spikes over the duration of a sample, "
+                "and that is not known from this calibration data; give duration_us"
+            )
 
     rules: ClassVar = {
         ReLU: activation,

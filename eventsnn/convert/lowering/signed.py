@@ -30,8 +30,8 @@ TICKS_PER_MICROSECOND = 10**6
 class SignedFamily(Family):
     """The L-level quantised ReLU of the input so far, and what else is one."""
 
-    def __init__(self, settings: Settings, layers: Sequence[Layer]) -> None:
-        super().__init__(settings, layers)
+    def __init__(self, settings: Settings, layers: Sequence[Layer], duration_us: float | None = None) -> None:
+        super().__init__(settings, layers, duration_us)
         self.asked = levels_asked(
             settings.levels, layers, [n for n in self.layers.values() if self.searched(n)]
         )
