@@ -5,8 +5,9 @@ import pytest
 from builders.layers import ZERO, image, layer
 from builders.rates import driven, lowered, one_layer
 
+from eventsnn.convert import compare, convert
 from eventsnn.convert.graph.layers import Branch
-from eventsnn.convert.graph.operations import Dense, Quantised, ReLU
+from eventsnn.convert.graph.operations import Convolution, Dense, Quantised, ReLU
 from eventsnn.convert.settings import Settings
 from eventsnn.errors import EventsnnError
 
@@ -129,7 +130,68 @@ def test_an_input_and_a_bias_of_one_are_one_to_one(duration_ms, schedule, reset)
     assert found.charge["a"][0] == found.charge["a"][1]
 
 
+@pytest.mark.parametrize("schedule", ["event", "step"])
+@pytest.mark.parametrize("end", ["readout", "clock"])
+@pytest.mark.parametrize("border", [False, True])
+def test_a_bias_as_spikes_adds_up_to_the_current(border, end, schedule):
+    """Two convolutions and class scores; biases of both signs, one a channel or one a neuron."""
+    rng = np.random.default_rng(4)
+    own = (2, 5, 6) if border else (2, 1, 1)
+    layers = [
+        image((1, 5, 6)),
+        layer(
+            "a", ReLU(), (2, 5, 6), Branch("x", Convolution(np.ones((2, 1, 1, 1)), ZERO)),
+            bias=rng.normal(0, 0.5, own),
+        ),
+        layer(
+            "out", None, (3, 1, 1), Branch("a", Dense(rng.normal(0, 1, (3, 60)), np.zeros(3))),
+            bias=np.array([0.5, -2.0, 0.0]).reshape(3, 1, 1),
+        ),
+    ]  # fmt: skip
+    values, steps = rng.random((1, 5, 6)), 100
+    settings = {"input": "analog", "duration_us": 2000 * steps, "spikes_at_lambda": 100, "percentile": 100}
+    if end == "clock":
+        settings["softmax"] = "clock"
+    plain = lowered(layers, values[None], **settings)
+    network = lowered(layers, values[None], bias="spikes", **settings)
+    assert not any(network.bias(name).any() for name in ("a", "out"))
+    sources = [name for name in network.order if "#bias" in name]
+    assert sources == (["a#bias+", "a#bias-", "out#bias"] if border else ["a#bias", "out#bias"])
+    assert [told["name"] for told in network.metadata["conversion"]["layers"]] == ["a", "out"]
+    one, other = driven(plain, values, steps, schedule), driven(network, values, steps, schedule)
+    fired = {name: other.counts[name].astype(float) for name in sources}
+    expected = np.abs(layers[1].bias) * 8 / plain.populations["a"].neuron.unit[0]
+    if border:
+        positive = fired["a#bias+"] * (in_order(layers[1].bias) > 0)
+        found = positive + fired["a#bias-"] * (in_order(layers[1].bias) < 0)
+        assert found.sum() == fired["a#bias+"].sum() + fired["a#bias-"].sum()
+        np.testing.assert_allclose(found, in_order(expected), atol=0.51)
+    else:
+        np.testing.assert_allclose(fired["a#bias"], expected.ravel(), atol=0.51)
+    assert np.abs(one.counts["a"] - other.counts["a"]).max() <= 1
+    logit = plain.populations["out"].neuron.unit * (1 if end == "readout" else 1 / steps)
+    expected = np.abs(layers[2].bias.ravel()) * 8 / (logit * THRESHOLD)
+    np.testing.assert_allclose(fired["out#bias"], expected, atol=0.51)
+    if end == "readout":
+        assert one.prediction == other.prediction
+
+
+def test_bias_spikes_are_no_layers_of_the_model():
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3)).eval()
+    images = np.random.default_rng(0).random((10, 6))
+    network = convert(model, images, "rate", input="analog", bias="spikes", spikes_at_lambda=100)
+    runs = [driven(network, one[:, None, None], 50) for one in images]
+    activity = {
+        name: np.array([run.charge[name] if name == network.output else run.counts[name] for run in runs])
+        for name in network.order[1:]
+    }
+    assert all(found.correlation > 0.99 for found in compare(model, network, images, activity).layers)
+
+
 REFUSED = {
+    "bias": ({"bias": "none"}, "bias is 'none'; allowed are 'current' and 'spikes'"),
     "reset": ({"reset": "none"}, "reset is 'none'; allowed are 'soft' and 'hard'"),
     "charge": ({"initial_charge": "full"}, "initial_charge is 'full'; allowed are 'zero' and 'half'"),
     "period": ({"period_us": 2001}, "period_us is 2001; allowed are"),
@@ -143,9 +205,18 @@ def test_what_is_no_setting_is_refused(settings, match):
         Settings(neuron="rate", **settings)
 
 
-@pytest.mark.parametrize("name", ["reset", "initial_charge", "one_spike", "period_us"])
-def test_settings_of_rate_neurons_are_no_settings_of_signed_ones(name):
-    value = {"reset": "hard", "initial_charge": "half", "one_spike": True, "period_us": 1000}[name]
+ONLY_RATE = {
+    "reset": "hard",
+    "initial_charge": "half",
+    "one_spike": True,
+    "period_us": 1000,
+    "bias": "spikes",
+    "softmax": "clock",
+}
+
+
+@pytest.mark.parametrize(("name", "value"), ONLY_RATE.items())
+def test_settings_of_rate_neurons_are_no_settings_of_signed_ones(name, value):
     with pytest.raises(EventsnnError, match=f"signed neurons have no {name}"):
         Settings(**{name: value})
 

@@ -209,7 +209,10 @@ def _input_shape(samples: Any, shape: tuple[int, int, int]) -> tuple[int, ...] |
 
 
 def _require_same(network: Network, layers: Sequence[Layer], names: Mapping[str, str]) -> None:
-    built = {population.name: population.shape for population in network}
+    # What no layer gives and nothing is projected to fires biases.
+    built = {
+        p.name: p.shape for p in network if p.name in names.values() or network.incoming(p.name)
+    }  # fmt: skip
     asked = {names[layer.name]: of_population(layer.shape) for layer in layers}
     if built != asked:
         raise InvalidRequest(

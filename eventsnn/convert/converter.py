@@ -61,6 +61,7 @@ def convert(
     initial_charge: str | None = None,
     period_us: float | None = None,
     softmax: str = "charge",
+    bias: str = "current",
     one_spike: bool = False,
 ) -> Network:
     """Convert a trained model into a network of spiking neurons fed by events or images.
@@ -141,6 +142,9 @@ def convert(
         of one spike a ``period_us`` in the mean, says when one of them spikes, and the softmax of the charges
         which. ``"independent"``: each spikes with that probability, once a period. A period adds the scores
         once to the charges; the largest count decides.
+    bias : str
+        Rate neurons: ``"current"``, or ``"spikes"``: neurons beside a layer fire its bias at a constant rate,
+        eight spikes for a threshold, into synapses of its sign.
     one_spike : bool
         Rate neurons: at most one spike a test. In the step schedule, with as many steps as
         ``spikes_at_lambda``, activations then saturate at lambda, as those of quantisers do.

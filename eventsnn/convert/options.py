@@ -83,6 +83,11 @@ class Options:
         "Poisson clock, or independent ones in each period_us.",
         allowed=("charge", "clock", "independent"),
     )
+    bias: str = option(
+        "current",
+        "Rate neurons: a bias is a constant current, or spikes of a constant rate.",
+        allowed=("current", "spikes"),
+    )
     one_spike: bool = option(
         False, "Rate neurons: at most one spike a step, so that activations saturate (--schedule step)."
     )

@@ -10,6 +10,7 @@ import numpy as np
 from eventsnn.convert.graph.layers import Layer
 from eventsnn.convert.graph.operations import Input
 from eventsnn.convert.lowering.coded import Lowered
+from eventsnn.convert.lowering.names import population_names
 from eventsnn.convert.lowering.rate import spikes_of_lambda
 from eventsnn.convert.settings import Settings
 from eventsnn.network import Population
@@ -23,10 +24,11 @@ def layer_records(
 ) -> list[dict[str, Any]]:
     """What the network's file tells about each layer."""
     found = []
-    for layer, population in zip(layers, populations, strict=True):
+    names, by_name = population_names(layers), {population.name: population for population in populations}
+    for layer in layers:
         if isinstance(layer.operation, Input):
             continue
-        lowered = made[layer.name]
+        lowered, population = made[layer.name], by_name[names[layer.name]]
         neuron: Any = population.neuron
         told: dict[str, Any] = {"name": population.name, "module": layer.path}
         told["activation"] = None if layer.operation is None else type(layer.operation).__name__

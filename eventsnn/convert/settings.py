@@ -17,7 +17,7 @@ from eventsnn.options import options_of
 OPTIONS = options_of(Options)
 ONLY_RATE = (
     *("max_pool", "max_pool_tau_us", "count_zeros", "reset", "initial_charge", "one_spike", "period_us"),
-    *("softmax",),
+    *("softmax", "bias"),
 )
 LARGEST_THRESHOLD = 2**16
 DEFAULT_LEVELS = 15
@@ -53,7 +53,7 @@ class Settings(Options):
             require(value is None or (_number(value) and 0 < value <= most), name, allowed)
 
         for name in (
-            "neuron", "scales", "max_pool", "average_pools", "reset", "initial_charge", "softmax"
+            "neuron", "scales", "max_pool", "average_pools", "reset", "initial_charge", "softmax", "bias"
         ):  # fmt: skip
             allowed = OPTIONS[name].allowed
             known = getattr(self, name) in (*allowed, OPTIONS[name].default)

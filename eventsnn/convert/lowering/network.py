@@ -13,6 +13,7 @@ from eventsnn.convert.calibration import Calibration
 from eventsnn.convert.graph.layers import Layer
 from eventsnn.convert.graph.operations import Input as InputOperation
 from eventsnn.convert.graph.operations import MaxPool
+from eventsnn.convert.lowering.bias_spikes import bias_spikes
 from eventsnn.convert.lowering.branches import wires as wires_of
 from eventsnn.convert.lowering.coded import Coded, Lowered
 from eventsnn.convert.lowering.correction import Followed, mean_of_channels, original_charge
@@ -119,9 +120,15 @@ class Lower:
                             channel_offset=way.first_channel,
                         )
                     )
-                if bias is not None and len(parts) == 1 and gained[0].target == of_population(layer.shape):
+                whole = len(parts) == 1 and gained[0].target == of_population(layer.shape)
+                if bias is not None and whole and not self._bias_fires:
                     projections[-1] = replace(projections[-1], bias=bias)
                     bias = None
+            if bias is not None and self._bias_fires:
+                threshold = self.family.settings.threshold
+                fire, carry = bias_spikes(name, of_population(layer.shape), bias, threshold, self.period)
+                populations, projections = populations + fire, projections + carry
+                bias, biased = None, False
             lowered = replace(lowered, neuron=self._timed(lowered.neuron, biased))
             coded[layer.name] = lowered.coded
             made[layer.name] = lowered
@@ -129,6 +136,10 @@ class Lower:
         self._check_output(self.layers[-1], made)
         populations[-1] = with_decision_weights(populations[-1])
         return populations, projections, made
+
+    @property
+    def _bias_fires(self) -> bool:
+        return self.family.settings.bias == "spikes"
 
     # -- currents --------------------------------------------------------------------------------------------
 
