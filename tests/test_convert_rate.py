@@ -156,8 +156,10 @@ def test_a_bias_as_spikes_adds_up_to_the_current(border, end, schedule):
     network = lowered(layers, values[None], bias="spikes", **settings)
     assert not any(network.bias(name).any() for name in ("a", "out"))
     sources = [name for name in network.order if "#bias" in name]
+    told = network.metadata["conversion"]
+    assert (told["bias"], told.get("softmax")) == ("spikes", "clock" if end == "clock" else None)
     assert sources == (["a#bias+", "a#bias-", "out#bias"] if border else ["a#bias", "out#bias"])
-    assert [told["name"] for told in network.metadata["conversion"]["layers"]] == ["a", "out"]
+    assert [layer["name"] for layer in told["layers"]] == ["a", "out"]
     one, other = driven(plain, values, steps, schedule), driven(network, values, steps, schedule)
     fired = {name: other.counts[name].astype(float) for name in sources}
     expected = np.abs(layers[1].bias) * 8 / plain.populations["a"].neuron.unit[0]

@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from builders.layers import ZERO, image, layer, windows
-from builders.rates import driven, lowered
+from builders.rates import driven, lenet, lowered
+from oracles.values_of_layers import layer_values
 
 from eventsnn.convert import compare, convert
 from eventsnn.convert.graph.layers import Branch
-from eventsnn.convert.graph.operations import AveragePool, Convolution, Dense, MaxPool, ReLU
+from eventsnn.convert.graph.operations import MaxPool, ReLU
 from eventsnn.errors import EventsnnError
 from eventsnn.network import Readout, Softmax
 
@@ -49,41 +50,8 @@ def test_a_gates_rate_tends_to_the_largest_of_its_inputs(settings, schedule):
     np.testing.assert_allclose(gained, largest, atol=0.02)
 
 
-def lenet(rng, pool):
-    """Two convolutions with pools and two dense layers, 1 x 12 x 12 in."""
-
-    def reduced(name, source, shape):
-        rows, columns = windows(2 * shape[1], 2, 2), windows(2 * shape[2], 2, 2)
-        if pool == "max":
-            return layer(name, MaxPool(rows, columns), shape, Branch(source, None))
-        averages = AveragePool(rows, columns, np.full(shape[1:], 4.0))
-        return layer(name, None, shape, Branch(source, averages))
-
-    def drawn(*shape):
-        return rng.normal(0, np.sqrt(2 / np.prod(shape[1:])), shape)
-
-    return [
-        image((1, 12, 12)),
-        layer(
-            "c1", ReLU(), (4, 8, 8), Branch("x", Convolution(drawn(4, 1, 5, 5), ZERO)),
-            bias=rng.normal(0, 0.1, (4, 1, 1)),
-        ),
-        reduced("s2", "c1", (4, 4, 4)),
-        layer(
-            "c3", ReLU(), (8, 4, 4),
-            Branch("s2", Convolution(drawn(8, 4, 3, 3), ZERO, padding=((1, 1), (1, 1)))),
-            bias=rng.normal(0, 0.1, (8, 1, 1)),
-        ),
-        reduced("s4", "c3", (8, 2, 2)),
-        layer("f5", ReLU(), (16, 1, 1), Branch("s4", Dense(drawn(16, 32), np.zeros(16)))),
-        layer("f6", None, (5, 1, 1), Branch("f5", Dense(2 * drawn(5, 16), np.zeros(5)))),
-    ]  # fmt: skip
-
-
 @pytest.mark.parametrize("pool", ["max", "average"])
 def test_both_kinds_of_lenet_convert(pool):
-    from oracles.values_of_layers import layer_values
-
     rng = np.random.default_rng(1)
     layers, images = lenet(rng, pool), rng.random((24, 1, 12, 12))
     network = lowered(layers, images, input="analog", duration_us=1e6, spikes_at_lambda=300, percentile=100)
@@ -97,8 +65,6 @@ def test_both_kinds_of_lenet_convert(pool):
 @pytest.mark.parametrize("schedule", ["event", "step"])
 @pytest.mark.parametrize("variant", ["clock", "independent"])
 def test_spikes_of_a_softmax_decide_as_the_scores_do(variant, schedule):
-    from oracles.values_of_layers import layer_values
-
     rng = np.random.default_rng(2)
     layers, images = lenet(rng, "average"), rng.random((24, 1, 12, 12))
     settings = {"input": "analog", "duration_us": 4e5, "spikes_at_lambda": 200, "percentile": 100}

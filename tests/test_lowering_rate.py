@@ -133,7 +133,8 @@ def test_a_normalisation_is_a_current_of_each_neuron_at_the_border():
 
 
 REFUSED = {
-    "levels": ({"bias_correction": True}, "rate neurons have no bias_correction"),
+    "levels": ({"levels": 3}, "rate neurons have no levels"),
+    "no time": ({"bias_correction": True}, "rate neurons take a bias as a constant current"),
     "filter": ({"max_pool": "largest"}, "max_pool is 'largest'; allowed are"),
     "no time constant": ({"max_pool": "exponential"}, "exponential gates need a time constant"),
     "a time constant": ({"max_pool_tau_us": 10}, "exponential gates need a time constant"),

@@ -17,9 +17,9 @@ from eventsnn.convert.lowering.network import Lower
 from eventsnn.convert.lowering.rate import RateFamily
 from eventsnn.convert.lowering.signed import TICKS_PER_MICROSECOND, SignedFamily
 from eventsnn.convert.normalisation import normalisation
-from eventsnn.convert.records import layer_records
+from eventsnn.convert.records import conversion_record, layer_records
 from eventsnn.convert.samples import Samples, read_samples
-from eventsnn.convert.settings import DEFAULT_SPIKES, LONGEST_PERIOD_US, OPTIONS, Settings
+from eventsnn.convert.settings import LONGEST_PERIOD_US, OPTIONS, Settings
 from eventsnn.convert.trained import TrainedLayers, trained_model
 from eventsnn.errors import InvalidRequest, UnsupportedLayer
 from eventsnn.network import InputContract, Network
@@ -126,8 +126,8 @@ def convert(
     max_pool_tau_us : float, optional
         Exponential gates need it: the time constant of their memory, in microseconds.
     bias_correction : bool
-        Signed neurons: each channel's mean error on the calibration data, with the layers before already
-        in whole numbers, is taken off its bias.
+        Each channel's mean error on the calibration data, with the layers before already in spikes, is taken
+        off its bias. Rate neurons are played in up to 64 steps for that, under an input of constant rate.
     reset : str
         Rate neurons: ``"soft"`` takes the threshold off at a spike, ``"hard"`` all charge, so that what was
         above the threshold is lost.
@@ -219,15 +219,17 @@ def lowered_network(
     duration = duration_of(samples, settings, coding)
     family = FAMILIES[settings.neuron](settings, layers, duration)
     unit = unit_of(settings, coding, duration)
-    _current(settings, duration, any(layer.bias.any() for layer in layers))
+    corrected = settings.bias_correction
+    biased = corrected or any(layer.bias.any() for layer in layers)
+    _current(settings, duration, biased)
     family.check()
     norm = normalisation(settings.input_range, settings.input_mean, settings.input_std, layers[0].shape[0])
     samples = replace(samples, unit=unit, normalisation=norm)
-    places = followed_samples(layers, samples.count) if settings.bias_correction else None
+    places = followed_samples(layers, samples.count, family.steps) if corrected else None
     found = calibrate(layers, original.evaluate, samples, family, places)
     check_range(coding, found.lowest, found.highest, unit)
     shifted = norm is not None and bool(norm.shift.any())
-    period, periods = _current(settings, duration, shifted or any(layer.bias.any() for layer in layers))
+    period, periods = _current(settings, duration, shifted or biased)
     lower = Lower(
         layers,
         family,
@@ -237,28 +239,15 @@ def lowered_network(
         ANALOG_SCALE if coding == "analog" else None,
         periods,
         period,
-        None if places is None else Followed(layers, samples, places, unit),
+        None if places is None else Followed(layers, samples, places, unit, family.steps),
     )
     populations, projections, made = lower()
     contract = InputContract(
         coding, duration, found.lowest, found.highest,
         settings.input_range, settings.input_mean, settings.input_std,
     )  # fmt: skip
-    record = {
-        "neuron": settings.neuron,
-        "input_scale": unit,
-        "scales": settings.scales,
-        "average_pools": settings.average_pools,
-        "calibration_samples": samples.count,
-        **original.version,
-        "layers": layer_records(settings, layers, made, populations),
-    }
-    if settings.neuron == "rate":
-        record["percentile"] = float(settings.percentile)
-        record["spikes_at_lambda"] = float(settings.spikes_at_lambda or DEFAULT_SPIKES)
-        record["duration_us"] = duration
-    if settings.bias_correction:
-        record["bias_correction"] = True
+    record = conversion_record(settings, unit, duration, samples.count, original.version)
+    record["layers"] = layer_records(settings, layers, made, populations)
     named = {**(metadata or {}), "conversion": record}
     return Network(populations, projections, named, contract=contract)
 

@@ -56,7 +56,7 @@ class Options:
         None, "Exponential gates: the time constant that they forget spikes with.", unit="us"
     )
     bias_correction: bool = option(
-        False, "Signed neurons: take the mean error of each channel out of its bias, layer by layer."
+        False, "Take the mean error of each channel out of its bias, layer by layer."
     )
     threshold: int = option(2**14, "Quanta per level or spike.")
     spikes_at_lambda: float | None = option(

@@ -1,4 +1,4 @@
-"""What a converted network's file tells about each layer."""
+"""What a converted network's file tells about its conversion and each layer."""
 
 from __future__ import annotations
 
@@ -12,8 +12,31 @@ from eventsnn.convert.graph.operations import Input
 from eventsnn.convert.lowering.coded import Lowered
 from eventsnn.convert.lowering.names import population_names
 from eventsnn.convert.lowering.rate import spikes_of_lambda
-from eventsnn.convert.settings import Settings
+from eventsnn.convert.settings import DEFAULT_SPIKES, ONLY_RATE, OPTIONS, Settings
 from eventsnn.network import Population
+
+
+def conversion_record(
+    settings: Settings, unit: float, duration_us: float | None, samples: int, version: Mapping[str, str]
+) -> dict[str, Any]:
+    """What it tells about the whole conversion."""
+    record: dict[str, Any] = {
+        "neuron": settings.neuron,
+        "input_scale": unit,
+        "scales": settings.scales,
+        "average_pools": settings.average_pools,
+        "calibration_samples": samples,
+        **version,
+    }
+    if settings.neuron == "rate":
+        record["percentile"] = float(settings.percentile)
+        record["spikes_at_lambda"] = float(settings.spikes_at_lambda or DEFAULT_SPIKES)
+        record["duration_us"] = duration_us
+        asked = {name: getattr(settings, name) for name in ONLY_RATE}
+        record |= {name: value for name, value in asked.items() if value != OPTIONS[name].default}
+    if settings.bias_correction:
+        record["bias_correction"] = True
+    return record
 
 
 def layer_records(

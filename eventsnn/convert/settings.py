@@ -97,7 +97,7 @@ class Settings(Options):
                 "a rate; leave it out, or give input='poisson'"
             )
         if self.neuron == "rate":
-            for name in ("levels", "graded", "settle_time_us", "hysteresis", "bias_correction"):
+            for name in ("levels", "graded", "settle_time_us", "hysteresis"):
                 if getattr(self, name) != OPTIONS[name].default:
                     raise InvalidRequest(
                         f"{name} is {getattr(self, name)!r}, but rate neurons have no {name}; leave it out, "

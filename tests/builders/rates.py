@@ -3,9 +3,10 @@
 import numpy as np
 from oracles.values_of_layers import evaluate
 
-from builders.layers import ZERO, image, layer
+from builders.layers import ZERO, image, layer, windows
 from eventsnn.convert.converter import lowered_network
 from eventsnn.convert.graph.layers import Branch
+from eventsnn.convert.graph.operations import AveragePool, Convolution, Dense, MaxPool, ReLU
 from eventsnn.convert.reading import Reading
 from eventsnn.convert.samples import read_samples
 from eventsnn.convert.settings import Settings
@@ -13,7 +14,6 @@ from eventsnn.convert.trained import layered
 from eventsnn.engine import RunOptions, Stimulus, make_engine
 
 IMAGES = Reading(lambda shape: len(shape) == 3)
-MS = 10**9
 STEP_US = 2000
 """The longest period of a current: what a step takes is then whole quanta."""
 
@@ -46,3 +46,34 @@ def driven(network, values, steps, schedule="step", engine="compiled", step_us=S
     )  # fmt: skip
     options = RunOptions(schedule=schedule, step=tick if schedule == "step" else 0)
     return make_engine(engine, network, None, options).run(stimulus)
+
+
+def lenet(rng, pool):
+    """Two convolutions with pools and two dense layers, 1 x 12 x 12 in."""
+
+    def reduced(name, source, shape):
+        rows, columns = windows(2 * shape[1], 2, 2), windows(2 * shape[2], 2, 2)
+        if pool == "max":
+            return layer(name, MaxPool(rows, columns), shape, Branch(source, None))
+        averages = AveragePool(rows, columns, np.full(shape[1:], 4.0))
+        return layer(name, None, shape, Branch(source, averages))
+
+    def drawn(*shape):
+        return rng.normal(0, np.sqrt(2 / np.prod(shape[1:])), shape)
+
+    return [
+        image((1, 12, 12)),
+        layer(
+            "c1", ReLU(), (4, 8, 8), Branch("x", Convolution(drawn(4, 1, 5, 5), ZERO)),
+            bias=rng.normal(0, 0.1, (4, 1, 1)),
+        ),
+        reduced("s2", "c1", (4, 4, 4)),
+        layer(
+            "c3", ReLU(), (8, 4, 4),
+            Branch("s2", Convolution(drawn(8, 4, 3, 3), ZERO, padding=((1, 1), (1, 1)))),
+            bias=rng.normal(0, 0.1, (8, 1, 1)),
+        ),
+        reduced("s4", "c3", (8, 2, 2)),
+        layer("f5", ReLU(), (16, 1, 1), Branch("s4", Dense(drawn(16, 32), np.zeros(16)))),
+        layer("f6", None, (5, 1, 1), Branch("f5", Dense(2 * drawn(5, 16), np.zeros(5)))),
+    ]  # fmt: skip

@@ -102,6 +102,18 @@ class Family(ABC):
             if reason is not None:
                 raise UnsupportedLayer(f"layer {layer.path!r} ({layer.origin}) {reason}")
 
+    @property
+    def steps(self) -> int:
+        """Steps in which samples are played for bias correction; 1 where time does not matter."""
+        return 1
+
+    @abstractmethod
+    def counts(self, neuron: Any, charge: Float64, quanta: Float64, start: int) -> NDArray[np.int64]:
+        """Counts in each step of neurons that were given a charge in it, both (samples steps, y, x, channel).
+
+        ``quanta`` (y, x, channel) is the bias of a whole sample, ``start`` a charge at its start.
+        """
+
     def own_unit(self, layer: Layer, operation: Quantised) -> Float64:
         """A quantiser's value of one level, for each channel."""
         unit = np.broadcast_to(operation.unit, layer.shape)

@@ -21,6 +21,7 @@ from eventsnn.convert.lowering.families import Family, Place
 from eventsnn.convert.lowering.gates import gate_synapses
 from eventsnn.convert.lowering.listed import of_population
 from eventsnn.convert.lowering.names import INPUT, population_names, projection_name
+from eventsnn.convert.lowering.steps import BITS_OF_SPIKES
 from eventsnn.convert.lowering.wires import Wires
 from eventsnn.convert.normalisation import Normalisation
 from eventsnn.convert.quantise import to_quanta, weight_quanta
@@ -214,18 +215,18 @@ class Lower:
         if neuron.only_read:
             # Of a readout nothing is cut: the mean charge of the original follows from its mean values.
             wanted = original_charge(layer, ways, self.found.mean, own)
-            found = mean_of_channels(charges) * (lowered.resolution / threshold) + bias.mean(axis=(0, 1))
+            found = mean_of_channels(charges) * followed.steps * (lowered.resolution / threshold)
+            found = found + bias.mean(axis=(0, 1))
             return bias - (found - wanted.mean(axis=(0, 1)))
 
         def counts_with(bias: Float64) -> list[NDArray[Any]]:
-            quanta = np.rint(bias / lowered.resolution * threshold + lowered.start) + neuron.starting_charge
-            small = np.min_scalar_type(neuron.largest_count)
+            small = np.min_scalar_type(neuron.largest_count or 2**BITS_OF_SPIKES - 1)
+            quanta = bias / lowered.resolution * threshold
             return [
-                np.asarray(neuron.settled_count((charge + quanta).astype(np.int64))).astype(small)
-                for charge in charges
+                self.family.counts(neuron, charge, quanta, lowered.start).astype(small) for charge in charges
             ]
 
-        found = mean_of_channels(counts_with(bias)) * lowered.coded.value
+        found = mean_of_channels(counts_with(bias)) * followed.steps * lowered.coded.value
         if lowered.coded.constant is not None:
             found = found + lowered.coded.constant
         bias = bias - (found - self.found.mean[layer.name].mean(axis=(0, 1)))

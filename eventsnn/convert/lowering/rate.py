@@ -6,8 +6,9 @@ After B. Rueckauer et al., Frontiers in Neuroscience 11:682 (2017), sections 2.2
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from eventsnn.convert.graph.layers import Layer
 from eventsnn.convert.graph.operations import Input, MaxPool, Quantised, ReLU, Step
 from eventsnn.convert.lowering.coded import Coded, Lowered, units
 from eventsnn.convert.lowering.families import Family, Place, quanta_before_rounding, unknown_rounding
+from eventsnn.convert.lowering.steps import MOST_STEPS, spikes_of_steps
 from eventsnn.convert.scales import Percentile
 from eventsnn.convert.settings import DEFAULT_SPIKES, LONGEST_PERIOD_US, Settings
 from eventsnn.errors import InvalidRequest, UnsupportedLayer
@@ -81,6 +83,16 @@ class RateFamily(Family):
         ceiling = self.own_unit(place.layer, operation) * operation.largest
         start = quanta_before_rounding(operation, self.settings.threshold)
         return self._firing(ceiling / spikes_of_lambda(self.settings, place.layer), start)
+
+    @property
+    def steps(self) -> int:
+        if not self.duration_us:
+            return 1
+        return min(MOST_STEPS, math.ceil(self.duration_us * 10**6 / self.period))
+
+    def counts(self, neuron: Any, charge: Float64, quanta: Float64, start: int) -> NDArray[np.int64]:
+        del start
+        return spikes_of_steps(charge, quanta, neuron, self.steps)
 
     def _firing(self, unit: Float64, start: int) -> Lowered:
         """Neurons of a unit, that start with a charge of their own unless one was asked for."""

@@ -9,7 +9,7 @@ whose count went below zero.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +76,11 @@ class SignedFamily(Family):
                 "leave levels out, or train with the levels you want"
             )
         return own
+
+    def counts(self, neuron: Any, charge: Float64, quanta: Float64, start: int) -> NDArray[np.int64]:
+        whole = np.rint(quanta + start) + neuron.starting_charge
+        found: NDArray[np.int64] = neuron.settled_count((charge + whole).astype(np.int64))
+        return found
 
     # -- neurons ---------------------------------------------------------------------------------------------
 
