@@ -73,3 +73,15 @@ def test_the_largest_activation_is_a_scale_that_decides_later(lenet, robust):
     wrong = [(decided != labels[:, None]).mean(axis=0) for decided in (early, late)]
     assert (wrong[0][3:7] < wrong[1][3:7]).all()
     assert fewer[-1] < most[-1]
+
+
+@pytest.mark.parametrize("filter", ["finite_impulse", "exponential"])
+def test_gates_of_every_filter_decide_as_the_original_does(lenet, filter):
+    """Outside truth A15: the LeNet with max-pools, in the event schedule; average gates see above."""
+    original, train, images, _, logits = lenet
+    tau = {"max_pool_tau_us": 20_000.0} if filter == "exponential" else {}
+    network = eventsnn.convert(
+        original, train, "rate", input="analog", spikes_at_lambda=STEPS, max_pool=filter, **tau
+    )
+    results = eventsnn.simulate(network, images[::2])
+    assert (results.table.column("prediction") == logits.argmax(axis=1)[::2]).mean() >= 0.98
