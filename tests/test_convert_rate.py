@@ -56,6 +56,7 @@ STARTS = {
     "floor": (0, {}, (0.0, "floor")),
     "round": (THRESHOLD // 2, {}, (0.0, "half-up")),
     "ceil": (THRESHOLD - 1, {}, (1 - 2.0**-14, "floor")),
+    "between": (11468, {}, (0.7, "floor")),  # 0.7 thresholds are 11468.8 quanta
     "asked otherwise": (0, {"initial_charge": "zero"}, (0.5, "floor")),
 }
 
@@ -74,8 +75,11 @@ def test_a_starting_charge_is_a_way_of_rounding(start, settings, quantiser, leve
     network = one_layer(operation, shape, levels, one_spike=True, spikes_at_lambda=levels, **settings)
     assert network.populations["a"].neuron.initial_charge == start
     rounded = {
-        0: lambda v: np.floor(v), THRESHOLD // 2: lambda v: np.floor(v + 0.5), THRESHOLD - 1: np.ceil
-    }[start]  # fmt: skip
+        0: np.floor,
+        THRESHOLD // 2: lambda v: np.floor(v + 0.5),
+        11468: lambda v: np.floor(v + 0.7),
+        THRESHOLD - 1: np.ceil,
+    }[start]
     expected = np.clip(rounded(x * levels), 0, levels)
     np.testing.assert_array_equal(driven(network, x, levels).counts["a"], in_order(expected))
 
