@@ -99,7 +99,7 @@ def test_the_command_that_converts_has_a_flag_for_every_option_but_one():
 
 def test_texts_tell_what_is_allowed():
     defined = [*RUN.values(), *CONVERSION.values()]
-    assert sum(bool(said.allowed) for said in defined) == 14
+    assert sum(bool(said.allowed) for said in defined) == 15
     for said in defined:
         assert all(value in said.help for value in said.allowed), said.name
     reading = options_of(Reading)

@@ -52,6 +52,7 @@ def convert(
     input_range: Sequence[float] | None = None,
     input_mean: float | Sequence[float] | None = None,
     input_std: float | Sequence[float] | None = None,
+    scale_rule: str = "percentile",
     average_pools: str = "folded",
     count_zeros: bool = False,
     max_pool: str = "average",
@@ -115,6 +116,8 @@ def convert(
     spikes_at_lambda : float, optional
         Rate neurons: spikes over the whole recording that stand for the activation lambda. Default 15;
         for quantisers, whose lambda is their own ceiling, their levels.
+    scale_rule : str
+        Rate neurons: lambda is the ``"percentile"``, or ``"balanced"``: local threshold balancing.
     average_pools : str
         ``"folded"``: the weights behind an average pool take it in, and every spike of the layer before
         reaches the targets of its cell. ``"population"``: the averages spike themselves.

@@ -40,6 +40,11 @@ class Options:
         "layer", "Scale of ReLU layers: one a layer, or one a channel.", allowed=("layer", "channel")
     )
     percentile: float = option(99.9, "Rate neurons: of the non-zero activations.")
+    scale_rule: str = option(
+        "percentile",
+        "Rate neurons: lambda is a percentile, or balanced: it rises by what it cuts off.",
+        allowed=("percentile", "balanced"),
+    )
     average_pools: str = option(
         "folded",
         "Average pools: folded into the weights behind them, or a population each.",

@@ -29,7 +29,8 @@ def conversion_record(
         **version,
     }
     if settings.neuron == "rate":
-        record["percentile"] = float(settings.percentile)
+        if settings.scale_rule == "percentile":
+            record["percentile"] = float(settings.percentile)
         record["spikes_at_lambda"] = float(settings.spikes_at_lambda or DEFAULT_SPIKES)
         record["duration_us"] = duration_us
         asked = {name: getattr(settings, name) for name in ONLY_RATE}

@@ -17,7 +17,7 @@ from eventsnn.options import options_of
 OPTIONS = options_of(Options)
 ONLY_RATE = (
     *("max_pool", "max_pool_tau_us", "count_zeros", "reset", "initial_charge", "one_spike", "period_us"),
-    *("softmax", "bias"),
+    *("softmax", "bias", "scale_rule"),
 )
 LARGEST_THRESHOLD = 2**16
 DEFAULT_LEVELS = 15
@@ -53,7 +53,8 @@ class Settings(Options):
             require(value is None or (_number(value) and 0 < value <= most), name, allowed)
 
         for name in (
-            "neuron", "scales", "max_pool", "average_pools", "reset", "initial_charge", "softmax", "bias"
+            "neuron", "scales", "max_pool", "average_pools", "reset", "initial_charge", "softmax", "bias",
+            "scale_rule",
         ):  # fmt: skip
             allowed = OPTIONS[name].allowed
             known = getattr(self, name) in (*allowed, OPTIONS[name].default)
@@ -103,6 +104,11 @@ class Settings(Options):
                         f"{name} is {getattr(self, name)!r}, but rate neurons have no {name}; leave it out, "
                         "or convert with neuron='signed'"
                     )
+            if self.count_zeros and self.scale_rule == "balanced":
+                raise InvalidRequest(
+                    "count_zeros is of percentiles, and scale_rule is 'balanced', which counts zeros anyway; "
+                    "leave count_zeros out"
+                )
         else:
             for name in ONLY_RATE:
                 if getattr(self, name) != OPTIONS[name].default:

@@ -15,7 +15,7 @@ from eventsnn.convert.graph.layers import Layer
 from eventsnn.convert.graph.operations import AveragePool, Input, MaxPool, Quantised, ReLU
 from eventsnn.convert.lowering.coded import Coded, Lowered
 from eventsnn.convert.lowering.wires import Wires
-from eventsnn.convert.scales import Ceilings, Percentile
+from eventsnn.convert.scales import Search
 from eventsnn.convert.settings import Settings
 from eventsnn.errors import InvalidNetwork, UnsupportedLayer
 from eventsnn.network import Readout
@@ -78,8 +78,13 @@ class Family(ABC):
         """Why a layer cannot be of this family, to end the sentence that names it; None if it can."""
 
     @abstractmethod
-    def search(self, layer: Layer, most: float, count: int) -> Ceilings | Percentile:
+    def search(self, layer: Layer, most: float, count: int) -> Search:
         """The search of a scale for values of which the largest is ``most``, ``count`` of them."""
+
+    @property
+    def of_zeros(self) -> bool:
+        """Whether such a search is of all values, zeros too, or of those above 0."""
+        return False
 
     @abstractmethod
     def searched(self, layer: Layer) -> bool:

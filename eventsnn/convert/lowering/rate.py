@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.convert.balancing import Balanced
 from eventsnn.convert.graph.layers import Layer
 from eventsnn.convert.graph.operations import Input, MaxPool, Quantised, ReLU, Step
 from eventsnn.convert.lowering.coded import Coded, Lowered, units
@@ -66,9 +67,15 @@ class RateFamily(Family):
     def searched(self, layer: Layer) -> bool:
         return type(layer.operation) in (ReLU, type(None)) and not self.is_readout(layer)
 
-    def search(self, layer: Layer, most: float, count: int) -> Percentile:
-        del layer, most
+    def search(self, layer: Layer, most: float, count: int) -> Percentile | Balanced:
+        del layer
+        if self.settings.scale_rule == "balanced":
+            return Balanced(most, count)
         return Percentile(count, self.settings.percentile)
+
+    @property
+    def of_zeros(self) -> bool:
+        return self.settings.count_zeros or self.settings.scale_rule == "balanced"
 
     def activation(self, place: Place, scale: Float64 | None) -> Lowered:
         """``spikes_at_lambda`` spikes stand for the scale that was chosen."""
