@@ -211,6 +211,13 @@ def test_what_is_no_setting_is_refused(settings, match):
         Settings(neuron="rate", **settings)
 
 
+def test_a_period_is_no_longer_than_the_sample():
+    with pytest.raises(EventsnnError, match="period_us is 2000, and a sample lasts 1000 us"):
+        one_layer(ReLU(), (1, 1, 2), 0.5, period_us=2000)
+    network = one_layer(ReLU(), (1, 1, 2), 0.5, period_us=1000, bias=np.ones((1, 1, 1)))
+    assert network.populations["a"].neuron.period == 10**9
+
+
 ONLY_RATE = {
     "reset": "hard",
     "initial_charge": "half",

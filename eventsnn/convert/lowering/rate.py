@@ -148,8 +148,13 @@ class RateFamily(Family):
         return replace(found, neuron=Softmax(variant, logit, interval=self.period))
 
     def check(self) -> None:
-        """Also refuse draws from class scores where there are none, or no time to draw in."""
+        """Also refuse a period beyond the sample, and draws of class scores without scores or time."""
         super().check()
+        asked = self.settings.period_us
+        if asked is not None and self.duration_us and asked > self.duration_us:
+            raise InvalidRequest(
+                f"period_us is {asked:g}, and a sample lasts {self.duration_us:g} us; give a shorter period"
+            )
         if self.settings.softmax == "charge":
             return
         last = self.layers[self.last]
