@@ -27,6 +27,7 @@ SCRIPTS = (
     "engine_speed",
     "rivals",
     "inference",
+    "lenet_rate",
     "edge_list",
     "sanafe_peer",
     "hardware_speed",

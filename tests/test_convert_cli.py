@@ -51,6 +51,13 @@ CASES = {
     "rate": (["--neuron", "rate"], "analog"),
     "rate poisson": (["--neuron", "rate", "--input", "poisson", "--max-rate-hz", "2000"], "poisson"),
     "rate bernoulli": (["--neuron", "rate", "--input", "bernoulli", "--duration-us", "50000"], "bernoulli"),
+    "rate as the literature's": (
+        [
+            *("--neuron", "rate", "--bias", "spikes", "--initial-charge", "half", "--softmax", "independent"),
+            *("--spikes-at-lambda", "100", "--reset", "soft", "--period-us", "1000", "--bias-correction"),
+        ],
+        "analog",
+    ),
     "normalised": (["--input-mean", "0.3", "--input-std", "0.5", "--input-range", "0,1"], "charge"),
 }
 

@@ -3,29 +3,17 @@
 import numpy as np
 import pytest
 from builders.layers import ZERO, image, layer, windows
-from oracles.values_of_layers import evaluate, layer_values
-from scipy import sparse
+from builders.rates import lowered
+from oracles.values_of_layers import layer_values
 
-from eventsnn.convert.converter import lowered_network
 from eventsnn.convert.graph.layers import Branch
-from eventsnn.convert.graph.operations import Convolution, Dense, LinearMap, MaxPool, Quantised, ReLU
-from eventsnn.convert.reading import Reading
-from eventsnn.convert.samples import read_samples
+from eventsnn.convert.graph.operations import Convolution, Dense, MaxPool, ReLU
 from eventsnn.convert.settings import Settings
-from eventsnn.convert.trained import layered
 from eventsnn.engine import Stimulus, make_engine
 from eventsnn.errors import EventsnnError
-from eventsnn.network import MaxGate
+from eventsnn.network import MaxGate, leak_factor_of
 
-IMAGES = Reading(lambda shape: len(shape) == 3)
 TICKS = 10**11
-
-
-def lowered(layers, images, **settings):
-    samples = read_samples(images, IMAGES, None, settings.get("input"), "input_mean" in settings)
-    return lowered_network(
-        layered(layers, evaluate(layers), "tests 1"), samples, Settings(neuron="rate", **settings)
-    )
 
 
 def residual(rng):
@@ -66,7 +54,7 @@ def spread(counts, seed):
     return Stimulus(time[order], neuron[order])
 
 
-@pytest.mark.parametrize("max_pool", ["average", "finite_impulse"])
+@pytest.mark.parametrize("max_pool", ["average", "finite_impulse", "exponential"])
 @pytest.mark.parametrize("scales", ["layer", "channel"])
 def test_rates_tend_to_the_layers_values(max_pool, scales):
     rng = np.random.default_rng(0)
@@ -74,8 +62,15 @@ def test_rates_tend_to_the_layers_values(max_pool, scales):
     network = lowered(
         layers, images, input="events", input_scale=1 / 30, duration_us=TICKS / 1e6, percentile=100,
         spikes_at_lambda=200, scales=scales, max_pool=max_pool, threshold=2**16,
+        max_pool_tau_us=20_000 if max_pool == "exponential" else None,
     )  # fmt: skip
-    assert network.populations["p"].neuron == MaxGate(max_pool, unit=network.populations["a"].neuron.unit)
+    timed = {
+        "average": {},
+        "finite_impulse": {"period": 2 * 10**9},
+        "exponential": {"period": 2 * 10**9, "factor": leak_factor_of(20.0, 2.0)},
+    }[max_pool]
+    unit = network.populations["a"].neuron.unit
+    assert network.populations["p"].neuron == MaxGate(max_pool, unit=unit, **timed)
     wanted = layer_values(layers, images)
     engine = make_engine("compiled", network)
     found = {one.name: [] for one in layers[1:]}
@@ -137,20 +132,12 @@ def test_a_normalisation_is_a_current_of_each_neuron_at_the_border():
     np.testing.assert_allclose(given, at_zero[0], atol=1e-3)
 
 
-def test_a_quantiser_without_levels_below_zero_is_an_activation():
-    layers = [
-        image((2, 2, 2)),
-        layer("a", Quantised(np.full((1, 1, 1), 0.1), 0, 7, 0.5), (2, 2, 2), Branch("x", None)),
-        layer("out", None, (2, 1, 1), Branch("a", LinearMap(sparse.csr_array(np.ones((2, 8))), ZERO))),
-    ]
-    images = np.random.default_rng(0).random((5, 2, 2, 2))
-    unit = lowered(layers, images, percentile=100).populations["a"].neuron.unit
-    assert unit[0] * 15 == pytest.approx(layer_values(layers, images)["a"].max())
-
-
 REFUSED = {
-    "levels": ({"bias_correction": True}, "rate neurons have no bias_correction"),
-    "filter": ({"max_pool": "exponential"}, "max_pool is 'exponential'; allowed are"),
+    "levels": ({"levels": 3}, "rate neurons have no levels"),
+    "no time": ({"bias_correction": True}, "rate neurons take a bias as a constant current"),
+    "filter": ({"max_pool": "largest"}, "max_pool is 'largest'; allowed are"),
+    "no time constant": ({"max_pool": "exponential"}, "exponential gates need a time constant"),
+    "a time constant": ({"max_pool_tau_us": 10}, "exponential gates need a time constant"),
     "pool of analog input": ({"input": "analog"}, "pools the input"),
 }
 

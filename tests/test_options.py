@@ -87,10 +87,10 @@ def test_a_command_that_runs_has_a_flag_for_every_option(command):
         assert (flag.help == said.help) == ((command, name) not in NARROWER), name
 
 
-def test_the_command_that_converts_has_a_flag_for_every_option_but_two():
+def test_the_command_that_converts_has_a_flag_for_every_option_but_one():
     found = flags("convert")
     for name, said in CONVERSION.items():
-        if name in ("threshold", "spikes_at_lambda"):
+        if name == "threshold":
             assert name not in found
         else:
             assert (found[name].opts, found[name].default) == ([said.flag], said.typed)
@@ -99,7 +99,7 @@ def test_the_command_that_converts_has_a_flag_for_every_option_but_two():
 
 def test_texts_tell_what_is_allowed():
     defined = [*RUN.values(), *CONVERSION.values()]
-    assert sum(bool(said.allowed) for said in defined) == 10
+    assert sum(bool(said.allowed) for said in defined) == 15
     for said in defined:
         assert all(value in said.help for value in said.allowed), said.name
     reading = options_of(Reading)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @taking(
     Options,
     # How many are calibrated on, and of which split, is said apart from how they are read.
-    without=["threshold", "spikes_at_lambda", "split", "samples", "fraction", "downsample"],
+    without=["threshold", "split", "samples", "fraction", "downsample"],
     after={
         "neuron": ["split", "samples"],
         "input_std": ["check", "check_split", "check_samples"],

@@ -18,7 +18,7 @@ from eventsnn.convert.graph.graph import Evaluate
 from eventsnn.convert.graph.layers import Layer
 from eventsnn.convert.lowering.families import Family
 from eventsnn.convert.samples import Samples
-from eventsnn.convert.scales import Ceilings, Percentile, floored
+from eventsnn.convert.scales import Search, floored
 from eventsnn.errors import InvalidNetwork
 
 Float64 = NDArray[np.float64]
@@ -134,12 +134,12 @@ class _Search:
         self, layer: Layer, largest: Float64, positive: NDArray[np.int64], everything: int, family: Family
     ) -> None:
         self.path = layer.path
-        self.zeros = family.settings.count_zeros
+        self.zeros = family.of_zeros
         self.count = layer.shape[0]
         # Of all values, zeros too, or of those above 0.
         counts = np.full(self.count, everything) if self.zeros else positive
         self.layer = family.search(layer, float(largest.max()), int(counts.sum()))
-        self.channels: list[Ceilings | Percentile | None] = [
+        self.channels: list[Search | None] = [
             family.search(layer, float(most), int(count)) if active else None
             for most, count, active in zip(largest, counts, positive, strict=True)
             if family.settings.per_channel

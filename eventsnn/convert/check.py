@@ -18,6 +18,7 @@ from eventsnn.convert.lowering.names import population_names
 from eventsnn.convert.normalisation import normalisation
 from eventsnn.convert.quantised import quantised_activations
 from eventsnn.convert.samples import Samples, read_samples
+from eventsnn.convert.shares import shares, softmax
 from eventsnn.convert.trained import TrainedLayers, trained_model
 from eventsnn.errors import InvalidRequest
 from eventsnn.network import Network
@@ -37,7 +38,8 @@ class LayerCheck:
     name : str
         Of the population.
     neuron : str
-        ``"signed"``, ``"rate"`` or ``"readout"``.
+        ``"signed"``, ``"rate"``, ``"readout"``; ``"softmax"``, whose values are the shares of all spikes
+        beside the softmax of the original's scores.
     mean_activation : float
         Mean absolute value in the original model, to judge the differences by.
     mean_difference, largest_difference : float
@@ -207,7 +209,10 @@ def _input_shape(samples: Any, shape: tuple[int, int, int]) -> tuple[int, ...] |
 
 
 def _require_same(network: Network, layers: Sequence[Layer], names: Mapping[str, str]) -> None:
-    built = {population.name: population.shape for population in network}
+    # What no layer gives and nothing is projected to fires biases.
+    built = {
+        p.name: p.shape for p in network if p.name in names.values() or network.incoming(p.name)
+    }  # fmt: skip
     asked = {names[layer.name]: of_population(layer.shape) for layer in layers}
     if built != asked:
         raise InvalidRequest(
@@ -239,6 +244,8 @@ def _decisions(network: Network, counts: Int64, output: Float64) -> tuple[Int64,
     found, wanted = rows.argmax(axis=1), of_model.argmax(axis=1)
     if population.neuron.emits != "nothing":
         found[(rows <= 0).all(axis=1)] = -1
+        if population.neuron.drawn:
+            return found, wanted
         wanted[(of_model <= 0).all(axis=1)] = -1
     return found, wanted
 
@@ -259,6 +266,8 @@ class _Sums:
 
     def add(self, counts: Int64, output: Float64) -> None:
         converted = counts * np.asarray(self.neuron.unit, dtype=np.float64) + self.at_zero
+        if self.neuron.drawn:
+            converted, output = shares(counts), softmax(output)
         difference = np.abs(converted - output)
         self.count += output.size
         self.activation += float(np.abs(output).sum())

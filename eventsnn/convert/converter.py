@@ -11,19 +11,18 @@ import numpy as np
 from eventsnn.convert.calibration import calibrate
 from eventsnn.convert.coding import check_range, coding_of, duration_of, unit_of
 from eventsnn.convert.graph.layers import Layer
-from eventsnn.convert.graph.operations import Input
-from eventsnn.convert.lowering.coded import Lowered
 from eventsnn.convert.lowering.correction import Followed, followed_samples
 from eventsnn.convert.lowering.families import Family
 from eventsnn.convert.lowering.network import Lower
-from eventsnn.convert.lowering.rate import LONGEST_PERIOD, RateFamily
+from eventsnn.convert.lowering.rate import RateFamily
 from eventsnn.convert.lowering.signed import TICKS_PER_MICROSECOND, SignedFamily
 from eventsnn.convert.normalisation import normalisation
+from eventsnn.convert.records import conversion_record, layer_records
 from eventsnn.convert.samples import Samples, read_samples
-from eventsnn.convert.settings import OPTIONS, Settings
+from eventsnn.convert.settings import LONGEST_PERIOD_US, OPTIONS, Settings
 from eventsnn.convert.trained import TrainedLayers, trained_model
 from eventsnn.errors import InvalidRequest, UnsupportedLayer
-from eventsnn.network import InputContract, Network, Population
+from eventsnn.network import InputContract, Network
 
 ANALOG_SCALE = 2**20
 """Parts of an analog value: a current of x P / T per period P is a small share of x."""
@@ -46,17 +45,25 @@ def convert(
     hysteresis: float = 0.0,
     duration_us: float | None = None,
     scales: str = "layer",
-    spikes_at_lambda: float = 15,
+    spikes_at_lambda: float | None = None,
     metadata: Mapping[str, Any] | None = None,
     input: str | None = None,
     max_rate_hz: float | None = None,
     input_range: Sequence[float] | None = None,
     input_mean: float | Sequence[float] | None = None,
     input_std: float | Sequence[float] | None = None,
+    scale_rule: str = "percentile",
     average_pools: str = "folded",
     count_zeros: bool = False,
     max_pool: str = "average",
+    max_pool_tau_us: float | None = None,
     bias_correction: bool = False,
+    reset: str = "soft",
+    initial_charge: str | None = None,
+    period_us: float | None = None,
+    softmax: str = "charge",
+    bias: str = "current",
+    one_spike: bool = False,
 ) -> Network:
     """Convert a trained model into a network of spiking neurons fed by events or images.
 
@@ -106,19 +113,44 @@ def convert(
     scales : str
         ``"layer"``, or ``"channel"``: each channel's own ceiling or lambda, folded into the weights,
         except for quantisers of signed neurons, which keep theirs.
-    spikes_at_lambda : float
-        Rate neurons: spikes over the whole recording that stand for the activation lambda.
+    spikes_at_lambda : float, optional
+        Rate neurons: spikes over the whole recording that stand for the activation lambda. Default 15;
+        for quantisers, whose lambda is their own ceiling, their levels.
+    scale_rule : str
+        Rate neurons: lambda is the ``"percentile"``, or ``"balanced"``: local threshold balancing.
     average_pools : str
         ``"folded"``: the weights behind an average pool take it in, and every spike of the layer before
         reaches the targets of its cell. ``"population"``: the averages spike themselves.
     count_zeros : bool
         Rate neurons: lambda is the percentile of all activations, zeros too.
     max_pool : str
-        Rate neurons: what the gates of a max-pool compare, ``"average"`` rates or ``"finite_impulse"``
-        (``MaxGate``). Signed ones are exact.
+        Rate neurons: what the gates of a max-pool compare, ``"average"`` rates, ``"finite_impulse"`` or
+        ``"exponential"`` (``MaxGate``). Signed ones are exact.
+    max_pool_tau_us : float, optional
+        Exponential gates need it: the time constant of their memory, in microseconds.
     bias_correction : bool
-        Signed neurons: each channel's mean error on the calibration data, with the layers before already
-        in whole numbers, is taken off its bias.
+        Each channel's mean error on the calibration data, with the layers before already in spikes, is taken
+        off its bias. Rate neurons are played in up to 64 steps for that, under an input of constant rate.
+    reset : str
+        Rate neurons: ``"soft"`` takes the threshold off at a spike, ``"hard"`` all charge, so that what was
+        above the threshold is lost.
+    initial_charge : str, optional
+        Rate neurons: ``"zero"`` or ``"half"`` a threshold, whose counts round down or to the nearest.
+        Default: zero, and of quantisers what they add before rounding down.
+    period_us : float, optional
+        Rate neurons: microseconds in which a bias delivers its whole number of quanta, and so the step of
+        runs in the step schedule. Default 2000, or the duration if that is shorter.
+    softmax : str
+        Rate neurons: how class scores decide. ``"charge"``: the largest charge. ``"clock"``: a Poisson clock,
+        of one spike a ``period_us`` in the mean, says when one of them spikes, and the softmax of the charges
+        which. ``"independent"``: each spikes with that probability, once a period. A period adds the scores
+        once to the charges; the largest count decides.
+    bias : str
+        Rate neurons: ``"current"``, or ``"spikes"``: neurons beside a layer fire its bias at a constant rate,
+        eight spikes for a threshold, into synapses of its sign.
+    one_spike : bool
+        Rate neurons: at most one spike a test. In the step schedule, with as many steps as
+        ``spikes_at_lambda``, activations then saturate at lambda, as those of quantisers do.
     metadata : mapping, optional
         JSON values kept in the network beside ``"conversion"``, which this function writes.
     input : str, optional
@@ -158,7 +190,7 @@ def convert(
     With u the activation of one spike, weights are ``round(w u_in / u_out threshold)`` and biases
     ``round(b / u_out threshold)``. Signed: u = theta / levels, the bias is a charge at time 0; theta is
     the quantiser's, or the ceiling of least squared error over a grid (``scales.best_ceiling``). Rate:
-    u = lambda / spikes_at_lambda, soft reset, several spikes at a tick allowed, initial charge 0.
+    u = lambda / spikes_at_lambda; several spikes at a tick, unless asked otherwise.
 
     Calibration goes batch by batch: memory does not grow with the samples, but for rate neurons by the
     activations above the percentile (a thousandth of them at 99.9).
@@ -186,19 +218,21 @@ def lowered_network(
     """The network of a model whose layers are known; the rest of ``convert``."""
     layers = original.layers
     require_decision(layers[-1])
-    family = FAMILIES[settings.neuron](settings, layers)
     coding = coding_of(samples, settings)
     duration = duration_of(samples, settings, coding)
+    family = FAMILIES[settings.neuron](settings, layers, duration)
     unit = unit_of(settings, coding, duration)
-    _current(settings, duration, any(layer.bias.any() for layer in layers))
+    corrected = settings.bias_correction
+    biased = corrected or any(layer.bias.any() for layer in layers)
+    _current(settings, duration, biased)
     family.check()
     norm = normalisation(settings.input_range, settings.input_mean, settings.input_std, layers[0].shape[0])
     samples = replace(samples, unit=unit, normalisation=norm)
-    places = followed_samples(layers, samples.count) if settings.bias_correction else None
+    places = followed_samples(layers, samples.count, family.steps) if corrected else None
     found = calibrate(layers, original.evaluate, samples, family, places)
     check_range(coding, found.lowest, found.highest, unit)
     shifted = norm is not None and bool(norm.shift.any())
-    period, periods = _current(settings, duration, shifted or any(layer.bias.any() for layer in layers))
+    period, periods = _current(settings, duration, shifted or biased)
     lower = Lower(
         layers,
         family,
@@ -208,28 +242,15 @@ def lowered_network(
         ANALOG_SCALE if coding == "analog" else None,
         periods,
         period,
-        None if places is None else Followed(layers, samples, places, unit),
+        None if places is None else Followed(layers, samples, places, unit, family.steps),
     )
     populations, projections, made = lower()
     contract = InputContract(
         coding, duration, found.lowest, found.highest,
         settings.input_range, settings.input_mean, settings.input_std,
     )  # fmt: skip
-    record = {
-        "neuron": settings.neuron,
-        "input_scale": unit,
-        "scales": settings.scales,
-        "average_pools": settings.average_pools,
-        "calibration_samples": samples.count,
-        **original.version,
-        "layers": _layers(settings, layers, made, populations),
-    }
-    if settings.neuron == "rate":
-        record["percentile"] = float(settings.percentile)
-        record["spikes_at_lambda"] = float(settings.spikes_at_lambda)
-        record["duration_us"] = duration
-    if settings.bias_correction:
-        record["bias_correction"] = True
+    record = conversion_record(settings, unit, duration, samples.count, original.version)
+    record["layers"] = layer_records(settings, layers, made, populations)
     named = {**(metadata or {}), "conversion": record}
     return Network(populations, projections, named, contract=contract)
 
@@ -259,38 +280,13 @@ def _current(settings: Settings, duration_us: float | None, biased: bool) -> tup
             "from this calibration data; give duration_us, the usual time of the last event in microseconds"
         )
     duration = max(1, round(duration_us * TICKS_PER_MICROSECOND))
-    period = min(duration, LONGEST_PERIOD)
+    asked = LONGEST_PERIOD_US if settings.period_us is None else settings.period_us
+    period = min(duration, max(1, round(asked * TICKS_PER_MICROSECOND)))
     # A current is off by up to half a quantum each period.
     if duration / period / 2 > settings.threshold / 16:
         raise InvalidRequest(
             f"over {duration_us:.6g} us the rounding of bias currents could add up to more than 1/16 of a "
-            f"threshold of {settings.threshold} quanta; use a larger threshold (up to 65536)"
+            f"threshold of {settings.threshold} quanta; use a larger threshold (up to 65536), or a longer "
+            "period_us (up to 2000)"
         )
     return period, duration / period
-
-
-def _layers(
-    settings: Settings,
-    layers: Sequence[Layer],
-    made: Mapping[str, Lowered],
-    populations: Sequence[Population],
-) -> list[dict[str, Any]]:
-    """What the network's file tells about each layer."""
-    found = []
-    for layer, population in zip(layers, populations, strict=True):
-        if isinstance(layer.operation, Input):
-            continue
-        neuron, lowered = population.neuron, made[layer.name]
-        told: dict[str, Any] = {"name": population.name, "module": layer.path}
-        told["activation"] = None if layer.operation is None else type(layer.operation).__name__
-        units = np.atleast_1d(neuron.unit).tolist()
-        if neuron.rule == "signed":
-            told |= {"levels": neuron.largest_count, "theta": [u * neuron.largest_count for u in units]}
-        elif neuron.rule == "rate":
-            told["lambda"] = [u * settings.spikes_at_lambda for u in units]
-        if lowered.coded.constant is not None:
-            told["at_zero"] = lowered.coded.constant.tolist()
-        if lowered.ties:
-            told["ties"] = "charges half way between two levels round up, in the original to the even one"
-        found.append(told)
-    return found

@@ -40,6 +40,11 @@ class Options:
         "layer", "Scale of ReLU layers: one a layer, or one a channel.", allowed=("layer", "channel")
     )
     percentile: float = option(99.9, "Rate neurons: of the non-zero activations.")
+    scale_rule: str = option(
+        "percentile",
+        "Rate neurons: lambda is a percentile, or balanced: it rises by what it cuts off.",
+        allowed=("percentile", "balanced"),
+    )
     average_pools: str = option(
         "folded",
         "Average pools: folded into the weights behind them, or a population each.",
@@ -48,11 +53,46 @@ class Options:
     count_zeros: bool = option(False, "Rate neurons: the percentile is of all activations, zeros too.")
     max_pool: str = option(
         "average",
-        "Gates of rate neurons compare average rates, or finite_impulse: early spikes weigh more.",
-        allowed=("average", "finite_impulse"),
+        "Gates of rate neurons compare average rates, finite_impulse (early spikes weigh more), or "
+        "exponential (late ones do).",
+        allowed=("average", "finite_impulse", "exponential"),
+    )
+    max_pool_tau_us: float | None = option(
+        None, "Exponential gates: the time constant that they forget spikes with.", unit="us"
     )
     bias_correction: bool = option(
-        False, "Signed neurons: take the mean error of each channel out of its bias, layer by layer."
+        False, "Take the mean error of each channel out of its bias, layer by layer."
     )
     threshold: int = option(2**14, "Quanta per level or spike.")
-    spikes_at_lambda: float = option(15, "Rate neurons: spikes that stand for the activation lambda.")
+    spikes_at_lambda: float | None = option(
+        None, "Rate neurons: spikes that stand for the activation lambda; 15, of QCFS layers their levels."
+    )
+    reset: str = option(
+        "soft",
+        "Rate neurons: a spike takes off the threshold (soft), or all charge (hard).",
+        allowed=("soft", "hard"),
+    )
+    initial_charge: str | None = option(
+        None,
+        "Rate neurons: zero, or half a threshold; by default zero, of QCFS layers what they round by.",
+        allowed=("zero", "half"),
+    )
+    period_us: float | None = option(
+        None,
+        "Rate neurons: the period of biases, the step of runs in steps; 2000, or the duration.",
+        unit="us",
+    )
+    softmax: str = option(
+        "charge",
+        "Rate neurons: class scores are a charge, or spikes drawn by their softmax: one at a time by a "
+        "Poisson clock, or independent ones in each period_us.",
+        allowed=("charge", "clock", "independent"),
+    )
+    bias: str = option(
+        "current",
+        "Rate neurons: a bias is a constant current, or spikes of a constant rate.",
+        allowed=("current", "spikes"),
+    )
+    one_spike: bool = option(
+        False, "Rate neurons: at most one spike a step, so that activations saturate (--schedule step)."
+    )

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
 Float64 = NDArray[np.float64]
+
+
+class Search(Protocol):
+    """A search of one scale over values that come part by part."""
+
+    def add(self, positive: Float64) -> None:
+        """Take more values in."""
+
+    def best(self) -> float:
+        """The scale."""
+
 
 GRID = 95
 """Ceilings tried: the largest activation times 1, 0.99, ... 0.06."""

@@ -15,8 +15,18 @@ from eventsnn.network.contract import DRAWN
 from eventsnn.options import options_of
 
 OPTIONS = options_of(Options)
+ONLY_RATE = (
+    *("max_pool", "max_pool_tau_us", "count_zeros", "reset", "initial_charge", "one_spike", "period_us"),
+    *("softmax", "bias", "scale_rule"),
+)
 LARGEST_THRESHOLD = 2**16
 DEFAULT_LEVELS = 15
+LONGEST_PERIOD_US = 2000.0
+"""The longer a current's period, the finer its integer quanta; 2^31 ticks is the limit."""
+
+DEFAULT_SPIKES = 15.0
+"""Spikes of a rate neuron that stand for lambda."""
+
 LONGEST_US = 10**12
 """Microseconds; the tick counter of a run reaches a little further."""
 
@@ -42,9 +52,13 @@ class Settings(Options):
             value = getattr(self, name)
             require(value is None or (_number(value) and 0 < value <= most), name, allowed)
 
-        for name in ("neuron", "scales", "max_pool", "average_pools"):
+        for name in (
+            "neuron", "scales", "max_pool", "average_pools", "reset", "initial_charge", "softmax", "bias",
+            "scale_rule",
+        ):  # fmt: skip
             allowed = OPTIONS[name].allowed
-            require(getattr(self, name) in allowed, name, " and ".join(map(repr, allowed)))
+            known = getattr(self, name) in (*allowed, OPTIONS[name].default)
+            require(known, name, " and ".join(map(repr, allowed)))
         object.__setattr__(self, "levels", _levels(self.levels))
         optional("input_scale", "finite numbers above 0")
         require(
@@ -65,15 +79,18 @@ class Settings(Options):
         )
         require(_number(self.hysteresis) and 0 <= self.hysteresis <= 16, "hysteresis", "0 to 16 thresholds")
         optional("duration_us", "finite numbers above 0, at most 10^12 microseconds", LONGEST_US)
-        require(
-            _number(self.spikes_at_lambda) and self.spikes_at_lambda > 0,
-            "spikes_at_lambda",
-            "finite numbers above 0",
-        )
+        optional("period_us", "finite numbers above 0, at most 2000 microseconds", LONGEST_PERIOD_US)
+        optional("spikes_at_lambda", "finite numbers above 0")
         codings = OPTIONS["input"].allowed
         require(self.input is None or self.input in codings, "input", f"{', '.join(codings)}, and None")
         optional("max_rate_hz", "finite numbers above 0, up to 1e12", 1e12)
         object.__setattr__(self, "threshold", int(self.threshold))
+        optional("max_pool_tau_us", "finite numbers above 0, at most 10^12 microseconds", LONGEST_US)
+        if (self.max_pool == "exponential") != (self.max_pool_tau_us is not None):
+            raise InvalidRequest(
+                f"max_pool is {self.max_pool!r} and max_pool_tau_us is {self.max_pool_tau_us}; exponential "
+                "gates need a time constant, some intervals between spikes long, and others have none"
+            )
         self._check_normalisation()
         if self.max_rate_hz is not None and self.input not in DRAWN:
             raise InvalidRequest(
@@ -81,14 +98,19 @@ class Settings(Options):
                 "a rate; leave it out, or give input='poisson'"
             )
         if self.neuron == "rate":
-            for name in ("levels", "graded", "settle_time_us", "hysteresis", "bias_correction"):
+            for name in ("levels", "graded", "settle_time_us", "hysteresis"):
                 if getattr(self, name) != OPTIONS[name].default:
                     raise InvalidRequest(
                         f"{name} is {getattr(self, name)!r}, but rate neurons have no {name}; leave it out, "
                         "or convert with neuron='signed'"
                     )
+            if self.count_zeros and self.scale_rule == "balanced":
+                raise InvalidRequest(
+                    "count_zeros is of percentiles, and scale_rule is 'balanced', which counts zeros anyway; "
+                    "leave count_zeros out"
+                )
         else:
-            for name in ("max_pool", "count_zeros"):
+            for name in ONLY_RATE:
                 if getattr(self, name) != OPTIONS[name].default:
                     raise InvalidRequest(
                         f"{name} is {getattr(self, name)!r}, but signed neurons have no {name}; leave it "

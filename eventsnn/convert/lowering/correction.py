@@ -1,6 +1,7 @@
 """Bias correction: the mean error of each channel, layer by layer, behind layers of whole numbers.
 
-The integer network so far is evaluated on calibration samples, exactly (law 9). What a channel's value is too
+The network so far is evaluated on calibration samples: signed neurons exactly (law 9), rate neurons step by
+step, under an input of constant rate. What a channel's value is too
 high in the mean, over samples and pixels, against the original's is taken off its bias.
 
 References
@@ -20,6 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.convert.graph.layers import Layer
+from eventsnn.convert.lowering.steps import spikes_of_winners
+from eventsnn.convert.lowering.windows import largest_of_windows
 from eventsnn.convert.lowering.wires import Wires
 from eventsnn.convert.samples import Samples
 from eventsnn.network import MaxPool
@@ -34,30 +37,38 @@ TOGETHER = 2**20
 """Values of a layer that are summed together: 8 MB."""
 
 
-def followed_samples(layers: Sequence[Layer], count: int) -> NDArray[np.int64]:
+def followed_samples(layers: Sequence[Layer], count: int, steps: int = 1) -> NDArray[np.int64]:
     """Places of the samples that are followed: all, or as many as may be held, evenly taken."""
-    held = sum(prod(layer.shape) for layer in layers) * 2
+    held = sum(prod(layer.shape) for layer in layers) * 2 * steps
     most = min(count, max(16, HELD_BYTES // held))
     return np.linspace(0, count - 1, most).round().astype(np.int64)
 
 
 class Followed:
-    """The counts of the layers so far, for the samples that are followed."""
+    """The counts of the layers so far, for the samples that are followed.
+
+    Where these are played in several ``steps``, rows are the steps of one sample after the other's.
+    """
 
     def __init__(
-        self, layers: Sequence[Layer], samples: Samples, places: NDArray[np.int64], unit: float
+        self,
+        layers: Sequence[Layer],
+        samples: Samples,
+        places: NDArray[np.int64],
+        unit: float,
+        steps: int = 1,
     ) -> None:
-        first = layers[0]
+        first, self.steps = layers[0], steps
         image = np.concatenate([samples.values(int(k), int(k) + 1) for k in places])
         image = image.reshape(-1, *first.shape).transpose(0, 2, 3, 1).reshape(len(places), -1)
-        self.counts: dict[str, NDArray[Any]] = {first.name: image / unit}
+        self.counts: dict[str, NDArray[Any]] = {first.name: np.repeat(image / (unit * steps), steps, axis=0)}
         self.readers = {
             layer.name: sum(branch.source == layer.name for other in layers for branch in other.branches)
             for layer in layers
         }
 
     def charge(self, layer: Layer, wires: Sequence[Wires], weights: Sequence[Int32], rows: slice) -> Float64:
-        """What a layer's neurons have received, biases apart, shape (samples, y, x, channel)."""
+        """What a layer's neurons have received, biases apart, shape (rows, y, x, channel)."""
         total: Float64 | None = None
         for branch, way, weight in zip(layer.branches, wires, weights, strict=True):
             sums = way.sums(self.counts[branch.source][rows].astype(np.float64), weight)
@@ -68,9 +79,9 @@ class Followed:
         return total
 
     def parts(self, layer: Layer) -> list[slice]:
-        """Samples that are looked at together."""
+        """Rows that are looked at together: whole samples."""
         count = len(next(iter(self.counts.values())))
-        size = max(1, TOGETHER // prod(layer.shape))
+        size = max(1, TOGETHER // (prod(layer.shape) * self.steps)) * self.steps
         return [slice(begin, begin + size) for begin in range(0, count, size)]
 
     def keep(self, layer: Layer, counts: Sequence[NDArray[Any]]) -> None:
@@ -83,26 +94,14 @@ class Followed:
                 self.counts.pop(branch.source, None)
 
     def keep_largest(self, layer: Layer, gates: MaxPool, source: tuple[int, int, int]) -> None:
-        """Hold the counts of gates: the largest of each window."""
+        """Hold the counts of gates: the largest of each window; in steps, what the largest so far gets."""
         (branch,) = layer.branches
         held = self.counts[branch.source].reshape(-1, *source)
-        self.keep(layer, [largest_of_windows(held, gates)])
-
-
-def largest_of_windows(counts: NDArray[Any], gates: MaxPool, lowest: float = 0) -> NDArray[Any]:
-    """The largest of each window of (samples, y, x, channel), and ``lowest`` if that is larger."""
-    found = counts
-    for k, axis in enumerate((gates.y, gates.x), start=1):
-        targets = axis.target_of_tap(found.shape[k], axis.target_length(found.shape[k]))
-        shape = list(found.shape)
-        shape[k] = axis.target_length(found.shape[k])
-        largest = np.full(shape, lowest, dtype=found.dtype)
-        for tap in range(axis.taps):
-            there = np.flatnonzero(targets[:, tap] >= 0)
-            into = (slice(None),) * k + (targets[there, tap],)
-            largest[into] = np.maximum(largest[into], found.take(there, axis=k))
-        found = largest
-    return found
+        if self.steps > 1:
+            passed = spikes_of_winners(held, gates, self.steps).astype(held.dtype)
+            self.keep(layer, [passed])
+        else:
+            self.keep(layer, [largest_of_windows(held, gates)])
 
 
 def mean_of_channels(parts: Sequence[NDArray[Any]]) -> Float64:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,15 +15,18 @@ from eventsnn.convert.graph.layers import Layer
 from eventsnn.convert.graph.operations import AveragePool, Input, MaxPool, Quantised, ReLU
 from eventsnn.convert.lowering.coded import Coded, Lowered
 from eventsnn.convert.lowering.wires import Wires
-from eventsnn.convert.scales import Ceilings, Percentile
+from eventsnn.convert.scales import Search
 from eventsnn.convert.settings import Settings
-from eventsnn.errors import UnsupportedLayer
+from eventsnn.errors import InvalidNetwork, UnsupportedLayer
 from eventsnn.network import Readout
 
 Float64 = NDArray[np.float64]
 
 READOUT_THRESHOLDS = 16
 """The largest calibration logit stands for this many thresholds of charge: 2^18 quanta by default."""
+
+SHIFTS = {"floor": 0.0, "half-up": 0.5, "half-even": 0.5}
+"""What is added before rounding down to round in this way; half to even but for ties."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +67,8 @@ class Family(ABC):
 
     rules: ClassVar[Mapping[type[Any], Callable[[Any, Place, Float64 | None], Lowered]]]
 
-    def __init__(self, settings: Settings, layers: Sequence[Layer]) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, layers: Sequence[Layer], duration_us: float | None = None) -> None:
+        self.settings, self.duration_us = settings, duration_us
         self.layers = {layer.name: layer for layer in layers}
         self.never_negative = positive_layers(layers)
         self.last = layers[-1].name
@@ -74,14 +78,19 @@ class Family(ABC):
         """Why a layer cannot be of this family, to end the sentence that names it; None if it can."""
 
     @abstractmethod
-    def search(self, layer: Layer, most: float, count: int) -> Ceilings | Percentile:
+    def search(self, layer: Layer, most: float, count: int) -> Search:
         """The search of a scale for values of which the largest is ``most``, ``count`` of them."""
+
+    @property
+    def of_zeros(self) -> bool:
+        """Whether such a search is of all values, zeros too, or of those above 0."""
+        return False
 
     @abstractmethod
     def searched(self, layer: Layer) -> bool:
         """Whether a layer's scale is chosen on calibration data."""
 
-    def check(self, bias_flows: bool = True) -> None:
+    def check(self) -> None:
         """Refuse layers that have no such neurons, before any sample is looked at.
 
         Raises
@@ -97,6 +106,34 @@ class Family(ABC):
             reason = reason or self.refused(layer)
             if reason is not None:
                 raise UnsupportedLayer(f"layer {layer.path!r} ({layer.origin}) {reason}")
+
+    @property
+    def steps(self) -> int:
+        """Steps in which samples are played for bias correction; 1 where time does not matter."""
+        return 1
+
+    @abstractmethod
+    def counts(self, neuron: Any, charge: Float64, quanta: Float64, start: int) -> NDArray[np.int64]:
+        """Counts in each step of neurons that were given a charge in it, both (samples steps, y, x, channel).
+
+        ``quanta`` (y, x, channel) is the bias of a whole sample, ``start`` a charge at its start.
+        """
+
+    def own_unit(self, layer: Layer, operation: Quantised) -> Float64:
+        """A quantiser's value of one level, for each channel."""
+        unit = np.broadcast_to(operation.unit, layer.shape)
+        if not np.isfinite(unit).all() or not (unit > 0).all():
+            largest = operation.largest * float(unit.flat[0])
+            raise InvalidNetwork(
+                f"layer {layer.path!r} is followed by a QCFS whose theta is {largest}; train again"
+            )
+        of_channel = unit.reshape(layer.shape[0], -1)
+        if np.ptp(of_channel, axis=1).any():
+            raise UnsupportedLayer(
+                f"layer {layer.path!r} is quantised in steps that differ from pixel to pixel; neurons have "
+                "one a channel at most. Train with one step a layer or a channel"
+            )
+        return of_channel[:, 0].astype(np.float64)
 
     def is_readout(self, layer: Layer) -> bool:
         """Whether a layer's charge is the decision."""
@@ -122,6 +159,21 @@ class Family(ABC):
             readout = Readout(unit=float(unit[0]) / self.settings.threshold)
             return Lowered(readout, unit, Coded(unit / self.settings.threshold))
         return self.rules[type(place.layer.operation)](self, place, scale)
+
+
+def unknown_rounding(operation: Quantised) -> str | None:
+    """Why neurons cannot round as a quantiser does; None if they can."""
+    if operation.rounding in SHIFTS:
+        return None
+    return f"rounds in the way {operation.rounding!r}; known are {', '.join(SHIFTS)}"
+
+
+def quanta_before_rounding(operation: Quantised, threshold: int) -> int:
+    """What a quantiser adds before it rounds down, as charge.
+
+    x / unit + shift >= n is charge + floor(shift threshold) >= n threshold in whole quanta.
+    """
+    return math.floor((operation.shift + SHIFTS[operation.rounding]) * threshold)
 
 
 def positive_layers(layers: Sequence[Layer]) -> frozenset[str]:

@@ -13,6 +13,7 @@ from eventsnn.convert.calibration import Calibration
 from eventsnn.convert.graph.layers import Layer
 from eventsnn.convert.graph.operations import Input as InputOperation
 from eventsnn.convert.graph.operations import MaxPool
+from eventsnn.convert.lowering.bias_spikes import bias_spikes
 from eventsnn.convert.lowering.branches import wires as wires_of
 from eventsnn.convert.lowering.coded import Coded, Lowered
 from eventsnn.convert.lowering.correction import Followed, mean_of_channels, original_charge
@@ -20,6 +21,7 @@ from eventsnn.convert.lowering.families import Family, Place
 from eventsnn.convert.lowering.gates import gate_synapses
 from eventsnn.convert.lowering.listed import of_population
 from eventsnn.convert.lowering.names import INPUT, population_names, projection_name
+from eventsnn.convert.lowering.steps import BITS_OF_SPIKES
 from eventsnn.convert.lowering.wires import Wires
 from eventsnn.convert.normalisation import Normalisation
 from eventsnn.convert.quantise import to_quanta, weight_quanta
@@ -126,9 +128,15 @@ class Lower:
                             channel_offset=way.first_channel,
                         )
                     )
-                if bias is not None and len(parts) == 1 and gained[0].target == of_population(layer.shape):
+                whole = len(parts) == 1 and gained[0].target == of_population(layer.shape)
+                if bias is not None and whole and not self._bias_fires:
                     projections[-1] = replace(projections[-1], bias=bias)
                     bias = None
+            if bias is not None and self._bias_fires:
+                threshold = self.family.settings.threshold
+                fire, carry = bias_spikes(name, of_population(layer.shape), bias, threshold, self.period)
+                populations, projections = populations + fire, projections + carry
+                bias, biased = None, False
             lowered = replace(lowered, neuron=self._timed(lowered.neuron, biased))
             coded[layer.name] = lowered.coded
             made[layer.name] = lowered
@@ -136,6 +144,10 @@ class Lower:
         self._check_output(self.layers[-1], made)
         populations[-1] = with_decision_weights(populations[-1])
         return populations, projections, made
+
+    @property
+    def _bias_fires(self) -> bool:
+        return self.family.settings.bias == "spikes"
 
     # -- currents --------------------------------------------------------------------------------------------
 
@@ -207,21 +219,22 @@ class Lower:
         followed, neuron = self.followed, lowered.neuron
         threshold = self.family.settings.threshold
         charges = [followed.charge(layer, gained, weights, part) for part in followed.parts(layer)]
-        if neuron.emits == "nothing":
+        if neuron.only_read:
             # Of a readout nothing is cut: the mean charge of the original follows from its mean values.
             wanted = original_charge(layer, ways, self.found.mean, own)
-            found = mean_of_channels(charges) * (lowered.resolution / threshold) + bias.mean(axis=(0, 1))
+            found = mean_of_channels(charges) * followed.steps * (lowered.resolution / threshold)
+            found = found + bias.mean(axis=(0, 1))
             return bias - (found - wanted.mean(axis=(0, 1)))
 
         def counts_with(bias: Float64) -> list[NDArray[Any]]:
-            quanta = np.rint(bias / lowered.resolution * threshold + lowered.start) + neuron.starting_charge
-            small = np.promote_types(*map(np.min_scalar_type, (neuron.lowest_count, neuron.largest_count)))
+            most = neuron.largest_count or 2**BITS_OF_SPIKES - 1
+            small = np.promote_types(*map(np.min_scalar_type, (neuron.lowest_count, most)))
+            quanta = bias / lowered.resolution * threshold
             return [
-                np.asarray(neuron.settled_count((charge + quanta).astype(np.int64))).astype(small)
-                for charge in charges
+                self.family.counts(neuron, charge, quanta, lowered.start).astype(small) for charge in charges
             ]
 
-        found = mean_of_channels(counts_with(bias)) * lowered.coded.value
+        found = mean_of_channels(counts_with(bias)) * followed.steps * lowered.coded.value
         if lowered.coded.constant is not None:
             found = found + lowered.coded.constant
         bias = bias - (found - self.found.mean[layer.name].mean(axis=(0, 1)))

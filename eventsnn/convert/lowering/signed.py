@@ -6,9 +6,8 @@ lower value is a constant that the layers after them take into their biases, at 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,24 +15,21 @@ from numpy.typing import NDArray
 from eventsnn.convert.graph.layers import Layer
 from eventsnn.convert.graph.operations import MaxPool, Quantised, ReLU, Step
 from eventsnn.convert.lowering.coded import Coded, Lowered, units
-from eventsnn.convert.lowering.families import Family, Place
+from eventsnn.convert.lowering.families import Family, Place, quanta_before_rounding, unknown_rounding
 from eventsnn.convert.scales import Ceilings
 from eventsnn.convert.settings import DEFAULT_LEVELS, Settings
-from eventsnn.errors import InvalidNetwork, InvalidRequest, UnsupportedLayer
+from eventsnn.errors import InvalidRequest
 from eventsnn.network import MaxGate, Signed
 
 Float64 = NDArray[np.float64]
 TICKS_PER_MICROSECOND = 10**6
 
-SHIFTS = {"floor": 0.0, "half-up": 0.5, "half-even": 0.5}
-"""What is added before rounding down to round in this way; half to even but for ties."""
-
 
 class SignedFamily(Family):
     """The L-level quantised ReLU of the input so far, and what else is one."""
 
-    def __init__(self, settings: Settings, layers: Sequence[Layer]) -> None:
-        super().__init__(settings, layers)
+    def __init__(self, settings: Settings, layers: Sequence[Layer], duration_us: float | None = None) -> None:
+        super().__init__(settings, layers, duration_us)
         self.asked = levels_asked(
             settings.levels, layers, [n for n in self.layers.values() if self.searched(n)]
         )
@@ -43,8 +39,8 @@ class SignedFamily(Family):
         if isinstance(operation, Quantised):
             self.own_unit(layer, operation)
             self.levels(layer)
-            if operation.rounding not in SHIFTS:
-                return f"rounds in the way {operation.rounding!r}; known are {', '.join(SHIFTS)}"
+            if reason := unknown_rounding(operation):
+                return reason
         if isinstance(operation, Step):
             middle = (operation.low + operation.high) / 2
             if not operation.low < operation.high or operation.at_zero not in (
@@ -79,21 +75,10 @@ class SignedFamily(Family):
             )
         return own
 
-    def own_unit(self, layer: Layer, operation: Quantised) -> Float64:
-        """A quantiser's value of one level, for each channel."""
-        unit = np.broadcast_to(operation.unit, layer.shape)
-        if not np.isfinite(unit).all() or not (unit > 0).all():
-            largest = operation.largest * float(unit.flat[0])
-            raise InvalidNetwork(
-                f"layer {layer.path!r} is followed by a QCFS whose theta is {largest}; train again"
-            )
-        of_channel = unit.reshape(layer.shape[0], -1)
-        if np.ptp(of_channel, axis=1).any():
-            raise UnsupportedLayer(
-                f"layer {layer.path!r} is quantised in steps that differ from pixel to pixel; neurons have "
-                "one a channel at most. Train with one step a layer or a channel"
-            )
-        return of_channel[:, 0].astype(np.float64)
+    def counts(self, neuron: Any, charge: Float64, quanta: Float64, start: int) -> NDArray[np.int64]:
+        whole = np.rint(quanta + start) + neuron.starting_charge
+        found: NDArray[np.int64] = neuron.settled_count((charge + whole).astype(np.int64))
+        return found
 
     # -- neurons ---------------------------------------------------------------------------------------------
 
@@ -140,9 +125,7 @@ class SignedFamily(Family):
         # Levels that do not hold 0 between them are counted from their lowest.
         offset = 0 if operation.lowest <= 0 < operation.largest else operation.lowest
         neuron = self._neuron(operation.largest - offset, unit, lowest=operation.lowest - offset)
-        # x / unit + shift >= n is charge + floor(shift threshold) >= n threshold in whole quanta.
-        shift = math.floor((operation.shift + SHIFTS[operation.rounding]) * threshold)
-        start = shift - neuron.initial_charge - offset * threshold
+        start = quanta_before_rounding(operation, threshold) - neuron.initial_charge - offset * threshold
         constant = offset * unit if offset else None
         return Lowered(neuron, unit, Coded(unit, constant), start, operation.rounding == "half-even")
 

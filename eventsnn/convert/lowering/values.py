@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from eventsnn.convert.graph.layers import Layer
 from eventsnn.convert.graph.operations import MaxPool, Quantised, ReLU, Step
 from eventsnn.convert.lowering.branches import wires
-from eventsnn.convert.lowering.correction import largest_of_windows
 from eventsnn.convert.lowering.gates import gate_synapses
+from eventsnn.convert.lowering.windows import largest_of_windows
 from eventsnn.convert.lowering.wires import Wires
 
 Float64 = NDArray[np.float64]

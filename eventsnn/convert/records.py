@@ -1,0 +1,72 @@
+"""What a converted network's file tells about its conversion and each layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from eventsnn.convert.graph.layers import Layer
+from eventsnn.convert.graph.operations import Input
+from eventsnn.convert.lowering.coded import Lowered
+from eventsnn.convert.lowering.names import population_names
+from eventsnn.convert.lowering.rate import spikes_of_lambda
+from eventsnn.convert.settings import DEFAULT_SPIKES, ONLY_RATE, OPTIONS, Settings
+from eventsnn.network import Population
+
+
+def conversion_record(
+    settings: Settings, unit: float, duration_us: float | None, samples: int, version: Mapping[str, str]
+) -> dict[str, Any]:
+    """What it tells about the whole conversion."""
+    record: dict[str, Any] = {
+        "neuron": settings.neuron,
+        "input_scale": unit,
+        "scales": settings.scales,
+        "average_pools": settings.average_pools,
+        "calibration_samples": samples,
+        **version,
+    }
+    if settings.neuron == "rate":
+        if settings.scale_rule == "percentile":
+            record["percentile"] = float(settings.percentile)
+        record["spikes_at_lambda"] = float(settings.spikes_at_lambda or DEFAULT_SPIKES)
+        record["duration_us"] = duration_us
+        asked = {name: getattr(settings, name) for name in ONLY_RATE}
+        record |= {name: value for name, value in asked.items() if value != OPTIONS[name].default}
+    if settings.bias_correction:
+        record["bias_correction"] = True
+    return record
+
+
+def layer_records(
+    settings: Settings,
+    layers: Sequence[Layer],
+    made: Mapping[str, Lowered],
+    populations: Sequence[Population],
+) -> list[dict[str, Any]]:
+    """What the network's file tells about each layer."""
+    found = []
+    names, by_name = population_names(layers), {population.name: population for population in populations}
+    for layer in layers:
+        if isinstance(layer.operation, Input):
+            continue
+        lowered, population = made[layer.name], by_name[names[layer.name]]
+        neuron: Any = population.neuron
+        told: dict[str, Any] = {"name": population.name, "module": layer.path}
+        told["activation"] = None if layer.operation is None else type(layer.operation).__name__
+        units = np.atleast_1d(neuron.unit).tolist()
+        if neuron.rule == "signed":
+            told |= {"levels": neuron.largest_count, "theta": [u * neuron.largest_count for u in units]}
+        elif neuron.rule == "rate":
+            spikes = spikes_of_lambda(settings, layer)
+            told |= {"lambda": [u * spikes for u in units], "spikes_at_lambda": spikes}
+        elif neuron.drawn:
+            told["softmax"] = neuron.variant
+        if lowered.coded.constant is not None:
+            told["at_zero"] = lowered.coded.constant.tolist()
+        if lowered.ties:
+            told["ties"] = "charges half way between two levels round up, in the original to the even one"
+        found.append(told)
+    return found
