@@ -25,9 +25,9 @@ LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 # Lines a room may have. Raising one is a decision: say in the commit what came in for it.
 BUDGET = {
     "arguments": 150,
-    "cli": 2050,
+    "cli": 2120,
     "compilation": 60,
-    "convert": 13500,
+    "convert": 13750,
     "counting": 200,
     "decide": 380,
     "engine": 11750,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from eventsnn.cli.options import Json, taking
+from eventsnn.cli.options import Json, shape, taking
 from eventsnn.cli.reading import Reading
 from eventsnn.convert.options import Options
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from eventsnn.convert import Comparison
     from eventsnn.events import ImageSet, RecordingSet
     from eventsnn.network import Network
+
+FEWEST = 8
+"""Samples to calibrate on: with fewer, the largest activations are those of single images."""
 
 
 @taking(
@@ -29,12 +32,31 @@ if TYPE_CHECKING:
     },
 )
 def convert(
-    model: Annotated[Path, typer.Argument(help="A torch-saved module (torch.save(model, FILE)).")],
+    model: Annotated[
+        Path, typer.Argument(help="PyTorch (torch.save of a module, or of parameters), ONNX, or Keras .h5.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Network file to write (.h5).")],
     calibration: Annotated[
         str, typer.Option("--calibration", help="KIND:PATH of recordings or images to calibrate on.")
     ],
     *,
+    definition: Annotated[
+        str | None,
+        typer.Option(
+            "--definition",
+            help="PyTorch parameters: FILE.py:CALLABLE that builds their model (the file is run), or a name.",
+        ),
+    ] = None,
+    output_node: Annotated[
+        str | None, typer.Option("--output-node", help="ONNX: node or value with the class scores.")
+    ] = None,
+    input_shape: Annotated[
+        str | None, typer.Option("--input-shape", help="C,H,W where an ONNX or Keras file leaves it open.")
+    ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option("--backend", help="Keras: tensorflow, theano, cntk, jax or torch, if not in the file."),
+    ] = None,
     reading: Reading,
     settings: dict[str, Any],
     split: Annotated[
@@ -70,8 +92,19 @@ def convert(
     if check is None and check_split is not None:
         raise InvalidRequest("--check-split is of --check KIND:PATH; give the data as well")
     require_replaceable(output, HDF5, FORMAT)
-    trained = load_model(model)
+    trained = load_model(
+        model,
+        definition=definition,
+        output=output_node,
+        input_shape=shape(input_shape, "--input-shape"),
+        backend=backend,
+    )
     data = open_samples(calibration, replace(reading, split=split), "train", samples)
+    if len(data) < FEWEST:
+        raise InvalidRequest(
+            f"{calibration} gives {len(data)} samples to calibrate on; the scales of layers would be chance. "
+            f"Give at least {FEWEST} (--samples), usual are some hundreds"
+        )
     other = replace(reading, split=check_split)
     checked = data if check is None else open_samples(check, other, "test", check_samples)
     network = convert_model(trained, data, **settings, metadata={"model": model.name})

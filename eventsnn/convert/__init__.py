@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from eventsnn.convert.check import compare as compare
     from eventsnn.convert.check import layer_check as layer_check
     from eventsnn.convert.converter import convert as convert
+    from eventsnn.convert.loading import load_model as load_model
     from eventsnn.convert.qcfs import QCFS as QCFS
     from eventsnn.convert.quantised import quantised_activations as quantised_activations
-    from eventsnn.convert.saved import load_model as load_model
 
 _HOME = {
     "convert": "converter",
@@ -34,7 +34,7 @@ _HOME = {
     "Comparison": "check",
     "LayerCheck": "check",
     "quantised_activations": "quantised",
-    "load_model": "saved",
+    "load_model": "loading",
     "QCFS": "qcfs",
 }
 
