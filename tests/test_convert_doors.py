@@ -231,7 +231,7 @@ def test_a_wrong_model_is_one_message(run, make, told):
 
 SAMPLES = {
     "none": ("none.npz", "no samples|no images|0 images"),
-    "few": ("few.npz", "3 samples"),
+    "few": ("few.npz", "has 3 of the 8 samples"),
     "too small": ("tiny.npz", "2, 2|2 x 2"),
     "out of range": ("range.npz", "0 to 1"),
     "black": ("black.npz", "never active"),

@@ -19,10 +19,10 @@ from eventsnn.errors import MissingExtra
 
 if TYPE_CHECKING:
     from eventsnn.convert.check import Comparison as Comparison
-    from eventsnn.convert.check import LayerCheck as LayerCheck
     from eventsnn.convert.check import compare as compare
     from eventsnn.convert.check import layer_check as layer_check
     from eventsnn.convert.converter import convert as convert
+    from eventsnn.convert.layer_sums import LayerCheck as LayerCheck
     from eventsnn.convert.loading import load_model as load_model
     from eventsnn.convert.qcfs import QCFS as QCFS
     from eventsnn.convert.quantised import quantised_activations as quantised_activations
@@ -32,7 +32,7 @@ _HOME = {
     "layer_check": "check",
     "compare": "check",
     "Comparison": "check",
-    "LayerCheck": "check",
+    "LayerCheck": "layer_sums",
     "quantised_activations": "quantised",
     "load_model": "loading",
     "QCFS": "qcfs",

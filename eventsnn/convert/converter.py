@@ -22,6 +22,8 @@ from eventsnn.convert.normalisation import normalisation
 from eventsnn.convert.samples import Samples, read_samples
 from eventsnn.convert.settings import OPTIONS, Settings
 from eventsnn.convert.trained import TrainedLayers, trained_model
+from eventsnn.convert.verification import verify as verify_samples
+from eventsnn.convert.verification import with_verification
 from eventsnn.errors import InvalidRequest, UnsupportedLayer
 from eventsnn.network import InputContract, Network, Population
 
@@ -57,6 +59,7 @@ def convert(
     count_zeros: bool = False,
     max_pool: str = "average",
     bias_correction: bool = False,
+    verify: int = 0,
 ) -> Network:
     """Convert a trained model into a network of spiking neurons fed by events or images.
 
@@ -119,6 +122,10 @@ def convert(
     bias_correction : bool
         Signed neurons: each channel's mean error on the calibration data, with the layers before already
         in whole numbers, is taken off its bias.
+    verify : int
+        Signed neurons: so many calibration samples are simulated, and every neuron's final count compared
+        with ``quantised_activations``. None may deviate; ``metadata["conversion"]["verified"]`` then says
+        ``{"samples": N, "neurons": M, "deviating": 0}``.
     metadata : mapping, optional
         JSON values kept in the network beside ``"conversion"``, which this function writes.
     input : str, optional
@@ -149,7 +156,7 @@ def convert(
         A part of the model has no faithful conversion; names the module and what to do.
     InvalidNetwork
         Weights or calibration data not finite or of the wrong shape, a layer that is never active,
-        integer weights beyond 32 bits.
+        integer weights beyond 32 bits; a neuron that deviates where ``verify`` asked.
     InvalidRequest
         Settings that are out of range or contradict each other or the model.
 
@@ -231,7 +238,10 @@ def lowered_network(
     if settings.bias_correction:
         record["bias_correction"] = True
     named = {**(metadata or {}), "conversion": record}
-    return Network(populations, projections, named, contract=contract)
+    network = Network(populations, projections, named, contract=contract)
+    if not settings.verify:
+        return network
+    return with_verification(network, verify_samples(network, samples, int(settings.verify)))
 
 
 def require_decision(layer: Layer) -> None:

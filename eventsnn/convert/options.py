@@ -58,5 +58,8 @@ class Options:
     bias_correction: bool = option(
         False, "Signed neurons: take the mean error of each channel out of its bias, layer by layer."
     )
+    verify: int = option(
+        0, "Signed neurons: samples to simulate, every final count compared with the quantised network's."
+    )
     threshold: int = option(2**14, "Quanta per level or spike.")
     spikes_at_lambda: float = option(15, "Rate neurons: spikes that stand for the activation lambda.")

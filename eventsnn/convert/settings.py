@@ -74,6 +74,11 @@ class Settings(Options):
         require(self.input is None or self.input in codings, "input", f"{', '.join(codings)}, and None")
         optional("max_rate_hz", "finite numbers above 0, up to 1e12", 1e12)
         object.__setattr__(self, "threshold", int(self.threshold))
+        require(
+            _number(self.verify) and self.verify >= 0 and int(self.verify) == self.verify,
+            "verify",
+            "whole numbers of samples from 0 on",
+        )
         self._check_normalisation()
         if self.max_rate_hz is not None and self.input not in DRAWN:
             raise InvalidRequest(
@@ -81,7 +86,7 @@ class Settings(Options):
                 "a rate; leave it out, or give input='poisson'"
             )
         if self.neuron == "rate":
-            for name in ("levels", "graded", "settle_time_us", "hysteresis", "bias_correction"):
+            for name in ("levels", "graded", "settle_time_us", "hysteresis", "bias_correction", "verify"):
                 if getattr(self, name) != OPTIONS[name].default:
                     raise InvalidRequest(
                         f"{name} is {getattr(self, name)!r}, but rate neurons have no {name}; leave it out, "
