@@ -1,9 +1,9 @@
 """From a trained network to a spiking one.
 
-``convert`` takes a PyTorch model and returns a ``Network``; ``layer_check`` compares the two layer by
+``convert`` takes a trained model and returns a ``Network``; ``layer_check`` compares the two layer by
 layer, ``compare`` decision by decision as well; ``quantised_activations`` evaluates the integer network
-without running it; ``load_model`` reads a saved model without executing anything in the file; ``QCFS`` is
-the activation to train with.
+without running it; ``load_model`` reads a PyTorch, ONNX or Keras file without executing anything in it;
+``QCFS`` is the activation to train with.
 
 Names load on first use, so importing this package imports neither PyTorch nor a compiler.
 """
