@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache
 
 import numpy as np
 import pytest
@@ -67,6 +68,7 @@ IMAGES = np.random.default_rng(4).integers(0, 256, (40, 1, 4, 4)).astype(np.uint
 LABELS = np.arange(40) % 8
 
 
+@cache
 def told(**settings):
     model = build()
     network = convert(model, IMAGES, **settings)

@@ -13,7 +13,7 @@ from builders import onnx_models
 from builders.keras_files import write
 from torch import nn
 
-from eventsnn.convert import convert, load_model
+from eventsnn.convert import convert, definition, load_model
 from eventsnn.convert.graph.graph import Original
 from eventsnn.errors import InvalidFile, InvalidNetwork, InvalidRequest, MissingFile, UnsupportedLayer
 
@@ -120,23 +120,23 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("definition", "error", "match"), WRONG.values(), ids=WRONG)
-def test_a_definition_that_does_not_work_is_one_message(folder, trained, definition, error, match):
+@pytest.mark.parametrize(("given", "error", "match"), WRONG.values(), ids=WRONG)
+def test_a_definition_that_does_not_work_is_one_message(folder, trained, given, error, match):
     torch.save(trained.state_dict(), folder / "state.pt")
     (folder / "broken.py").write_text("import torch\ndef build(:\n")
     (folder / "exits.py").write_text("import sys\nsys.exit(3)\n")
     before = list(sys.path)
     with pytest.raises(error, match=match):
-        load_model(folder / "state.pt", definition=str(folder / definition))
+        load_model(folder / "state.pt", definition=str(folder / given))
     assert sys.path == before
     assert "eventsnn_definition" not in sys.modules
 
 
-@pytest.mark.parametrize("definition", ["resnet", "net.py", ":build", "net.py:", "net.py:a b"])
-def test_a_definition_is_a_file_and_a_name(folder, trained, definition):
+@pytest.mark.parametrize("given", ["resnet", "net.py", ":build", "net.py:", "net.py:a b"])
+def test_a_definition_is_a_file_and_a_name(folder, trained, given):
     torch.save(trained.state_dict(), folder / "state.pt")
     with pytest.raises(InvalidRequest, match=r"give a Python file and the function"):
-        load_model(folder / "state.pt", definition=definition)
+        load_model(folder / "state.pt", definition=given)
 
 
 def test_names_that_do_not_match_are_told(folder, trained):
@@ -274,3 +274,12 @@ def test_parameters_that_are_not_finite_are_refused(folder, trained):
     torch.save(trained.state_dict(), folder / "state.pt")
     with pytest.raises(InvalidNetwork, match=r"last.*NaN"):
         convert(load_model(folder / "state.pt", definition=f"{folder / 'net.py'}:build"), IMAGES)
+
+
+def test_a_definition_of_ours_goes_by_its_name(folder, monkeypatch):
+    monkeypatch.setitem(definition.DEFINITIONS, "line", "torch.nn:Identity")
+    torch.save({"weight": torch.ones(1)}, folder / "state.pt")
+    with pytest.raises(InvalidFile, match="not hold the parameters of line: the model has no weight"):
+        load_model(folder / "state.pt", definition="line")
+    with pytest.raises(InvalidRequest, match=r"none of eventsnn's \(.*line.*\)"):
+        load_model(folder / "state.pt", definition="lines")

@@ -7,6 +7,8 @@ from builders.recordings import write_recordings
 from torch import nn
 
 from eventsnn.convert import convert, verification
+from eventsnn.convert.reading import Reading
+from eventsnn.convert.samples import read_samples
 from eventsnn.errors import InvalidNetwork, InvalidRequest
 from eventsnn.events import open_dataset
 
@@ -86,3 +88,12 @@ def test_rates_have_no_law_to_be_verified_by():
         convert(build(), IMAGES, neuron="rate", verify=1)
     with pytest.raises(InvalidRequest, match="no whole multiples"):
         convert(build(), COUNTS / 3, verify=1)
+
+
+def test_events_begin_at_the_recordings_origin():
+    events = np.zeros(3, np.dtype([("t", "<i8"), ("x", "<i2"), ("y", "<i2"), ("p", "?")]))
+    events["t"] = [70, 80, 95]
+    read = read_samples([events], Reading(lambda shape: True), (2, 6, 6))
+    assert read.events(0)["t"].tolist() == [0, 10, 25]
+    assert events["t"].tolist() == [70, 80, 95]
+    assert read.duration_us == 25
