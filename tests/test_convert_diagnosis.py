@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -171,6 +172,14 @@ def test_sentences_leave_out_what_is_not_known():
     assert any(line.startswith("the first layer that goes wrong is conv2d_0") for line in lines)
 
 
+def test_of_many_samples_two_decimals_are_told():
+    one = told()
+    best = {name: np.tile(getattr(one.found, name), (25, 1)) for name in ("best", "model_best")}
+    many = replace(one, found=replace(one.found, **best), labels=np.tile(LABELS, 25))
+    shown = [re.findall(r"original ([\d.]+)", line) for line in sentences(many) if "accuracy" in line]
+    assert [len(found[0].partition(".")[2]) for found in shown] == [2, 2]
+
+
 def test_the_page_is_whole_and_needs_nothing_from_elsewhere(tmp_path):
     pytest.importorskip("jinja2")
     pytest.importorskip("matplotlib")
@@ -188,7 +197,7 @@ def test_the_page_is_whole_and_needs_nothing_from_elsewhere(tmp_path):
     assert text.count("<svg") == 3  # correlations and two layers
     assert "mathdefault" not in text
     assert "#0000a" not in text
-    assert "6 (Softmax): no decision depends on them" in text
+    assert "6 (Softmax), on which no decision depends" in text
 
 
 def test_the_pages_words_are_escaped(tmp_path):

@@ -285,3 +285,5 @@ def test_the_published_lenet_converts_from_its_file(run, files):
     assert code == 0, err
     found = json.loads(out)
     assert abs(found["accuracy"] - found["model_accuracy"]) <= 0.005
+    assert found["operations"]["border_blind"] == 2_346_734
+    assert found["operations"]["border_exact"] == 1_556_880 + 6_494

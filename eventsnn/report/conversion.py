@@ -11,12 +11,15 @@ from eventsnn.convert.layer_sums import LayerCheck, Part
 from eventsnn.output import HTML, replaced_whole
 from eventsnn.report import plots
 from eventsnn.report.page import rendered, require_extra
-from eventsnn.report.si import NO_VALUE, percent, si
+from eventsnn.report.si import NO_VALUE, SPACE, percent, si
 from eventsnn.report.tables import Cell, Table
 from eventsnn.version import __version__
 
 EXTRA_COLUMNS = ("mean activation", "largest", "silent", "scale")
 """Of the table of layers: what a narrow terminal does without."""
+
+MANY = 1000
+"""Labelled samples from which on a hundredth of a percent is told."""
 
 
 def write_conversion(told: Diagnosis, path: str | os.PathLike[str]) -> None:
@@ -77,7 +80,7 @@ def parts(told: Diagnosis) -> Table:
     """A row for each population: which of the original's nodes it stands for; last, what is in none."""
     rows = [[check.name, _named(check.folded)] for check in told.found.layers]
     if told.found.ignored:
-        rows.append(["left out", f"{_named(told.found.ignored)}: no decision depends on them"])
+        rows.append(["left out", f"{_named(told.found.ignored)}, on which no decision depends"])
     return _table(["population", "stands for the original's"], rows)
 
 
@@ -85,12 +88,12 @@ def sentences(told: Diagnosis) -> list[str]:
     """What a reader wants to know first, a line each."""
     found = [decisions(told)]
     if told.accuracy is not None:
-        of_model, of_network = map(percent, told.accuracy)
+        of_model, of_network = _shares(told, told.accuracy)
         found.append(
             f"accuracy: original {of_model}, network {of_network} ({told.labelled} labelled {told.what})"
         )
     if told.top is not None:
-        of_model, of_network = map(percent, told.top)
+        of_model, of_network = _shares(told, told.top)
         found.append(f"top-{BEST} accuracy: original {of_model}, network {of_network}")
     return found + work(told)
 
@@ -135,9 +138,9 @@ def verified_text(verified: dict[str, int]) -> str:
 def headline(told: Diagnosis) -> Table:
     """The two side by side."""
     accuracy, top = told.accuracy or (None, None), told.top or (None, None)
-    rows = [["accuracy", *map(percent, accuracy)]]
+    rows = [["accuracy", *_shares(told, accuracy)]]
     if told.top is not None:
-        rows.append([f"top-{BEST} accuracy", *map(percent, top)])
+        rows.append([f"top-{BEST} accuracy", *_shares(told, top)])
     simulated = len(told.synaptic_operations)
     work = si(told.mean_operations, "SOP") + (f" (mean of {simulated})" if simulated else "")
     rows.append(["work a sample", f"{si(float(told.macs), 'MAC')}", work])
@@ -164,6 +167,13 @@ def _histogram(check: LayerCheck, number: int) -> str:
     zeros = percent(histogram.zeros / values)
     edges = [histogram.start + k * histogram.width for k in range(len(histogram.counts) + 1)]
     return plots.layer_histogram(edges, histogram.counts, check.scale, check.name, zeros, f"values-{number}")
+
+
+def _shares(told: Diagnosis, both: tuple[float | None, float | None]) -> list[str]:
+    """Accuracies in percent; of many samples with two decimals, which then mean something."""
+    if told.labelled < MANY:
+        return [percent(one) for one in both]
+    return [NO_VALUE if one is None else f"{100 * one:.2f}{SPACE}%" for one in both]
 
 
 def _named(listed: tuple[Part, ...]) -> str:
