@@ -63,10 +63,10 @@ REFUSED = {
     ),
     "checkpoint": (
         lambda: {"state": every_module().state_dict(), "epoch": 3},
-        r"a dictionary \(state, epoch\)",
+        r"a dictionary \(state, epoch\), no model; name what builds the model with --definition",
     ),
     "tensor": (lambda: torch.ones(3), "holds a Tensor, no model"),
-    "own class": (lambda: nn.Sequential(Foreign()), r"needs the class .*Foreign.*build it in Python"),
+    "own class": (lambda: nn.Sequential(Foreign()), r"needs the class .*Foreign.*--definition"),
     "tanh": (lambda: nn.Sequential(nn.Tanh()), r"holds a Tanh .*no conversion yet.*MaxPool2d.*ReLU"),
 }
 

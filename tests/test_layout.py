@@ -25,9 +25,9 @@ LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 # Lines a room may have. Raising one is a decision: say in the commit what came in for it.
 BUDGET = {
     "arguments": 150,
-    "cli": 2050,
+    "cli": 2200,
     "compilation": 60,
-    "convert": 14000,
+    "convert": 16500,
     "counting": 200,
     "decide": 380,
     "engine": 11750,
@@ -38,7 +38,7 @@ BUDGET = {
     "network": 4200,
     "options": 80,
     "output": 250,
-    "report": 2600,
+    "report": 2800,
     "results": 1600,
     "run": 2300,
     "version": 10,

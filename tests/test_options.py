@@ -87,10 +87,13 @@ def test_a_command_that_runs_has_a_flag_for_every_option(command):
         assert (flag.help == said.help) == ((command, name) not in NARROWER), name
 
 
-def test_the_command_that_converts_has_a_flag_for_every_option_but_one():
+def test_the_command_that_converts_has_a_flag_for_every_option_but_two():
     found = flags("convert")
     for name, said in CONVERSION.items():
-        if name == "threshold":
+        if name == "verify":
+            # Of networks of signed neurons some samples are verified unless it says otherwise.
+            assert (found[name].opts, found[name].default) == (["--verify"], None)
+        elif name == "threshold":
             assert name not in found
         else:
             assert (found[name].opts, found[name].default) == ([said.flag], said.typed)

@@ -2,39 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from eventsnn.cli.options import Json, taking
+from eventsnn.cli.options import Json, shape, taking
 from eventsnn.cli.reading import Reading
 from eventsnn.convert.options import Options
 
 if TYPE_CHECKING:
-    from eventsnn.convert import Comparison
+    from eventsnn.convert.diagnosis import Diagnosis
+    from eventsnn.convert.reading import Reading as ModelReading
     from eventsnn.events import ImageSet, RecordingSet
     from eventsnn.network import Network
+
+USUAL_CHECKS = 5
+"""Samples that a network of signed neurons is verified on."""
+
+FEWEST = 8
+"""Samples to calibrate on: with fewer, the largest activations are those of single images."""
 
 
 @taking(
     Options,
     # How many are calibrated on, and of which split, is said apart from how they are read.
-    without=["threshold", "split", "samples", "fraction", "downsample"],
+    without=["threshold", "verify", "split", "samples", "fraction", "downsample"],
     after={
         "neuron": ["split", "samples"],
         "input_std": ["check", "check_split", "check_samples"],
-        "graded": ["at_rest"],
+        "graded": ["at_rest", "verify"],
     },
 )
 def convert(
-    model: Annotated[Path, typer.Argument(help="A torch-saved module (torch.save(model, FILE)).")],
+    model: Annotated[
+        Path, typer.Argument(help="PyTorch (torch.save of a module, or of parameters), ONNX, or Keras .h5.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Network file to write (.h5).")],
     calibration: Annotated[
         str, typer.Option("--calibration", help="KIND:PATH of recordings or images to calibrate on.")
     ],
     *,
+    definition: Annotated[
+        str | None,
+        typer.Option(
+            "--definition",
+            help="PyTorch parameters: FILE.py:CALLABLE that builds their model (the file is run), or a name.",
+        ),
+    ] = None,
+    output_node: Annotated[
+        str | None, typer.Option("--output-node", help="ONNX: node or value with the class scores.")
+    ] = None,
+    input_shape: Annotated[
+        str | None, typer.Option("--input-shape", help="C,H,W where an ONNX or Keras file leaves it open.")
+    ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option("--backend", help="Keras: tensorflow, theano, cntk, jax or torch, if not in the file."),
+    ] = None,
     reading: Reading,
     settings: dict[str, Any],
     split: Annotated[
@@ -54,34 +81,85 @@ def convert(
     at_rest: Annotated[
         bool, typer.Option("--at-rest", help="Start from the settled state at no input (signed neurons).")
     ] = False,
+    verify: Annotated[
+        int | None,
+        typer.Option(
+            "--verify",
+            help="Signed neurons: calibration samples to run, every final count compared; 5, or 0 for none.",
+        ),
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option("--page", help="Write the comparison as a self-contained HTML page.")
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Convert a trained network to a spiking one and compare it layer by layer."""
     from eventsnn.cli import show
     from eventsnn.convert import compare, load_model
     from eventsnn.convert import convert as convert_model
+    from eventsnn.convert.diagnosis import Diagnosis
+    from eventsnn.convert.trained import trained_model
     from eventsnn.errors import InvalidRequest
     from eventsnn.network.writing import FORMAT
-    from eventsnn.output import HDF5, require_replaceable
+    from eventsnn.output import HDF5, HTML, require_replaceable
 
+    signed = settings["neuron"] == "signed"
     for name, value in (("--samples", samples), ("--check-samples", check_samples)):
         if value < 1:
             raise InvalidRequest(f"{name} is {value}; at least one sample is needed")
+    if verify is not None and (verify < 0 or (verify and not signed)):
+        allowed = "give 0 or more samples" if signed else "rate neurons end where no law says; leave it out"
+        raise InvalidRequest(f"--verify is {verify}; {allowed}")
     if check is None and check_split is not None:
         raise InvalidRequest("--check-split is of --check KIND:PATH; give the data as well")
     require_replaceable(output, HDF5, FORMAT)
-    trained = load_model(model)
+    if page is not None:
+        from eventsnn.report.page import require_extra
+
+        require_extra()
+        require_replaceable(page, HTML)
+    loaded = load_model(
+        model,
+        definition=definition,
+        output=output_node,
+        input_shape=shape(input_shape, "--input-shape"),
+        backend=backend,
+    )
+    trained = trained_model(loaded)
     data = open_samples(calibration, replace(reading, split=split), "train", samples)
     other = replace(reading, split=check_split)
     checked = data if check is None else open_samples(check, other, "test", check_samples)
     network = convert_model(trained, data, **settings, metadata={"model": model.name})
+    if len(data) < FEWEST:  # after what is wrong with them in other ways
+        raise InvalidRequest(
+            f"{calibration} has {len(data)} of the {FEWEST} samples that scales need at least: the "
+            "largest values would be those of single samples. Give more (--samples), usual are hundreds"
+        )
     if at_rest:
         network = network.at_rest()
+    operations: Sequence[int] = ()
+    if signed and verify != 0:
+        count = USUAL_CHECKS if verify is None else verify
+        network, operations = verified(network, trained.reading, data, count)
     checked = checked.evenly(min(check_samples, len(checked)))
-    activity = None if settings["neuron"] == "signed" else simulated_activity(network, checked)
+    activity = None
+    if not signed:
+        activity, operations = simulated_activity(network, checked)
     found = compare(trained, network, checked, activity)
     network.save(output)
-    report(found, network, checked, str(model), str(output), json_)
+    what = "images" if checked.kind == "images" else "recordings"
+    told = Diagnosis(str(model), str(output), network, found, checked.labels, what, operations)
+    if page is not None:
+        from eventsnn.report.conversion import write_conversion
+
+        write_conversion(told, page)
+    if json_:
+        show.print_json(told.document())
+    else:
+        report(told)
+        show.note(f"wrote {output}: {network!r}")
+    if page is not None:
+        show.note(f"wrote {page}")
     contract = network.contract
     if settings["neuron"] == "rate" and contract is not None and contract.coding == "charge":
         show.note(
@@ -105,62 +183,46 @@ def open_samples(spec: str, reading: Reading, usual: str, count: int) -> Recordi
     return found.evenly(min(count, len(found)))
 
 
-def report(
-    found: Comparison, network: Network, data: RecordingSet | ImageSet, model: str, output: str, json: bool
-) -> None:
-    """Print a comparison: the layers, the decisions, and where labels are known the accuracy of both."""
-    from dataclasses import asdict
-
+def verified(
+    network: Network, reading: ModelReading, data: RecordingSet | ImageSet, count: int
+) -> tuple[Network, Sequence[int]]:
+    """A network that says it was verified, and the synaptic operations of the samples run for it."""
     from eventsnn.cli import show
+    from eventsnn.convert.check import samples_for
+    from eventsnn.convert.verification import verify, with_verification
 
-    known = data.labels >= 0
-    accuracy = [
-        float((side[known] == data.labels[known]).mean()) if known.any() else None
-        for side in (found.model_decisions, found.decisions)
-    ]
-    contract = network.contract
-    if json:
-        show.print_json(
-            {
-                "output": output,
-                "samples": len(data),
-                "agreement": found.agreement,
-                "model_accuracy": accuracy[0],
-                "accuracy": accuracy[1],
-                "input": None if contract is None else contract.document(),
-                "layers": [asdict(layer) for layer in found.layers],
-                "checksum": network.checksum,
-            }
-        )
-        return
-    made = show.table(
-        "population", "neuron", "mean activation", "mean difference", "largest", "correlation", "saturated"
-    )
-    for layer in found.layers:
-        made.add_row(
-            layer.name,
-            layer.neuron,
-            f"{layer.mean_activation:.4g}",
-            f"{layer.mean_difference:.4g}",
-            f"{layer.largest_difference:.4g}",
-            f"{layer.correlation:.4f}",
-            show.percent(layer.saturated),
-        )
-    what = "images" if data.kind == "images" else "recordings"
-    show.print_table(made, f"{model} -> {output}: converted network against the original, {len(data)} {what}")
-    typer.echo(f"decisions agree with the original's: {show.percent(found.agreement)}")
-    if accuracy[0] is not None and accuracy[1] is not None:
-        typer.echo(
-            f"accuracy: original {show.percent(accuracy[0])}, network {show.percent(accuracy[1])} "
-            f"({int(known.sum())} labelled {what})"
-        )
-    show.note(f"wrote {output}: {network!r}")
+    few = data.evenly(min(count, len(data)))
+    with show.progress_bar("verifying") as progress:
+        found = verify(network, samples_for(network, reading, few), len(few), progress)
+    return with_verification(network, found), found.synaptic_operations
 
 
-def simulated_activity(network: Network, data: RecordingSet | ImageSet) -> dict[str, Any]:
-    """Final spike counts and charges of every population, one row per sample, input as the contract says."""
+def report(told: Diagnosis) -> None:
+    """Print a diagnosis: the layers, what they stand for, the decisions, what both cost."""
+    from eventsnn.cli import show
+    from eventsnn.report import conversion
+
+    title = f"{told.model} -> {told.output}: converted network against the original"
+    made = show.listing(conversion.layers(told))
+    made.optional = conversion.EXTRA_COLUMNS
+    show.print_table(made, f"{title}, {len(told.labels)} {told.what}")
+    typer.echo("what stands for which nodes of the original:")
+    for row in conversion.parts(told).rows:
+        typer.echo("  " + ": ".join(cell.main for cell in row))
+    for sentence in conversion.sentences(told):
+        typer.echo(sentence)
+
+
+def simulated_activity(
+    network: Network, data: RecordingSet | ImageSet
+) -> tuple[dict[str, Any], Sequence[int]]:
+    """Final spike counts and charges of every population, one row per sample, input as the contract says.
+
+    The synaptic operations of each sample with them.
+    """
     import numpy as np
 
+    from eventsnn.counting import COLUMN
     from eventsnn.run.job import make_job
     from eventsnn.run.settings import Settings
 
@@ -173,10 +235,12 @@ def simulated_activity(network: Network, data: RecordingSet | ImageSet) -> dict[
     job = make_job(network, data, Settings(step_us=step_us))
     engine = job.make_engine()
     rows: dict[str, list[Any]] = {population.name: [] for population in network}
+    operations = []
     for place in range(len(data)):
         sample = data[place]
         run = engine.run(job.stimulus(sample), sample.index)
+        operations.append(int(run.counters[:, COLUMN["synaptic_operations"]].sum()))
         for population in network:
             kept = run.charge if population.neuron.emits == "nothing" else run.counts
             rows[population.name].append(kept[population.name])
-    return {name: np.stack(values) for name, values in rows.items()}
+    return {name: np.stack(values) for name, values in rows.items()}, operations

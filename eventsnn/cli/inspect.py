@@ -154,6 +154,7 @@ def _network(file: Path) -> tuple[dict[str, Any], list[tuple[str, ...]]]:
         "projections": projections,
         "synapses": network.synapses(),
         "neurons": sum(p.size for p in network),
+        "verified": network.metadata.get("conversion", {}).get("verified"),
         "metadata": dict(network.metadata),
     }
     return found, rows
@@ -194,7 +195,13 @@ def _print_network(found: dict[str, Any], rows: list[tuple[str, ...]]) -> None:
         )
     show.print_table(made)
     made = show.table("metadata", "value")
+    if found["verified"] is not None:
+        from eventsnn.report.conversion import verified_text
+
+        made.add_row("verified", verified_text(found["verified"]).removeprefix("verified: "))
     for name, value in _leaves(found["metadata"]):
+        if name.startswith("conversion.verified."):
+            continue
         made.add_row(name, value if len(value) <= LONGEST_CELL else value[:LONGEST_CELL] + " ...")
     made.add_row("checksum", found["checksum"])
     show.print_table(made)

@@ -26,7 +26,7 @@ ONLY_OF_RUN = ("ties", "history_us", "max_events")
 # In the help these stand behind all other options of a run.
 LAST = ("samples", "seed", "fraction", "downsample", "orientation", "clock", "max_events")
 # What the command line reads, by the kind of an option.
-TYPES = {"str": str, "int": int, "float": float, "bool": bool, "tuple": str}
+TYPES = {"str": str, "int": int, "float": float, "bool": bool, "tuple": str, "Levels": str}
 
 
 def taking(
@@ -112,7 +112,20 @@ def parameter(option: Option) -> Parameter:
 
 def value_of(option: Option, given: Any) -> Any:
     """What a flag was given, as Python functions take it."""
-    return numbers(given, option.flag) if option.kind == "tuple" else given
+    parse = PARSERS.get(option.kind)
+    return given if parse is None else parse(given, option.flag)
+
+
+def shape(text: str | None, name: str) -> tuple[int, ...] | None:
+    """A sample's shape, as ``3,32,32``."""
+    from eventsnn.errors import InvalidRequest
+
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise InvalidRequest(f"{name} is {text!r}; give channels, rows and columns, as 3,32,32") from error
 
 
 def numbers(text: str | None, name: str) -> tuple[float, ...] | None:
@@ -125,3 +138,29 @@ def numbers(text: str | None, name: str) -> tuple[float, ...] | None:
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:
         raise InvalidRequest(f"{name} is {text!r}; give numbers with commas between, as 0.5,0.25") from error
+
+
+def levels(text: str | None, name: str) -> int | tuple[int, ...] | dict[str, int] | None:
+    """Levels as ``convert`` takes them: ``15``, ``7,15,31`` or ``conv1=31,conv2=15``."""
+    from eventsnn.errors import InvalidRequest
+
+    if text is None:
+        return None
+    parts = [part.rpartition("=") for part in text.split(",")]
+    named = [layer.strip() for layer, equals, _ in parts if equals]
+    try:
+        found = tuple(int(number) for _, _, number in parts)
+        if "" in named or len(set(named)) != len(named) or len(named) not in (0, len(parts)):
+            raise ValueError(text)
+    except ValueError as error:
+        raise InvalidRequest(
+            f"{name} is {text!r}; give a whole number, one for each layer as 7,15,31, or some by name as "
+            "conv1=31,conv2=15"
+        ) from error
+    if named:
+        return dict(zip(named, found, strict=True))
+    return found[0] if len(found) == 1 else found
+
+
+PARSERS: dict[str, Callable[[str | None, str], Any]] = {"tuple": numbers, "Levels": levels}
+"""What makes of a flag's text what Python functions take, by the kind of an option."""

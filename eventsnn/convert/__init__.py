@@ -1,9 +1,9 @@
 """From a trained network to a spiking one.
 
-``convert`` takes a PyTorch model and returns a ``Network``; ``layer_check`` compares the two layer by
+``convert`` takes a trained model and returns a ``Network``; ``layer_check`` compares the two layer by
 layer, ``compare`` decision by decision as well; ``quantised_activations`` evaluates the integer network
-without running it; ``load_model`` reads a saved model without executing anything in the file; ``QCFS`` is
-the activation to train with.
+without running it; ``load_model`` reads a PyTorch, ONNX or Keras file without executing anything in it;
+``QCFS`` is the activation to train with.
 
 Names load on first use, so importing this package imports neither PyTorch nor a compiler.
 """
@@ -19,22 +19,22 @@ from eventsnn.errors import MissingExtra
 
 if TYPE_CHECKING:
     from eventsnn.convert.check import Comparison as Comparison
-    from eventsnn.convert.check import LayerCheck as LayerCheck
     from eventsnn.convert.check import compare as compare
     from eventsnn.convert.check import layer_check as layer_check
     from eventsnn.convert.converter import convert as convert
+    from eventsnn.convert.layer_sums import LayerCheck as LayerCheck
+    from eventsnn.convert.loading import load_model as load_model
     from eventsnn.convert.qcfs import QCFS as QCFS
     from eventsnn.convert.quantised import quantised_activations as quantised_activations
-    from eventsnn.convert.saved import load_model as load_model
 
 _HOME = {
     "convert": "converter",
     "layer_check": "check",
     "compare": "check",
     "Comparison": "check",
-    "LayerCheck": "check",
+    "LayerCheck": "layer_sums",
     "quantised_activations": "quantised",
-    "load_model": "saved",
+    "load_model": "loading",
     "QCFS": "qcfs",
 }
 

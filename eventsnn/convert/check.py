@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,14 +11,17 @@ from numpy.typing import NDArray
 
 from eventsnn.convert.activations import batches, layer_values
 from eventsnn.convert.encoded import encoded_counts
+from eventsnn.convert.graph.graph import Graph
 from eventsnn.convert.graph.layers import Layer
 from eventsnn.convert.graph.operations import Input
+from eventsnn.convert.graph.operations_count import Operations, operations_of
+from eventsnn.convert.layer_sums import LayerCheck, LayerSums, Part
 from eventsnn.convert.lowering.listed import of_population
 from eventsnn.convert.lowering.names import population_names
 from eventsnn.convert.normalisation import normalisation
 from eventsnn.convert.quantised import quantised_activations
+from eventsnn.convert.reading import Reading
 from eventsnn.convert.samples import Samples, read_samples
-from eventsnn.convert.shares import shares, softmax
 from eventsnn.convert.trained import TrainedLayers, trained_model
 from eventsnn.errors import InvalidRequest
 from eventsnn.network import Network
@@ -27,39 +30,6 @@ from eventsnn.network.decision import weights_of_neurons
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class LayerCheck:
-    """One layer's agreement over all samples and neurons; values are activations (logits for a readout).
-
-    Attributes
-    ----------
-    name : str
-        Of the population.
-    neuron : str
-        ``"signed"``, ``"rate"``, ``"readout"``; ``"softmax"``, whose values are the shares of all spikes
-        beside the softmax of the original's scores.
-    mean_activation : float
-        Mean absolute value in the original model, to judge the differences by.
-    mean_difference, largest_difference : float
-        Of |converted - original|.
-    correlation : float
-        Pearson's; if one side is constant, 1 when both are equal everywhere and 0 otherwise.
-    saturated : float
-        Share of signed neurons at their largest count, 0 for other kinds.
-    decisions : float or None
-        Of the output: the share of samples for which network and model decide alike. None elsewhere.
-    """
-
-    name: str
-    neuron: str
-    mean_activation: float
-    mean_difference: float
-    largest_difference: float
-    correlation: float
-    saturated: float
-    decisions: float | None = None
 
 
 @dataclass(frozen=True)
@@ -73,20 +43,69 @@ class Comparison:
     decisions, model_decisions : int64 array, shape (samples,)
         Output neuron of the largest activation, the first of several; -1 where spiking outputs are all
         silent, so that nothing is decided.
+    best, model_best : int64 array, shape (samples, 5 or classes if these are fewer)
+        Output neurons by falling activation, equal ones by index; -1 for silent spiking outputs.
+    classes : int
+        Output neurons in all.
+    operations : tuple of Operations
+        Of the original, node by node.
+    ignored : tuple of Part
+        Nodes of the original that changed no decision and are in no layer.
     """
 
     layers: list[LayerCheck]
     decisions: Int64
     model_decisions: Int64
+    best: Int64 = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int64))
+    model_best: Int64 = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int64))
+    classes: int = 0
+    operations: tuple[Operations, ...] = ()
+    ignored: tuple[Part, ...] = ()
 
     def first_wrong(self, correlation: float = 0.95) -> str | None:
         """The first layer whose values correlate with the original's by less; None if there is none."""
         return next((layer.name for layer in self.layers if layer.correlation < correlation), None)
 
+    def why_wrong(
+        self, correlation: float = 0.95, fall: float = 0.03, clipped: float = 0.02
+    ) -> tuple[str, str] | None:
+        """The first layer that goes wrong, and in what; None if there is none.
+
+        Its values correlate with the original's by less than ``correlation``, or by ``fall`` less than those
+        of the layer before, or a larger share than ``clipped`` lies beyond its scale.
+        """
+        before = 1.0
+        for layer in self.layers:
+            if layer.clipped > clipped:
+                return layer.name, (
+                    f"{layer.clipped:.1%} of the original's values lie beyond its scale of {layer.scale_text}"
+                )
+            if layer.correlation < correlation or layer.correlation < before - fall:
+                return layer.name, (
+                    f"its values correlate with the original's by {layer.correlation:.3f}, those before by "
+                    f"{before:.3f}"
+                )
+            before = layer.correlation
+        return None
+
     @property
     def agreement(self) -> float:
         """The share of samples for which both decide alike."""
         return float((self.decisions == self.model_decisions).mean())
+
+    def accuracy(self, labels: Int64, within: int = 1) -> tuple[float, float] | None:
+        """The share of labelled samples whose label is among the best few: of the original, of the network.
+
+        None where no sample has a label, or where so many are best that the share says nothing.
+        """
+        known = labels >= 0
+        if not known.any() or (within > 1 and self.classes <= within):
+            return None
+        rows = labels[known, None]
+        of_model, of_network = (
+            float((side[known, :within] == rows).any(axis=1).mean()) for side in (self.model_best, self.best)
+        )
+        return of_model, of_network
 
 
 def layer_check(
@@ -132,14 +151,42 @@ def compare(
 ) -> Comparison:
     """``layer_check`` with every sample's decisions."""
     trained = trained_model(model)
+    read = samples_for(network, trained.reading, samples)
+    layers = trained.layers_of(read.shape, _average_pools(network))
+    return _with_original(
+        compare_layers(layers, network, read, activity), layers.layers, trained.original(read.shape).graph
+    )
+
+
+def _with_original(found: Comparison, layers: Sequence[Layer], graph: Graph) -> Comparison:
+    """A comparison that says which nodes of the original became what, and what they cost there."""
+    own = [layer for layer in layers if not isinstance(layer.operation, Input)]
+    used = {name for layer in layers for name in (layer.name, *layer.folded)}
+
+    def parts(names: Iterable[str]) -> tuple[Part, ...]:
+        return tuple(Part(name, graph.nodes[name].origin) for name in names if name in graph.nodes)
+
+    return replace(
+        found,
+        layers=[
+            replace(check, folded=parts(layer.folded)) for check, layer in zip(found.layers, own, strict=True)
+        ],
+        operations=operations_of(graph),
+        ignored=parts(node.name for node in graph if node.name not in used),
+    )
+
+
+def samples_for(network: Network, reading: Reading, samples: Any) -> Samples:
+    """Samples as a network takes them, with its unit."""
     source = network.populations[network.input]
     contract = network.contract
     coding = None if contract is None else contract.coding
     folded = contract is not None and contract.folded
-    read = read_samples(samples, trained.reading, _input_shape(samples, source.shape), coding, folded)
+    read = read_samples(samples, reading, _input_shape(samples, source.shape), coding, folded)
     if coding in IMAGE_CODINGS and read.counted:
         raise InvalidRequest(f"the network was converted for {coding} images; give images, not recordings")
-    return compare_layers(trained.layers_of(read.shape, _average_pools(network)), network, read, activity)
+    neuron: Any = source.neuron
+    return replace(read, unit=neuron.unit)
 
 
 def compare_layers(
@@ -165,11 +212,11 @@ def compare_layers(
         )
     if activity is not None:
         _require_shapes(activity, layers, names, read.count)
-    at_zero = _at_zero(network)
+    told = {layer["name"]: layer for layer in network.metadata.get("conversion", {}).get("layers", ())}
     sums = {
-        layer.name: _Sums(network, names[layer.name], at_zero.get(names[layer.name], 0.0)) for layer in layers
+        layer.name: LayerSums(network, names[layer.name], told.get(names[layer.name], {})) for layer in layers
     }
-    decided: list[tuple[Int64, Int64]] = []
+    ranked: list[tuple[Int64, Int64]] = []
     begin = 0
     for values in batches(read, original.layers):
         end = begin + len(values)
@@ -183,23 +230,19 @@ def compare_layers(
             counts = part[names[layer.name]].reshape(output.shape)
             sums[layer.name].add(counts, output)
             if layer is layers[-1]:
-                decided.append(_decisions(network, counts, output))
+                ranked.append(_best(network, counts, output))
         begin = end
-    decisions, of_model = (np.concatenate(side) for side in zip(*decided, strict=True))
+    best, of_model = (np.concatenate(side) for side in zip(*ranked, strict=True))
+    decisions, decided = best[:, 0], of_model[:, 0]
     checks = [sums[layer.name].check() for layer in layers]
-    checks[-1] = replace(checks[-1], decisions=float((decisions == of_model).mean()))
-    return Comparison(checks, decisions, of_model)
+    checks[-1] = replace(checks[-1], decisions=float((decisions == decided).mean()))
+    classes = network.populations[network.output].size
+    return Comparison(checks, decisions, decided, best, of_model, classes)
 
 
 def _average_pools(network: Network) -> str:
     """Whether averages were folded when the network was converted."""
     return str(network.metadata.get("conversion", {}).get("average_pools", "folded"))
-
-
-def _at_zero(network: Network) -> dict[str, Float64]:
-    """What counts of zero stand for, by population, where that is not 0."""
-    told = network.metadata.get("conversion", {}).get("layers", ())
-    return {layer["name"]: np.asarray(layer["at_zero"]) for layer in told if "at_zero" in layer}
 
 
 def _input_shape(samples: Any, shape: tuple[int, int, int]) -> tuple[int, ...] | None:
@@ -234,71 +277,24 @@ def _require_shapes(
             )
 
 
-def _decisions(network: Network, counts: Int64, output: Float64) -> tuple[Int64, Int64]:
-    """What network and model decide: the largest activation, not the largest count."""
+BEST = 5
+"""Outputs that are ranked: the field reports whether the label is the best, or among the best five."""
+
+
+def _best(network: Network, counts: Int64, output: Float64) -> tuple[Int64, Int64]:
+    """The outputs of the largest activations, not the largest counts: of the network, of the original."""
     population = network.populations[network.output]
     rows, of_model = counts.reshape(len(counts), -1).astype(np.int64), output.reshape(len(output), -1)
     weights = weights_of_neurons(population)
     if weights is not None:
         rows = rows * weights
-    found, wanted = rows.argmax(axis=1), of_model.argmax(axis=1)
-    if population.neuron.emits != "nothing":
-        found[(rows <= 0).all(axis=1)] = -1
-        if population.neuron.drawn:
-            return found, wanted
-        wanted[(of_model <= 0).all(axis=1)] = -1
-    return found, wanted
+    silent = population.neuron.emits != "nothing"
+    return _ranked(rows, silent), _ranked(of_model, silent and not population.neuron.drawn)
 
 
-class _Sums:
-    """What a layer's check needs, added up batch by batch."""
-
-    def __init__(self, network: Network, name: str, at_zero: Float64 | float = 0.0) -> None:
-        self.name, self.at_zero = name, at_zero
-        self.neuron = network.populations[name].neuron
-        self.count = 0
-        self.activation = self.difference = self.largest = self.saturated = 0.0
-        self.range = np.array([[np.inf, -np.inf]] * 2)
-        # Around the values of the first batch, against cancellation.
-        self.centre: Float64 | None = None
-        self.first: Float64 = np.zeros(2)
-        self.second: Float64 = np.zeros((2, 2))
-
-    def add(self, counts: Int64, output: Float64) -> None:
-        converted = counts * np.asarray(self.neuron.unit, dtype=np.float64) + self.at_zero
-        if self.neuron.drawn:
-            converted, output = shares(counts), softmax(output)
-        difference = np.abs(converted - output)
-        self.count += output.size
-        self.activation += float(np.abs(output).sum())
-        self.difference += float(difference.sum())
-        self.largest = max(self.largest, float(difference.max()))
-        if self.neuron.rule == "signed":
-            self.saturated += float((counts >= self.neuron.largest_count).sum())
-        sides: Float64 = np.stack([converted.reshape(-1), output.reshape(-1)])
-        self.range[:, 0] = np.minimum(self.range[:, 0], sides.min(axis=1))
-        self.range[:, 1] = np.maximum(self.range[:, 1], sides.max(axis=1))
-        if self.centre is None:
-            self.centre = np.asarray(sides.mean(axis=1))
-        sides = sides - self.centre[:, None]
-        self.first = self.first + sides.sum(axis=1)
-        self.second = self.second + sides @ sides.T
-
-    def check(self) -> LayerCheck:
-        return LayerCheck(
-            name=self.name,
-            neuron=self.neuron.kind,
-            mean_activation=self.activation / self.count,
-            mean_difference=self.difference / self.count,
-            largest_difference=self.largest,
-            correlation=self._correlation(),
-            saturated=self.saturated / self.count,
-        )
-
-    def _correlation(self) -> float:
-        spread = self.second - np.outer(self.first, self.first) / self.count
-        scale = float(np.sqrt(max(spread[0, 0], 0.0) * max(spread[1, 1], 0.0)))
-        constant = bool((self.range[:, 0] == self.range[:, 1]).any())
-        if constant or scale == 0:
-            return float(self.largest == 0)
-        return min(1.0, max(-1.0, float(spread[0, 1]) / scale))
+def _ranked(values: Int64 | Float64, silent: bool) -> Int64:
+    """Columns by falling value, the first of equal ones first; -1 where outputs at or below 0 say nothing."""
+    order = np.argsort(-values, axis=1, kind="stable")[:, :BEST]
+    if silent:
+        order[np.take_along_axis(values, order, axis=1) <= 0] = -1
+    return order

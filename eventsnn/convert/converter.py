@@ -21,6 +21,8 @@ from eventsnn.convert.records import conversion_record, layer_records
 from eventsnn.convert.samples import Samples, read_samples
 from eventsnn.convert.settings import LONGEST_PERIOD_US, OPTIONS, Settings
 from eventsnn.convert.trained import TrainedLayers, trained_model
+from eventsnn.convert.verification import verify as verify_samples
+from eventsnn.convert.verification import with_verification
 from eventsnn.errors import InvalidRequest, UnsupportedLayer
 from eventsnn.network import InputContract, Network
 
@@ -64,6 +66,7 @@ def convert(
     softmax: str = "charge",
     bias: str = "current",
     one_spike: bool = False,
+    verify: int = 0,
 ) -> Network:
     """Convert a trained model into a network of spiking neurons fed by events or images.
 
@@ -151,6 +154,10 @@ def convert(
     one_spike : bool
         Rate neurons: at most one spike a test. In the step schedule, with as many steps as
         ``spikes_at_lambda``, activations then saturate at lambda, as those of quantisers do.
+    verify : int
+        Signed neurons: so many calibration samples are simulated, and every neuron's final count compared
+        with ``quantised_activations``. None may deviate; ``metadata["conversion"]["verified"]`` then says
+        ``{"samples": N, "neurons": M, "deviating": 0}``.
     metadata : mapping, optional
         JSON values kept in the network beside ``"conversion"``, which this function writes.
     input : str, optional
@@ -181,7 +188,7 @@ def convert(
         A part of the model has no faithful conversion; names the module and what to do.
     InvalidNetwork
         Weights or calibration data not finite or of the wrong shape, a layer that is never active,
-        integer weights beyond 32 bits.
+        integer weights beyond 32 bits; a neuron that deviates where ``verify`` asked.
     InvalidRequest
         Settings that are out of range or contradict each other or the model.
 
@@ -252,7 +259,10 @@ def lowered_network(
     record = conversion_record(settings, unit, duration, samples.count, original.version)
     record["layers"] = layer_records(settings, layers, made, populations)
     named = {**(metadata or {}), "conversion": record}
-    return Network(populations, projections, named, contract=contract)
+    network = Network(populations, projections, named, contract=contract)
+    if not settings.verify:
+        return network
+    return with_verification(network, verify_samples(network, samples, int(settings.verify)))
 
 
 def require_decision(layer: Layer) -> None:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from eventsnn.options import option
 
+Levels = int | tuple[int, ...] | dict[str, int]
+"""Of all layers, one each from input to output, or some by name."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -29,8 +32,9 @@ class Options:
         None, "Mean the model's images are normalised by, one or per channel."
     )
     input_std: tuple[float, ...] | None = option(None, "Deviation, one value or one per channel.")
-    levels: int | tuple[int, ...] | dict[str, int] | None = option(
-        None, "Levels of signed neurons (QCFS layers bring their own)."
+    levels: Levels | None = option(
+        None,
+        "Levels of signed neurons: 15, one a layer as 7,15,31, or conv1=31,conv2=15 (QCFS brings its own).",
     )
     input_scale: float | None = option(None, "What one event adds to the model's input.")
     settle_time_us: float = option(0.0, "Time between signed neurons' tests, microseconds.", unit="us")
@@ -62,6 +66,9 @@ class Options:
     )
     bias_correction: bool = option(
         False, "Take the mean error of each channel out of its bias, layer by layer."
+    )
+    verify: int = option(
+        0, "Signed neurons: samples to simulate, every final count compared with the quantised network's."
     )
     threshold: int = option(2**14, "Quanta per level or spike.")
     spikes_at_lambda: float | None = option(

@@ -61,6 +61,8 @@ class Samples:
         Of the samples in their data set.
     counted : bool
         Whether ``read`` gives event counts.
+    events : callable or None
+        Of recordings: the events of the sample at a place, from its origin on.
     """
 
     count: int
@@ -72,6 +74,7 @@ class Samples:
     normalisation: Normalisation | None = None
     indices: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     counted: bool = False
+    events: Callable[[int], NDArray[Any]] | None = None
 
     def values(self, begin: int, end: int) -> Float64:
         """Image values, or event counts times the unit: what the input of the network stands for."""
@@ -296,8 +299,20 @@ def _from_recordings(data: Sequence[Any], reading: Reading, input_shape: tuple[i
     ends = [end for end in map(counts.look_at, range(len(data))) if end is not None]
     duration = float(np.mean(ends)) if ends else None
     return Samples(
-        len(data), tuple(input_shape), counts.read, EVENTS, duration, indices=counts.indices(), counted=True
+        len(data),
+        tuple(input_shape),
+        counts.read,
+        EVENTS,
+        duration,
+        indices=counts.indices(),
+        counted=True,
+        events=counts.events,
     )
+
+
+def _origin(item: Any, events: NDArray[Any]) -> int:
+    """A recording's time zero."""
+    return 0 if getattr(item, "origin", None) == "file" else int(events["t"][0])
 
 
 class _Counts:
@@ -323,10 +338,17 @@ class _Counts:
         if self._bytes + small.nbytes <= KEPT_BYTES:
             self._kept[place] = small
             self._bytes += small.nbytes
+        return int(events["t"][-1]) - _origin(item, events) if len(events) else None
+
+    def events(self, place: int) -> NDArray[Any]:
+        """The events of one recording, its origin at time 0."""
+        item = self.data[place]
+        events = getattr(item, "events", item)
         if not len(events):
-            return None
-        first = 0 if getattr(item, "origin", None) == "file" else int(events["t"][0])
-        return int(events["t"][-1]) - first
+            return events
+        moved: NDArray[Any] = events.copy()
+        moved["t"] -= _origin(item, events)
+        return moved
 
     def read(self, begin: int, end: int) -> Float64:
         """Counts of some recordings, float64."""

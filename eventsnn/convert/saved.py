@@ -1,18 +1,18 @@
-"""Reading a saved model without running anything that its file says."""
+"""Reading what ``torch.save`` wrote without running anything that the file says."""
 
 from __future__ import annotations
 
 import os
 import re
 import warnings
-from pathlib import Path
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from eventsnn.convert.foreign import foreign_file
+from eventsnn.convert.definition import built
 from eventsnn.convert.importers.torch_modules import ADVICE, MODULES
-from eventsnn.errors import InvalidFile
+from eventsnn.errors import InvalidFile, InvalidRequest
 
 _FOREIGN = re.compile(r"(?:Unsupported global: |unsupported )GLOBAL ([\w.]+)")
 _WHOLE = (
@@ -20,24 +20,25 @@ _WHOLE = (
 )
 
 SUPPORTED: tuple[type[nn.Module], ...] = tuple(MODULES)
-LINES = """
-    model = ...  # build the architecture as for training
-    model.load_state_dict({parameters})
-    network = eventsnn.convert(model, calibration)
-    network.save('network.h5')"""
-"""What to do with parameters without architecture, in Python."""
+PREFERRED = ("state_dict", "model_state_dict", "model")
+"""Where checkpoints keep a model's parameters, if several of their entries look like some."""
+
+DEFINE = (
+    "name what builds the model with --definition FILE.py:CALLABLE (definition='FILE.py:CALLABLE' in Python)"
+)
 
 
-def load_model(path: str | os.PathLike[str]) -> nn.Module:
-    """Read a model saved whole by ``torch.save(model, path)``, in evaluation mode on the CPU.
-
-    Only tensors, plain containers and the module classes that ``convert`` supports are created
-    (``weights_only=True``); a file that names anything else is refused before it is called.
+def load_module(path: str | os.PathLike[str], definition: str | None = None) -> nn.Module:
+    """Read a PyTorch model, in evaluation mode on the CPU.
 
     Parameters
     ----------
     path : path
-        An nn.Sequential, possibly nested or inside nn.DataParallel, of supported modules.
+        Of a module saved whole by ``torch.save(model, path)``: an nn.Sequential, possibly nested or inside
+        nn.DataParallel, of supported modules. Or with ``definition`` of parameters: a state_dict, or a
+        dictionary that holds one, names beginning with ``module.`` (of DataParallel) allowed.
+    definition : str, optional
+        ``FILE.py:CALLABLE`` or a name, see ``eventsnn.convert.definition``.
 
     Returns
     -------
@@ -45,19 +46,12 @@ def load_model(path: str | os.PathLike[str]) -> nn.Module:
 
     Raises
     ------
-    FileNotFoundError
-        There is no such file.
     InvalidFile
-        Parameters without architecture, classes that are not allowed, TorchScript, another format
-        (ONNX, NIR, Keras), no model, damaged.
+        Parameters without architecture, or that are not those of the definition's model; classes that are
+        not allowed, TorchScript, no model, damaged.
+    InvalidRequest
+        A definition that cannot be used, or one for a module that was saved whole.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(
-            f"no model file {path}; give the path of a model saved with torch.save(model, path)"
-        )
-    another = foreign_file(Path(path))
-    if another is not None:
-        raise InvalidFile(f"{path} {another}")
     try:
         with (
             warnings.catch_warnings(),
@@ -68,33 +62,77 @@ def load_model(path: str | os.PathLike[str]) -> nn.Module:
     except Exception as error:  # torch.load raises whatever its readers do on damaged bytes
         raise InvalidFile(_refusal(path, str(error))) from error
     if isinstance(found, nn.Module):
+        if definition is not None:
+            raise InvalidRequest(
+                f"{path} holds a whole {type(found).__name__}, and a definition is for parameters without "
+                "architecture (a state_dict); leave --definition out"
+            )
         return found.eval()
-    raise InvalidFile(_no_model(path, found))
+    state = _parameters(path, found)
+    if definition is not None and state is not None:
+        return _filled(path, built(definition), definition, state)
+    what = f"{path} holds {_content(found)}, no model"
+    raise InvalidFile(f"{what}; {_WHOLE}" if state is None else f"{what}; {DEFINE}, or {_WHOLE}")
 
 
-def _no_model(path: object, found: object) -> str:
-    place = _parameters(found)
-    if place is None:
-        return f"{path} holds {_content(found)}, no model; {_WHOLE}"
-    loaded = f"torch.load({str(path)!r}, map_location='cpu', weights_only=True){place}"
-    assert isinstance(found, dict)
-    state = found if not place else found[next(k for k in found if place == f"[{k!r}]")]
-    if all(str(key).startswith("module.") for key in state):  # saved from inside DataParallel
-        loaded = f"{{key.removeprefix('module.'): value for key, value in {loaded}.items()}}"
-    return f"{path} holds {_content(found)}, no model. In Python:{LINES.format(parameters=loaded)}"
-
-
-def _parameters(found: object) -> str | None:
-    """Where a state_dict lies in what a file holds: "" for all of it, or an index; None without one."""
+def _parameters(path: object, found: object) -> dict[str, Tensor] | None:
+    """The state_dict in what a file holds, names as the model has them; None without one."""
 
     def is_state(value: object) -> bool:
         return isinstance(value, dict) and bool(value) and all(map(torch.is_tensor, value.values()))
 
     if is_state(found):
-        return ""
-    if isinstance(found, dict):
-        return next((f"[{key!r}]" for key, value in found.items() if is_state(value)), None)
-    return None
+        state: Any = found
+    elif isinstance(found, dict):
+        inside = {name: value for name, value in found.items() if is_state(value)}
+        if not inside:
+            return None
+        named = [name for name in PREFERRED if name in inside]
+        if len(inside) > 1 and not named:
+            raise InvalidFile(
+                f"{path} holds the parameters of several models ({', '.join(map(str, inside))}); save the "
+                "one to be converted by itself: torch.save(parameters, path)"
+            )
+        state = inside[named[0] if named else next(iter(inside))]
+    else:
+        return None
+    if all(str(key).startswith(IN_PARALLEL) for key in state):
+        return {str(key).removeprefix(IN_PARALLEL): value for key, value in state.items()}
+    return {str(key): value for key, value in state.items()}
+
+
+IN_PARALLEL = "module."
+"""How DataParallel begins the names of its model's parameters."""
+
+
+def _filled(path: object, model: nn.Module, definition: str, state: dict[str, Tensor]) -> nn.Module:
+    """A model with its parameters, each of which it has, and no other."""
+    own = model.state_dict()
+    # Versions before 0.4.1 did not count batches, and no conversion reads the count.
+    missing = [name for name in own if name not in state and not name.endswith("num_batches_tracked")]
+    unexpected = [name for name in state if name not in own]
+    other = [
+        f"{name} is {tuple(state[name].shape)} in the file and {tuple(value.shape)} in the model"
+        for name, value in own.items()
+        if name in state and state[name].shape != value.shape
+    ]
+    told = [
+        f"{what} {_first(names)}"
+        for what, names in (("it lacks", missing), ("the model has no", unexpected), ("", other))
+        if names
+    ]
+    if told:
+        raise InvalidFile(
+            f"{path} does not hold the parameters of {definition}: {'; '.join(map(str.strip, told))}. Give "
+            "the definition that these parameters were trained with"
+        )
+    model.load_state_dict({name: state.get(name, value) for name, value in own.items()})
+    return model.eval()
+
+
+def _first(names: list[str], most: int = 6) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _content(found: object) -> str:
@@ -129,8 +167,8 @@ def _refusal(path: object, message: str) -> str:
         allowed = ", ".join(sorted(cls.__name__ for cls in (*SUPPORTED, nn.Sequential)))
         return (
             f"{path} needs the class {foreign.group(1)}, which is not loaded from a file: loading it could "
-            f"run any code. Allowed are {allowed}. For a model class of your own, build it in Python, load "
-            "its state_dict and call eventsnn.convert(model, calibration)"
+            f"run any code. Allowed are {allowed}. For a model class of your own save the parameters, "
+            f"torch.save(model.state_dict(), path), and {DEFINE}"
         )
     if "TorchScript" in message:
         return f"{path} is a TorchScript archive, whose layers cannot be converted; {_WHOLE}"

@@ -91,6 +91,11 @@ class Settings(Options):
                 f"max_pool is {self.max_pool!r} and max_pool_tau_us is {self.max_pool_tau_us}; exponential "
                 "gates need a time constant, some intervals between spikes long, and others have none"
             )
+        require(
+            _number(self.verify) and self.verify >= 0 and int(self.verify) == self.verify,
+            "verify",
+            "whole numbers of samples from 0 on",
+        )
         self._check_normalisation()
         if self.max_rate_hz is not None and self.input not in DRAWN:
             raise InvalidRequest(
@@ -98,7 +103,7 @@ class Settings(Options):
                 "a rate; leave it out, or give input='poisson'"
             )
         if self.neuron == "rate":
-            for name in ("levels", "graded", "settle_time_us", "hysteresis"):
+            for name in ("levels", "graded", "settle_time_us", "hysteresis", "verify"):
                 if getattr(self, name) != OPTIONS[name].default:
                     raise InvalidRequest(
                         f"{name} is {getattr(self, name)!r}, but rate neurons have no {name}; leave it out, "

@@ -149,11 +149,15 @@ def layered(
 def trained_model(model: Any) -> Trained:
     """A model of any framework that has an importer: a torch module, or what an importer gave.
 
+    What this function returned is taken as it is, so that several questions about it import it once.
+
     Raises
     ------
     UnsupportedLayer
         It is none.
     """
+    if isinstance(model, Trained):
+        return model
     if isinstance(model, Original):
         return _OfOriginal(model)
     from eventsnn.convert.importers.torch_fx import import_torch

@@ -180,7 +180,7 @@ class Network:
         """The same network starting from its settled state at no input; see ``eventsnn.network.rest``."""
         from eventsnn.network.rest import settled_populations
 
-        return Network(settled_populations(self), self.projections.values(), self.metadata)
+        return Network(settled_populations(self), self.projections.values(), _unverified(self.metadata))
 
     def with_neurons(self, **changes: Any) -> Network:
         """The same network with parameters of every population of signed neurons changed.
@@ -192,7 +192,7 @@ class Network:
         populations = [
             replace(p, neuron=replace(p.neuron, **changes)) if p.neuron.rule == "signed" else p for p in self
         ]
-        return Network(populations, self.projections.values(), self.metadata)
+        return Network(populations, self.projections.values(), _unverified(self.metadata))
 
     # -- validation --------------------------------------------------------------------------------
 
@@ -378,6 +378,14 @@ class Network:
             raise InvalidNetwork(
                 f"population {population.name!r}: a max gate's initial count is the largest of its window"
             )
+
+
+def _unverified(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Metadata for other neurons: that these were verified they do not say."""
+    conversion = metadata.get("conversion")
+    if not isinstance(conversion, Mapping) or "verified" not in conversion:
+        return metadata
+    return {**metadata, "conversion": {k: v for k, v in conversion.items() if k != "verified"}}
 
 
 def _cycles(names: Iterable[str], projections: Iterable[Projection]) -> dict[str, frozenset[str]]:

@@ -18,7 +18,7 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from eventsnn.report.si import prefix_of
+from eventsnn.report.si import prefix_of, si
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -359,3 +359,58 @@ def _layer_axis(axes: Any, names: Sequence[str], most: int = 20) -> None:
     axes.set_xlim(left=0)
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
+
+
+def correlation_bars(values: Sequence[float], layers: Sequence[str], prefix: str) -> str:
+    """A bar for each layer's correlation, its number at the end; first layer on top.
+
+    The axis begins a little below the lowest, and at 0.9 at most: differences between good ones are seen.
+    """
+    lowest = min(0.9, *values)
+    start = lowest if lowest == 0.9 else lowest - 0.1 * (1 - lowest)
+    with _figure(1.1 + 0.3 * len(layers)) as (figure, axes):
+        place = np.arange(len(layers))
+        axes.barh(place, np.asarray(values) - start, 0.65, start, color=_colour(0))
+        for number, value in enumerate(values):
+            text = axes.annotate(
+                f"{value:.4f}", (value, number), (4, 0), textcoords="offset points", va="center", fontsize=8
+            )
+            text.set_in_layout(True)
+        axes.axvline(0.95, color=_INK, linewidth=1, linestyle=_LINES[1])
+        _layer_axis(axes, layers, 28)
+        axes.set_xlim(start, 1.0 + 0.16 * (1 - start))
+        axes.set_xlabel("correlation with the original")
+        return _svg(figure, prefix, "correlation by layer")
+
+
+def layer_histogram(
+    edges: Sequence[float],
+    counts: Sequence[int],
+    scale: tuple[float, float] | None,
+    name: str,
+    zeros: str,
+    prefix: str,
+) -> str:
+    """How often which value; the lowest and highest scale of the channels as lines, with a shade between.
+
+    ``zeros`` is the share of values that are 0, in words.
+    """
+    with _figure(2.6) as (figure, axes):
+        if counts:
+            axes.stairs(counts, edges, fill=True, color=_colour(0), alpha=0.25, baseline=0.5)
+            axes.stairs(counts, edges, color=_colour(0), linewidth=1.3, baseline=0.5)
+        axes.set_yscale("log")
+        # Not the exponents of Matplotlib, which are no plain text.
+        axes.yaxis.set_major_formatter(lambda value, _: si(value).replace("\u00a0", " "))
+        axes.yaxis.set_minor_formatter(lambda value, _: "")
+        axes.set_ylim(bottom=0.5)
+        if scale is not None:
+            lowest, highest = scale
+            for end in dict.fromkeys(scale):
+                axes.axvline(end, color=_colour(1), linewidth=1.4, linestyle=_LINES[1])
+            if lowest != highest:
+                axes.axvspan(lowest, highest, color=_colour(1), alpha=0.08, linewidth=0)
+        axes.set_title(plain(name, 34), fontsize=10, loc="left")
+        axes.set_xlabel(f"activation ({zeros} are zero)")
+        axes.set_ylabel("values")
+        return _svg(figure, prefix, f"activations of {plain(name)}")

@@ -147,7 +147,7 @@ def _backend(path: Path, told: str | None, given: str | None, layers: list[Layer
     if not (told or given) and any("onv" in layer.kind for layer in layers):
         raise InvalidRequest(
             f"{path} does not say what it was trained with, and Theano's convolutions flip their kernels; "
-            "give backend='tensorflow' or backend='theano'"
+            "give --backend tensorflow or --backend theano (backend='theano' in Python)"
         )
     return told or given
 

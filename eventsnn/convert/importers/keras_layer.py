@@ -127,7 +127,8 @@ def inputs_of(
     if found is None:
         if own is None:
             raise InvalidRequest(
-                f"{path} does not say how large its input is; give input_shape=(channels, y, x)"
+                f"{path} does not say how large its input is; give input_shape=(channels, y, x) "
+                "(--input-shape C,H,W)"
             )
         return own
     if len(found) == 3 and data_format == "channels_last":
@@ -146,6 +147,6 @@ def inputs_of(
     if None in found:
         raise InvalidRequest(
             f"{path} leaves the size of its input open ({tuple(found)} as channels, y, x); give "
-            "input_shape=(channels, y, x)"
+            "input_shape=(channels, y, x) (--input-shape C,H,W)"
         )
     return tuple(int(length) for length in found)

@@ -186,6 +186,7 @@ def input_dims(info: onnx.ValueInfoProto, given: Shape | None) -> tuple[Dim, ...
         raise UnsupportedLayer(
             f"input {info.name!r} has {'shape ' if dims else ''}{shown}"
             + (f" with {', '.join(map(repr, free))} free" if free else "")
-            + "; export the model with a fixed image size, or give input_shape=(channels, y, x)"
+            + "; export the model with a fixed image size, or give a sample's shape: --input-shape C,H,W "
+            "(input_shape=(channels, y, x) in Python)"
         )
     return dims
