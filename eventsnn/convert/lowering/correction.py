@@ -40,7 +40,7 @@ TOGETHER = 2**20
 def followed_samples(layers: Sequence[Layer], count: int, steps: int = 1) -> NDArray[np.int64]:
     """Places of the samples that are followed: all, or as many as may be held, evenly taken."""
     held = sum(prod(layer.shape) for layer in layers) * 2 * steps
-    most = min(count, max(16, HELD_BYTES // held))
+    most = min(count, max(-(-16 // steps), HELD_BYTES // held))
     return np.linspace(0, count - 1, most).round().astype(np.int64)
 
 
