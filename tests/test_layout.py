@@ -27,7 +27,7 @@ BUDGET = {
     "arguments": 150,
     "cli": 2050,
     "compilation": 60,
-    "convert": 13500,
+    "convert": 14100,
     "counting": 200,
     "decide": 380,
     "engine": 11750,
