@@ -72,8 +72,8 @@ def binarynet(
     """BinaryNet: stages of binary convolutions, then dense layers; a batch norm before every step.
 
     With the defaults (2 x 128C3)-P2-(2 x 256C3)-P2-(2 x 512C3)-P2-1024-1024-classes, as published for
-    CIFAR-10, but for the pools, which here follow the steps. All weights have 1 bit, those of the first and last layers
-    too; the last is scaled by a batch norm.
+    CIFAR-10, but for the pools, which here follow the steps. All weights have 1 bit, those of the first and
+    last layers too; the last is scaled by a batch norm.
 
     Parameters
     ----------
