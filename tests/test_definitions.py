@@ -187,9 +187,17 @@ def test_trained_weights_come_back(tmp_path):
     assert not found.training
     images = torch.rand(2, 3, 8, 8)
     assert torch.equal(found(images), model(images))
-    save_trained(tmp_path / "half.pt", model, "vgg7", parameters, torch.float16)
-    assert torch.allclose(load_trained(tmp_path / "half.pt")(images), model(images), atol=0.01)
     assert found.state_dict()["features.1.num_batches_tracked"].dtype == torch.int64
+
+
+def test_of_binary_weights_the_signs_come_back(tmp_path):
+    parameters = {"channels": 1, "size": 4, "widths": [3], "each": 1, "hidden": [5]}
+    model = built("binarynet", parameters)
+    save_trained(tmp_path / "m.pt", model, "binarynet", parameters)
+    found = load_trained(tmp_path / "m.pt")
+    assert set(found[0].weight.unique().tolist()) == {-1.0, 1.0}
+    images = torch.rand(2, 1, 4, 4)
+    assert torch.equal(found(images), model(images))
 
 
 def test_files_that_are_no_trained_weights_are_refused(tmp_path):

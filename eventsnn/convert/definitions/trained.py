@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from eventsnn.convert.definitions import definition
+from eventsnn.convert.definitions.binary import BinaryConv2d, BinaryLinear, signs
 from eventsnn.errors import InvalidFile, InvalidRequest
 
 
@@ -18,13 +19,15 @@ def save_trained(
     model: nn.Module,
     name: str,
     parameters: Mapping[str, Any],
-    dtype: torch.dtype | None = None,
 ) -> None:
-    """Write a model's weights with the definition that builds it, floats as ``dtype`` if given."""
-    state = {
-        key: tensor.to(dtype) if dtype is not None and tensor.is_floating_point() else tensor
-        for key, tensor in model.state_dict().items()
-    }
+    """Write a model's weights with the definition that builds it.
+
+    Of binary layers the signs are kept, a byte each: no more of their weights counts.
+    """
+    state = model.state_dict()
+    for place, module in model.named_modules():
+        if isinstance(module, BinaryConv2d | BinaryLinear):
+            state[f"{place}.weight"] = signs(module.weight.detach(), training=False).to(torch.int8)
     torch.save({"definition": name, "parameters": dict(parameters), "state_dict": state}, path)
 
 
