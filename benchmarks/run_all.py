@@ -37,6 +37,7 @@ SCRIPTS = (
     "kills",
     "large",
     "accelerators",
+    "resnet20",
 )
 
 
