@@ -46,9 +46,10 @@ CHIP = "event-conv-large"
 SETTLE_US = 100.0
 """On an accelerator: time between tests, so that a neuron does not follow every message of its inputs."""
 
-RATE = {"spikes_at_lambda": 100.0, "duration_us": 100_000.0, "scales": "channel", "input": "analog"}
-STEP_US = 1000.0
-TIMES_MS = (10, 20, 30, 50, 75, 100)
+RATE = {"spikes_at_lambda": 100.0, "duration_us": 200_000.0, "scales": "channel", "input": "analog"}
+"""Steps are 2 ms, the period of the biases: 100 of them, and in each at most one spike up to lambda."""
+
+TIMES_MS = (20, 40, 60, 100, 150, 200)
 
 Int64 = NDArray[np.int64]
 
@@ -209,8 +210,8 @@ def rate(report: Report, root: Path, model: Any, images: ImageSet) -> list[list[
     calibration = read_images(root, "train", CALIBRATION).pixels.transpose(0, 3, 1, 2)
     network = eventsnn.convert(model, calibration, "rate", input_mean=MEAN, input_std=DEVIATION, **RATE)
     macs, rows = operations_of_model(model), []
-    for schedule, more in (("event", {}), ("step", {"step_us": STEP_US})):
-        results = eventsnn.simulate(network, images, schedule=schedule, max_events=10**11, **more)
+    for schedule in ("event", "step"):
+        results = eventsnn.simulate(network, images, schedule=schedule, max_events=10**11)
         right = {
             at: 100 * float(np.mean([decided_at(s, at) == s.label for s in results.table.samples]))
             for at in TIMES_MS
