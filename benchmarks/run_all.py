@@ -38,6 +38,7 @@ SCRIPTS = (
     "large",
     "accelerators",
     "resnet20",
+    "integer_networks",
 )
 
 
