@@ -192,8 +192,13 @@ def main() -> None:
         parameters["levels"] = options.levels
     model = definition(options.model, **parameters).to(memory_format=torch.channels_last)
     if options.initial is not None:
+        start = load_trained(options.initial).state_dict()
+        missing, unexpected = model.load_state_dict(start, strict=False)
         # The ceilings of QCFS activations are no part of a network with ReLU.
-        model.load_state_dict(load_trained(options.initial).state_dict(), strict=options.levels is None)
+        if unexpected or not all(name.endswith(".theta") for name in missing):
+            raise SystemExit(
+                f"{options.initial} holds another network; give the same definition and parameters"
+            )
     print(f"{sum(p.numel() for p in model.parameters())} parameters")
     if not train(model, options):
         return
