@@ -38,6 +38,8 @@ SCRIPTS = (
     "kills",
     "large",
     "accelerators",
+    "resnet20",
+    "integer_networks",
 )
 
 

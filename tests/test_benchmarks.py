@@ -29,7 +29,18 @@ def test_all_benchmarks_with_bars_are_run_by_make_bench() -> None:
 
 
 @pytest.mark.parametrize(
-    "script", ["engine_speed", "rivals", "edge_list", "scaling", "workers", "accelerators", "lenet_rate"]
+    "script",
+    [
+        "engine_speed",
+        "rivals",
+        "edge_list",
+        "scaling",
+        "workers",
+        "accelerators",
+        "lenet_rate",
+        "resnet20",
+        "integer_networks",
+    ],
 )
 def test_without_data_a_script_says_why_it_measured_nothing(script: str) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "EVENTSNN_DATA"}

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from eventsnn.convert.definition import built
+from eventsnn.convert.architecture import built
 from eventsnn.convert.importers.torch_modules import ADVICE, MODULES
 from eventsnn.errors import InvalidFile, InvalidRequest
 
@@ -38,7 +38,7 @@ def load_module(path: str | os.PathLike[str], definition: str | None = None) -> 
         nn.DataParallel, of supported modules. Or with ``definition`` of parameters: a state_dict, or a
         dictionary that holds one, names beginning with ``module.`` (of DataParallel) allowed.
     definition : str, optional
-        ``FILE.py:CALLABLE`` or a name, see ``eventsnn.convert.definition``.
+        ``FILE.py:CALLABLE`` or a name, see ``eventsnn.convert.architecture``.
 
     Returns
     -------

@@ -19,10 +19,8 @@ from typing import Any
 
 from torch import nn
 
+from eventsnn.convert.definitions import DEFINITIONS
 from eventsnn.errors import InvalidRequest, MissingFile
-
-DEFINITIONS: dict[str, str] = {}
-"""What eventsnn brings along: ``module:callable`` by name."""
 
 _MODULE = "eventsnn_definition"
 
@@ -48,7 +46,7 @@ def built(definition: str) -> nn.Module:
         return _called(definition, getattr(importlib.import_module(home), name))
     file, colon, name = definition.rpartition(":")
     if not colon or not file or not name.isidentifier():
-        known = ", ".join(sorted(DEFINITIONS)) or "none yet"
+        known = ", ".join(sorted(DEFINITIONS))
         raise InvalidRequest(
             f"definition {definition!r} is none of eventsnn's ({known}) and no FILE.py:CALLABLE; give a "
             "Python file and the function in it that builds the model, as net.py:build"
