@@ -13,7 +13,8 @@ from builders import onnx_models
 from builders.keras_files import write
 from torch import nn
 
-from eventsnn.convert import convert, definition, load_model
+from eventsnn.convert import convert, load_model
+from eventsnn.convert.definitions import DEFINITIONS
 from eventsnn.convert.graph.graph import Original
 from eventsnn.errors import InvalidFile, InvalidNetwork, InvalidRequest, MissingFile, UnsupportedLayer
 
@@ -277,7 +278,7 @@ def test_parameters_that_are_not_finite_are_refused(folder, trained):
 
 
 def test_a_definition_of_ours_goes_by_its_name(folder, monkeypatch):
-    monkeypatch.setitem(definition.DEFINITIONS, "line", "torch.nn:Identity")
+    monkeypatch.setitem(DEFINITIONS, "line", "torch.nn:Identity")
     torch.save({"weight": torch.ones(1)}, folder / "state.pt")
     with pytest.raises(InvalidFile, match="not hold the parameters of line: the model has no weight"):
         load_model(folder / "state.pt", definition="line")
