@@ -2,8 +2,8 @@
 
 ``convert`` takes a PyTorch model and returns a ``Network``; ``layer_check`` compares the two layer by
 layer, ``compare`` decision by decision as well; ``quantised_activations`` evaluates the integer network
-without running it; ``load_model`` reads a saved model without executing anything in the file; ``QCFS`` is
-the activation to train with.
+without running it; ``load_model`` reads a saved model without executing anything in the file; ``definition``
+builds well-known ones, whose weights ``load_trained`` reads; ``QCFS`` is the activation to train with.
 
 Names load on first use, so importing this package imports neither PyTorch nor a compiler.
 """
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from eventsnn.convert.check import compare as compare
     from eventsnn.convert.check import layer_check as layer_check
     from eventsnn.convert.converter import convert as convert
+    from eventsnn.convert.definitions import definition as definition
+    from eventsnn.convert.definitions.trained import load_trained as load_trained
     from eventsnn.convert.qcfs import QCFS as QCFS
     from eventsnn.convert.quantised import quantised_activations as quantised_activations
     from eventsnn.convert.saved import load_model as load_model
@@ -36,6 +38,8 @@ _HOME = {
     "quantised_activations": "quantised",
     "load_model": "saved",
     "QCFS": "qcfs",
+    "definition": "definitions",
+    "load_trained": "definitions.trained",
 }
 
 __all__ = [
@@ -44,8 +48,10 @@ __all__ = [
     "LayerCheck",
     "compare",
     "convert",
+    "definition",
     "layer_check",
     "load_model",
+    "load_trained",
     "quantised_activations",
 ]
 
