@@ -3,7 +3,8 @@
 ``convert`` takes a trained model and returns a ``Network``; ``layer_check`` compares the two layer by
 layer, ``compare`` decision by decision as well; ``quantised_activations`` evaluates the integer network
 without running it; ``load_model`` reads a PyTorch, ONNX or Keras file without executing anything in it;
-``QCFS`` is the activation to train with.
+``definition`` builds well-known models, whose weights ``load_trained`` reads; ``QCFS`` is the activation to
+train with.
 
 Names load on first use, so importing this package imports neither PyTorch nor a compiler.
 """
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from eventsnn.convert.check import compare as compare
     from eventsnn.convert.check import layer_check as layer_check
     from eventsnn.convert.converter import convert as convert
+    from eventsnn.convert.definitions import definition as definition
+    from eventsnn.convert.definitions.trained import load_trained as load_trained
     from eventsnn.convert.layer_sums import LayerCheck as LayerCheck
     from eventsnn.convert.loading import load_model as load_model
     from eventsnn.convert.qcfs import QCFS as QCFS
@@ -36,6 +39,8 @@ _HOME = {
     "quantised_activations": "quantised",
     "load_model": "loading",
     "QCFS": "qcfs",
+    "definition": "definitions",
+    "load_trained": "definitions.trained",
 }
 
 __all__ = [
@@ -44,8 +49,10 @@ __all__ = [
     "LayerCheck",
     "compare",
     "convert",
+    "definition",
     "layer_check",
     "load_model",
+    "load_trained",
     "quantised_activations",
 ]
 
