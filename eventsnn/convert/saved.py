@@ -24,7 +24,8 @@ PREFERRED = ("state_dict", "model_state_dict", "model")
 """Where checkpoints keep a model's parameters, if several of their entries look like some."""
 
 DEFINE = (
-    "name what builds the model with --definition FILE.py:CALLABLE (definition='FILE.py:CALLABLE' in Python)"
+    "name what builds the model with --definition FILE.py:CALLABLE (definition='FILE.py:CALLABLE' in "
+    "Python), or one of eventsnn's definitions, as --definition resnet20"
 )
 
 
