@@ -27,10 +27,12 @@ def write_log(plan, st, now):
     if room < 0:
         return False
     n = st.scalar.logged
+    st.scalar.log_before, st.scalar.low_before, st.scalar.high_before = n, low, high
     st.scalar.low_rank, st.scalar.high_rank = len(st.rank), -1
     for rank in range(low, high + 1):
         live = st.rank[rank]
         first, stop = live.list_start, live.list_stop
+        live.list_written = stop
         if stop == first:
             continue
         if not ascending(st.firing.lists, first, stop):  # emitted in parts: a settle pass, or a cycle
@@ -47,6 +49,15 @@ def write_log(plan, st, now):
         live.list_done = first
     st.scalar.logged = n
     return True
+
+
+@inlined
+def take_back_log(st):
+    """The tick that was just written is not over: its spikes stand in the lists again."""
+    st.scalar.logged = st.scalar.log_before
+    st.scalar.low_rank, st.scalar.high_rank = st.scalar.low_before, st.scalar.high_before
+    for rank in range(st.scalar.low_before, st.scalar.high_before + 1):
+        st.rank[rank].list_stop = st.rank[rank].list_done = st.rank[rank].list_written
 
 
 @inner

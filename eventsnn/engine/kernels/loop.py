@@ -17,7 +17,7 @@ from eventsnn.engine.kernels.checks import check, fill_totals, finish, record_hi
 from eventsnn.engine.kernels.crossings import next_crossing
 from eventsnn.engine.kernels.landing import count_spikes, deliver, next_test
 from eventsnn.engine.kernels.leaks import catch_up, leak_step
-from eventsnn.engine.kernels.log import count_log, write_log
+from eventsnn.engine.kernels.log import count_log, take_back_log, write_log
 from eventsnn.engine.kernels.messages import send
 from eventsnn.engine.kernels.own_events import own_events
 from eventsnn.engine.kernels.pending import pop_pending
@@ -273,7 +273,8 @@ def advance(plan, st, settings, full, ideal, slabs, streams, queues, stimulus_ti
             s.settled = 1
             _test_all(plan, st, s.last_tick + settings.step)
             continue
-        if now != s.last_tick:
+        writes = now != s.last_tick
+        if writes:
             if s.checks + 3 > len(st.trace):
                 s.status = records.GROW_TRACE
                 return
@@ -320,6 +321,8 @@ def advance(plan, st, settings, full, ideal, slabs, streams, queues, stimulus_ti
         if not real and s.high_rank < 0:
             # Nothing was: a settle pass may still come at an earlier tick.
             s.last_tick, s.filled = before, filled
+            if writes and settles and s.counted <= s.log_before:
+                take_back_log(st)
         if settings.step > 0 and now == s.next_step:
             s.next_step = now + settings.step
         if s.output_changed and s.status == records.RUNNING:

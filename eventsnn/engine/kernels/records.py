@@ -136,9 +136,9 @@ STAGE_JOIN, STAGE_DONE, STAGE_ARRIVE, STAGE_LAND, STAGE_SCANNED, STAGE_SCAN = ra
 # -- the state of a sample -----------------------------------------------------------------------------
 
 RANK = _record("""
-    touched_start touched_stop test_due headroom list_start list_stop list_done list_limit bias_start
-    bias_length biased window_end window_length window_limit window_charge false_flags active counted_at_once
-    leak_next clock_next clock_event list_end
+    touched_start touched_stop test_due headroom list_start list_stop list_done list_written list_limit
+    bias_start bias_length biased window_end window_length window_limit window_charge false_flags active
+    counted_at_once leak_next clock_next clock_event list_end
 """)
 PART_STATE = _record("tested ready scan")
 PENDING = _record("time order key word message")
@@ -166,6 +166,7 @@ SCALARS = _record("""
     history_next history_rows window_next test_next low_rank high_rank counted messages_free messages_used
     events scans in_flight spikes_sent marks slab_next slab_done slab_operations
     slab_spikes pending_first queue_first queue_stop
+    log_before low_before high_before
     later later_free later_used calendar_at bucket_shift
 """)
 
