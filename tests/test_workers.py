@@ -1,6 +1,7 @@
 """Processes for samples, apart from simulation: what they raise, warn of, and how they end."""
 
 import ctypes
+import itertools
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -102,6 +104,10 @@ def test_chunks_grow_while_samples_are_short_and_all_end_together(monkeypatch):
             sizes.append(len(positions))
             return super().submit(run, positions)
 
+    # By this clock every chunk is over soon, whatever the machine does meanwhile.
+    ticks = itertools.count()
+    clock = SimpleNamespace(perf_counter=lambda: next(ticks) * workers.CHUNK_S / 100)
+    monkeypatch.setattr(workers, "time", clock)
     monkeypatch.setattr(workers, "ProcessPoolExecutor", Pool)
     monkeypatch.setattr(workers, "_start_worker", lambda make: workers._worker.update(runner=make()))
     assert sorted(run_in_processes(doubled, list(range(4000)), 2)) == list(range(0, 8000, 2))

@@ -7,12 +7,12 @@ eventsnn brings along.
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 from torch import nn
 
 from eventsnn.convert.definitions import DEFINITIONS
+from eventsnn.convert.definitions import definition as definition_of_ours
 from eventsnn.errors import InvalidRequest, MissingFile
 
 _MODULE = "eventsnn_definition"
@@ -42,8 +43,7 @@ def built(definition: str) -> nn.Module:
         No such definition; the file or the callable raises; no module comes back.
     """
     if definition in DEFINITIONS:
-        home, _, name = DEFINITIONS[definition].partition(":")
-        return _called(definition, getattr(importlib.import_module(home), name))
+        return _called(definition, partial(definition_of_ours, definition))
     file, colon, name = definition.rpartition(":")
     if not colon or not file or not name.isidentifier():
         known = ", ".join(sorted(DEFINITIONS))

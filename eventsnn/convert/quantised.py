@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from eventsnn.errors import InvalidEvents, InvalidRequest
 from eventsnn.network import Network, Projection
+from eventsnn.network.rest import largest_of_windows
 
 Int64 = NDArray[np.int64]
 
@@ -73,12 +74,7 @@ def quantised_activations(
             )
         if not neuron.holds_charge:
             (projection,) = network.incoming(name)
-            source, target, _ = network.edges(projection)
-            lowest = np.iinfo(np.int64).min
-            largest = np.full((network.populations[name].size, len(rows)), lowest)
-            np.maximum.at(largest, target, values[projection.source].T[source])
-            largest[largest == lowest] = 0  # a gate of nothing
-            values[name] = largest.T
+            values[name] = largest_of_windows(network, projection, values[projection.source].T).T
             continue
         charge = np.broadcast_to(network.bias(name), (len(rows), network.populations[name].size)).copy()
         for projection in network.incoming(name):

@@ -20,6 +20,7 @@ from eventsnn.network.population import Population
 
 if TYPE_CHECKING:
     from eventsnn.network.graph import Network
+    from eventsnn.network.projections import Projection
 
 
 def settled_populations(network: Network) -> list[Population]:
@@ -51,10 +52,7 @@ def settled_populations(network: Network) -> list[Population]:
             )
         if not neuron.holds_charge:
             (projection,) = network.incoming(population.name)
-            source, target, _ = network.edges(projection)
-            count = np.full(population.size, np.iinfo(np.int32).min, dtype=np.int64)
-            np.maximum.at(count, target, counts[projection.source][source])
-            count[count == np.iinfo(np.int32).min] = 0  # a gate of nothing
+            count = largest_of_windows(network, projection, counts[projection.source])
             counts[population.name] = count
             populations.append(replace(population, initial_count=count.astype(np.int32)))
             continue
@@ -78,3 +76,18 @@ def settled_populations(network: Network) -> list[Population]:
             )
         )
     return populations
+
+
+def largest_of_windows(
+    network: Network, projection: Projection, counts: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """What exact max gates end with: the largest count of each window, 0 for a gate of nothing.
+
+    ``counts`` of the projection's source, int64, shape (neurons,) or (neurons, samples); so is the answer.
+    """
+    source, target, _ = network.edges(projection)
+    lowest = np.iinfo(np.int64).min
+    largest = np.full((network.populations[projection.target].size, *counts.shape[1:]), lowest)
+    np.maximum.at(largest, target, counts[source])
+    largest[largest == lowest] = 0
+    return largest

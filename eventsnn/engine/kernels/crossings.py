@@ -67,7 +67,7 @@ def pop_crossing(queue, scalar):
 
 @inlined
 def _link(queue, n, bucket):
-    """Put a row of ``later`` into its bucket."""
+    """Put a row of the calendar into its bucket."""
     place = bucket & (BUCKETS - 1)
     queue[n].follows = queue[place].first
     queue[place].first = n + 1
@@ -87,13 +87,20 @@ def _first_bucket(queue, at):
     return at + 1 + ((place - begin) & (BUCKETS - 1))
 
 
-@inner
-def _open(queue, scalar, candidate, bucket):
-    """What still holds of a bucket enters the heap."""
+@inlined
+def _empty(queue, bucket):
+    """Take all rows out of a bucket; returns the first."""
     place = bucket & (BUCKETS - 1)
     n = queue[place].first - 1
     queue[place].first = 0
     queue[place // BITS].occupied &= np.int64(~(np.uint64(1) << np.uint64(place % BITS)))
+    return n
+
+
+@inner
+def _open(queue, scalar, candidate, bucket):
+    """What still holds of a bucket enters the heap."""
+    n = _empty(queue, bucket)
     while n >= 0:
         row = queue[n]
         after = row.follows - 1
@@ -111,11 +118,7 @@ def _set_bucket_length(queue, scalar, shift):
     all_rows = last = np.int64(0)
     at = scalar.calendar_at
     while scalar.later > 0:
-        bucket = _first_bucket(queue, at)
-        place = bucket & (BUCKETS - 1)
-        n = queue[place].first - 1
-        queue[place].first = 0
-        queue[place // BITS].occupied &= np.int64(~(np.uint64(1) << np.uint64(place % BITS)))
+        n = _empty(queue, _first_bucket(queue, at))
         while n >= 0:
             after = queue[n].follows - 1
             last = max(last, queue[n].later_tick)
