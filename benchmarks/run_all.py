@@ -37,6 +37,7 @@ SCRIPTS = (
     "workers",
     "kills",
     "large",
+    "full_size",
     "accelerators",
     "resnet20",
     "integer_networks",

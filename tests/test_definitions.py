@@ -24,6 +24,7 @@ PARAMETERS = [
     ("lenet5", {}, 61_706),
     ("vgg11", IMAGENET, 132_863_336),
     ("vgg16", IMAGENET, 138_357_544),
+    ("inception-v3", {}, 27_161_264 - 3_326_696),  # without the auxiliary classifier
     ("resnet18", {"stem": "imagenet", "classes": 1000}, 11_689_512),
     ("resnet18", {}, 11_173_962),
     ("resnet20", {}, 269_722),
@@ -73,6 +74,11 @@ def test_the_network_of_cifar10_dvs_has_the_published_operations():
         2.654208, 169.869312, 169.869312, 339.738624, 169.869312, 339.738624, 84.934656, 84.934656, 0.046080,
     ]  # fmt: skip
     assert sum(each.blind for each in operations_of(graph)) == 1_361_654_784
+
+
+def test_inception_v3_has_the_published_operations():
+    graph = import_torch(definition("inception-v3"), (3, 299, 299)).graph
+    assert round(sum(each.blind for each in operations_of(graph)) / 1e9, 2) == 5.71  # torchvision's table
 
 
 def test_operations_of_lenet_by_hand():
@@ -159,6 +165,7 @@ REFUSED = [
     ("vgg7", {"hidden": [2.5]}, "hidden is 2.5"),
     ("vgg7", {"pool_kind": "min"}, "allowed are 'max' and 'average'"),
     ("vgg11", {"dropout": 1}, "dropout is 1"),
+    ("inception-v3", {"size": 74}, "size is 74; Inception-v3 needs at least 75 pixels"),
     ("resnet18", {"stem": "x"}, "stem is 'x'; allowed are 'imagenet' and 'cifar'"),
     ("binarynet", {"step": "tanh"}, "step is 'tanh'; allowed are 'sign' and 'heaviside'"),
 ]
@@ -176,7 +183,7 @@ def test_the_list_of_definitions_needs_no_pytorch():
         "import sys; from eventsnn.convert.definitions import DEFINITIONS; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-    assert len(DEFINITIONS) == 9
+    assert len(DEFINITIONS) == 10
 
 
 def test_trained_weights_come_back(tmp_path):

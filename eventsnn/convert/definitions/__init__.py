@@ -27,6 +27,7 @@ DEFINITIONS: dict[str, str] = {
     "resnet18": f"{_ROOM}.resnet:resnet18",
     "resnet20": f"{_ROOM}.resnet:resnet20",
     "small-inception": f"{_ROOM}.inception:small_inception",
+    "inception-v3": f"{_ROOM}.inception_v3:inception_v3",
     "binarynet": f"{_ROOM}.binary:binarynet",
 }
 """``module:callable`` by name; the callable takes keywords and returns a module."""
