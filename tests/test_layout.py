@@ -16,7 +16,7 @@ LEVELS = [
     {"decide", "hardware"},
     {"engine"},
     {"results"},
-    {"convert", "insight"},
+    {"calibration", "convert", "insight"},
     {"report"},
     {"run"},
     {"cli"},
@@ -25,11 +25,12 @@ LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 # Lines a room may have. Raising one is a decision: say in the commit what came in for it.
 BUDGET = {
     "arguments": 150,
-    "cli": 2200,
+    "calibration": 600,
+    "cli": 2320,
     "compilation": 60,
     "convert": 16500,
     "counting": 200,
-    "decide": 380,
+    "decide": 620,
     "engine": 11800,
     "errors": 120,
     "events": 3200,
@@ -40,7 +41,7 @@ BUDGET = {
     "output": 250,
     "report": 2800,
     "results": 1600,
-    "run": 2300,
+    "run": 2330,
     "version": 10,
 }
 BUDGET_OF_KERNELS = 5250

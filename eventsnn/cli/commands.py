@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from eventsnn.cli import convert, data, demo, hardware, inspect, profile, report, run, sweep
+from eventsnn.cli import calibrate, convert, data, demo, hardware, inspect, profile, report, run, sweep
 
 app = typer.Typer(
     name="eventsnn",
@@ -44,6 +44,7 @@ app.command("convert")(convert.convert)
 app.command("run")(run.run)
 app.command("sweep")(sweep.sweep)
 app.command("curve")(report.curve)
+app.command("calibrate")(calibrate.calibrate)
 app.command("report")(report.report)
 app.command("timeline")(report.timeline)
 app.command("profile")(profile.profile)

@@ -82,4 +82,4 @@ def parse_rule(text: str | ExitRule | None) -> ExitRule | None:
 
 
 def _allowed() -> str:
-    return ", ".join([f"{known}:THRESHOLD" for known in sorted(RULES)] + ["none"])
+    return ", ".join([f"{known}:THRESHOLD" for known in sorted(RULES)] + ["none", "CERTIFICATE.json"])

@@ -205,8 +205,7 @@ class Journal:
         """Assemble the results file and remove the journal."""
         samples = tuple(self.done[index] for index in sorted(self.done))
         failures = tuple(self.failed[index] for index in sorted(self.failed))
-        sources = self.table.sources if failures else {}
-        table = replace(self.table, samples=samples, failures=failures, sources=sources)
+        table = replace(self.table, samples=samples, failures=failures)
         if not self._whole:
             write_results(self.path, table)
         self._remove()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -149,7 +150,8 @@ class Results:
             )
         samples = tuple(s for s, keep in zip(self.table.samples, chosen, strict=True) if keep)
         table = self.table
-        return Results(ResultTable(table.configuration, table.order, table.readout_scale, samples))
+        sources = {s.index: table.sources[s.index] for s in samples if s.index in table.sources}
+        return Results(replace(table, samples=samples, failures=(), sources=sources))
 
     def summary(self) -> dict[str, Any]:
         """Counts, accuracy and distributions, without configuration and digest."""

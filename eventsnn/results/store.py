@@ -121,6 +121,8 @@ def _datasets(table: ResultTable) -> dict[str, NDArray[Any]]:
     samples = table.samples
     found: dict[str, NDArray[Any]] = {f"samples/{name}": table.column(name) for name in SCALAR_FIELDS}
     found["samples/digest"] = np.array([s.digest for s in samples], dtype="S32")
+    if table.sources.keys() >= {s.index for s in samples}:
+        found["samples/source"] = np.array([table.sources[s.index] for s in samples], dtype="S16")
     found |= {f"populations/{name}": table.counter(index) for index, name in enumerate(COUNTERS)}
     parts = [s.parts for s in samples if s.parts is not None]
     if parts and len(parts) == len(samples):
@@ -349,6 +351,9 @@ def _read_table(reader: _Reader) -> ResultTable:
         for i in range(count)
     )
     sources = {int(i): str(s) for i, s in reader.json("sources", dict).items()} if failures else {}
+    if reader.has("samples/source"):
+        named = reader.read("samples/source", "S", count).tolist()
+        sources |= {i: s.decode("ascii") for i, s in zip(scalars["index"].tolist(), named, strict=True)}
     configuration = read_configuration(reader.json("configuration", dict))
     table = ResultTable(configuration, tuple(order), float(scale), samples, failures, sources)
     _require(reader.attributes.get("digest") == table.digest, "its samples do not give its digest")

@@ -128,8 +128,8 @@ class ResultTable:
 
     ``order`` names the rows of the counters, by rank; ``readout_scale`` is the logit per unit of the
     readout, weighed where the decision weighs it, needed to score traces again. ``failures`` are no part of
-    accuracy and digest. ``sources`` has a hash of the input of each sample by index, if some failed: input
-    that failed may be mended, and the rest must stay as it was.
+    accuracy and digest. ``sources`` has a hash of the input of each sample by index: input that failed may be
+    mended, and the rest must stay as it was; a calibrated threshold is not for the samples that gave it.
     """
 
     configuration: dict[str, Any]

@@ -46,5 +46,6 @@ def configuration(job: Job) -> dict[str, Any]:
         "engine": settings.engine,
         "seed": settings.seed,
         "max_events": settings.max_events,
+        **({} if settings.certificate is None else {"certificate": settings.certificate.checksum}),
         **({} if weights is None else {"decision_weights": weights.tolist()}),
     }

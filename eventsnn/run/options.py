@@ -28,7 +28,9 @@ class Options:
     mapping: str | os.PathLike[str] | dict[str, Any] | MappingFile | None = option(
         None, "Populations to cores: layer (default), channel, area, pack, or a file."
     )
-    exit: str | ExitRule | None = option(None, "margin:0.3, max-probability:0.9, or none.", typed="none")
+    exit: str | ExitRule | None = option(
+        None, "margin:0.3, max-probability:0.9, none, or a certificate (.json).", typed="none"
+    )
     schedule: str = option("event", "event or step.", allowed=("event", "step"))
     step_us: float | None = option(None, "Timestep, microseconds; else the network's period.", unit="us")
     ties: str = option(

@@ -8,6 +8,7 @@ from typing import Any
 
 from eventsnn.arguments import nearest, number, shown, truth, whole
 from eventsnn.decide import ExitRule, parse_rule
+from eventsnn.decide.certificate import Certificate, is_certificate, read_certificate
 from eventsnn.engine import RunOptions
 from eventsnn.engine.request import step_length
 from eventsnn.errors import InvalidRequest
@@ -33,6 +34,7 @@ class Settings(Options):
 
     architecture: Architecture | None = field(init=False)
     rule: ExitRule | None = field(init=False)
+    certificate: Certificate | None = field(init=False)
     placement: MappingFile | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -42,7 +44,10 @@ class Settings(Options):
                 object.__setattr__(self, option.name, checked(value, option))
         if self.ties == "seeded" and self.schedule == "step":
             raise InvalidRequest("the step schedule knows no ties; leave ties='seeded' (--ties) out")
-        object.__setattr__(self, "rule", parse_rule(self.exit))
+        certificate = read_certificate(self.exit) if is_certificate(self.exit) else None
+        object.__setattr__(self, "certificate", certificate)
+        rule = self.exit if certificate is None else f"{certificate.rule}:{certificate.threshold!r}"
+        object.__setattr__(self, "rule", parse_rule(rule))
         found = None if self.hardware is None else load_architecture(self.hardware)
         object.__setattr__(self, "architecture", found)
         if self.mapping is not None and found is None:

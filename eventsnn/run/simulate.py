@@ -11,6 +11,7 @@ from typing import Any
 
 from eventsnn.arguments import path, shown, whole
 from eventsnn.decide import ExitRule
+from eventsnn.decide.certificate import require_other_data, require_same
 from eventsnn.engine.contract import output_scale
 from eventsnn.errors import CannotWrite, InvalidFile, InvalidRequest, UnreadableSamples
 from eventsnn.hardware import Architecture, MappingFile
@@ -67,8 +68,9 @@ def simulate(
         Where the populations lie: ``layer`` (default), ``channel``, ``area``, ``pack``, or a mapping file
         (``eventsnn.hardware.mapping.file``).
     exit : str or ExitRule, optional
-        ``margin:0.3``, ``max-probability:0.9``, ``none``, or a rule of one's own: see
-        ``eventsnn.decide.ExitRule``.
+        ``margin:0.3``, ``max-probability:0.9``, ``none``, a certificate of ``eventsnn calibrate`` (a
+        ``.json`` file), which refuses another network, another way of running it and its own calibration
+        samples; or a rule of one's own: see ``eventsnn.decide.ExitRule``.
     schedule : str
         ``event``: thresholds are tested as charge arrives; ``step``: once per timestep, layer by layer.
     engine : str
@@ -153,8 +155,11 @@ def run_job(
         job.network.order,
         output_scale(job.network),
         (),
-        sources={} if output is None else sources(job.samples),
+        sources=sources(job.samples),
     )
+    if job.settings.certificate is not None:
+        require_same(job.settings.certificate, table.configuration)
+        require_other_data(job.settings.certificate, table.sources)
     journal = None if output is None else Journal(output, table)
     try:
         done: dict[int, SampleRecord] = {} if journal is None else journal.done
