@@ -25,14 +25,14 @@ LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 # Lines a room may have. Raising one is a decision: say in the commit what came in for it.
 BUDGET = {
     "arguments": 150,
-    "cli": 2200,
+    "cli": 2300,
     "compilation": 60,
     "convert": 16500,
     "counting": 200,
     "decide": 380,
     "engine": 11800,
     "errors": 120,
-    "events": 3200,
+    "events": 4500,
     "hardware": 4200,
     "insight": 1900,
     "network": 4200,
@@ -40,7 +40,7 @@ BUDGET = {
     "output": 250,
     "report": 2800,
     "results": 1600,
-    "run": 2300,
+    "run": 2950,
     "version": 10,
 }
 BUDGET_OF_KERNELS = 5250

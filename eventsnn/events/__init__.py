@@ -1,6 +1,7 @@
 """Event streams: what an event is, files of events, sets of recordings, and emulated cameras.
 
 ``stream`` says what a valid stream is and reduces it, ``nmnist`` and ``aedat`` read and write files,
+``event_file`` reads our own (``event_columns``, ``event_parts``, ``event_sets``),
 ``layouts`` holds camera and data-set conventions as data, ``clock`` says what a step back in time is,
 ``datasets``, ``folders`` and ``recordings`` open folders of files lazily, ``formats`` knows what is not read
 yet by name, ``images`` reads sets of images, ``encoders`` makes input of them, ``inputs`` holds
@@ -44,6 +45,7 @@ from eventsnn.events.nmnist import write_nmnist as write_nmnist
 from eventsnn.events.recordings import Recording as Recording
 from eventsnn.events.recordings import RecordingSet as RecordingSet
 from eventsnn.events.saccade import emulate_saccades as emulate_saccades
+from eventsnn.events.smooth import SmoothMovement as SmoothMovement
 from eventsnn.events.smooth import emulate_smooth_movement as emulate_smooth_movement
 from eventsnn.events.stream import EVENT_DTYPE as EVENT_DTYPE
 from eventsnn.events.stream import MAX_TIME_US as MAX_TIME_US

@@ -15,6 +15,7 @@ from typing import Any
 from eventsnn.errors import InvalidFile, InvalidRequest
 from eventsnn.events.aedat import read_aedat, read_aedat_with_counts
 from eventsnn.events.clock import Clock, clock_of
+from eventsnn.events.event_sets import open_event_set
 from eventsnn.events.folders import (
     SPLIT_FOLDERS,
     class_labels,
@@ -83,7 +84,8 @@ def open_dataset(
         ``KIND:PATH``. Kinds: ``nmnist`` (folder with ``<digit>/*.bin`` somewhere below, or one file),
         ``cifar10-dvs`` (folder ``<class>/*.aedat``, or one file), ``aedat`` (any AEDAT 2.0 recordings of a
         DVS128, in the same layout; files may also lie directly in the folder, then without labels),
-        ``images`` (an ``.npz`` file, see ``open_images``). Hidden files are left out, links are followed.
+        ``images`` (an ``.npz`` file, see ``open_images``), ``events`` (a file that ``eventsnn data prepare``
+        wrote, see ``open_event_set``). Hidden files are left out, links are followed.
     split
         ``"train"``, ``"test"``, or ``"all"``, which None means too.
 
@@ -153,6 +155,9 @@ def record_counts(recordings: RecordingSet, position: int) -> tuple[Recording, d
     """
     file = recordings.files[position]
     counts: Any
+    if file.position is not None:  # our own file: nothing was left out of it
+        recording = recordings[position]
+        return recording, {"records": len(recording.events)}
     if recordings.kind == "nmnist":
         events, counts = read_nmnist_with_counts(file.path, **recordings.reader.keywords)
     else:
@@ -278,11 +283,21 @@ def _open_images(path: Path, wanted: _Wanted) -> ImageSet:
     return open_images(path, wanted.split)
 
 
+def _open_events(path: Path, wanted: _Wanted) -> RecordingSet:
+    if wanted.orientation is not None or wanted.clock_was_said:
+        raise InvalidRequest(
+            f"events:{path} holds picture coordinates and times in order; orientation (--orientation) and "
+            "clock (--clock) were chosen when it was made, leave them out"
+        )
+    return open_event_set(path, wanted.split)
+
+
 _KINDS: dict[str, Callable[[Path, _Wanted], RecordingSet | ImageSet]] = {
     "nmnist": _open_nmnist,
     "cifar10-dvs": partial(_open_aedat, "cifar10-dvs", CIFAR10_DVS),
     "aedat": partial(_open_aedat, "aedat", RAW),
     "images": _open_images,
+    "events": _open_events,
 }
 
 
