@@ -70,7 +70,7 @@ def contents(spec: str, reading: Reading) -> dict[str, Any]:
     from eventsnn.events import ImageSet
 
     found = reading.open(spec)
-    if not isinstance(found, ImageSet) and Path(found.path).is_file():
+    if not isinstance(found, ImageSet) and Path(found.path).is_file() and found.kind != "events":
         return _one(found)
     whole: dict[str, Any] = {
         "data": spec,
@@ -79,12 +79,16 @@ def contents(spec: str, reading: Reading) -> dict[str, Any]:
     }
     if not isinstance(found, ImageSet):
         whole |= _conventions(found)
-    splits = {}
-    for split in ("train", "test"):
+    splits: dict[str, int] = {}
+    by_name = [f"{rule}:{part}" for rule in ("first100", "last100") for part in ("train", "test")]
+    for split in ("train", "test", *by_name):
+        if split in by_name and (isinstance(found, ImageSet) or splits["train"] + splits["test"]):
+            continue
         try:
             splits[split] = len(replace(reading, split=split).open(spec))
         except InvalidRequest:
-            splits[split] = 0
+            if split not in by_name:
+                splits[split] = 0
     return whole | {"splits": splits, "classes": classes(found)}
 
 

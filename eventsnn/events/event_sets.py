@@ -6,13 +6,15 @@ from pathlib import Path
 from eventsnn.errors import InvalidRequest
 from eventsnn.events.event_file import open_event_file, read_recording
 from eventsnn.events.recordings import RecordingFile, RecordingSet
+from eventsnn.events.splits import NAMES, NamedSplit, require_no_own
 
 
-def open_event_set(path: Path, split: str) -> RecordingSet:
+def open_event_set(path: Path, split: str, named: NamedSplit | None = None) -> RecordingSet:
     """Open our own file of recordings; nothing of the events is read.
 
     The splits are those the file knows: of an emulated set, that of the picture (no picture of CIFAR-10's
-    training set is in ``test``); of a data set with folders for its splits, the folder.
+    training set is in ``test``); of a data set with folders for its splits, the folder. A set without, as
+    CIFAR10-DVS, is split by name.
 
     Raises
     ------
@@ -31,12 +33,16 @@ def open_event_set(path: Path, split: str) -> RecordingSet:
         )
     ]
     attributes = found.attributes
-    if split != "all":
-        known = found.texts("split") if "split" in found.recordings else [""] * len(files)
+    known = found.texts("split") if "split" in found.recordings else [""] * len(files)
+    if named is not None:
+        require_no_own(any(known), f"events:{path}", split)
+        files = named.of(files, f"events:{path}")
+    elif split != "all":
         files = [file for file, part in zip(files, known, strict=True) if part == split]
         if not files:
             raise InvalidRequest(
                 f"events:{path} has no split {split!r}; it has {', '.join(sorted({'all', *known} - {''}))}"
+                f"{'' if any(known) else f', or a name: {NAMES}'}"
             )
     return RecordingSet(
         kind="events",
