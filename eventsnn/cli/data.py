@@ -62,6 +62,37 @@ def check(
         typer.echo(f"left out: {said}")
 
 
+@app.command("prepare")
+@taking(only=["downsample", "orientation", "clock"])
+def prepare(
+    data: Annotated[str, typer.Argument(help="KIND:PATH of event recordings.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write (.h5).")],
+    checksums: Annotated[
+        Path | None,
+        typer.Option("--checksums", help="Lines 'sha256  name' that the recordings must give (sha256sum)."),
+    ] = None,
+    workers: Workers = 1,
+    *,
+    reading: Reading,
+) -> None:
+    """Write a set of recordings as one file; goes on where a killed run stopped, checks what is done."""
+    from eventsnn.cli import show
+    from eventsnn.run.prepare import prepare_recordings
+
+    with show.resumable(output), show.progress_bar("preparing") as progress:
+        count = prepare_recordings(
+            data,
+            output,
+            downsample=reading.downsample,
+            orientation=reading.orientation,
+            clock=reading.clock,
+            checksums=checksums,
+            workers=workers,
+            progress=progress,
+        )
+    typer.echo(f"{output}: {count} recordings of {data}, open it as events:{output}")
+
+
 @app.command("emulate-cifar10-dvs")
 @taking(
     only=["split", "samples"],

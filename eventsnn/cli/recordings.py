@@ -28,6 +28,7 @@ def data_named(place: Path) -> str | None:
     """
     from eventsnn.events import CIFAR10_CLASSES
     from eventsnn.events.datasets import KINDS
+    from eventsnn.events.event_file import is_event_file
     from eventsnn.events.folders import find_files
     from eventsnn.events.formats import format_of_file, not_yet
 
@@ -46,6 +47,8 @@ def data_named(place: Path) -> str | None:
         return f"{kind}:{place}"
     if not place.is_file():
         return None
+    if is_event_file(place):
+        return f"events:{place}"
     known = SUFFIXES.get(place.suffix.lower())
     if known is not None:
         is_cifar10_dvs = known == "aedat" and _is_cifar10_dvs([place.name], CIFAR10_CLASSES)
@@ -117,6 +120,14 @@ def class_table(found: list[dict[str, Any]]) -> show.Listing:
 
 
 def _conventions(found: RecordingSet) -> dict[str, Any]:
+    if found.kind == "events":
+        from eventsnn.events.event_file import open_event_file
+
+        said = open_event_file(found.path).attributes
+        return {name: said[name] for name in ("kind", "orientation", "clock", "origin", "version")} | {
+            "holds": said["data"],
+            "downsampled": found.factor * int(said["downsampled"]),
+        }
     oriented = {} if found.orientation is None else {"orientation": found.orientation}
     return {"kind": found.kind, **oriented, "clock": found.clock, "origin": found.origin}
 

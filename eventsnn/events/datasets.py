@@ -14,6 +14,7 @@ from typing import Any
 from eventsnn.errors import InvalidFile, InvalidRequest
 from eventsnn.events.aedat import read_aedat, read_aedat_with_counts
 from eventsnn.events.clock import Clock, clock_of
+from eventsnn.events.event_file import is_event_file, open_event_file
 from eventsnn.events.event_sets import open_event_set
 from eventsnn.events.folders import (
     SPLIT_FOLDERS,
@@ -217,6 +218,8 @@ def _open_aedat(kind: str, default: Orientation, path: Path, wanted: _Wanted) ->
     folders are missing, so that a part of the data set keeps the labels of the whole.
     """
     what = f"{kind}:{path}"
+    if kind == "cifar10-dvs" and path.is_file() and is_event_file(path):
+        return _open_events(path, wanted, ("cifar10-dvs", "emulated-cifar10-dvs"))
     if path.is_file():
         _require_suffix(path, ".aedat", kind)
         folder, names = path.parent, [path.name]
@@ -289,7 +292,13 @@ def _open_images(path: Path, wanted: _Wanted) -> ImageSet:
     return open_images(path, wanted.split)
 
 
-def _open_events(path: Path, wanted: _Wanted) -> RecordingSet:
+def _open_events(path: Path, wanted: _Wanted, kinds: tuple[str, ...] = ()) -> RecordingSet:
+    """Our own file; ``kinds`` are those it may have come from, any if there are none."""
+    held = open_event_file(path).attributes["kind"]
+    if kinds and held not in kinds:
+        raise InvalidRequest(
+            f"{path} holds recordings of {held}, not of {kinds[0]}; open it as events:{path}"
+        )
     if wanted.orientation is not None or wanted.clock_was_said:
         raise InvalidRequest(
             f"events:{path} holds picture coordinates and times in order; orientation (--orientation) and "

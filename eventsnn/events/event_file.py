@@ -315,6 +315,17 @@ def seal_of(file: BinaryIO, table: NDArray[np.int64], end: int) -> bytes:
     return digest.hexdigest().encode()
 
 
+def is_event_file(path: Path) -> bool:
+    """Whether a file ends as ours do, whatever else is wrong with it."""
+    tail = len(SEAL) + 8 + SEAL_DIGITS
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - tail))
+            return file.read(len(SEAL)) == SEAL
+    except OSError:
+        return False
+
+
 def read_recording(path: str | os.PathLike[str], position: int) -> Events:
     """The events of one recording of a file.
 

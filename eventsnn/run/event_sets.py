@@ -9,7 +9,7 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.arguments import whole
-from eventsnn.errors import InvalidRequest
+from eventsnn.errors import InvalidFile, InvalidRequest
 from eventsnn.events import (
     CIFAR10_CLASSES,
     ImageSet,
@@ -36,6 +36,7 @@ from eventsnn.run.workers import Runner, run_in_processes
 from eventsnn.version import __version__
 
 Progress = Callable[[int, int], None]
+SHOWN = 5  # names in a message
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,14 +245,13 @@ def movement_of(settings: Iterable[str]) -> SmoothMovement:
 
 def _emulating(
     pictures: Pictures, movement: SmoothMovement, seed: int, downsample: int, size: int, folder: Path
-) -> Runner[int]:
-    def run(position: int) -> int:
+) -> Runner[str | None]:
+    def run(position: int) -> None:
         sample = int(pictures.samples[position])
         events = emulate_smooth_movement(pictures.images[position], seed, sample, movement)
         if downsample > 1:
             events = downsample_addresses(events, downsample)
         write_part(folder, position, pictures.row(position), [events], size, size)
-        return position
 
     return run
 
@@ -272,25 +272,46 @@ def _emulated_folder(
     return folder
 
 
-def _writing_aedat(pictures: Pictures, movement: SmoothMovement, seed: int, folder: Path) -> Runner[int]:
-    def run(position: int) -> int:
+def _writing_aedat(
+    pictures: Pictures, movement: SmoothMovement, seed: int, folder: Path
+) -> Runner[str | None]:
+    def run(position: int) -> None:
         row = pictures.row(position)
         image = pictures.images[position]
         write_emulated_file(folder / f"{row.name}.aedat", image, seed, int(row.sample or 0), movement)
-        return position
 
     return run
+
+
+def is_made(output: str | os.PathLike[str], job: dict[str, Any]) -> bool:
+    """Whether a file of this job is there.
+
+    Raises
+    ------
+    InvalidRequest
+        One that was made in another way is there.
+    InvalidFile
+        One that is damaged, or of another kind.
+    """
+    if not Path(output).exists():
+        return False
+    if open_event_file(output).attributes["source"] != json.dumps(job, sort_keys=True):
+        raise InvalidRequest(
+            f"{output} is there and was made in another way; choose another name, or remove it"
+        )
+    return True
 
 
 def fill_event_file(
     output: str | os.PathLike[str],
     job: dict[str, Any],
     count: int,
-    make_runner: Callable[[Path], Runner[int]],
+    make_runner: Callable[[Path], Runner[str | None]],
     attributes: dict[str, Any],
     class_names: tuple[str, ...],
     workers: int,
     progress: Progress | None,
+    again: bool = False,
 ) -> None:
     """Make what is missing of a file's recordings, then the file.
 
@@ -299,46 +320,57 @@ def fill_event_file(
     job
         What tells this file from others, as JSON values; kept as the file's ``source``.
     make_runner
-        Picklable; given the folder of parts, returns what writes the part of a position.
+        Picklable; given the folder of parts, returns what writes the part of a position and returns None, or
+        what is wrong with it.
     attributes
         Of the file, see ``EventFile``.
+    again
+        Run those that are done, too: the runner knows whether they are still right.
 
     Raises
     ------
     InvalidRequest
         The file, or its folder of parts, is there and was made in another way.
+    InvalidFile
+        Something is wrong with some recordings; the others are done.
     """
-    source = json.dumps(job, sort_keys=True)
-    if Path(output).exists():
-        if open_event_file(output).attributes["source"] != source:
-            raise InvalidRequest(
-                f"{output} is there and was made in another way; choose another name, or remove it"
-            )
+    if is_made(output, job):
         return
     with parts_of(output, job) as folder:
-        waiting = [k for k in range(count) if part_says(part_path(folder, k)) is None]
-        _run_all(functools.partial(make_runner, folder), waiting, workers, count, progress)
+        waiting = [k for k in range(count) if again or part_says(part_path(folder, k)) is None]
+        problems = _run_all(functools.partial(make_runner, folder), waiting, workers, count, progress)
+        if problems:
+            raise InvalidFile(
+                f"{len(problems)} of {count} recordings cannot be prepared, the others are: "
+                f"{' | '.join(problems[:SHOWN])}{' | ...' if len(problems) > SHOWN else ''}. Replace or "
+                "remove these; the same command then goes on"
+            )
+        source = json.dumps(job, sort_keys=True)
         put_together(output, folder, count, attributes | {"source": source}, class_names)
 
 
 def _run_all(
-    make_runner: Callable[[], Runner[int]],
+    make_runner: Callable[[], Runner[str | None]],
     positions: list[int],
     workers: int,
     total: int,
     progress: Progress | None,
-) -> None:
+) -> list[str]:
+    """Run them; what was wrong, in no order."""
     workers = whole(workers, "workers", InvalidRequest, least=1)
-    done = total - len(positions)
-    for _ in _outcomes(make_runner, positions, min(workers, len(positions))):
+    done, problems = total - len(positions), []
+    for problem in _outcomes(make_runner, positions, min(workers, len(positions))):
         done += 1
+        if problem is not None:
+            problems.append(problem)
         if progress is not None:
             progress(done, total)
+    return sorted(problems)
 
 
 def _outcomes(
-    make_runner: Callable[[], Runner[int]], positions: list[int], workers: int
-) -> Iterator[int] | Iterable[int]:
+    make_runner: Callable[[], Runner[str | None]], positions: list[int], workers: int
+) -> Iterable[str | None]:
     if workers <= 1:
         return map(make_runner(), positions) if positions else ()
     return run_in_processes(make_runner, positions, workers)
