@@ -40,6 +40,8 @@ SCRIPTS = (
     "accelerators",
     "resnet20",
     "integer_networks",
+    "i2e",
+    "event_files",
 )
 
 

@@ -11,13 +11,14 @@ from eventsnn.events import (
     CIFAR10_CLASSES,
     SmoothMovement,
     emulate_smooth_movement,
+    encode_i2e,
     image_set,
     open_dataset,
 )
 from eventsnn.events.event_file import open_event_file
 from eventsnn.events.event_parts import part_path, parts_folder
 from eventsnn.run import event_sets
-from eventsnn.run.event_sets import emulate_cifar10_dvs, movement_of, pictures_of
+from eventsnn.run.event_sets import emulate_cifar10_dvs, encode_i2e_set, movement_of, pictures_of
 
 QUICK = SmoothMovement(loops=1, loop_us=20_000, noise_hz=2)
 
@@ -158,3 +159,20 @@ def test_on_the_command_line(tmp_path, pictures):
     wrong = eventsnn("data", "emulate-cifar10-dvs", pictures, "-o", tmp_path / "a.h5", "--set", "loop=3")
     assert wrong.returncode == 2
     assert "the setting is 'loop=3'" in wrong.stderr
+
+
+def test_a_set_of_i2e_events(tmp_path, pictures):
+    path = emulated = tmp_path / "i2e.h5"
+    encode_i2e_set(pictures_of(str(pictures)), path, size=16, ratio=0.1, workers=2)
+    test = open_dataset(f"events:{emulated}", "test")
+    assert (test.height, test.width, len(test)) == (16, 16, 4)
+    image = np.load(pictures)["test_x"][1]
+    assert np.array_equal(test[1].events, encode_i2e(image, size=16, ratio=0.1))
+    assert "emulated" in open_event_file(path).attributes["data"]
+    with pytest.raises(InvalidRequest, match="ratio is"):
+        encode_i2e_set(pictures_of(str(pictures)), tmp_path / "b.h5", ratio=2)
+    made = eventsnn(
+        "data", "encode-i2e", pictures, "-o", tmp_path / "c.h5", "--size", "16", "--split", "train"
+    )
+    assert made.returncode == 0, made.stderr
+    assert "I2E events of 6 pictures (emulated), event rate" in made.stdout

@@ -139,3 +139,43 @@ def emulate_cifar10_dvs(
             progress=progress,
         )
     typer.echo(f"{output}: {len(pictures)} emulated CIFAR10-DVS recordings")
+
+
+@app.command("encode-i2e")
+@taking(
+    only=["split", "samples"],
+    help={
+        "split": "Pictures of train, test, or all (default).",
+        "samples": "Take N pictures evenly over the list.",
+    },
+)
+def encode_i2e(
+    images: Annotated[
+        str, typer.Argument(help="images:FILE.npz, or the file alone; see docs/cifar10-dvs.md.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write (.h5).")],
+    size: Annotated[
+        int, typer.Option("--size", help="Rows and columns: 128 for CIFAR-10, 32 for MNIST.")
+    ] = 128,
+    ratio: Annotated[
+        float,
+        typer.Option("--ratio", help="S0, share of the picture's range: 0.07 for CIFAR-10, 0.1 for MNIST."),
+    ] = 0.07,
+    step_us: Annotated[int, typer.Option("--step-us", help="Time of each of the eight movements.")] = 1_000,
+    workers: Workers = 1,
+    *,
+    reading: Reading,
+) -> None:
+    """Make I2E events of pictures (Ma et al., AAAI 2026); goes on where a killed run stopped."""
+    from eventsnn.cli import show
+    from eventsnn.events.event_file import open_event_file
+    from eventsnn.run.event_sets import encode_i2e_set, pictures_of
+
+    pictures = pictures_of(images, reading.split, reading.samples)
+    with show.resumable(output), show.progress_bar("encoding") as progress:
+        encode_i2e_set(
+            pictures, output, size=size, ratio=ratio, step_us=step_us, workers=workers, progress=progress
+        )
+    events = int(open_event_file(output).recordings["events"].sum())
+    rate = events / (len(pictures) * 16 * size * size)
+    typer.echo(f"{output}: I2E events of {len(pictures)} pictures (emulated), event rate {rate:.2%}")

@@ -6,7 +6,8 @@
 ``datasets``, ``folders`` and ``recordings`` open folders of files lazily, ``formats`` knows what is not read
 yet by name, ``images`` reads sets of images, ``encoders`` makes input of them, ``inputs`` holds
 spike trains and analog images, ``saccade`` and ``smooth`` emulate recordings from pictures (``pixels``
-is their camera), ``synthetic`` writes them as files, ``draws`` holds all randomness.
+is their camera), ``i2e`` makes events of small movements, ``synthetic`` writes AEDAT files, ``draws`` holds
+all randomness.
 """
 
 from eventsnn.events.aedat import AedatCounts as AedatCounts
@@ -23,6 +24,7 @@ from eventsnn.events.datasets import record_counts as record_counts
 from eventsnn.events.encoders import ENCODINGS as ENCODINGS
 from eventsnn.events.encoders import Encoding as Encoding
 from eventsnn.events.encoders import encode as encode
+from eventsnn.events.i2e import encode_i2e as encode_i2e
 from eventsnn.events.images import ImageSet as ImageSet
 from eventsnn.events.images import image_set as image_set
 from eventsnn.events.inputs import AnalogImage as AnalogImage

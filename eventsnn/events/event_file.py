@@ -41,7 +41,7 @@ FORMAT = "eventsnn-events"
 SCHEMA = 1
 SEAL = b"eventsnn event table "
 SEAL_DIGITS = 32
-GAPS_CHUNK = 4096
+GAPS_CHUNK = 512  # in files written now
 # A row of the table: which column, where it begins in it, its place in the file and its length there.
 TABLE_COLUMNS = (*COLUMNS, "gaps")
 _ATTRIBUTES: dict[str, type] = {
@@ -93,6 +93,7 @@ class EventFile:
     places: dict[str, NDArray[np.int64]] = field(repr=False)
     first_chunk: NDArray[np.int64] = field(repr=False)
     first_gap: NDArray[np.int64] = field(repr=False)
+    gaps_chunk: int = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.recordings["events"])
@@ -161,14 +162,14 @@ class _Gaps:
     """The long gaps of one recording, one after the other."""
 
     def __init__(self, opened: EventFile, file: BinaryIO, first: int, count: int) -> None:
-        self.places, self.file = opened.places["gaps"], file
+        self.places, self.file, self.length = opened.places["gaps"], file, opened.gaps_chunk
         self.next_gap, self.end = first, first + count
         self.held = np.empty(0, np.int64)
 
     def next(self, needed: int) -> NDArray[np.int64]:
         while len(self.held) < needed and self.next_gap < self.end:
-            chunk, offset = divmod(self.next_gap, GAPS_CHUNK)
-            found = _column(self.file, self.places[chunk], np.dtype("<i8"), GAPS_CHUNK, GAPS_CHUNK)
+            chunk, offset = divmod(self.next_gap, self.length)
+            found = _column(self.file, self.places[chunk], np.dtype("<i8"), self.length, self.length)
             found = found[offset : offset + self.end - self.next_gap].astype(np.int64)
             self.held = np.concatenate([self.held, found])
             self.next_gap += len(found)
@@ -232,16 +233,17 @@ def _open(path: str) -> EventFile:
         attributes = {name: kind(file.attrs[name]) for name, kind in _ATTRIBUTES.items()}
         group = file["recordings"]
         recordings = {name: group[name][()] for name in _COLUMNS_OF_RECORDINGS if name in group}
+        gaps_chunk = int(file["events/gaps"].chunks[0])
         names = tuple(item.decode("utf-8", "surrogateescape") for item in file["class_names"][()].tolist())
     _require_fitting(recordings, len(names))
     places = {name: table[table[:, 0] == k][:, 1:] for k, name in enumerate(TABLE_COLUMNS)}
     places = {name: rows[np.argsort(rows[:, 0], kind="stable")][:, 1:] for name, rows in places.items()}
     chunks = -(-recordings["events"] // CHUNK)
     first_chunk, first_gap = np.cumsum(chunks) - chunks, np.cumsum(recordings["gaps"]) - recordings["gaps"]
-    gap_chunks = -(-int(recordings["gaps"].sum()) // GAPS_CHUNK)
+    gap_chunks = -(-int(recordings["gaps"].sum()) // gaps_chunk)
     if any(len(places[name]) != int(chunks.sum()) for name in COLUMNS) or len(places["gaps"]) != gap_chunks:
         raise ValueError("it has not the chunks that its recordings need")
-    return EventFile(path, attributes, recordings, names, places, first_chunk, first_gap)
+    return EventFile(path, attributes, recordings, names, places, first_chunk, first_gap, gaps_chunk)
 
 
 def _require_fitting(recordings: dict[str, NDArray[Any]], classes: int) -> None:

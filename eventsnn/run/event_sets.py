@@ -25,6 +25,7 @@ from eventsnn.events import (
     SmoothMovement,
     downsample_addresses,
     emulate_smooth_movement,
+    encode_i2e,
     open_dataset,
 )
 from eventsnn.events.event_file import open_event_file
@@ -35,6 +36,7 @@ from eventsnn.events.synthetic import emulated_name, write_emulated_file
 from eventsnn.run.workers import Runner, run_in_processes
 from eventsnn.version import __version__
 
+I2E = "I2E events of pictures (emulated), not camera recordings"
 Progress = Callable[[int, int], None]
 SHOWN = 5  # names in a message
 
@@ -217,6 +219,49 @@ def emulate_cifar10_dvs(
     runner = functools.partial(_emulating, pictures, made, seed, downsample, size)
     fill_event_file(output, job, len(pictures), runner, attributes, pictures.class_names, workers, progress)
     return Path(output)
+
+
+def encode_i2e_set(
+    pictures: Pictures,
+    output: str | os.PathLike[str],
+    *,
+    size: int = 128,
+    ratio: float = 0.07,
+    step_us: int = 1_000,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> Path:
+    """Make one file of pictures' I2E events (``encode_i2e``); what is there already is not made again.
+
+    Raises
+    ------
+    InvalidRequest, MissingExtra
+        As of ``encode_i2e``, or what is there already was made in another way.
+    """
+    settings: dict[str, Any] = {"size": size, "ratio": ratio, "step_us": step_us}
+    encode_i2e(pictures.images[0], **settings)  # refuses settings before anything is begun
+    job = {"made": I2E, **settings, "pictures": pictures.digest(), "version": __version__}
+    attributes = {
+        "data": I2E,
+        "kind": "i2e",
+        "orientation": "",
+        "clock": "",
+        "origin": "file",
+        "height": size,
+        "width": size,
+        "downsampled": 1,
+    }
+    runner = functools.partial(_encoding, pictures, settings)
+    fill_event_file(output, job, len(pictures), runner, attributes, pictures.class_names, workers, progress)
+    return Path(output)
+
+
+def _encoding(pictures: Pictures, settings: dict[str, Any], folder: Path) -> Runner[str | None]:
+    def run(position: int) -> None:
+        events = encode_i2e(pictures.images[position], **settings)
+        write_part(folder, position, pictures.row(position), [events], settings["size"], settings["size"])
+
+    return run
 
 
 def movement_of(settings: Iterable[str]) -> SmoothMovement:
