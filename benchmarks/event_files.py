@@ -4,8 +4,8 @@
 
 200 pictures of CIFAR-10's test set, taken evenly, become streams of 128 x 128 pixels, 1.3 s and about
 2 x 10^5 events: *emulated CIFAR10-DVS*. The bar on emulating is 10,000 streams within an hour on two cores.
-Bytes are those of the whole file, against the 13 of the structured array and the 8 of AEDAT 2.0. Each recording
-is read whole, verified, decoded into the structured array.
+Bytes are those of the whole file, against the 13 of the structured array and the 8 of AEDAT 2.0. Each
+recording is read whole, verified, decoded into the structured array.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 import dataclasses
 import pickle
 import random
+import tracemalloc
 from itertools import pairwise
 
 import h5py
@@ -88,6 +89,36 @@ def test_a_recording_may_come_in_pieces(tmp_path):
     cuts = [0, 5, 5, CHUNK + 1, 3 * CHUNK - 2, 3 * CHUNK]
     pieces = (whole[a:b] for a, b in pairwise(cuts))
     assert np.array_equal(write(tmp_path / "a.h5", [pieces]).read(0), whole)
+
+
+def test_a_long_recording_is_written_and_read_in_bounded_memory(tmp_path):
+    part = some_events(CHUNK, 34, 34)
+    length = int(part["t"][-1]) + 1
+
+    def pieces(count):
+        for k in range(count):
+            piece = part.copy()
+            piece["t"] += k * length
+            yield piece
+
+    def peak(job):
+        tracemalloc.start()
+        try:
+            job()
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peaks = []
+    for count in (4, 40):
+        path = tmp_path / f"{count}.h5"
+        writing = peak(lambda path=path, count=count: write(path, [pieces(count)]))
+        found = open_event_file(path)
+        reading = peak(lambda found=found: [None for _ in found.chunks(0)])
+        peaks.append((writing, reading))
+        assert sum(map(len, found.chunks(0))) == count * CHUNK
+    assert peaks[1][1] < 1.2 * peaks[0][1] < 5e6
+    assert peaks[1][0] < 1.2 * peaks[0][0] < 2e7
 
 
 @pytest.mark.parametrize(
