@@ -69,7 +69,8 @@ def measured(report: Report, name: str, path: Path, seconds: float, bars: bool) 
 def compare(report: Report, data: Path, count: int) -> None:
     """Both sets."""
     from eventsnn.events import emulate_smooth_movement, image_set
-    from eventsnn.run.event_sets import emulate_cifar10_dvs, pictures_of
+    from eventsnn.run.emulated import emulate_cifar10_dvs
+    from eventsnn.run.pictures import pictures_of
     from eventsnn.run.prepare import prepare_recordings
 
     with np.load(data / "cifar10" / "cifar10_lossless.npz") as file:

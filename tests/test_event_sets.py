@@ -17,8 +17,9 @@ from eventsnn.events import (
 )
 from eventsnn.events.event_file import open_event_file
 from eventsnn.events.event_parts import part_path, parts_folder
-from eventsnn.run import event_sets
-from eventsnn.run.event_sets import emulate_cifar10_dvs, encode_i2e_set, movement_of, pictures_of
+from eventsnn.run import emulated
+from eventsnn.run.emulated import emulate_cifar10_dvs, encode_i2e_set, movement_of
+from eventsnn.run.pictures import pictures_of
 
 QUICK = SmoothMovement(loops=1, loop_us=20_000, noise_hz=2)
 
@@ -75,7 +76,7 @@ def test_a_recording_is_the_same_in_any_company_and_no_picture_is_in_both_splits
 
 def test_what_was_done_before_a_kill_is_not_done_again(tmp_path, pictures, monkeypatch):
     output = tmp_path / "a.h5"
-    real = event_sets.emulate_smooth_movement
+    real = emulated.emulate_smooth_movement
     calls = []
 
     def killed_at_the_fourth(image, seed, sample, movement):
@@ -84,7 +85,7 @@ def test_what_was_done_before_a_kill_is_not_done_again(tmp_path, pictures, monke
             raise KeyboardInterrupt
         return real(image, seed, sample, movement)
 
-    monkeypatch.setattr(event_sets, "emulate_smooth_movement", killed_at_the_fourth)
+    monkeypatch.setattr(emulated, "emulate_smooth_movement", killed_at_the_fourth)
     with pytest.raises(KeyboardInterrupt):
         emulate_cifar10_dvs(pictures_of(str(pictures)), output, movement=QUICK)
     assert not output.exists()
@@ -162,9 +163,9 @@ def test_on_the_command_line(tmp_path, pictures):
 
 
 def test_a_set_of_i2e_events(tmp_path, pictures):
-    path = emulated = tmp_path / "i2e.h5"
+    path = tmp_path / "i2e.h5"
     encode_i2e_set(pictures_of(str(pictures)), path, size=16, ratio=0.1, workers=2)
-    test = open_dataset(f"events:{emulated}", "test")
+    test = open_dataset(f"events:{path}", "test")
     assert (test.height, test.width, len(test)) == (16, 16, 4)
     image = np.load(pictures)["test_x"][1]
     assert np.array_equal(test[1].events, encode_i2e(image, size=16, ratio=0.1))

@@ -124,7 +124,8 @@ def emulate_cifar10_dvs(
 ) -> None:
     """Make emulated CIFAR10-DVS recordings of pictures; goes on where a killed run stopped."""
     from eventsnn.cli import show
-    from eventsnn.run.event_sets import emulate_cifar10_dvs, movement_of, pictures_of
+    from eventsnn.run.emulated import emulate_cifar10_dvs, movement_of
+    from eventsnn.run.pictures import pictures_of
 
     movement = movement_of(camera or [])
     pictures = pictures_of(images, reading.split, reading.samples)
@@ -169,7 +170,8 @@ def encode_i2e(
     """Make I2E events of pictures (Ma et al., AAAI 2026); goes on where a killed run stopped."""
     from eventsnn.cli import show
     from eventsnn.events.event_file import open_event_file
-    from eventsnn.run.event_sets import encode_i2e_set, pictures_of
+    from eventsnn.run.emulated import encode_i2e_set
+    from eventsnn.run.pictures import pictures_of
 
     pictures = pictures_of(images, reading.split, reading.samples)
     with show.resumable(output), show.progress_bar("encoding") as progress:

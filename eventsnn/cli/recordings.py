@@ -28,7 +28,7 @@ def data_named(place: Path) -> str | None:
     """
     from eventsnn.events import CIFAR10_CLASSES
     from eventsnn.events.datasets import KINDS
-    from eventsnn.events.event_file import is_event_file
+    from eventsnn.events.event_seal import is_event_file
     from eventsnn.events.folders import find_files
     from eventsnn.events.formats import format_of_file, not_yet
 

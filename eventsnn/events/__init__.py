@@ -1,7 +1,8 @@
 """Event streams: what an event is, files of events, sets of recordings, and emulated cameras.
 
 ``stream`` says what a valid stream is and reduces it, ``nmnist`` and ``aedat`` read and write files,
-``event_file`` reads our own (``event_columns``, ``event_parts``, ``event_sets``),
+``event_file`` reads our own (``event_columns``, ``event_seal``), ``event_parts`` and ``event_writing`` make
+it, ``event_sets`` opens it, ``splits`` has splits by name,
 ``layouts`` holds camera and data-set conventions as data, ``clock`` says what a step back in time is,
 ``datasets``, ``folders`` and ``recordings`` open folders of files lazily, ``formats`` knows what is not read
 yet by name, ``images`` reads sets of images, ``encoders`` makes input of them, ``inputs`` holds

@@ -14,7 +14,8 @@ from typing import Any
 from eventsnn.errors import InvalidFile, InvalidRequest
 from eventsnn.events.aedat import read_aedat, read_aedat_with_counts
 from eventsnn.events.clock import Clock, clock_of
-from eventsnn.events.event_file import is_event_file, open_event_file
+from eventsnn.events.event_file import open_event_file
+from eventsnn.events.event_seal import is_event_file
 from eventsnn.events.event_sets import open_event_set
 from eventsnn.events.folders import (
     SPLIT_FOLDERS,

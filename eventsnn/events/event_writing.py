@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from eventsnn.errors import CannotWrite, InvalidFile
 from eventsnn.events.event_columns import COLUMNS, GZIP_LEVEL, chunk_lengths, column_types
-from eventsnn.events.event_file import FORMAT, GAPS_CHUNK, SCHEMA, SEAL, TABLE_COLUMNS, seal_of
+from eventsnn.events.event_file import FORMAT, GAPS_CHUNK, SCHEMA, TABLE_COLUMNS
 from eventsnn.events.event_parts import part_path, part_says
+from eventsnn.events.event_seal import SEAL, seal_of
 from eventsnn.output import HDF5, HDF5_LAYOUT, remove_leftovers, replaced_whole
 from eventsnn.version import __version__
 
