@@ -124,7 +124,9 @@ def _conventions(found: RecordingSet) -> dict[str, Any]:
         from eventsnn.events.event_file import open_event_file
 
         said = open_event_file(found.path).attributes
-        return {name: said[name] for name in ("kind", "orientation", "clock", "origin", "version")} | {
+        return {
+            name: said[name] or None for name in ("kind", "orientation", "clock", "origin", "version")
+        } | {
             "holds": said["data"],
             "downsampled": found.factor * int(said["downsampled"]),
         }

@@ -129,7 +129,7 @@ class EventFile:
         types, lengths = column_types(*sensor), chunk_lengths()
         before, checksum, taken = 0, 0, 0
         try:
-            with open(self.path, "rb") as file:
+            with open(self.path, "rb", buffering=0) as file:
                 gaps = _Gaps(self, file, int(self.first_gap[position]), int(row["gaps"][position]))
                 for chunk, begin in enumerate(range(0, count, CHUNK), int(self.first_chunk[position])):
                     length = min(CHUNK, count - begin)
