@@ -28,7 +28,7 @@ test-minimum: .venv-minimum/.installed
 .venv-minimum/.installed: pyproject.toml constraints-minimum.txt
 	$(PYTHON) -m venv .venv-minimum
 	.venv-minimum/bin/python -m pip install --quiet --upgrade pip
-	.venv-minimum/bin/python -m pip install --quiet --editable '.[torch,onnx,report]' pytest pytest-xdist hypothesis --constraint constraints-minimum.txt
+	.venv-minimum/bin/python -m pip install --quiet --editable '.[torch,onnx,report,images]' pytest pytest-xdist hypothesis --constraint constraints-minimum.txt
 	touch $@
 
 constraints-minimum.txt: pyproject.toml tests/lowest_versions.py

@@ -41,6 +41,8 @@ SCRIPTS = (
     "accelerators",
     "resnet20",
     "integer_networks",
+    "i2e",
+    "event_files",
 )
 
 

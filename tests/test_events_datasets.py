@@ -68,23 +68,24 @@ def test_cifar10_dvs_with_all_files_is_split_by_number(tmp_path):
     touch(tmp_path, *(f"{name}/cifar10_{name}_{n}.aedat" for name in ("cat", "ship") for n in range(1000)))
     whole = open_dataset(f"cifar10-dvs:{tmp_path}")
     assert (len(whole), whole.height, whole.width) == (2000, 128, 128)
-    test = open_dataset(f"cifar10-dvs:{tmp_path}", "test")
+    test = open_dataset(f"cifar10-dvs:{tmp_path}", "first100")
+    assert test.split == "first100:test"
     assert sorted(file.name for file in test.files) == sorted(
         f"{name}/cifar10_{name}_{n}.aedat" for name in ("cat", "ship") for n in range(100)
     )
-    assert len(open_dataset(f"cifar10-dvs:{tmp_path}", "train")) == 1800
+    assert len(open_dataset(f"cifar10-dvs:{tmp_path}", "first100:train")) == 1800
     # A part of CIFAR-10's folders keeps the labels of the whole.
     assert whole.class_names == CIFAR10_CLASSES
     assert set(whole.labels.tolist()) == {3, 8}
 
 
-def test_a_smaller_cifar10_dvs_is_split_by_tenths(tmp_path):
+def test_other_aedat_recordings_are_split_by_tenths(tmp_path):
     touch(tmp_path, *(f"{name}/{n}.aedat" for name in ("b", "a") for n in range(15)))
-    whole = open_dataset(f"cifar10-dvs:{tmp_path}")
+    whole = open_dataset(f"aedat:{tmp_path}")
     assert whole.class_names == ("a", "b")
     assert whole.labels.tolist() == [0] * 15 + [1] * 15
-    assert [file.index for file in open_dataset(f"cifar10-dvs:{tmp_path}", "test").files] == [0, 10, 20]
-    assert len(open_dataset(f"cifar10-dvs:{tmp_path}", "train")) == 27
+    assert [file.index for file in open_dataset(f"aedat:{tmp_path}", "test").files] == [0, 10, 20]
+    assert len(open_dataset(f"aedat:{tmp_path}", "train")) == 27
 
 
 def test_aedat_files_without_class_folders(tmp_path):

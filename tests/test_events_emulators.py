@@ -52,22 +52,35 @@ def blob():
     return image
 
 
-def naive_contrast_events(frames, step_us, threshold, residue, brightening):
-    """Follow each pixel on its own, crossing by crossing."""
+def naive_contrast_events(frames, step_us, threshold, residue, brightening, refractory_us=0):
+    """Follow each pixel on its own through all time, crossing by crossing."""
     rows = []
     height, width = threshold.shape
-    for step in range(1, len(frames)):
-        for y in range(height):
-            for x in range(width):
-                if step == 1:
-                    residue[y, x] = frames[0][y, x] - residue[y, x] * threshold[y, x]  # now the memory
-                before, after = frames[step - 1][y, x], frames[step][y, x]
-                while abs(after - residue[y, x]) >= threshold[y, x]:
-                    up = after > residue[y, x]
-                    residue[y, x] += threshold[y, x] if up else -threshold[y, x]
-                    share = (residue[y, x] - before) / (after - before)
-                    rows.append(((step - 1) * step_us + int(share * step_us), x, y, up == brightening))
-    return make_events(*zip(*sorted(rows, key=lambda row: row[0]), strict=True))
+    for y, x in np.ndindex(height, width):
+        light = [frame[y, x] for frame in frames]
+        memory, now, step = light[0] - residue[y, x] * threshold[y, x], 0, 0
+        while step < len(frames) - 1:
+            before, after = light[step], light[step + 1]
+            start = step * step_us
+            for level in (memory + threshold[y, x], memory - threshold[y, x]):
+                share = (level - before) / (after - before) if after != before else 2
+                if (
+                    0 <= share <= 1
+                    and start + share * step_us >= now
+                    and (level > memory) == (after > before)
+                ):
+                    crossing = start + share * step_us
+                    rows.append((min(int(crossing), start + step_us - 1), step, y, x, level > memory))
+                    memory, now = level, crossing + refractory_us
+                    if refractory_us:
+                        step = int(now // step_us)
+                        if step < len(frames) - 1:
+                            memory = light[step] + (light[step + 1] - light[step]) * (now / step_us - step)
+                    break
+            else:
+                step += 1
+    rows.sort(key=lambda row: row[:4])
+    return make_events(*zip(*((t, x, y, up == brightening) for t, _, y, x, up in rows), strict=True))
 
 
 def test_contrast_pixels_equal_the_naive_ones():
@@ -81,9 +94,58 @@ def test_contrast_pixels_equal_the_naive_ones():
         frames.astype(float), 1024, threshold.astype(float), residue.astype(float), brightening=True
     )
     assert len(events) > 100
-    for name in "xyp":
+    for name in "txyp":
         assert np.array_equal(events[name], expected[name])
-    assert np.abs(events["t"] - expected["t"]).max() <= 1  # float32 shares of a step
+
+
+@pytest.mark.parametrize("refractory_us", [100, 700.5, 3000])
+def test_a_pixel_is_blind_after_an_event_and_then_sees_from_there(refractory_us):
+    draw = keyed_generator(1, 2, "test")
+    frames = draw.integers(-40, 40, (30, 3, 4)).astype(np.float32) / 8
+    threshold = draw.integers(4, 9, (3, 4)).astype(np.float32) / 8
+    residue = draw.integers(-2, 3, (3, 4)).astype(np.float32) / 4
+    events = contrast_events(frames, 1024, threshold, residue, True, refractory_us=refractory_us)
+    parts = [column.astype(float) for column in (frames, threshold, residue)]
+    expected = naive_contrast_events(parts[0], 1024, *parts[1:], True, refractory_us)
+    assert 100 < len(events) == len(expected)
+    for y, x in np.ndindex(3, 4):
+        mine, naive = (e[(e["x"] == x) & (e["y"] == y)] for e in (events, expected))
+        assert np.array_equal(mine["p"], naive["p"])
+        assert np.abs(mine["t"] - naive["t"]).max() <= 1  # rounded down from other last bits
+        assert np.diff(mine["t"]).min() >= refractory_us - 1
+
+
+def test_frames_seen_again_are_the_same_as_given_again():
+    draw = keyed_generator(1, 3, "test")
+    frames = draw.normal(0, 1, (5, 3, 4)).astype(np.float32)
+    threshold, residue = np.full((3, 4), 0.3, np.float32), np.zeros((3, 4), np.float32)
+    order = np.array([0, 1, 2, 3, 4, 0, 1, 2])
+    once = contrast_events(frames, 10, threshold, residue, True, order=order)
+    assert np.array_equal(once, contrast_events(frames[order], 10, threshold, residue, True))
+    # More crossings than the first try has room for.
+    many = contrast_events(frames, 10, threshold * np.float32(2e-4), residue, True)
+    assert len(many) > 2**19
+    assert np.all(np.diff(many["t"]) >= 0)
+
+
+def test_noise_and_jitter_are_as_large_as_said():
+    ideal = {"noise_hz": 0, "jitter_us": 0, "refractory_us": 0}
+    quiet = emulate_smooth_movement(blob(), 0, 0, **ideal)
+    noisy = emulate_smooth_movement(np.zeros((32, 32), np.uint8), 0, 0, **ideal | {"noise_hz": 2})
+    expected = 2 * 128 * 128 * 1.3
+    assert abs(len(noisy) - expected) < 5 * expected**0.5
+    assert abs(noisy["p"].mean() - 0.5) < 0.02
+    assert np.ptp(noisy["x"]) == np.ptp(noisy["y"]) == 127
+    moved = emulate_smooth_movement(blob(), 0, 0, **ideal | {"jitter_us": 30})
+    assert len(moved) == len(quiet)
+    order = [np.lexsort((e["t"], e["p"], e["x"], e["y"])) for e in (quiet, moved)]
+    shift = moved["t"][order[1]] - quiet["t"][order[0]]
+    assert 20 < shift.std() < 31  # two events of one pixel may change places
+    blind = emulate_smooth_movement(blob(), 0, 0, **ideal | {"refractory_us": 3000})
+    of_pixel = np.argsort(blind["y"].astype(int) * 128 + blind["x"], kind="stable")
+    same = np.diff(blind["y"][of_pixel].astype(int) * 128 + blind["x"][of_pixel]) == 0
+    assert np.diff(blind["t"][of_pixel])[same].min() >= 2999
+    assert len(blind) < 0.95 * len(quiet)
 
 
 def test_draws_depend_on_seed_sample_and_purpose_only():
@@ -130,7 +192,14 @@ def test_emulators_are_keyed_by_seed_and_sample(emulate, image, size, duration):
         ),
         (lambda: emulate_saccades(np.zeros((28, 28), np.uint8), 0, 0, step_us=3000), "whole number of steps"),
         (lambda: emulate_saccades(np.zeros((28, 28), np.uint8), 0, 0, base=(0, 1)), "rising ranges above 0"),
-        (lambda: emulate_smooth_movement(np.zeros((28, 28), np.uint8), 0, 0), r"\(32, 32\) or \(32, 32, 3\)"),
+        (lambda: emulate_smooth_movement(np.zeros((28, 28)), 0, 0), r"such as \(32, 32, 3\)"),
+        (
+            lambda: emulate_smooth_movement(np.zeros((32, 129), np.uint8), 0, 0),
+            "of 1 to 128 rows and columns",
+        ),
+        (lambda: emulate_smooth_movement(np.zeros((32, 32, 4), np.uint8), 0, 0), r"\(32, 32, 4\)"),
+        (lambda: emulate_smooth_movement(blob(), 0, 0, noise_hz=-1), "noise_hz -1 must be at least 0"),
+        (lambda: emulate_smooth_movement(blob(), 0, 0, jitter_us=float("nan")), "jitter_us nan"),
         (lambda: emulate_smooth_movement(blob(), 0, 0, loops=0), "at least one loop"),
         (lambda: emulate_smooth_movement(blob(), 0, 0, base=0), "above 0"),
     ],
@@ -214,7 +283,7 @@ def test_smooth_movement_moves_the_picture_along_its_path():
     # A lone bright pixel block: events stay within its four-fold place, the path and a pixel around.
     image = np.zeros((32, 32), np.uint8)
     image[16, 16] = 255
-    events = emulate_smooth_movement(image, 0, 0)
+    events = emulate_smooth_movement(image, 0, 0, noise_hz=0)
     for name in "xy":
         assert 64 - 8 - 4 <= events[name].min() < 60
         assert 72 < events[name].max() <= 67 + 8 + 4

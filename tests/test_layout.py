@@ -26,14 +26,14 @@ LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 BUDGET = {
     "arguments": 150,
     "calibration": 600,
-    "cli": 2320,
+    "cli": 2420,
     "compilation": 60,
     "convert": 16500,
     "counting": 200,
     "decide": 620,
     "engine": 11800,
     "errors": 120,
-    "events": 3200,
+    "events": 4700,
     "hardware": 4200,
     "insight": 1900,
     "network": 4200,
@@ -41,7 +41,7 @@ BUDGET = {
     "output": 250,
     "report": 2800,
     "results": 1600,
-    "run": 2330,
+    "run": 2980,
     "version": 10,
 }
 BUDGET_OF_KERNELS = 5250

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from eventsnn.cli.options import taking
+from eventsnn.cli.options import Workers, taking
 from eventsnn.cli.reading import Reading
 
 app = typer.Typer(help="Data sets of event recordings and images.", no_args_is_help=True)
@@ -62,27 +62,122 @@ def check(
         typer.echo(f"left out: {said}")
 
 
+@app.command("prepare")
+@taking(only=["downsample", "orientation", "clock"])
+def prepare(
+    data: Annotated[str, typer.Argument(help="KIND:PATH of event recordings.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write (.h5).")],
+    checksums: Annotated[
+        Path | None,
+        typer.Option("--checksums", help="Lines 'sha256  name' that the recordings must give (sha256sum)."),
+    ] = None,
+    workers: Workers = 1,
+    *,
+    reading: Reading,
+) -> None:
+    """Write a set of recordings as one file; goes on where a killed run stopped, checks what is done."""
+    from eventsnn.cli import show
+    from eventsnn.run.prepare import prepare_recordings
+
+    with show.resumable(output), show.progress_bar("preparing") as progress:
+        count = prepare_recordings(
+            data,
+            output,
+            downsample=reading.downsample,
+            orientation=reading.orientation,
+            clock=reading.clock,
+            checksums=checksums,
+            workers=workers,
+            progress=progress,
+        )
+    typer.echo(f"{output}: {count} recordings of {data}, open it as events:{output}")
+
+
 @app.command("emulate-cifar10-dvs")
+@taking(
+    only=["split", "samples"],
+    help={
+        "split": "Pictures of train, test, or all (default).",
+        "samples": "Take N pictures evenly over the list.",
+    },
+)
 def emulate_cifar10_dvs(
     images: Annotated[
-        Path, typer.Argument(help="NumPy .npz with arrays 'images' (N, 32, 32, 3) and 'labels'.")
+        str, typer.Argument(help="images:FILE.npz, or the file alone; see docs/cifar10-dvs.md.")
     ],
-    folder: Annotated[Path, typer.Option("-o", "--output", help="Folder to write.")],
-    seed: Annotated[int, typer.Option("--seed")] = 0,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="File to write (.h5), or folder for AEDAT 2.0 files.")
+    ],
+    seed: Annotated[int, typer.Option("--seed", help="Seed of all draws.")] = 0,
+    downsample: Annotated[
+        int, typer.Option("--downsample", help="Divide addresses by this (.h5 only; 128 to 32 pixels: 4).")
+    ] = 1,
+    camera: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="A setting of the camera or the movement, NAME=VALUE, such as noise_hz=0."
+        ),
+    ] = None,
+    workers: Workers = 1,
+    *,
+    reading: Reading,
 ) -> None:
-    """Write emulated CIFAR10-DVS recordings (AEDAT 2.0, DVS128 addresses) from CIFAR-10 images."""
-    import numpy as np
+    """Make emulated CIFAR10-DVS recordings of pictures; goes on where a killed run stopped."""
+    from eventsnn.cli import show
+    from eventsnn.run.emulated import emulate_cifar10_dvs, movement_of
+    from eventsnn.run.pictures import pictures_of
 
-    from eventsnn.errors import InvalidFile
-    from eventsnn.events import CIFAR10_CLASSES, write_emulated_cifar10_dvs
+    movement = movement_of(camera or [])
+    pictures = pictures_of(images, reading.split, reading.samples)
+    with show.resumable(output), show.progress_bar("emulating") as progress:
+        emulate_cifar10_dvs(
+            pictures,
+            output,
+            seed=seed,
+            downsample=downsample,
+            movement=movement,
+            workers=workers,
+            progress=progress,
+        )
+    typer.echo(f"{output}: {len(pictures)} emulated CIFAR10-DVS recordings")
 
-    if not images.is_file():
-        raise FileNotFoundError(f"no file {images}")
-    try:
-        data = np.load(images, allow_pickle=False)
-        pictures, labels = data["images"], data["labels"]
-    except Exception as error:
-        # NumPy and its decoders answer to damage with any kind of error.
-        raise InvalidFile(f"{images} has no arrays 'images' and 'labels': {error}") from error
-    written = write_emulated_cifar10_dvs(pictures, labels, folder, CIFAR10_CLASSES, seed)
-    typer.echo(f"wrote {len(written)} emulated CIFAR10-DVS recordings under {folder}")
+
+@app.command("encode-i2e")
+@taking(
+    only=["split", "samples"],
+    help={
+        "split": "Pictures of train, test, or all (default).",
+        "samples": "Take N pictures evenly over the list.",
+    },
+)
+def encode_i2e(
+    images: Annotated[
+        str, typer.Argument(help="images:FILE.npz, or the file alone; see docs/cifar10-dvs.md.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write (.h5).")],
+    size: Annotated[
+        int, typer.Option("--size", help="Rows and columns: 128 for CIFAR-10, 32 for MNIST.")
+    ] = 128,
+    ratio: Annotated[
+        float,
+        typer.Option("--ratio", help="S0, share of the picture's range: 0.07 for CIFAR-10, 0.1 for MNIST."),
+    ] = 0.07,
+    step_us: Annotated[int, typer.Option("--step-us", help="Time of each of the eight movements.")] = 1_000,
+    workers: Workers = 1,
+    *,
+    reading: Reading,
+) -> None:
+    """Make I2E events of pictures (Ma et al., AAAI 2026); goes on where a killed run stopped."""
+    from eventsnn.cli import show
+    from eventsnn.events.event_file import open_event_file
+    from eventsnn.run.emulated import encode_i2e_set
+    from eventsnn.run.pictures import pictures_of
+
+    pictures = pictures_of(images, reading.split, reading.samples)
+    with show.resumable(output), show.progress_bar("encoding") as progress:
+        encode_i2e_set(
+            pictures, output, size=size, ratio=ratio, step_us=step_us, workers=workers, progress=progress
+        )
+    events = int(open_event_file(output).recordings["events"].sum())
+    rate = events / (len(pictures) * 16 * size * size)
+    typer.echo(f"{output}: I2E events of {len(pictures)} pictures (emulated), event rate {rate:.2%}")

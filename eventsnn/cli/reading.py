@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 class Reading:
     """Which samples of a data set, and how they are read; how many is for those who take them to say."""
 
-    split: str | None = option(None, "train, test, or all (default).")
+    split: str | None = option(
+        None, "train, test, all (default), or by name first100, last100, seeded:N, each :train or :test."
+    )
     samples: int | None = option(None, "Take N samples evenly over the sorted list.")
     fraction: float = option(1.0, "Replay only the first share of each recording's events.")
     downsample: int = option(1, "Divide event addresses by this (128 to 32 pixels: 4).")

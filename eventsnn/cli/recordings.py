@@ -28,6 +28,7 @@ def data_named(place: Path) -> str | None:
     """
     from eventsnn.events import CIFAR10_CLASSES
     from eventsnn.events.datasets import KINDS
+    from eventsnn.events.event_seal import is_event_file
     from eventsnn.events.folders import find_files
     from eventsnn.events.formats import format_of_file, not_yet
 
@@ -46,6 +47,8 @@ def data_named(place: Path) -> str | None:
         return f"{kind}:{place}"
     if not place.is_file():
         return None
+    if is_event_file(place):
+        return f"events:{place}"
     known = SUFFIXES.get(place.suffix.lower())
     if known is not None:
         is_cifar10_dvs = known == "aedat" and _is_cifar10_dvs([place.name], CIFAR10_CLASSES)
@@ -70,7 +73,7 @@ def contents(spec: str, reading: Reading) -> dict[str, Any]:
     from eventsnn.events import ImageSet
 
     found = reading.open(spec)
-    if not isinstance(found, ImageSet) and Path(found.path).is_file():
+    if not isinstance(found, ImageSet) and Path(found.path).is_file() and found.kind != "events":
         return _one(found)
     whole: dict[str, Any] = {
         "data": spec,
@@ -79,12 +82,16 @@ def contents(spec: str, reading: Reading) -> dict[str, Any]:
     }
     if not isinstance(found, ImageSet):
         whole |= _conventions(found)
-    splits = {}
-    for split in ("train", "test"):
+    splits: dict[str, int] = {}
+    by_name = [f"{rule}:{part}" for rule in ("first100", "last100") for part in ("train", "test")]
+    for split in ("train", "test", *by_name):
+        if split in by_name and (isinstance(found, ImageSet) or splits["train"] + splits["test"]):
+            continue
         try:
             splits[split] = len(replace(reading, split=split).open(spec))
         except InvalidRequest:
-            splits[split] = 0
+            if split not in by_name:
+                splits[split] = 0
     return whole | {"splits": splits, "classes": classes(found)}
 
 
@@ -113,6 +120,16 @@ def class_table(found: list[dict[str, Any]]) -> show.Listing:
 
 
 def _conventions(found: RecordingSet) -> dict[str, Any]:
+    if found.kind == "events":
+        from eventsnn.events.event_file import open_event_file
+
+        said = open_event_file(found.path).attributes
+        return {
+            name: said[name] or None for name in ("kind", "orientation", "clock", "origin", "version")
+        } | {
+            "holds": said["data"],
+            "downsampled": found.factor * int(said["downsampled"]),
+        }
     oriented = {} if found.orientation is None else {"orientation": found.orientation}
     return {"kind": found.kind, **oriented, "clock": found.clock, "origin": found.origin}
 

@@ -1,11 +1,14 @@
 """Event streams: what an event is, files of events, sets of recordings, and emulated cameras.
 
 ``stream`` says what a valid stream is and reduces it, ``nmnist`` and ``aedat`` read and write files,
+``event_file`` reads our own (``event_columns``, ``event_seal``), ``event_parts`` and ``event_writing`` make
+it, ``event_sets`` opens it, ``splits`` has splits by name,
 ``layouts`` holds camera and data-set conventions as data, ``clock`` says what a step back in time is,
 ``datasets``, ``folders`` and ``recordings`` open folders of files lazily, ``formats`` knows what is not read
 yet by name, ``images`` reads sets of images, ``encoders`` makes input of them, ``inputs`` holds
 spike trains and analog images, ``saccade`` and ``smooth`` emulate recordings from pictures (``pixels``
-is their camera), ``synthetic`` writes them as files, ``draws`` holds all randomness.
+is their camera), ``i2e`` makes events of small movements, ``synthetic`` writes AEDAT files, ``draws`` holds
+all randomness.
 """
 
 from eventsnn.events.aedat import AedatCounts as AedatCounts
@@ -22,6 +25,7 @@ from eventsnn.events.datasets import record_counts as record_counts
 from eventsnn.events.encoders import ENCODINGS as ENCODINGS
 from eventsnn.events.encoders import Encoding as Encoding
 from eventsnn.events.encoders import encode as encode
+from eventsnn.events.i2e import encode_i2e as encode_i2e
 from eventsnn.events.images import ImageSet as ImageSet
 from eventsnn.events.images import image_set as image_set
 from eventsnn.events.inputs import AnalogImage as AnalogImage
@@ -44,6 +48,7 @@ from eventsnn.events.nmnist import write_nmnist as write_nmnist
 from eventsnn.events.recordings import Recording as Recording
 from eventsnn.events.recordings import RecordingSet as RecordingSet
 from eventsnn.events.saccade import emulate_saccades as emulate_saccades
+from eventsnn.events.smooth import SmoothMovement as SmoothMovement
 from eventsnn.events.smooth import emulate_smooth_movement as emulate_smooth_movement
 from eventsnn.events.stream import EVENT_DTYPE as EVENT_DTYPE
 from eventsnn.events.stream import MAX_TIME_US as MAX_TIME_US

@@ -5,7 +5,6 @@ function's docstring. A kind is added by one function and one entry in ``_KINDS`
 """
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -15,6 +14,9 @@ from typing import Any
 from eventsnn.errors import InvalidFile, InvalidRequest
 from eventsnn.events.aedat import read_aedat, read_aedat_with_counts
 from eventsnn.events.clock import Clock, clock_of
+from eventsnn.events.event_file import open_event_file
+from eventsnn.events.event_seal import is_event_file
+from eventsnn.events.event_sets import open_event_set
 from eventsnn.events.folders import (
     SPLIT_FOLDERS,
     class_labels,
@@ -29,13 +31,11 @@ from eventsnn.events.images import ImageSet, open_images
 from eventsnn.events.layouts import CIFAR10_DVS, RAW, Orientation, orientation_of
 from eventsnn.events.nmnist import NMNIST_HEIGHT, NMNIST_WIDTH, read_nmnist, read_nmnist_with_counts
 from eventsnn.events.recordings import Recording, RecordingFile, RecordingSet
+from eventsnn.events.splits import NAMES, NamedSplit, named_split, require_no_own
 
 SPLITS = ("all", "train", "test")
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-
-_FILES_PER_CLASS = 1000
-_TEST_FILES_PER_CLASS = 100
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class _Wanted:
     """What was asked for beside the path; None is what the kind of data set does."""
 
     split: str
+    named: NamedSplit | None
     orientation: Orientation | None
     clock: Clock
     clock_was_said: bool
@@ -83,16 +84,16 @@ def open_dataset(
         ``KIND:PATH``. Kinds: ``nmnist`` (folder with ``<digit>/*.bin`` somewhere below, or one file),
         ``cifar10-dvs`` (folder ``<class>/*.aedat``, or one file), ``aedat`` (any AEDAT 2.0 recordings of a
         DVS128, in the same layout; files may also lie directly in the folder, then without labels),
-        ``images`` (an ``.npz`` file, see ``open_images``). Hidden files are left out, links are followed.
+        ``images`` (an ``.npz`` file, see ``open_images``), ``events`` (a file that ``eventsnn data prepare``
+        wrote, see ``open_event_set``). Hidden files are left out, links are followed.
     split
-        ``"train"``, ``"test"``, or ``"all"``, which None means too.
+        ``"train"``, ``"test"``, or ``"all"``, which None means too; of CIFAR10-DVS, AEDAT and our own files
+        also a name as ``"first100:train"``, see ``splits``.
 
         Folders named ``Train`` and ``Test`` (in any case) are the splits; so is the folder that was named
         itself, whose other split is then refused. Else, N-MNIST: every fifth recording (index % 5 == 0 in
-        the sorted list) is test. CIFAR10-DVS: with the full 1,000
-        numbered files in each class, numbers 0 to 99 of each are test (the split of the paper on
-        temporal effective batch normalisation, Duan et al. 2022); with fewer, as in an emulated set,
-        every tenth (index % 10 == 0).
+        the sorted list) is test. AEDAT: every tenth (index % 10 == 0). CIFAR10-DVS has no such split; a name
+        must be given.
     orientation
         Of AEDAT recordings: what their axes and polarity mean, ``"raw"``, ``"jaer-matlab"``,
         ``"cifar10-dvs"``, or an ``Orientation``. ``cifar10-dvs`` data have that of their name, ``aedat``
@@ -122,10 +123,16 @@ def open_dataset(
         raise InvalidRequest(
             f"unknown data set {spec!r}; write KIND:PATH with KIND one of {', '.join(_KINDS)}"
         )
-    if split is not None and (not isinstance(split, str) or split not in SPLITS):
-        raise InvalidRequest(f"unknown split {split!r} of {spec}; allowed are {', '.join(SPLITS)}")
+    named = named_split(split) if isinstance(split, str) else None
+    if split is not None and named is None and not (isinstance(split, str) and split in SPLITS):
+        raise InvalidRequest(
+            f"unknown split {split!r} of {spec}; allowed are {', '.join(SPLITS)}, and for recordings {NAMES}"
+        )
+    if named is not None and kind not in ("cifar10-dvs", "aedat", "events"):
+        raise InvalidRequest(f"{spec} has splits of its own, not {split!r}; allowed are {', '.join(SPLITS)}")
     wanted = _Wanted(
-        split or "all",
+        str(named or split or "all"),
+        named,
         None if orientation is None else orientation_of(orientation),
         clock_of("last-reset" if clock is None else clock),
         clock is not None,
@@ -153,6 +160,9 @@ def record_counts(recordings: RecordingSet, position: int) -> tuple[Recording, d
     """
     file = recordings.files[position]
     counts: Any
+    if file.position is not None:  # our own file: nothing was left out of it
+        recording = recordings[position]
+        return recording, {"records": len(recording.events)}
     if recordings.kind == "nmnist":
         events, counts = read_nmnist_with_counts(file.path, **recordings.reader.keywords)
     else:
@@ -209,6 +219,8 @@ def _open_aedat(kind: str, default: Orientation, path: Path, wanted: _Wanted) ->
     folders are missing, so that a part of the data set keeps the labels of the whole.
     """
     what = f"{kind}:{path}"
+    if kind == "cifar10-dvs" and path.is_file() and is_event_file(path):
+        return _open_events(path, wanted, ("cifar10-dvs", "emulated-cifar10-dvs"))
     if path.is_file():
         _require_suffix(path, ".aedat", kind)
         folder, names = path.parent, [path.name]
@@ -237,15 +249,18 @@ def _open_aedat(kind: str, default: Orientation, path: Path, wanted: _Wanted) ->
         for index, (name, parent) in enumerate(zip(names, parents, strict=True))
     ]
     outer = folder_above(folder) if folder_above(folder / "file").name in CIFAR10_CLASSES else folder
-    numbers = [re.search(r"_(\d+)\.aedat$", name) for name in names]
-    chosen = _by_folders(files, outer, wanted.split, what, 1 if found else 0)
-    if chosen is None and all(numbers) and min(Counter(parents).values()) >= _FILES_PER_CLASS:
-        test = [int(number[1]) < _TEST_FILES_PER_CLASS for number in numbers if number]
-        chosen = {
-            "all": files,
-            "test": [file for file, is_test in zip(files, test, strict=True) if is_test],
-            "train": [file for file, is_test in zip(files, test, strict=True) if not is_test],
-        }
+    folders = 1 if found else 0
+    chosen = _by_folders(files, outer, "all" if wanted.named else wanted.split, what, folders)
+    inside = split_folders(names, folders)
+    if chosen is None and kind == "cifar10-dvs" and any(inside):  # train alone, as of an emulated set
+        chosen = {"all": files, "train": files, "test": []}
+    if wanted.named is not None:
+        require_no_own(chosen is not None, what, wanted.split)
+        chosen = {wanted.split: wanted.named.of(files, what)}
+    elif chosen is None and kind == "cifar10-dvs" and wanted.split != "all":
+        raise InvalidRequest(
+            f"{what} comes without a split {wanted.split!r}, and papers use several; name one: {NAMES}"
+        )
     chosen = chosen or _every(files, 10)
     orientation = wanted.orientation or default
     return RecordingSet(
@@ -278,11 +293,27 @@ def _open_images(path: Path, wanted: _Wanted) -> ImageSet:
     return open_images(path, wanted.split)
 
 
+def _open_events(path: Path, wanted: _Wanted, kinds: tuple[str, ...] = ()) -> RecordingSet:
+    """Our own file; ``kinds`` are those it may have come from, any if there are none."""
+    held = open_event_file(path).attributes["kind"]
+    if kinds and held not in kinds:
+        raise InvalidRequest(
+            f"{path} holds recordings of {held}, not of {kinds[0]}; open it as events:{path}"
+        )
+    if wanted.orientation is not None or wanted.clock_was_said:
+        raise InvalidRequest(
+            f"events:{path} holds picture coordinates and times in order; orientation (--orientation) and "
+            "clock (--clock) were chosen when it was made, leave them out"
+        )
+    return open_event_set(path, wanted.split, wanted.named)
+
+
 _KINDS: dict[str, Callable[[Path, _Wanted], RecordingSet | ImageSet]] = {
     "nmnist": _open_nmnist,
     "cifar10-dvs": partial(_open_aedat, "cifar10-dvs", CIFAR10_DVS),
     "aedat": partial(_open_aedat, "aedat", RAW),
     "images": _open_images,
+    "events": _open_events,
 }
 
 

@@ -50,12 +50,17 @@ class Recording:
 
 @dataclass(frozen=True)
 class RecordingFile:
-    """Where a recording lies; the attributes are those of ``Recording``."""
+    """Where a recording lies; the attributes are those of ``Recording``.
+
+    ``position`` and ``checksum`` are those of one in a file of many; its reader takes the position, too.
+    """
 
     path: Path
     name: str
     label: int | None
     index: int
+    position: int | None = None
+    checksum: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +70,7 @@ class RecordingSet(Sequence[Recording]):
     Attributes
     ----------
     kind
-        ``"nmnist"``, ``"cifar10-dvs"`` or ``"aedat"``.
+        ``"nmnist"``, ``"cifar10-dvs"``, ``"aedat"`` or ``"events"``.
     path
         The folder or file the set was opened from.
     split
@@ -108,7 +113,9 @@ class RecordingSet(Sequence[Recording]):
         """Read one recording, or take a part of the list (nothing is read for a slice)."""
         if isinstance(item, slice):
             return replace(self, files=self.files[item])
-        return self.recording(item, self.reader(self.files[item].path))
+        file = self.files[item]
+        inside = () if file.position is None else (file.position,)
+        return self.recording(item, self.reader(file.path, *inside))
 
     def recording(self, position: int, events: Events) -> Recording:
         """The recording at a position, of all the events of its file."""

@@ -199,6 +199,9 @@ def _hash_sample(digest: Any, samples: Samples, position: int) -> None:
         _hash_content(digest, content_of(item))
         return
     file = samples.files[position]
+    if file.checksum is not None:
+        digest.update(f"{file.name}:{file.label}:{file.checksum};".encode("utf-8", "surrogateescape"))
+        return
     try:
         size = file.path.stat().st_size
         with file.path.open("rb") as opened:
