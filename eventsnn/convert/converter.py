@@ -17,7 +17,7 @@ from eventsnn.convert.lowering.network import Lower
 from eventsnn.convert.lowering.rate import RateFamily
 from eventsnn.convert.lowering.signed import TICKS_PER_MICROSECOND, SignedFamily
 from eventsnn.convert.normalisation import normalisation
-from eventsnn.convert.records import conversion_record, layer_records
+from eventsnn.convert.records import conversion_record, equalisation_record, layer_records
 from eventsnn.convert.samples import Samples, read_samples
 from eventsnn.convert.settings import LONGEST_PERIOD_US, OPTIONS, Settings
 from eventsnn.convert.trained import TrainedLayers, trained_model
@@ -59,6 +59,7 @@ def convert(
     count_zeros: bool = False,
     max_pool: str = "average",
     max_pool_tau_us: float | None = None,
+    equalise: bool = False,
     bias_correction: bool = False,
     reset: str = "soft",
     initial_charge: str | None = None,
@@ -131,6 +132,10 @@ def convert(
         ``"exponential"`` (``MaxGate``). Signed ones are exact.
     max_pool_tau_us : float, optional
         Exponential gates need it: the time constant of their memory, in microseconds.
+    equalise : bool
+        Cross-layer equalisation before anything else: each channel's weights before a ReLU are divided by a
+        factor, and those behind it multiplied, so that both are of one size; for one scale a layer.
+        ``metadata["conversion"]["equalised"]`` says where it was left out: additions, quantisers, steps.
     bias_correction : bool
         Each channel's mean error on the calibration data, with the layers before already in spikes, is taken
         off its bias. Rate neurons are played in up to 64 steps for that, under an input of constant rate.
@@ -214,9 +219,8 @@ def convert(
     settings = Settings(**{name: given[name] for name in OPTIONS})
     trained = trained_model(model)
     samples = read_samples(calibration, trained.reading, input_shape, input, settings.normalised)
-    return lowered_network(
-        trained.layers_of(samples.shape, settings.average_pools), samples, settings, metadata
-    )
+    layers = trained.layers_of(samples.shape, settings.average_pools, settings.equalise)
+    return lowered_network(layers, samples, settings, metadata)
 
 
 def lowered_network(
@@ -225,6 +229,7 @@ def lowered_network(
     """The network of a model whose layers are known; the rest of ``convert``."""
     layers = original.layers
     require_decision(layers[-1])
+    equal = equalisation_record(original.equalised, layers)
     coding = coding_of(samples, settings)
     duration = duration_of(samples, settings, coding)
     family = FAMILIES[settings.neuron](settings, layers, duration)
@@ -257,6 +262,8 @@ def lowered_network(
         settings.input_range, settings.input_mean, settings.input_std,
     )  # fmt: skip
     record = conversion_record(settings, unit, duration, samples.count, original.version)
+    if equal is not None:
+        record["equalised"] = equal
     record["layers"] = layer_records(settings, layers, made, populations)
     named = {**(metadata or {}), "conversion": record}
     network = Network(populations, projections, named, contract=contract)

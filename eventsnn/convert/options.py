@@ -64,6 +64,9 @@ class Options:
     max_pool_tau_us: float | None = option(
         None, "Exponential gates: the time constant that they forget spikes with.", unit="us"
     )
+    equalise: bool = option(
+        False, "Give channels weights of one size before and behind each ReLU (cross-layer equalisation)."
+    )
     bias_correction: bool = option(
         False, "Take the mean error of each channel out of its bias, layer by layer."
     )

@@ -96,6 +96,7 @@ class Settings(Options):
             "verify",
             "whole numbers of samples from 0 on",
         )
+        require(isinstance(self.equalise, bool), "equalise", "True and False")
         self._check_normalisation()
         if self.max_rate_hz is not None and self.input not in DRAWN:
             raise InvalidRequest(

@@ -120,6 +120,9 @@ def work(told: Diagnosis) -> list[str]:
     verified = told.verified
     if verified is not None:
         found.append(verified_text(verified))
+    if told.equalised is not None:
+        left = "".join(f"; not {path}, which {reason}" for path, reason in told.equalised["skipped"].items())
+        found.append(f"equalised: {', '.join(told.equalised['layers'])}{left}")
     wrong = told.found.why_wrong()
     if wrong is not None:
         found.append(f"the first layer that goes wrong is {wrong[0]}: {wrong[1]}")
