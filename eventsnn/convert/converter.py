@@ -16,6 +16,7 @@ from eventsnn.convert.lowering.families import Family
 from eventsnn.convert.lowering.network import Lower
 from eventsnn.convert.lowering.rate import RateFamily
 from eventsnn.convert.lowering.signed import TICKS_PER_MICROSECOND, SignedFamily
+from eventsnn.convert.lowering.weight_bits import refuse_one_bit
 from eventsnn.convert.normalisation import normalisation
 from eventsnn.convert.records import conversion_record, equalisation_record, layer_records
 from eventsnn.convert.samples import Samples, read_samples
@@ -60,6 +61,7 @@ def convert(
     max_pool: str = "average",
     max_pool_tau_us: float | None = None,
     equalise: bool = False,
+    weight_bits: int | None = None,
     bias_correction: bool = False,
     reset: str = "soft",
     initial_charge: str | None = None,
@@ -136,6 +138,10 @@ def convert(
         Cross-layer equalisation before anything else: each channel's weights before a ReLU are divided by a
         factor, and those behind it multiplied, so that both are of one size; for one scale a layer.
         ``metadata["conversion"]["equalised"]`` says where it was left out: additions, quantisers, steps.
+    weight_bits : int, optional
+        2 to 8: every synapse's weight is a whole multiple of a step, up to 2^(bits - 1) - 1 of them on each
+        side of 0. One step a channel of the target or a layer, as ``scales``, of least squared error.
+        Biases keep theirs; pools and shortcuts have one weight a channel anyway.
     bias_correction : bool
         Each channel's mean error on the calibration data, with the layers before already in spikes, is taken
         off its bias. Rate neurons are played in up to 64 steps for that, under an input of constant rate.
@@ -238,6 +244,8 @@ def lowered_network(
     biased = corrected or any(layer.bias.any() for layer in layers)
     _current(settings, duration, biased)
     family.check()
+    if settings.weight_bits is not None:
+        refuse_one_bit(layers, settings.weight_bits)
     norm = normalisation(settings.input_range, settings.input_mean, settings.input_std, layers[0].shape[0])
     samples = replace(samples, unit=unit, normalisation=norm)
     places = followed_samples(layers, samples.count, family.steps) if corrected else None

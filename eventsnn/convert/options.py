@@ -67,6 +67,9 @@ class Options:
     equalise: bool = option(
         False, "Give channels weights of one size before and behind each ReLU (cross-layer equalisation)."
     )
+    weight_bits: int | None = option(
+        None, "Weights of 2 to 8 bits: whole multiples of one step a layer, or a channel (--scales)."
+    )
     bias_correction: bool = option(
         False, "Take the mean error of each channel out of its bias, layer by layer."
     )

@@ -37,6 +37,8 @@ def conversion_record(
         record["duration_us"] = duration_us
         asked = {name: getattr(settings, name) for name in ONLY_RATE}
         record |= {name: value for name, value in asked.items() if value != OPTIONS[name].default}
+    if settings.weight_bits is not None:
+        record["weight_bits"] = int(settings.weight_bits)
     if settings.bias_correction:
         record["bias_correction"] = True
     return record

@@ -21,6 +21,9 @@ ONLY_RATE = (
 )
 LARGEST_THRESHOLD = 2**16
 DEFAULT_LEVELS = 15
+FEWEST, MOST = 2, 8
+"""Bits of weights."""
+
 LONGEST_PERIOD_US = 2000.0
 """The longer a current's period, the finer its integer quanta; 2^31 ticks is the limit."""
 
@@ -95,6 +98,12 @@ class Settings(Options):
             _number(self.verify) and self.verify >= 0 and int(self.verify) == self.verify,
             "verify",
             "whole numbers of samples from 0 on",
+        )
+        require(
+            self.weight_bits is None
+            or (_number(self.weight_bits) and self.weight_bits in range(FEWEST, MOST + 1)),
+            "weight_bits",
+            f"{FEWEST} to {MOST} bits, the sign among them, and None",
         )
         require(isinstance(self.equalise, bool), "equalise", "True and False")
         self._check_normalisation()
