@@ -27,7 +27,7 @@ BUDGET = {
     "arguments": 150,
     "cli": 2200,
     "compilation": 60,
-    "convert": 16500,
+    "convert": 17200,
     "counting": 200,
     "decide": 380,
     "engine": 11800,

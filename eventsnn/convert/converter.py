@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from eventsnn.convert.budget import planned
 from eventsnn.convert.calibration import calibrate
 from eventsnn.convert.coding import check_range, coding_of, duration_of, unit_of
 from eventsnn.convert.graph.layers import Layer
 from eventsnn.convert.lowering.correction import Followed, followed_samples
 from eventsnn.convert.lowering.families import Family
+from eventsnn.convert.lowering.names import population_names
 from eventsnn.convert.lowering.network import Lower
 from eventsnn.convert.lowering.rate import RateFamily
 from eventsnn.convert.lowering.signed import TICKS_PER_MICROSECOND, SignedFamily
@@ -39,6 +41,7 @@ def convert(
     neuron: str = "signed",
     levels: int | Sequence[int] | Mapping[str, int] | None = None,
     *,
+    levels_budget: str | float | None = None,
     input_scale: float | None = None,
     input_shape: tuple[int, ...] | None = None,
     percentile: float = 99.9,
@@ -95,6 +98,11 @@ def convert(
         Signed neurons in place of a ReLU: steps between 0 and its ceiling, default 15. One number for
         all, one for each such layer from input to output, or some by name. Quantisers bring their own,
         which a number must equal if given.
+    levels_budget : float or str, optional
+        Signed neurons in place of a ReLU: levels of 1, 3, 7, 15 or 31 for each layer, those of least expected
+        loss whose final counts need so many synaptic operations a sample at most, in the mean over
+        calibration samples; or a share of what ``levels`` for all would need, as ``"50%"``. What was chosen,
+        and what it is expected to cost, stands in ``metadata["conversion"]["levels_budget"]``.
     input_scale : float, optional
         The activation of one input spike: what one event adds to its pixel and channel of the model's
         input. Default 1; for charges 1/255; for Poisson and Bernoulli spikes
@@ -238,16 +246,20 @@ def lowered_network(
     equal = equalisation_record(original.equalised, layers)
     coding = coding_of(samples, settings)
     duration = duration_of(samples, settings, coding)
-    family = FAMILIES[settings.neuron](settings, layers, duration)
     unit = unit_of(settings, coding, duration)
     corrected = settings.bias_correction
     biased = corrected or any(layer.bias.any() for layer in layers)
     _current(settings, duration, biased)
+    norm = normalisation(settings.input_range, settings.input_mean, settings.input_std, layers[0].shape[0])
+    samples = replace(samples, unit=unit, normalisation=norm)
+    plan = None
+    if settings.levels_budget is not None:
+        plan = planned(original, samples, settings, coding)
+        settings = replace(settings, levels=plan.levels, levels_budget=None)
+    family = FAMILIES[settings.neuron](settings, layers, duration)
     family.check()
     if settings.weight_bits is not None:
         refuse_one_bit(layers, settings.weight_bits)
-    norm = normalisation(settings.input_range, settings.input_mean, settings.input_std, layers[0].shape[0])
-    samples = replace(samples, unit=unit, normalisation=norm)
     places = followed_samples(layers, samples.count, family.steps) if corrected else None
     found = calibrate(layers, original.evaluate, samples, family, places)
     check_range(coding, found.lowest, found.highest, unit)
@@ -270,6 +282,10 @@ def lowered_network(
         settings.input_range, settings.input_mean, settings.input_std,
     )  # fmt: skip
     record = conversion_record(settings, unit, duration, samples.count, original.version)
+    if plan is not None:
+        names = population_names(layers)
+        chosen = [names[layer.name] for layer in layers[1:] if family.searched(layer)]
+        record["levels_budget"] = plan.document(chosen)
     if equal is not None:
         record["equalised"] = equal
     record["layers"] = layer_records(settings, layers, made, populations)
