@@ -38,8 +38,8 @@ from eventsnn.errors import InvalidRequest
 
 Float64 = NDArray[np.float64]
 
-CHOICES = (1, 3, 7, 15, 31)
-"""Levels that a layer may have: spikes of 1 to 5 bits."""
+CHOICES = (1, 2, 3, 5, 7, 10, 15, 22, 31)
+"""Levels that a layer may have: each about half as many again as the one before."""
 
 MOST_SAMPLES = 64
 HELD_VALUES = 2**25
@@ -215,7 +215,10 @@ class _Look:
         unit = scale / levels
         lowest = -levels if self.family.signed(layer) else 0
         counts = np.clip(np.floor(self.values[layer.name] / unit + 0.5), lowest, levels)
-        return self.cost(layer, counts), self._loss(layer, counts * unit)
+        value = counts * unit
+        if self.family.settings.bias_correction:  # which takes the mean error of each channel out
+            value = value - (value - self.values[layer.name]).mean(axis=(0, 1, 2))
+        return self.cost(layer, counts), self._loss(layer, value)
 
     def cost(self, layer: Layer, counts: Float64) -> float:
         """Synaptic operations a sample of final counts, and of the pools that pass them on."""

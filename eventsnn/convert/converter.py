@@ -99,8 +99,8 @@ def convert(
         all, one for each such layer from input to output, or some by name. Quantisers bring their own,
         which a number must equal if given.
     levels_budget : float or str, optional
-        Signed neurons in place of a ReLU: levels of 1, 3, 7, 15 or 31 for each layer, those of least expected
-        loss whose final counts need so many synaptic operations a sample at most, in the mean over
+        Signed neurons in place of a ReLU: levels for each layer, 1 to 31, those of least expected loss
+        whose final counts need so many synaptic operations a sample at most, in the mean over
         calibration samples; or a share of what ``levels`` for all would need, as ``"50%"``. What was chosen,
         and what it is expected to cost, stands in ``metadata["conversion"]["levels_budget"]``.
     input_scale : float, optional

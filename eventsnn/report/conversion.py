@@ -169,7 +169,8 @@ def headline(told: Diagnosis) -> Table:
 def _settings(told: Diagnosis) -> Table:
     """How the network was converted, as its file says."""
     record = told.network.metadata.get("conversion", {})
-    kept = {name: value for name, value in record.items() if name not in ("layers", "verified")}
+    told_apart = ("layers", "verified", "equalised", "levels_budget")
+    kept = {name: value for name, value in record.items() if name not in told_apart}
     rows = [
         [name.replace("_", " "), NO_VALUE if value is None else str(value)] for name, value in kept.items()
     ]
