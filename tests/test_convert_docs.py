@@ -63,6 +63,9 @@ def files(tmp_path, monkeypatch):
         ("Dense", {"units": 6}, {"kernel": rng.normal(size=(108, 6)), "bias": np.zeros(6)}),
     ]
     write("MODEL.h5", layers, shape=(8, 8, 1), backend=None)
+    Path("models").symlink_to(Path(__file__).resolve().parents[1] / "models")
+    digits = rng.integers(0, 256, (12, 28, 28)).astype(np.uint8)
+    np.savez("MNIST.npz", train_x=digits, train_y=np.arange(12) % 10)
     for name in ("TRAIN.npz", "TEST.npz"):
         np.savez(name, x=rng.integers(0, 256, (12, 8, 8)).astype(np.uint8), y=np.arange(12) % 6)
 
@@ -90,5 +93,6 @@ def test_every_kind_of_file_has_its_command():
         ".onnx",
         "MODEL.h5",
         "--verify",
+        "models/lenet5.pt",
     ):
         assert word in told

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from eventsnn.convert import QCFS, load_model
-from eventsnn.errors import InvalidFile
+from eventsnn.convert import QCFS, definition, load_model
+from eventsnn.convert.definitions.trained import save_trained
+from eventsnn.errors import InvalidFile, InvalidRequest
 
 torch.set_num_threads(1)
 
@@ -112,3 +113,61 @@ def test_a_damaged_file_is_refused(tmp_path, content):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no model file .*missing\.pt"):
         load_model(tmp_path / "missing.pt")
+
+
+SMALL = {"width": 2, "hidden": [3], "size": 8}
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """A file as the recipes write it, and its model."""
+    torch.manual_seed(0)
+    model = definition("vgg7", **SMALL).eval()
+    save_trained(tmp_path / "m.pt", model, "vgg7", SMALL)
+    return tmp_path / "m.pt", model
+
+
+@pytest.mark.parametrize("given", [None, "vgg7"])
+def test_a_file_that_names_its_definition_needs_no_other(recipe, given):
+    path, model = recipe
+    found = load_model(path, definition=given)
+    assert not found.training
+    images = torch.rand(2, 3, 8, 8)
+    assert torch.equal(found(images), model(images))
+
+
+@pytest.mark.parametrize("given", ["vgg11", "net.py:build"])
+def test_a_definition_that_contradicts_the_file_is_refused(recipe, given):
+    with pytest.raises(InvalidRequest, match=f"names its own definition, 'vgg7', and '{given}' is another"):
+        load_model(recipe[0], definition=given)
+
+
+WRONG = {
+    "no such": ({"definition": "os:system"}, "no definition 'os:system'"),
+    "not a name": ({"definition": ["vgg7"]}, "unhashable"),
+    "unknown parameter": ({"parameters": {"command": "ls"}}, "no parameter 'command'"),
+    "no parameters": ({"parameters": 3}, "must be a mapping"),
+    "out of range": ({"parameters": {**SMALL, "width": -2}}, "its definition"),
+    "of another size": ({"parameters": {**SMALL, "width": 4}}, r"is \(2, 3, 3, 3\) in the file and \(4, 3"),
+    "no weights": ({"state_dict": 3}, "no tensors by name"),
+    "no tensors": ({"state_dict": {"features.0.weight": 3}}, "no tensors by name"),
+    "numbered": ({"state_dict": {0: torch.ones(1)}}, "no tensors by name"),
+    "too few": ({"state_dict": {}}, r"it lacks features\.0\.weight"),
+}
+
+
+@pytest.mark.parametrize(("change", "match"), WRONG.values(), ids=WRONG)
+def test_a_file_that_does_not_fit_what_it_names_is_refused(recipe, change, match):
+    path, model = recipe
+    whole = {"definition": "vgg7", "parameters": SMALL, "state_dict": model.state_dict()}
+    torch.save(whole | change, path)
+    with pytest.raises(InvalidFile, match=match):
+        load_model(path)
+
+
+def test_a_recipe_s_file_runs_no_command(recipe, tmp_path):
+    path, target = recipe[0], tmp_path / "touched"
+    torch.save({"definition": "vgg7", "parameters": Command(target), "state_dict": {}}, path)
+    with pytest.raises(InvalidFile, match=r"posix\.system|nt\.system"):
+        load_model(path)
+    assert not target.exists()

@@ -28,7 +28,7 @@ BUDGET = {
     "calibration": 600,
     "cli": 2420,
     "compilation": 60,
-    "convert": 16500,
+    "convert": 17200,
     "counting": 200,
     "decide": 620,
     "engine": 11800,

@@ -152,7 +152,7 @@ def compare(
     """``layer_check`` with every sample's decisions."""
     trained = trained_model(model)
     read = samples_for(network, trained.reading, samples)
-    layers = trained.layers_of(read.shape, _average_pools(network))
+    layers = trained.layers_of(read.shape, _average_pools(network), "equalised" in _conversion(network))
     return _with_original(
         compare_layers(layers, network, read, activity), layers.layers, trained.original(read.shape).graph
     )
@@ -212,7 +212,7 @@ def compare_layers(
         )
     if activity is not None:
         _require_shapes(activity, layers, names, read.count)
-    told = {layer["name"]: layer for layer in network.metadata.get("conversion", {}).get("layers", ())}
+    told = {layer["name"]: layer for layer in _conversion(network).get("layers", ())}
     sums = {
         layer.name: LayerSums(network, names[layer.name], told.get(names[layer.name], {})) for layer in layers
     }
@@ -242,7 +242,13 @@ def compare_layers(
 
 def _average_pools(network: Network) -> str:
     """Whether averages were folded when the network was converted."""
-    return str(network.metadata.get("conversion", {}).get("average_pools", "folded"))
+    return str(_conversion(network).get("average_pools", "folded"))
+
+
+def _conversion(network: Network) -> Mapping[str, Any]:
+    """What the network's file says about its conversion."""
+    found: Mapping[str, Any] = network.metadata.get("conversion", {})
+    return found
 
 
 def _input_shape(samples: Any, shape: tuple[int, int, int]) -> tuple[int, ...] | None:

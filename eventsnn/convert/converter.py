@@ -8,16 +8,19 @@ from typing import Any
 
 import numpy as np
 
+from eventsnn.convert.budget import planned
 from eventsnn.convert.calibration import calibrate
 from eventsnn.convert.coding import check_range, coding_of, duration_of, unit_of
 from eventsnn.convert.graph.layers import Layer
 from eventsnn.convert.lowering.correction import Followed, followed_samples
 from eventsnn.convert.lowering.families import Family
+from eventsnn.convert.lowering.names import population_names
 from eventsnn.convert.lowering.network import Lower
 from eventsnn.convert.lowering.rate import RateFamily
 from eventsnn.convert.lowering.signed import TICKS_PER_MICROSECOND, SignedFamily
+from eventsnn.convert.lowering.weight_bits import refuse_one_bit
 from eventsnn.convert.normalisation import normalisation
-from eventsnn.convert.records import conversion_record, layer_records
+from eventsnn.convert.records import conversion_record, equalisation_record, layer_records
 from eventsnn.convert.samples import Samples, read_samples
 from eventsnn.convert.settings import LONGEST_PERIOD_US, OPTIONS, Settings
 from eventsnn.convert.trained import TrainedLayers, trained_model
@@ -38,6 +41,7 @@ def convert(
     neuron: str = "signed",
     levels: int | Sequence[int] | Mapping[str, int] | None = None,
     *,
+    levels_budget: str | float | None = None,
     input_scale: float | None = None,
     input_shape: tuple[int, ...] | None = None,
     percentile: float = 99.9,
@@ -59,6 +63,8 @@ def convert(
     count_zeros: bool = False,
     max_pool: str = "average",
     max_pool_tau_us: float | None = None,
+    equalise: bool = False,
+    weight_bits: int | None = None,
     bias_correction: bool = False,
     reset: str = "soft",
     initial_charge: str | None = None,
@@ -92,6 +98,11 @@ def convert(
         Signed neurons in place of a ReLU: steps between 0 and its ceiling, default 15. One number for
         all, one for each such layer from input to output, or some by name. Quantisers bring their own,
         which a number must equal if given.
+    levels_budget : float or str, optional
+        Signed neurons in place of a ReLU: levels for each layer, 1 to 31, those of least expected loss
+        whose final counts need so many synaptic operations a sample at most, in the mean over
+        calibration samples; or a share of what ``levels`` for all would need, as ``"50%"``. What was chosen,
+        and what it is expected to cost, stands in ``metadata["conversion"]["levels_budget"]``.
     input_scale : float, optional
         The activation of one input spike: what one event adds to its pixel and channel of the model's
         input. Default 1; for charges 1/255; for Poisson and Bernoulli spikes
@@ -131,6 +142,14 @@ def convert(
         ``"exponential"`` (``MaxGate``). Signed ones are exact.
     max_pool_tau_us : float, optional
         Exponential gates need it: the time constant of their memory, in microseconds.
+    equalise : bool
+        Cross-layer equalisation before anything else: each channel's weights before a ReLU are divided by a
+        factor, and those behind it multiplied, so that both are of one size; for one scale a layer.
+        ``metadata["conversion"]["equalised"]`` says where it was left out: additions, quantisers, steps.
+    weight_bits : int, optional
+        2 to 8: every synapse's weight is a whole multiple of a step, up to 2^(bits - 1) - 1 of them on each
+        side of 0. One step a channel of the target or a layer, as ``scales``, of least squared error.
+        Biases keep theirs; pools and shortcuts have one weight a channel anyway.
     bias_correction : bool
         Each channel's mean error on the calibration data, with the layers before already in spikes, is taken
         off its bias. Rate neurons are played in up to 64 steps for that, under an input of constant rate.
@@ -214,9 +233,8 @@ def convert(
     settings = Settings(**{name: given[name] for name in OPTIONS})
     trained = trained_model(model)
     samples = read_samples(calibration, trained.reading, input_shape, input, settings.normalised)
-    return lowered_network(
-        trained.layers_of(samples.shape, settings.average_pools), samples, settings, metadata
-    )
+    layers = trained.layers_of(samples.shape, settings.average_pools, settings.equalise)
+    return lowered_network(layers, samples, settings, metadata)
 
 
 def lowered_network(
@@ -225,16 +243,23 @@ def lowered_network(
     """The network of a model whose layers are known; the rest of ``convert``."""
     layers = original.layers
     require_decision(layers[-1])
+    equal = equalisation_record(original.equalised, layers)
     coding = coding_of(samples, settings)
     duration = duration_of(samples, settings, coding)
-    family = FAMILIES[settings.neuron](settings, layers, duration)
     unit = unit_of(settings, coding, duration)
     corrected = settings.bias_correction
     biased = corrected or any(layer.bias.any() for layer in layers)
     _current(settings, duration, biased)
-    family.check()
     norm = normalisation(settings.input_range, settings.input_mean, settings.input_std, layers[0].shape[0])
     samples = replace(samples, unit=unit, normalisation=norm)
+    plan = None
+    if settings.levels_budget is not None:
+        plan = planned(original, samples, settings, coding)
+        settings = replace(settings, levels=plan.levels, levels_budget=None)
+    family = FAMILIES[settings.neuron](settings, layers, duration)
+    family.check()
+    if settings.weight_bits is not None:
+        refuse_one_bit(layers, settings.weight_bits)
     places = followed_samples(layers, samples.count, family.steps) if corrected else None
     found = calibrate(layers, original.evaluate, samples, family, places)
     check_range(coding, found.lowest, found.highest, unit)
@@ -257,6 +282,12 @@ def lowered_network(
         settings.input_range, settings.input_mean, settings.input_std,
     )  # fmt: skip
     record = conversion_record(settings, unit, duration, samples.count, original.version)
+    if plan is not None:
+        names = population_names(layers)
+        chosen = [names[layer.name] for layer in layers[1:] if family.searched(layer)]
+        record["levels_budget"] = plan.document(chosen)
+    if equal is not None:
+        record["equalised"] = equal
     record["layers"] = layer_records(settings, layers, made, populations)
     named = {**(metadata or {}), "conversion": record}
     network = Network(populations, projections, named, contract=contract)

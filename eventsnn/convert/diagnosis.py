@@ -61,6 +61,16 @@ class Diagnosis:
         return self.network.metadata.get("conversion", {}).get("verified")
 
     @property
+    def equalised(self) -> dict[str, Any] | None:
+        """What cross-layer equalisation did; None where it was not asked for."""
+        return self.network.metadata.get("conversion", {}).get("equalised")
+
+    @property
+    def levels_budget(self) -> dict[str, Any] | None:
+        """The levels that a budget chose; None where none was given."""
+        return self.network.metadata.get("conversion", {}).get("levels_budget")
+
+    @property
     def mean_operations(self) -> float | None:
         """Synaptic operations a simulated sample."""
         return float(np.mean(self.synaptic_operations)) if len(self.synaptic_operations) else None
@@ -99,6 +109,8 @@ class Diagnosis:
             if self.mean_operations is None
             else {"mean": self.mean_operations, "samples": len(self.synaptic_operations)},
             "verified": self.verified,
+            **({} if self.equalised is None else {"equalised": self.equalised}),
+            **({} if self.levels_budget is None else {"levels_budget": self.levels_budget}),
             "first_wrong": None if wrong is None else {"name": wrong[0], "reason": wrong[1]},
             "ignored": [asdict(part) for part in found.ignored],
             "layers": [asdict(layer) for layer in found.layers],

@@ -34,10 +34,12 @@ def load_model(
     ----------
     path : path
         PyTorch: a module saved whole by ``torch.save(model, path)``, or parameters (a state_dict, or a
-        dictionary that holds one) with ``definition``. ONNX. Keras: a sequential model saved as HDF5.
+        dictionary that holds one) with ``definition``, or with a definition's name in the file
+        (``models/``). ONNX. Keras: a sequential model saved as HDF5.
     definition : str, optional
         PyTorch parameters: ``FILE.py:CALLABLE`` that builds their model when called without arguments. The
-        file is the user's own and is run. Or the name of a definition of eventsnn's.
+        file is the user's own and is run. Or the name of a definition of eventsnn's; none where the file
+        names it.
     output : str, optional
         ONNX: the value or node that has the class scores, where several could be.
     input_shape : sequence of int, optional

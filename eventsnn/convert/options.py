@@ -36,6 +36,11 @@ class Options:
         None,
         "Levels of signed neurons: 15, one a layer as 7,15,31, or conv1=31,conv2=15 (QCFS brings its own).",
     )
+    levels_budget: str | float | None = option(
+        None,
+        "Choose levels of 1 to 31 by layer, of least loss within so many synaptic operations a sample, or a "
+        "share of what --levels for all would need, as 50%.",
+    )
     input_scale: float | None = option(None, "What one event adds to the model's input.")
     settle_time_us: float = option(0.0, "Time between signed neurons' tests, microseconds.", unit="us")
     hysteresis: float = option(0.0, "Hysteresis of signed neurons, in levels.")
@@ -63,6 +68,12 @@ class Options:
     )
     max_pool_tau_us: float | None = option(
         None, "Exponential gates: the time constant that they forget spikes with.", unit="us"
+    )
+    equalise: bool = option(
+        False, "Give channels weights of one size before and behind each ReLU (cross-layer equalisation)."
+    )
+    weight_bits: int | None = option(
+        None, "Weights of 2 to 8 bits: whole multiples of one step a layer, or a channel (--scales)."
     )
     bias_correction: bool = option(
         False, "Take the mean error of each channel out of its bias, layer by layer."

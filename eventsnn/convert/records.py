@@ -9,10 +9,12 @@ import numpy as np
 
 from eventsnn.convert.graph.layers import Layer
 from eventsnn.convert.graph.operations import Input
+from eventsnn.convert.graph.passes.equalise import Equalised
 from eventsnn.convert.lowering.coded import Lowered
 from eventsnn.convert.lowering.names import population_names
 from eventsnn.convert.lowering.rate import spikes_of_lambda
 from eventsnn.convert.settings import DEFAULT_SPIKES, ONLY_RATE, OPTIONS, Settings
+from eventsnn.errors import InvalidRequest
 from eventsnn.network import Population
 
 
@@ -35,9 +37,31 @@ def conversion_record(
         record["duration_us"] = duration_us
         asked = {name: getattr(settings, name) for name in ONLY_RATE}
         record |= {name: value for name, value in asked.items() if value != OPTIONS[name].default}
+    if settings.weight_bits is not None:
+        record["weight_bits"] = int(settings.weight_bits)
     if settings.bias_correction:
         record["bias_correction"] = True
     return record
+
+
+def equalisation_record(found: Equalised | None, layers: Sequence[Layer]) -> dict[str, Any] | None:
+    """What was equalised, and why not what was not; None where it was not asked for.
+
+    Raises
+    ------
+    InvalidRequest
+        Nothing could be.
+    """
+    if found is None:
+        return None
+    if not found.factors:
+        reasons = [f"{path!r} {reason}" for path, reason in found.skipped.items()]
+        raise InvalidRequest(
+            "equalise: no layer can have its channels' weights made of one size: "
+            f"{'; '.join(reasons) or 'there is no ReLU'}. Leave equalise out"
+        )
+    names = population_names(layers)
+    return {"layers": [names[name] for name in found.factors], "skipped": found.skipped}
 
 
 def layer_records(

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from eventsnn.convert.architecture import built
+from eventsnn.convert.definitions.trained import filled, names_definition, trained_module
 from eventsnn.convert.importers.torch_modules import ADVICE, MODULES
 from eventsnn.errors import InvalidFile, InvalidRequest
 
@@ -37,7 +38,8 @@ def load_module(path: str | os.PathLike[str], definition: str | None = None) -> 
     path : path
         Of a module saved whole by ``torch.save(model, path)``: an nn.Sequential, possibly nested or inside
         nn.DataParallel, of supported modules. Or with ``definition`` of parameters: a state_dict, or a
-        dictionary that holds one, names beginning with ``module.`` (of DataParallel) allowed.
+        dictionary that holds one, names beginning with ``module.`` (of DataParallel) allowed. Or parameters
+        with the definition's name beside them (``save_trained``).
     definition : str, optional
         ``FILE.py:CALLABLE`` or a name, see ``eventsnn.convert.architecture``.
 
@@ -51,7 +53,8 @@ def load_module(path: str | os.PathLike[str], definition: str | None = None) -> 
         Parameters without architecture, or that are not those of the definition's model; classes that are
         not allowed, TorchScript, no model, damaged.
     InvalidRequest
-        A definition that cannot be used, or one for a module that was saved whole.
+        A definition that cannot be used, or one for a module that was saved whole, or another than the
+        file names.
     """
     try:
         with (
@@ -69,9 +72,16 @@ def load_module(path: str | os.PathLike[str], definition: str | None = None) -> 
                 "architecture (a state_dict); leave --definition out"
             )
         return found.eval()
+    if names_definition(found):
+        if definition not in (None, found["definition"]):
+            raise InvalidRequest(
+                f"{path} names its own definition, {found['definition']!r}, and {definition!r} is another; "
+                "leave --definition out"
+            )
+        return trained_module(path, found)
     state = _parameters(path, found)
     if definition is not None and state is not None:
-        return _filled(path, built(definition), definition, state)
+        return filled(path, built(definition), definition, state)
     what = f"{path} holds {_content(found)}, no model"
     raise InvalidFile(f"{what}; {_WHOLE}" if state is None else f"{what}; {DEFINE}, or {_WHOLE}")
 
@@ -104,36 +114,6 @@ def _parameters(path: object, found: object) -> dict[str, Tensor] | None:
 
 IN_PARALLEL = "module."
 """How DataParallel begins the names of its model's parameters."""
-
-
-def _filled(path: object, model: nn.Module, definition: str, state: dict[str, Tensor]) -> nn.Module:
-    """A model with its parameters, each of which it has, and no other."""
-    own = model.state_dict()
-    # Versions before 0.4.1 did not count batches, and no conversion reads the count.
-    missing = [name for name in own if name not in state and not name.endswith("num_batches_tracked")]
-    unexpected = [name for name in state if name not in own]
-    other = [
-        f"{name} is {tuple(state[name].shape)} in the file and {tuple(value.shape)} in the model"
-        for name, value in own.items()
-        if name in state and state[name].shape != value.shape
-    ]
-    told = [
-        f"{what} {_first(names)}"
-        for what, names in (("it lacks", missing), ("the model has no", unexpected), ("", other))
-        if names
-    ]
-    if told:
-        raise InvalidFile(
-            f"{path} does not hold the parameters of {definition}: {'; '.join(map(str.strip, told))}. Give "
-            "the definition that these parameters were trained with"
-        )
-    model.load_state_dict({name: state.get(name, value) for name, value in own.items()})
-    return model.eval()
-
-
-def _first(names: list[str], most: int = 6) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def _content(found: object) -> str:

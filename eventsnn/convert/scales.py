@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -60,12 +61,12 @@ def best_ceiling(activations: Float64, levels: int) -> float:
 
 
 class Ceilings:
-    """The squared error of every ceiling of the grid, added up part by part of the activations."""
+    """The squared error of every ceiling of the grid, or of others, added up part by part."""
 
-    def __init__(self, largest: float, levels: int) -> None:
+    def __init__(self, largest: float, levels: int, grid: Sequence[float] | None = None) -> None:
         self.levels = levels
-        self.grid = [largest * (1 - 0.01 * k) for k in range(GRID)]
-        self.error = np.zeros(GRID)
+        self.grid = [largest * (1 - 0.01 * k) for k in range(GRID)] if grid is None else list(grid)
+        self.error = np.zeros(len(self.grid))
 
     def add(self, positive: Float64) -> None:
         """Take more activations in, all above 0 and none above the largest."""

@@ -21,6 +21,9 @@ ONLY_RATE = (
 )
 LARGEST_THRESHOLD = 2**16
 DEFAULT_LEVELS = 15
+FEWEST, MOST = 2, 8
+"""Bits of weights."""
+
 LONGEST_PERIOD_US = 2000.0
 """The longer a current's period, the finer its integer quanta; 2^31 ticks is the limit."""
 
@@ -60,6 +63,7 @@ class Settings(Options):
             known = getattr(self, name) in (*allowed, OPTIONS[name].default)
             require(known, name, " and ".join(map(repr, allowed)))
         object.__setattr__(self, "levels", _levels(self.levels))
+        self._check_budget()
         optional("input_scale", "finite numbers above 0")
         require(
             _number(self.percentile) and 0 < self.percentile <= 100,
@@ -96,6 +100,13 @@ class Settings(Options):
             "verify",
             "whole numbers of samples from 0 on",
         )
+        require(
+            self.weight_bits is None
+            or (_number(self.weight_bits) and self.weight_bits in range(FEWEST, MOST + 1)),
+            "weight_bits",
+            f"{FEWEST} to {MOST} bits, the sign among them, and None",
+        )
+        require(isinstance(self.equalise, bool), "equalise", "True and False")
         self._check_normalisation()
         if self.max_rate_hz is not None and self.input not in DRAWN:
             raise InvalidRequest(
@@ -103,7 +114,7 @@ class Settings(Options):
                 "a rate; leave it out, or give input='poisson'"
             )
         if self.neuron == "rate":
-            for name in ("levels", "graded", "settle_time_us", "hysteresis", "verify"):
+            for name in ("levels", "levels_budget", "graded", "settle_time_us", "hysteresis", "verify"):
                 if getattr(self, name) != OPTIONS[name].default:
                     raise InvalidRequest(
                         f"{name} is {getattr(self, name)!r}, but rate neurons have no {name}; leave it out, "
@@ -133,6 +144,39 @@ class Settings(Options):
             )
         if self.input_std is not None and min(self.input_std) <= 0:
             raise InvalidRequest(f"input_std is {self.input_std}; each deviation is above 0")
+
+    def _check_budget(self) -> None:
+        if self.levels_budget is None:
+            return
+        amount, share = self.budget
+        if not (math.isfinite(amount) and amount > 0):
+            raise InvalidRequest(
+                f"levels_budget is {self.levels_budget!r}; give synaptic operations a sample, as 2e6, or a "
+                "share of what equal levels need, as 50%"
+            )
+        if self.graded:
+            raise InvalidRequest(
+                "levels_budget is of neurons that send a spike for each level, and graded ones send one "
+                "payload whatever their levels; leave one of the two out"
+            )
+        if not (self.levels is None or (share and isinstance(self.levels, int))):
+            what = "one number for all, which it is a share of" if share else "none"
+            raise InvalidRequest(
+                f"levels is {self.levels!r} and levels_budget {self.levels_budget!r}: the budget chooses the "
+                f"levels of each layer; give {what}"
+            )
+
+    @property
+    def budget(self) -> tuple[float, bool]:
+        """``levels_budget`` as a number, and whether it is a share; NaN if it is none."""
+        given = self.levels_budget
+        if isinstance(given, str):
+            text = given.strip()
+            try:
+                return (float(text[:-1]) / 100, True) if text.endswith("%") else (float(text), False)
+            except ValueError:
+                return math.nan, False
+        return (float(given), False) if _number(given) else (math.nan, False)  # type: ignore[arg-type]
 
     @property
     def normalised(self) -> bool:

@@ -12,6 +12,7 @@ from eventsnn.convert.activations import in_population_order
 from eventsnn.convert.graph.graph import Evaluate, Float64, Original
 from eventsnn.convert.graph.layering import layers_of
 from eventsnn.convert.graph.layers import Layer
+from eventsnn.convert.graph.passes.equalise import Equalised, equalised
 from eventsnn.convert.graph.passes.merge_linear import AveragePools
 from eventsnn.convert.lowering.pools import with_pools_of_one_source
 from eventsnn.convert.lowering.values import LayerValues, derived_value
@@ -31,11 +32,14 @@ class TrainedLayers:
         Of ``Original``.
     framework : str
         Of ``Original``.
+    equalised : Equalised or None
+        What cross-layer equalisation did, where it was asked for.
     """
 
     layers: tuple[Layer, ...]
     evaluate: Evaluate
     framework: str
+    equalised: Equalised | None = None
 
     @property
     def version(self) -> dict[str, str]:
@@ -76,7 +80,9 @@ class Trained:
             return False
         return True
 
-    def layers_of(self, shape: tuple[int, ...], average_pools: str = "folded") -> TrainedLayers:
+    def layers_of(
+        self, shape: tuple[int, ...], average_pools: str = "folded", equalise: bool = False
+    ) -> TrainedLayers:
         """The layers for samples of a shape.
 
         Raises
@@ -84,13 +90,18 @@ class Trained:
         UnsupportedLayer, InvalidNetwork
             What an importer or a pass refuses.
         """
-        return layers_of_original(self.original(shape), average_pools)
+        return layers_of_original(self.original(shape), average_pools, equalise)
 
 
-def layers_of_original(original: Original, average_pools: str = "folded") -> TrainedLayers:
+def layers_of_original(
+    original: Original, average_pools: str = "folded", equalise: bool = False
+) -> TrainedLayers:
     """Layers of what an importer gave; images are (channels, y, x) whatever order the original has."""
     graph = original.graph
     layers = layers_of(graph, cast(AveragePools, average_pools))
+    even = equalised(layers, graph.nodes) if equalise else None
+    if even is not None:
+        layers = even.layers
     evaluate, own = original.evaluate, graph.nodes[graph.input].shape
     order = layers[0].arrangement
     if order is not None:
@@ -101,7 +112,7 @@ def layers_of_original(original: Original, average_pools: str = "folded") -> Tra
             return original.evaluate(flat.reshape(len(values), *own), names)
 
         layers = (replace(layers[0], arrangement=None), *layers[1:])
-    return layered(layers, evaluate, original.framework, graph.nodes)
+    return replace(layered(layers, evaluate, original.framework, graph.nodes), equalised=even)
 
 
 def layered(

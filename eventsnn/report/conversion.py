@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from eventsnn.convert.check import BEST
 from eventsnn.convert.diagnosis import Diagnosis
@@ -120,6 +121,11 @@ def work(told: Diagnosis) -> list[str]:
     verified = told.verified
     if verified is not None:
         found.append(verified_text(verified))
+    if told.levels_budget is not None:
+        found.append(_budget_text(told.levels_budget, mean))
+    if told.equalised is not None:
+        left = "".join(f"; not {path}, which {reason}" for path, reason in told.equalised["skipped"].items())
+        found.append(f"equalised: {', '.join(told.equalised['layers'])}{left}")
     wrong = told.found.why_wrong()
     if wrong is not None:
         found.append(f"the first layer that goes wrong is {wrong[0]}: {wrong[1]}")
@@ -132,6 +138,19 @@ def verified_text(verified: dict[str, int]) -> str:
     return (
         f"verified: {verified['neurons']:,} neurons end {samples} with the counts of the quantised network, "
         f"{verified['deviating']} deviate"
+    )
+
+
+def _budget_text(plan: dict[str, Any], simulated: float | None) -> str:
+    """The levels that a budget chose, what they were expected to cost, and what they did."""
+    levels = ", ".join(f"{name} {number}" for name, number in plan["levels"].items())
+    uniform = plan["uniform"]
+    ran = "" if simulated is None else f", {si(simulated, 'SOP')} as simulated"
+    return (
+        f"levels within {si(plan['budget_sops'], 'SOP')} a sample: {levels}; expected "
+        f"{si(plan['expected_sops'], 'SOP')}{ran}; {uniform['levels']} everywhere would need "
+        f"{si(uniform['expected_sops'], 'SOP')}, squared error of the scores expected "
+        f"{plan['expected_loss']:.2g} instead of {uniform['expected_loss']:.2g} of their variance"
     )
 
 
@@ -150,7 +169,8 @@ def headline(told: Diagnosis) -> Table:
 def _settings(told: Diagnosis) -> Table:
     """How the network was converted, as its file says."""
     record = told.network.metadata.get("conversion", {})
-    kept = {name: value for name, value in record.items() if name not in ("layers", "verified")}
+    told_apart = ("layers", "verified", "equalised", "levels_budget")
+    kept = {name: value for name, value in record.items() if name not in told_apart}
     rows = [
         [name.replace("_", " "), NO_VALUE if value is None else str(value)] for name, value in kept.items()
     ]

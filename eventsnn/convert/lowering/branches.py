@@ -1,4 +1,7 @@
-"""A branch as wires: as a convolution, all to all, or channel by channel where it is one, else listed."""
+"""A branch as wires: as a convolution, all to all, or channel by channel where it is one, else listed.
+
+What no rule here knows by its geometry is listed, and then looked at by its synapses (``regular_wires``).
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from eventsnn.convert.graph.operations import AveragePool, Convolution, Dense, L
 from eventsnn.convert.lowering.blocks import dense_map, dense_rows, pooled_convolution
 from eventsnn.convert.lowering.grids import convolution_axis, grid_of, window_axis
 from eventsnn.convert.lowering.listed import listed, of_population
+from eventsnn.convert.lowering.regular import regular_wires
 from eventsnn.convert.lowering.wires import ChannelWires, ConvolutionWires, Wires
 from eventsnn.errors import UnsupportedLayer
 
@@ -44,7 +48,7 @@ def wires(branch: Branch, layer: Layer, source: Shape3) -> Wires:
             f"operation that synapses are made of; known are {', '.join(k.__name__ for k in KINDS)}"
         )
     found = KINDS[kind](branch, branch.linear, layer, source)
-    return listed(branch, layer, source) if found is None else found
+    return regular_wires(listed(branch, layer, source)) if found is None else found
 
 
 def _convolution(branch: Branch, linear: Convolution, layer: Layer, source: Shape3) -> Wires | None:

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from eventsnn.convert.graph.layers import Branch, Layer
 from eventsnn.convert.graph.operations import AveragePool, Convolution, Dense, LinearMap, Windows
-from eventsnn.convert.lowering.wires import SparseWires, Wires
+from eventsnn.convert.lowering.wires import SparseWires
 from eventsnn.network.synapses import Shape
 
 Float64 = NDArray[np.float64]
@@ -27,7 +27,7 @@ def of_population(shape: Shape3) -> Shape:
     return shape[1], shape[2], shape[0]
 
 
-def listed(branch: Branch, layer: Layer, source: Shape3) -> Wires:
+def listed(branch: Branch, layer: Layer, source: Shape3) -> SparseWires:
     """A branch as listed synapses; every entry of the operation is one, those of weight zero too."""
     read = source if branch.indices is None else branch.indices.shape
     output, place, weight = ENTRIES[type(branch.linear)](branch.linear, read, layer)

@@ -22,6 +22,7 @@ from eventsnn.convert.lowering.gates import gate_synapses
 from eventsnn.convert.lowering.listed import of_population
 from eventsnn.convert.lowering.names import INPUT, population_names, projection_name
 from eventsnn.convert.lowering.steps import BITS_OF_SPIKES
+from eventsnn.convert.lowering.weight_bits import of_few_bits
 from eventsnn.convert.lowering.wires import Wires
 from eventsnn.convert.normalisation import Normalisation
 from eventsnn.convert.quantise import to_quanta, weight_quanta
@@ -187,9 +188,20 @@ class Lower:
             weight_quanta(way, source.unit, resolution[way.channels], threshold, name)
             for way, source in zip(gained, sources, strict=True)
         ]
+        read: Sequence[Wires] = ways
+        if (bits := self.family.settings.weight_bits) is not None:
+            per_channel = self.family.settings.per_channel
+            weights = [
+                of_few_bits(way, weight, bits, per_channel, name)
+                for way, weight in zip(gained, weights, strict=True)
+            ]
+            read = [
+                way.holding(weight, source.value, resolution[way.channels], threshold)
+                for way, weight, source in zip(ways, weights, sources, strict=True)
+            ]
         own = np.broadcast_to(layer.bias, layer.shape).transpose(1, 2, 0)
         bias = own.astype(np.float64)
-        for way, source in zip(ways, sources, strict=True):
+        for way, source in zip(read, sources, strict=True):
             if source.constant is not None:
                 constant = np.broadcast_to(source.constant, way.source).reshape(1, -1)
                 bias = bias.copy()

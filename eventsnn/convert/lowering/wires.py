@@ -61,6 +61,11 @@ class Wires(ABC):
         """With the weights of each source channel multiplied."""
         return replace(self, weight=self.weight * self.of_source(values))
 
+    def holding(self, weight: Int32, unit_in: Float64, unit_out: Float64, threshold: int) -> Self:
+        """With the weights, in activations, that these in quanta stand for."""
+        scale = self.of_target(unit_out) / self.of_source(unit_in) / threshold
+        return replace(self, weight=weight * scale)
+
     @property
     def channels(self) -> slice:
         """The target population's channels that they reach."""
