@@ -1,6 +1,6 @@
 """Event streams: what an event is, files of events, sets of recordings, and emulated cameras.
 
-``stream`` says what a valid stream is and reduces it, ``nmnist`` and ``aedat`` read and write files,
+``stream`` says what a valid stream is and reduces it, ``readers`` holds the formats of files,
 ``layouts`` holds camera and data-set conventions as data, ``clock`` says what a step back in time is,
 ``datasets``, ``folders`` and ``recordings`` open folders of files lazily, ``formats`` knows what is not read
 yet by name, ``images`` reads sets of images, ``encoders`` makes input of them, ``inputs`` holds
@@ -8,10 +8,6 @@ spike trains and analog images, ``saccade`` and ``smooth`` emulate recordings fr
 is their camera), ``synthetic`` writes them as files, ``draws`` holds all randomness.
 """
 
-from eventsnn.events.aedat import AedatCounts as AedatCounts
-from eventsnn.events.aedat import read_aedat as read_aedat
-from eventsnn.events.aedat import read_aedat_with_counts as read_aedat_with_counts
-from eventsnn.events.aedat import write_aedat as write_aedat
 from eventsnn.events.clock import CLOCKS as CLOCKS
 from eventsnn.events.clock import Clock as Clock
 from eventsnn.events.datasets import CIFAR10_CLASSES as CIFAR10_CLASSES
@@ -35,12 +31,16 @@ from eventsnn.events.layouts import ORIENTATIONS as ORIENTATIONS
 from eventsnn.events.layouts import RAW as RAW
 from eventsnn.events.layouts import AddressLayout as AddressLayout
 from eventsnn.events.layouts import Orientation as Orientation
-from eventsnn.events.nmnist import NMNIST_HEIGHT as NMNIST_HEIGHT
-from eventsnn.events.nmnist import NMNIST_WIDTH as NMNIST_WIDTH
-from eventsnn.events.nmnist import NmnistCounts as NmnistCounts
-from eventsnn.events.nmnist import read_nmnist as read_nmnist
-from eventsnn.events.nmnist import read_nmnist_with_counts as read_nmnist_with_counts
-from eventsnn.events.nmnist import write_nmnist as write_nmnist
+from eventsnn.events.readers.aedat2 import AedatCounts as AedatCounts
+from eventsnn.events.readers.aedat2 import read_aedat as read_aedat
+from eventsnn.events.readers.aedat2 import read_aedat_with_counts as read_aedat_with_counts
+from eventsnn.events.readers.aedat2 import write_aedat as write_aedat
+from eventsnn.events.readers.five_byte import NMNIST_HEIGHT as NMNIST_HEIGHT
+from eventsnn.events.readers.five_byte import NMNIST_WIDTH as NMNIST_WIDTH
+from eventsnn.events.readers.five_byte import NmnistCounts as NmnistCounts
+from eventsnn.events.readers.five_byte import read_nmnist as read_nmnist
+from eventsnn.events.readers.five_byte import read_nmnist_with_counts as read_nmnist_with_counts
+from eventsnn.events.readers.five_byte import write_nmnist as write_nmnist
 from eventsnn.events.recordings import Recording as Recording
 from eventsnn.events.recordings import RecordingSet as RecordingSet
 from eventsnn.events.saccade import emulate_saccades as emulate_saccades

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from eventsnn.errors import InvalidFile, InvalidRequest
-from eventsnn.events.aedat import read_aedat, read_aedat_with_counts
 from eventsnn.events.clock import Clock, clock_of
 from eventsnn.events.folders import (
     SPLIT_FOLDERS,
@@ -27,7 +26,13 @@ from eventsnn.events.folders import (
 from eventsnn.events.formats import format_of_file, not_yet
 from eventsnn.events.images import ImageSet, open_images
 from eventsnn.events.layouts import CIFAR10_DVS, RAW, Orientation, orientation_of
-from eventsnn.events.nmnist import NMNIST_HEIGHT, NMNIST_WIDTH, read_nmnist, read_nmnist_with_counts
+from eventsnn.events.readers.aedat2 import read_aedat, read_aedat_with_counts
+from eventsnn.events.readers.five_byte import (
+    NMNIST_HEIGHT,
+    NMNIST_WIDTH,
+    read_nmnist,
+    read_nmnist_with_counts,
+)
 from eventsnn.events.recordings import Recording, RecordingFile, RecordingSet
 
 SPLITS = ("all", "train", "test")

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.errors import InvalidRequest
-from eventsnn.events.aedat import write_aedat
+from eventsnn.events.readers.aedat2 import write_aedat
 from eventsnn.events.smooth import emulate_smooth_movement
 
 

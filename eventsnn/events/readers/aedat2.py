@@ -19,7 +19,7 @@ from eventsnn.errors import InvalidEvents, InvalidFile, InvalidRequest
 from eventsnn.events.clock import AEDAT_COUNTER, Clock, clock_of, set_in_order
 from eventsnn.events.formats import format_of_bytes, not_yet
 from eventsnn.events.layouts import CIFAR10_DVS, DVS128, AddressLayout, Orientation, orientation_of
-from eventsnn.events.nmnist import read_bytes
+from eventsnn.events.readers.files import read_bytes
 from eventsnn.events.stream import EVENT_DTYPE, Events, validate_events
 
 _MAGIC = b"#!AER-DAT2.0"

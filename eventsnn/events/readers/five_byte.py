@@ -11,16 +11,16 @@ recordings published there the polarity bit is 0 at the edge that leads the moti
 """
 
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.errors import InvalidEvents, InvalidFile, InvalidRequest
+from eventsnn.errors import InvalidEvents, InvalidFile
 from eventsnn.events.clock import FIVE_BYTE_COUNTER, Clock, clock_of, set_in_order
 from eventsnn.events.formats import format_of_bytes, not_yet
+from eventsnn.events.readers.files import read_bytes
 from eventsnn.events.stream import EVENT_DTYPE, Events, validate_events
 
 NMNIST_HEIGHT = 34
@@ -164,29 +164,3 @@ def write_nmnist(path: str | os.PathLike[str], events: Events) -> None:
     records[:, 3] = (t >> 8) & 0xFF
     records[:, 4] = t & 0xFF
     Path(path).write_bytes(records.tobytes())
-
-
-def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """Return the contents of a file.
-
-    Raises
-    ------
-    InvalidRequest
-        If ``path`` is no path.
-    InvalidFile
-        If it cannot be read, or is no regular file.
-    """
-    if not isinstance(path, str | os.PathLike):
-        raise InvalidRequest(
-            f"a recording file is named by its path, found {type(path).__name__}; give a string or a Path"
-        )
-    try:
-        # A pipe would be waited for.
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise InvalidFile(f"{path}: cannot be read (no regular file); give the path of a recording file")
-        return Path(os.fsdecode(path)).read_bytes()
-    except (OSError, ValueError) as error:
-        if isinstance(error, InvalidFile):
-            raise
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InvalidFile(f"{path}: cannot be read ({reason}); give the path of a recording file") from error
