@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from eventsnn.errors import InvalidFile, InvalidRequest
+from eventsnn.events.any_format import decode_one, open_events
 from eventsnn.events.clock import Clock, clock_of
 from eventsnn.events.folders import (
     SPLIT_FOLDERS,
@@ -24,9 +25,18 @@ from eventsnn.events.folders import (
     split_of_folder,
 )
 from eventsnn.events.formats import format_of_file, not_yet
+from eventsnn.events.gesture import open_gesture
 from eventsnn.events.images import ImageSet, open_images
-from eventsnn.events.layouts import CIFAR10_DVS, RAW, Orientation, orientation_of
+from eventsnn.events.layouts import (
+    CIFAR10_DVS,
+    DVS128,
+    RAW,
+    AddressLayout,
+    Orientation,
+    orientation_of,
+)
 from eventsnn.events.readers.aedat2 import read_aedat, read_aedat_with_counts
+from eventsnn.events.readers.contract import Settings, settings_of
 from eventsnn.events.readers.five_byte import (
     NMNIST_HEIGHT,
     NMNIST_WIDTH,
@@ -51,6 +61,8 @@ class _Wanted:
     orientation: Orientation | None
     clock: Clock
     clock_was_said: bool
+    reading: Settings
+    format: str | None
 
 
 def open_recordings(
@@ -59,6 +71,11 @@ def open_recordings(
     *,
     orientation: Orientation | str | None = None,
     clock: str | None = None,
+    format: str | None = None,
+    sensor: tuple[int, int] | str | None = None,
+    columns: str | None = None,
+    unit: str | None = None,
+    layout: AddressLayout | str | None = None,
 ) -> RecordingSet:
     """Open a set of event recordings; ``open_dataset`` without images.
 
@@ -67,7 +84,17 @@ def open_recordings(
     InvalidRequest
         As ``open_dataset``, and for images.
     """
-    found = open_dataset(spec, split, orientation=orientation, clock=clock)
+    found = open_dataset(
+        spec,
+        split,
+        orientation=orientation,
+        clock=clock,
+        format=format,
+        sensor=sensor,
+        columns=columns,
+        unit=unit,
+        layout=layout,
+    )
     if isinstance(found, RecordingSet):
         return found
     raise InvalidRequest(f"{spec} holds images, no event recordings; give recordings")
@@ -79,6 +106,11 @@ def open_dataset(
     *,
     orientation: Orientation | str | None = None,
     clock: str | None = None,
+    format: str | None = None,
+    sensor: tuple[int, int] | str | None = None,
+    columns: str | None = None,
+    unit: str | None = None,
+    layout: AddressLayout | str | None = None,
 ) -> RecordingSet | ImageSet:
     """Open a set of recordings without reading any events, or read a file of images.
 
@@ -88,7 +120,9 @@ def open_dataset(
         ``KIND:PATH``. Kinds: ``nmnist`` (folder with ``<digit>/*.bin`` somewhere below, or one file),
         ``cifar10-dvs`` (folder ``<class>/*.aedat``, or one file), ``aedat`` (any AEDAT 2.0 recordings of a
         DVS128, in the same layout; files may also lie directly in the folder, then without labels),
-        ``images`` (an ``.npz`` file, see ``open_images``). Hidden files are left out, links are followed.
+        ``dvs-gesture`` (DVS128 Gesture as published or as tonic lays it out), ``events`` (recordings of any
+        format, one file or a folder), ``images`` (an ``.npz`` file, see ``open_images``). Hidden files are
+        left out, links are followed.
     split
         ``"train"``, ``"test"``, or ``"all"``, which None means too.
 
@@ -104,6 +138,11 @@ def open_dataset(
         ``"raw"``: axes as stored, ON is a polarity bit of 1.
     clock
         What to do where time goes back, as of ``read_aedat_with_counts``; ``"last-reset"`` unless said.
+    format, sensor, columns, unit
+        Of ``events``, what the files do not say, as of ``read_events``.
+    layout
+        Of ``aedat`` and ``events``: the camera's address layout, ``"dvs128"``, ``"davis240"``, ``"davis346"``
+        or an ``AddressLayout``; of ``aedat`` ``"dvs128"`` unless said.
 
     Returns
     -------
@@ -129,11 +168,21 @@ def open_dataset(
         )
     if split is not None and (not isinstance(split, str) or split not in SPLITS):
         raise InvalidRequest(f"unknown split {split!r} of {spec}; allowed are {', '.join(SPLITS)}")
+    reading = settings_of(sensor, columns, unit, layout, orientation, clock)
+    own = [*(["format"] if format is not None else []), *reading.said()]
+    if other := [name for name in own if name not in (*_TAKES.get(kind, ()), "orientation", "clock")]:
+        raise InvalidRequest(
+            f"{spec}: {', '.join(other)} is for "
+            f"events:PATH{' and aedat:' if other == ['layout'] else ''}, leave "
+            "it out"
+        )
     wanted = _Wanted(
         split or "all",
         None if orientation is None else orientation_of(orientation),
         clock_of("last-reset" if clock is None else clock),
         clock is not None,
+        reading,
+        format,
     )
     try:
         path = Path(place).expanduser()
@@ -158,11 +207,21 @@ def record_counts(recordings: RecordingSet, position: int) -> tuple[Recording, d
     """
     file = recordings.files[position]
     counts: Any
+    if recordings.kind == "dvs-gesture":
+        recording = recordings[position]
+        return recording, {"records": len(recording.events)}
+    if recordings.kind == "events":
+        decoded = decode_one(file.path, **recordings.reader.keywords)
+        return recordings.recording(position, decoded.events), decoded.counts
     if recordings.kind == "nmnist":
         events, counts = read_nmnist_with_counts(file.path, **recordings.reader.keywords)
     else:
         events, counts = read_aedat_with_counts(file.path, **recordings.reader.keywords)
-    whole = {name: value for name, value in asdict(counts).items() if isinstance(value, int)}
+    whole = {
+        name: value
+        for name, value in asdict(counts).items()
+        if isinstance(value, int) and (value or name not in ("frame_samples", "motion_samples"))
+    }
     return recordings.recording(position, events), whole
 
 
@@ -253,18 +312,21 @@ def _open_aedat(kind: str, default: Orientation, path: Path, wanted: _Wanted) ->
         }
     chosen = chosen or _every(files, 10)
     orientation = wanted.orientation or default
+    layout = wanted.reading.layout or DVS128
+    height, width = orientation.size(layout)
     return RecordingSet(
         kind=kind,
         path=str(path),
         split=wanted.split,
-        height=128,
-        width=128,
+        height=height,
+        width=width,
         class_names=classes,
         files=_not_empty(chosen[wanted.split], wanted.split, what),
-        reader=partial(read_aedat, orientation=orientation, clock=wanted.clock),
+        reader=partial(read_aedat, layout=layout, orientation=orientation, clock=wanted.clock),
         orientation=orientation.name,
         clock=wanted.clock,
         origin="first-event",
+        said=() if wanted.reading.layout is None else (("layout", layout.name.lower()),),
     )
 
 
@@ -283,12 +345,28 @@ def _open_images(path: Path, wanted: _Wanted) -> ImageSet:
     return open_images(path, wanted.split)
 
 
+def _open_gesture(path: Path, wanted: _Wanted) -> RecordingSet:
+    if wanted.orientation is not None:
+        raise InvalidRequest(
+            f"dvs-gesture:{path}: its axes are those of a picture; leave the orientation out"
+        )
+    return open_gesture(path, wanted.split, wanted.clock)
+
+
+def _open_events(path: Path, wanted: _Wanted) -> RecordingSet:
+    return open_events(path, wanted.split, wanted.reading, wanted.format)
+
+
 _KINDS: dict[str, Callable[[Path, _Wanted], RecordingSet | ImageSet]] = {
     "nmnist": _open_nmnist,
     "cifar10-dvs": partial(_open_aedat, "cifar10-dvs", CIFAR10_DVS),
     "aedat": partial(_open_aedat, "aedat", RAW),
+    "dvs-gesture": _open_gesture,
+    "events": _open_events,
     "images": _open_images,
 }
+# Settings of one recording's file beside orientation and clock, by kind.
+_TAKES = {"aedat": ("layout",), "events": ("format", "sensor", "columns", "unit", "layout")}
 
 
 KINDS = tuple(_KINDS)

@@ -50,12 +50,16 @@ class Recording:
 
 @dataclass(frozen=True)
 class RecordingFile:
-    """Where a recording lies; the attributes are those of ``Recording``."""
+    """Where a recording lies; the attributes are those of ``Recording``.
+
+    ``extent`` is its start and end in microseconds where a file holds several, one after the other.
+    """
 
     path: Path
     name: str
     label: int | None
     index: int
+    extent: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +69,7 @@ class RecordingSet(Sequence[Recording]):
     Attributes
     ----------
     kind
-        ``"nmnist"``, ``"cifar10-dvs"`` or ``"aedat"``.
+        ``"nmnist"``, ``"cifar10-dvs"``, ``"aedat"``, ``"dvs-gesture"`` or ``"events"``.
     path
         The folder or file the set was opened from.
     split
@@ -81,6 +85,8 @@ class RecordingSet(Sequence[Recording]):
         What is done where time goes back, see ``read_aedat_with_counts``.
     origin
         Of each ``Recording``.
+    said
+        Name and value of what the files do not say and the caller did, such as the order of columns.
     """
 
     kind: str
@@ -96,6 +102,7 @@ class RecordingSet(Sequence[Recording]):
     orientation: str | None = None
     clock: str = "last-reset"
     origin: str = "first-event"
+    said: tuple[tuple[str, str], ...] = ()
 
     def __len__(self) -> int:
         return len(self.files)
@@ -108,7 +115,9 @@ class RecordingSet(Sequence[Recording]):
         """Read one recording, or take a part of the list (nothing is read for a slice)."""
         if isinstance(item, slice):
             return replace(self, files=self.files[item])
-        return self.recording(item, self.reader(self.files[item].path))
+        file = self.files[item]
+        said = {} if file.extent is None else {"extent": file.extent}
+        return self.recording(item, self.reader(file.path, **said))
 
     def recording(self, position: int, events: Events) -> Recording:
         """The recording at a position, of all the events of its file."""

@@ -178,7 +178,7 @@ def _reading(samples: Samples) -> dict[str, Any]:
         return {}
     found = {"orientation": samples.orientation, "clock": samples.clock}
     usual = {"orientation": "cifar10-dvs" if samples.orientation else None, "clock": "last-reset"}
-    return {name: value for name, value in found.items() if value != usual[name]}
+    return {name: value for name, value in found.items() if value != usual[name]} | dict(samples.said)
 
 
 def sources(samples: Samples) -> dict[int, str]:

@@ -1,4 +1,4 @@
-"""N-MNIST recordings: the five-byte ``.bin`` format of the ATIS camera.
+"""Five-byte recordings: N-MNIST and N-Caltech101 (``.bin``), and what SLAYER writes (``.bs2``).
 
 An event is five bytes: x, y, then 24 bits big-endian of which the top one is the polarity bit (kept
 as it is: 1 = True) and the other 23 are the time in microseconds. A record with y = 240 marks a clock
@@ -11,25 +11,34 @@ recordings published there the polarity bit is 0 at the edge that leads the moti
 """
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.errors import InvalidEvents, InvalidFile
-from eventsnn.events.clock import FIVE_BYTE_COUNTER, Clock, clock_of, set_in_order
+from eventsnn.errors import InvalidEvents, InvalidFile, InvalidRequest
+from eventsnn.events.clock import FIVE_BYTE_COUNTER, Clock, clock_of
 from eventsnn.events.formats import format_of_bytes, not_yet
-from eventsnn.events.readers.files import read_bytes
-from eventsnn.events.stream import EVENT_DTYPE, Events, validate_events
+from eventsnn.events.readers.blocks import AT_ONCE, Block, in_parts, whole
+from eventsnn.events.readers.contract import LOOKED_AT, Decoded, Settings, Where, settings_of
+from eventsnn.events.readers.files import opened, records_from, size_of
+from eventsnn.events.stream import Events, validate_events
 
 NMNIST_HEIGHT = 34
 NMNIST_WIDTH = 34
 
-_RECORD_BYTES = 5
+MOST_COLUMNS, MOST_ROWS = 256, 240
+
+_RECORD = np.dtype([("byte", "u1", (5,))])
 _OVERFLOW_ROW = 240
 _OVERFLOW_US = 1 << 13
 _TIME_LIMIT_US = 1 << 23
+# Long enough to be no event by chance.
+_TELLING = 6
 
 
 @dataclass(frozen=True)
@@ -50,21 +59,37 @@ def read_nmnist(path: str | os.PathLike[str], *, clock: Clock = "last-reset") ->
 def read_nmnist_with_counts(
     path: str | os.PathLike[str], *, clock: Clock = "last-reset"
 ) -> tuple[Events, NmnistCounts]:
-    """Read one N-MNIST recording.
+    """Read one N-MNIST recording: ``read_five_byte_with_counts`` of 34 x 34 pixels."""
+    return read_five_byte_with_counts(path, sensor=(NMNIST_WIDTH, NMNIST_HEIGHT), clock=clock)
 
-    Times are those of the file (its first event comes up to a few milliseconds after 0).
+
+def read_five_byte(
+    path: str | os.PathLike[str], *, sensor: tuple[int, int] | str, clock: Clock = "last-reset"
+) -> Events:
+    """Read one five-byte recording; ``read_five_byte_with_counts`` without the counts."""
+    return read_five_byte_with_counts(path, sensor=sensor, clock=clock)[0]
+
+
+def read_five_byte_with_counts(
+    path: str | os.PathLike[str], *, sensor: tuple[int, int] | str, clock: Clock = "last-reset"
+) -> tuple[Events, NmnistCounts]:
+    """Read one five-byte recording of a sensor of any size that the format has room for.
+
+    Times are those of the file (in N-MNIST its first event comes up to a few milliseconds after 0).
 
     Parameters
     ----------
     path
-        The ``.bin`` file.
+        The file.
+    sensor
+        Columns and rows, ``(34, 34)`` or ``"34x34"``, at most 256 and 240; the file does not say them.
     clock
         What to do where time goes back, as of ``read_aedat_with_counts``.
 
     Returns
     -------
     events
-        Shape (n_events,), on a sensor of 34 x 34 pixels.
+        Shape (n_events,).
     counts
         Records in the file, overflow records, events left out before a reset and as strays.
 
@@ -75,7 +100,7 @@ def read_nmnist_with_counts(
     InvalidEvents
         If an event lies outside the sensor, or time goes back where ``clock`` does not allow it.
     InvalidRequest
-        If ``clock`` is unknown, or ``path`` no path.
+        If ``clock`` is unknown, ``sensor`` too large, or ``path`` no path.
 
     Warns
     -----
@@ -83,82 +108,165 @@ def read_nmnist_with_counts(
         If stray events were left out.
     """
     clock = clock_of(clock)
-    data = read_bytes(path)
-    if not data:
-        raise InvalidFile(
-            f"{path}: the file is empty; an N-MNIST recording holds five bytes an event, fetch it again"
+    width, height = _fitting(settings_of(sensor).sensor, path)
+    with opened(path) as file:
+        _require_records(file, (width, height), path)
+        found = whole(
+            partial(_blocks, file, (height, width), path, AT_ONCE),
+            size_of(file) // _RECORD.itemsize,
+            FIVE_BYTE_COUNTER,
+            clock,
+            f"{path} (five-byte)",
+            (height, width),
         )
-    # None of these could be a recording: the first event would lie outside the sensor.
-    if other := "AEDAT 2.0" if data.startswith(b"#!AER-DAT2") else format_of_bytes(data):
-        aedat = other == "AEDAT 2.0"
+    if not len(found.events):
+        raise InvalidFile(f"{path}: the file holds {found.records} clock overflow records and no event")
+    return found.events, NmnistCounts(found.records, sum(found.left_out), found.before_reset, found.strays)
+
+
+def five_byte_size(path: Where, settings: Settings) -> tuple[int, int]:
+    """Columns and rows as said."""
+    return _fitting(settings.sensor, path)
+
+
+def read_any_five_byte(path: Where, settings: Settings) -> Decoded:
+    """As ``read_five_byte_with_counts``."""
+    width, height = _fitting(settings.sensor, path)
+    clock = settings.clock or "last-reset"
+    events, counts = read_five_byte_with_counts(path, sensor=(width, height), clock=clock)
+    return Decoded(events, height, width, asdict(counts))
+
+
+def write_any_five_byte(path: Where, events: Events, height: int, width: int, settings: Settings) -> None:
+    """As ``write_five_byte``."""
+    write_five_byte(path, events, sensor=(width, height))
+
+
+def five_byte_chunks(path: Where, settings: Settings, at_once: int) -> Iterator[Events]:
+    """The events of a five-byte file in parts of at most ``at_once``, times as in the file."""
+    width, height = _fitting(settings.sensor, path)
+    with opened(path) as file:
+        _require_records(file, (width, height), path)
+        blocks = _blocks(file, (height, width), path, at_once)
+        yield from in_parts(blocks, FIVE_BYTE_COUNTER, f"{path} (five-byte)", (height, width))
+
+
+def _fitting(sensor: tuple[int, int] | None, path: Where) -> tuple[int, int]:
+    if sensor is None:
+        raise InvalidRequest(
+            f"{path}: a five-byte file does not say how large its sensor is; say columns and rows, "
+            "sensor=(34, 34) (--sensor 34x34)"
+        )
+    if sensor[0] > MOST_COLUMNS or sensor[1] > MOST_ROWS:
+        raise InvalidRequest(
+            f"{path}: a sensor of {sensor[0]} columns and {sensor[1]} rows does not fit five-byte records, "
+            f"which hold {MOST_COLUMNS} columns and {MOST_ROWS} rows at most"
+        )
+    return sensor
+
+
+def _require_records(file: BinaryIO, sensor: tuple[int, int], path: Where) -> None:
+    size = size_of(file)
+    if not size:
+        raise InvalidFile(
+            f"{path}: the file is empty; a five-byte recording holds five bytes an event, fetch it again"
+        )
+    data = file.read(LOOKED_AT)
+    nmnist = sensor == (NMNIST_WIDTH, NMNIST_HEIGHT)
+    # In N-MNIST none of these could be a recording: the first event would lie outside the sensor. On a larger
+    # one, only what is too long for chance is no event.
+    if data.startswith(b"#!AER-DAT2"):
         raise InvalidFile(
             f"{path}: this is AEDAT 2.0, no five-byte file; name it *.aedat and open it as aedat:"
-            if aedat
-            else f"{path}: {not_yet(other, 'give five-byte N-MNIST files (.bin)')}"
         )
-    if len(data) % _RECORD_BYTES:
+    if (other := format_of_bytes(data)) and (nmnist or format_of_bytes(data[: _TELLING - 1]) is None):
+        raise InvalidFile(f"{path}: {not_yet(other, 'give five-byte N-MNIST files (.bin)')}")
+    if size % _RECORD.itemsize:
         raise InvalidFile(
-            f"{path}: {len(data)} bytes are not a whole number of five-byte N-MNIST records "
-            f"({len(data) % _RECORD_BYTES} left over); "
+            f"{path}: {size} bytes are not a whole number of five-byte records "
+            f"({size % _RECORD.itemsize} left over); "
             "the file is truncated or of another format, fetch it again"
         )
-    records = np.frombuffer(data, np.uint8).reshape(-1, _RECORD_BYTES).astype(np.int64)
-    stored = (records[:, 2] & 0x7F) << 16 | records[:, 3] << 8 | records[:, 4]
-    overflow = records[:, 1] == _OVERFLOW_ROW
-    stored += np.cumsum(overflow) * _OVERFLOW_US
-    pixel = np.flatnonzero(~overflow)
-    if not pixel.size:
-        raise InvalidFile(f"{path}: the file holds {len(records)} clock overflow records and no event")
-    where = f"{path} (N-MNIST)"
-    _require_on_sensor(records, pixel, where)
-    line = set_in_order(stored, pixel, FIVE_BYTE_COUNTER, clock, where)
-    chosen = records[pixel[line.chosen]]
-    events = np.zeros(len(chosen), EVENT_DTYPE)
-    events["t"], events["x"], events["y"] = line.time, chosen[:, 0], chosen[:, 1]
-    events["p"] = chosen[:, 2] >> 7
-    validate_events(events, NMNIST_HEIGHT, NMNIST_WIDTH, where)
-    return events, NmnistCounts(len(records), int(overflow.sum()), line.before_reset, line.strays)
 
 
-def _require_on_sensor(records: NDArray[np.int64], pixel: NDArray[np.int64], where: str) -> None:
+def _blocks(file: BinaryIO, size: tuple[int, int], path: Where, at_once: int) -> Iterator[Block]:
+    seen = overflows = 0
+    for records in records_from(file, _RECORD, 0, at_once):
+        byte = records["byte"]
+        x, y, high = byte[:, 0].copy(), byte[:, 1].copy(), byte[:, 2].copy()
+        time = (high & 0x7F).astype(np.int32) << 16
+        time |= byte[:, 3].astype(np.int32) << 8
+        time |= byte[:, 4]
+        stored = time.astype(np.int64)
+        p = high > 0x7F
+        place, left_out = None, 0
+        if overflows or y.max() >= _OVERFLOW_ROW:
+            overflow = y == _OVERFLOW_ROW
+            counted = np.cumsum(overflow)
+            stored += (counted + overflows) * _OVERFLOW_US
+            left_out = int(counted[-1])
+            overflows += left_out
+            if left_out:
+                place = np.flatnonzero(~overflow)
+                x, y, p = x[place], y[place], p[place]
+        _require_on_sensor(x, y, place, size, seen, path)
+        time = stored if place is None else stored[place]
+        yield Block(time, x, y, p, len(records), place, stored, (left_out,))
+        seen += len(records)
+
+
+def _require_on_sensor(
+    x: NDArray[np.uint8],
+    y: NDArray[np.uint8],
+    place: NDArray[np.int64] | None,
+    size: tuple[int, int],
+    seen: int,
+    path: Where,
+) -> None:
     """Before times are looked at: a file of another format is better known by its pixels."""
-    x, y = records[pixel, 0], records[pixel, 1]
-    outside = np.flatnonzero((x >= NMNIST_WIDTH) | (y >= NMNIST_HEIGHT))
-    if outside.size:
-        here = outside[0]
-        raise InvalidEvents(
-            f"{where}: event {pixel[here]} lies at x = {x[here]}, y = {y[here]}, outside the sensor of "
-            f"{NMNIST_WIDTH} columns and {NMNIST_HEIGHT} rows (x 0 to {NMNIST_WIDTH - 1}, y 0 to "
-            f"{NMNIST_HEIGHT - 1}); the file is of another sensor or format, or damaged"
-        )
+    height, width = size
+    if not len(x) or (x.max() < width and y.max() < height):
+        return
+    here = int(np.argmax((x >= width) | (y >= height)))
+    raise InvalidEvents(
+        f"{path} (five-byte): event {seen + (here if place is None else place[here])} lies at x = {x[here]}, "
+        f"y = {y[here]}, outside the sensor of {width} columns and {height} rows (x 0 to {width - 1}, y 0 to "
+        f"{height - 1}); the file is of another sensor or format, or damaged"
+    )
 
 
 def write_nmnist(path: str | os.PathLike[str], events: Events) -> None:
-    """Write one recording in the N-MNIST format; reading it back gives the same events.
+    """Write one N-MNIST recording: ``write_five_byte`` of 34 x 34 pixels."""
+    write_five_byte(path, events, sensor=(NMNIST_WIDTH, NMNIST_HEIGHT))
+
+
+def write_five_byte(path: str | os.PathLike[str], events: Events, *, sensor: tuple[int, int] | str) -> None:
+    """Write one five-byte recording; reading it back gives the same events.
 
     No overflow records are written: times up to 2^23 - 1 us (8.39 s) are stored directly.
 
     Raises
     ------
     InvalidEvents
-        If there is no event, an event is not valid on 34 x 34 pixels, or a time does not fit 23 bits.
+        If there is no event, an event is not valid on the sensor, or a time does not fit 23 bits.
     OSError
         If the file cannot be written.
     """
-    validate_events(events, NMNIST_HEIGHT, NMNIST_WIDTH, f"{path} (to be written as N-MNIST)")
+    width, height = _fitting(settings_of(sensor).sensor, path)
+    validate_events(events, height, width, f"{path} (to be written as a five-byte file)")
     if not len(events):
         raise InvalidEvents(
-            f"{path}: there is no event to write; an empty N-MNIST file could not be told from a lost one"
+            f"{path}: there is no event to write; an empty five-byte file could not be told from a lost one"
         )
     t = events["t"].astype(np.int64)
     if t[-1] >= _TIME_LIMIT_US:
         index = int(np.searchsorted(t, _TIME_LIMIT_US))
         raise InvalidEvents(
             f"{path}: event {index} has t = {t[index]} us; "
-            f"N-MNIST files hold times below {_TIME_LIMIT_US} us (8.39 s), "
+            f"five-byte files hold times below {_TIME_LIMIT_US} us (8.39 s), "
             "cut the recording or write it as AEDAT 2.0"
         )
-    records = np.empty((len(events), _RECORD_BYTES), np.uint8)
+    records = np.empty((len(events), _RECORD.itemsize), np.uint8)
     records[:, 0], records[:, 1] = events["x"], events["y"]
     records[:, 2] = (t >> 16) | (events["p"].astype(np.int64) << 7)
     records[:, 3] = (t >> 8) & 0xFF
