@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from eventsnn.events import ImageSet, RecordingSet
 
 SUFFIXES = {".bin": "nmnist", ".aedat": "aedat"}
+OTHER_SUFFIXES = (".aedat4", ".dat", ".raw", ".npy", ".csv", ".bs2", ".parquet")
+"""Of files that are opened as events:PATH; an .npz file may hold images as well."""
 
 
 def data_named(place: Path) -> str | None:
@@ -29,7 +31,7 @@ def data_named(place: Path) -> str | None:
     from eventsnn.events import CIFAR10_CLASSES
     from eventsnn.events.datasets import KINDS
     from eventsnn.events.folders import find_files
-    from eventsnn.events.formats import format_of_file, not_yet
+    from eventsnn.events.formats import READ_AS_EVENTS, format_of_file, not_yet
 
     kind, colon, rest = str(place).partition(":")
     if colon and rest and kind in KINDS and not place.exists():
@@ -47,10 +49,12 @@ def data_named(place: Path) -> str | None:
     if not place.is_file():
         return None
     known = SUFFIXES.get(place.suffix.lower())
+    other = format_of_file(place)
+    if other in READ_AS_EVENTS and (known or place.suffix.lower() in OTHER_SUFFIXES):
+        return f"events:{place}"
     if known is not None:
         is_cifar10_dvs = known == "aedat" and _is_cifar10_dvs([place.name], CIFAR10_CLASSES)
         return f"{'cifar10-dvs' if is_cifar10_dvs else known}:{place}"
-    other = format_of_file(place)
     if other is not None and other != "HDF5":
         instead = "known files are eventsnn networks and results (.h5) and recordings (.bin, .aedat)"
         if other.startswith("NumPy"):

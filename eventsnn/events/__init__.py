@@ -56,6 +56,7 @@ from eventsnn.events.readers.reading import write_events as write_events
 from eventsnn.events.readers.registry import FORMATS as FORMATS
 from eventsnn.events.recordings import Recording as Recording
 from eventsnn.events.recordings import RecordingSet as RecordingSet
+from eventsnn.events.rewriting import rewrite_recordings as rewrite_recordings
 from eventsnn.events.saccade import emulate_saccades as emulate_saccades
 from eventsnn.events.smooth import emulate_smooth_movement as emulate_smooth_movement
 from eventsnn.events.stream import EVENT_DTYPE as EVENT_DTYPE

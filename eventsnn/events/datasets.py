@@ -24,7 +24,7 @@ from eventsnn.events.folders import (
     split_folders,
     split_of_folder,
 )
-from eventsnn.events.formats import format_of_file, not_yet
+from eventsnn.events.formats import READ_AS_EVENTS, format_of_file, not_yet
 from eventsnn.events.gesture import open_gesture
 from eventsnn.events.images import ImageSet, open_images
 from eventsnn.events.layouts import (
@@ -431,7 +431,9 @@ def _instead(folder: Path) -> str:
     """What a message adds if there are recordings, but of formats that are not read yet."""
     found = other_formats(folder)
     return "".join(
-        f". {name} is {known}, which is not supported yet" for known, name in sorted(found.items())[:3]
+        f". {name} is {known}, which "
+        f"{'events:PATH opens' if known in READ_AS_EVENTS else 'is not supported yet'}"
+        for known, name in sorted(found.items())[:3]
     )
 
 

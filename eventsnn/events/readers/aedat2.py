@@ -404,18 +404,10 @@ def _what_it_is(data: bytes) -> str:
             "this is AEDAT 1.0, which is not supported yet; only AEDAT 2.0 is read: open it in jAER and save "
             "it again"
         )
-    if data.startswith(b"#!AER-DAT3"):
-        return not_yet(
-            "AEDAT 3", "only AEDAT 2.0 is read: convert it, for example with jAER or the older DV tools"
-        )
-    if data.startswith(b"#!AER-DAT4"):
-        return not_yet(
-            "AEDAT 4",
-            "only AEDAT 2.0 is read: take the original CIFAR10-DVS files (*.aedat, not *.aedat4), "
-            "or read it with the package 'aedat' and save it with eventsnn.events.write_aedat",
-        )
     if other := format_of_bytes(data):
-        return not_yet(other, "give AEDAT 2.0 files (.aedat)")
+        return not_yet(
+            other, "here give AEDAT 2.0 files (.aedat), the originals of CIFAR10-DVS, not *.aedat4"
+        )
     return (
         f"an AEDAT 2.0 file starts with '#!AER-DAT2.0', found {data[:12]!r}; "
         "the file is of another format or damaged"

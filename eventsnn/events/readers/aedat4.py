@@ -63,12 +63,12 @@ def aedat4_chunks(path: Where, settings: Settings, at_once: int) -> Iterator[Eve
                 yield part[begin : begin + at_once]
 
 
-def _faery() -> Any:
+def _faery(path: Where) -> Any:
     try:
         from faery import aedat
     except ImportError as error:
         raise MissingExtra(
-            "AEDAT 4 files are read and written through the package faery; install it: "
+            f"{path}: AEDAT 4 files are read and written through the package faery; install it: "
             "pip install 'eventsnn[formats]'"
         ) from error
     return aedat
@@ -77,7 +77,7 @@ def _faery() -> Any:
 @contextmanager
 def _decoder(path: Where) -> Iterator[tuple[Any, Any]]:
     """The decoder of a file and its one stream of events; whatever goes wrong in it is the file's fault."""
-    faery = _faery()
+    faery = _faery(path)
     with opened(path):
         pass
     if not beginning(path, len(MAGIC)).startswith(MAGIC):
@@ -129,7 +129,7 @@ def write_aedat4(path: Where, events: Events, height: int, width: int, settings:
     InvalidEvents
         No event.
     """
-    faery = _faery()
+    faery = _faery(path)
     validate_events(events, height, width, f"{path} (to be written as AEDAT 4)")
     if not len(events):
         raise InvalidEvents(f"{path}: there is no event to write")

@@ -186,4 +186,4 @@ class Format:
         return replace(given, clock=given.clock or "last-reset")
 
 
-LOOKED_AT = 64
+LOOKED_AT = 4096

@@ -214,13 +214,14 @@ def read_raw(path: Where, settings: Settings) -> Decoded:
 
 
 def raw_chunks(path: Where, settings: Settings, at_once: int) -> Iterator[Events]:
-    """The events in parts, of ``at_once`` words at most."""
+    """The events in parts of at most ``at_once``."""
     with _opened(path, settings) as (file, header, (width, height), version):
         decoder, kind, counter = _VERSIONS[version]
-        # A word of EVT 3.0 holds up to twelve events.
-        words = at_once if version == "2" else max(1, at_once // 12)
-        blocks = _blocks(file, header, decoder(path), kind, words)
-        yield from in_parts(blocks, counter, str(path), (height, width))
+        blocks = _blocks(file, header, decoder(path), kind, at_once)
+        for part in in_parts(blocks, counter, str(path), (height, width)):
+            # A word of EVT 3.0 holds up to twelve events.
+            for begin in range(0, len(part), at_once):
+                yield part[begin : begin + at_once]
 
 
 @contextmanager

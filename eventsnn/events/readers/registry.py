@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from eventsnn.errors import InvalidFile, InvalidRequest
-from eventsnn.events.formats import format_of_file, not_yet
+from eventsnn.events.formats import READ_AS_EVENTS, format_of_file, not_yet
 from eventsnn.events.readers import (
     aedat2,
     aedat3,
@@ -26,12 +26,17 @@ def _starts(*magics: bytes) -> Callable[[bytes], bool]:
     return lambda data: data.startswith(magics)
 
 
-def _is_dat(data: bytes) -> bool:
-    return data[:1] == b"%" and b"data file containing" in data.lower()
+def _is_raw(data: bytes) -> bool:
+    return data[:1] == b"%" and re.search(rb"(?im)^% (evt|format) ", data) is not None
 
 
 def _is_evt2(data: bytes) -> bool:
-    return data[:1] == b"%" and re.search(rb"evt ?2(?!\.1)", data.lower()) is not None
+    return data[:1] == b"%" and re.search(rb"(?im)^% (evt |format evt)2(?!\.1)", data) is not None
+
+
+def _is_dat(data: bytes) -> bool:
+    said = re.search(rb"(?im)^% (data file containing|version) ?", data)
+    return data[:1] == b"%" and said is not None and not _is_raw(data)
 
 
 def _never(data: bytes) -> bool:
@@ -220,15 +225,12 @@ def format_of(path: Where) -> Format:
     if found is None or (found.begins is _never and _binary_elsewhere(path, found)):
         other = format_of_file(path)
         instead = f"give one of {', '.join(FORMATS)}, or say which it is (--format)"
-        if other and other not in _ALSO_READ:
+        if other and other not in READ_AS_EVENTS:
             raise InvalidFile(f"{path}: {not_yet(other, instead)}")
         raise InvalidFile(
             f"{path}: the file is of no format known here (it begins with {data[:12]!r}); {instead}"
         )
     return found
-
-
-_ALSO_READ = ("Prophesee EVT (.raw)", "Prophesee DAT (.dat)", "NumPy (.npy)", "NumPy (.npz)", "text (.csv)")
 
 
 def _binary_elsewhere(path: Where, found: Format) -> bool:

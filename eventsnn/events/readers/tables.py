@@ -125,7 +125,7 @@ def read_parquet(path: Where, settings: Settings) -> Decoded:
         import pandas
         import pyarrow  # noqa: F401
     except ImportError as error:
-        raise _missing() from error
+        raise _missing(path) from error
     try:
         table = pandas.read_parquet(Path(path))
         names = [str(name) for name in table.columns]
@@ -152,13 +152,13 @@ def write_parquet(path: Where, events: Events, height: int, width: int, settings
         import pandas
         import pyarrow  # noqa: F401
     except ImportError as error:
-        raise _missing() from error
+        raise _missing(path) from error
     pandas.DataFrame({name: events[name] for name in "txyp"}).to_parquet(Path(path), index=False)
 
 
-def _missing() -> MissingExtra:
+def _missing(path: Where) -> MissingExtra:
     return MissingExtra(
-        "Parquet files are read and written through pandas and pyarrow; install them: "
+        f"{path}: Parquet files are read and written through pandas and pyarrow; install them: "
         "pip install 'eventsnn[parquet]'"
     )
 
