@@ -3,8 +3,8 @@
     python benchmarks/readers.py [--json] [--quick]
 
 Files of 5 million random events of a 128x128 camera in 8 s, which the project's own writers write (of text a
-tenth). Read whole, and in chunks of 65,536 events; the file is in the system's cache. Memory bounds it: an event
-is 13 bytes, written once in blocks that fit a cache. No data are needed.
+tenth). Read whole, and in chunks of 65,536 events; the file is in the system's cache. Memory bounds it: an
+event is 13 bytes, written once in blocks that fit a cache. No data are needed.
 """
 
 from __future__ import annotations

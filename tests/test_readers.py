@@ -263,7 +263,7 @@ def test_evt3_against_a_machine_that_goes_word_by_word(tmp_path_factory, seed, p
     from eventsnn.events.readers.evt import _Evt3
 
     decoder = _Evt3(file)
-    blocks = [decoder.block(part.astype(np.int64)) for part in np.array_split(words, parts) if len(part)]
+    blocks = [decoder.block(part.astype(np.uint32)) for part in np.array_split(words, parts) if len(part)]
     columns = [np.concatenate([getattr(block, name) for block in blocks]) for name in ("time", "x", "y", "p")]
     found = [(int(t), int(x), int(y), bool(p)) for t, x, y, p in zip(*columns, strict=True)]
     assert found == expected

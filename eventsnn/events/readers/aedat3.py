@@ -208,9 +208,7 @@ def _block(
     records = len(packets) + int(others.sum())
     left_out = (invalid, *others[1:].tolist())
     time = stored if place is None else stored[place]
-    # Records of other kinds stand at the end of the block: they have no place in the order of events.
-    stored = np.concatenate([stored, np.zeros(records - len(stored), np.int64)])
-    return Block(time, x, y, bit == orientation.on_bit, records, place, stored, left_out)
+    return Block(time, x, y, bit == orientation.on_bit, records, place, left_out=left_out)
 
 
 def _packets(file: BinaryIO, start: int, path: Where) -> Iterator[tuple[NDArray[np.void], int, int]]:

@@ -33,7 +33,7 @@ class Block:
     place
         Which of them are the events, counted from the first of the block; None where all are.
     stored
-        Times of all records; None where that is ``time``.
+        Times of all records, for messages; None where others than the events have none.
     left_out
         How many records were none, by the reader's kinds.
     """
@@ -86,7 +86,7 @@ def whole(
     blocks
         Hands out its blocks, each time from the first one on.
     room
-        At least how many events there can be.
+        About how many events there are; where there are more, the array grows.
     counter, clock, where
         As of ``set_in_order``.
     size
@@ -114,6 +114,8 @@ def whole(
         goes_on = goes_on and counter.only_goes_on(time) and counter.only_goes_on(seam)
         last = time[-1]
         inside = inside and _inside(block, size)
+        if filled + len(time) > len(events):
+            events = np.concatenate([events[:filled], np.empty(filled + len(time), EVENT_DTYPE)])
         part = events[filled : filled + len(time)]
         np.subtract(time, first, out=part["t"])
         part["x"], part["y"], part["p"] = block.x, block.y, block.p
@@ -140,7 +142,7 @@ def _inside(block: Block, size: tuple[int, int]) -> bool:
 def _line(blocks: list[Block], counter: Counter, clock: Clock, where: str) -> Timeline:
     """Where something is the matter with the clock: all times at once, since what follows decides."""
     starts = np.cumsum([0, *(block.records for block in blocks)])
-    stored = np.concatenate([block.time if block.stored is None else block.stored for block in blocks])
+    stored = np.concatenate([_stored(block) for block in blocks])
     place = np.concatenate(
         [
             (np.arange(block.records) if block.place is None else block.place) + start
@@ -148,6 +150,16 @@ def _line(blocks: list[Block], counter: Counter, clock: Clock, where: str) -> Ti
         ]
     )
     return set_in_order(stored, place, counter, clock, where)
+
+
+def _stored(block: Block) -> NDArray[np.int64]:
+    """A time for each record: its own, or that of the last event before it."""
+    if block.stored is not None:
+        return block.stored
+    if block.place is None or not len(block.time):
+        return block.time if block.place is None else np.zeros(block.records, np.int64)
+    last = np.searchsorted(block.place, np.arange(block.records), side="right") - 1
+    return block.time[np.maximum(last, 0)]
 
 
 def in_parts(

@@ -10,7 +10,6 @@ the lower bits of time start at 0 where the upper ones change, as in Prophesee's
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -24,33 +23,34 @@ from eventsnn.events.readers.files import opened, records_from, size_of
 from eventsnn.events.readers.prophesee import Header, header_of
 from eventsnn.events.stream import Events
 
-ADDR_Y, ADDR_X, BASE_X, VECTOR_12, VECTOR_8, TIME_LOW, CONTINUED_4 = 0, 2, 3, 4, 5, 6, 7
 CD_OFF, CD_ON = 0, 1
 TIME_HIGH, TRIGGER, OTHERS, CONTINUED = 8, 10, 14, 15
 
 # Of 2^34 us, that is 4.8 hours.
 EVT2_COUNTER = Counter(0, 2**34, 2**32)
-_HALF_OF_HIGH = 1 << 11
 
 
-@dataclass
 class _Evt2:
-    """What holds from one word to the next in EVT 2.0."""
+    """What holds from one word to the next in EVT 2.0: the upper bits of time, -1 where none came yet."""
 
-    path: Where
-    high: int = -1
-    seen: int = 0
+    def __init__(self, path: Where) -> None:
+        self.path = path
+        self.high = -1
+        self.seen = 0
 
     def block(self, word: NDArray[Any]) -> Block:
         kind = (word >> 28).astype(np.uint8)
-        _require_known(kind, (CD_OFF, CD_ON, TIME_HIGH, TRIGGER, OTHERS, CONTINUED), self.path, self.seen)
+        counted = np.bincount(kind, minlength=16)
+        known = (CD_OFF, CD_ON, TIME_HIGH, TRIGGER, OTHERS, CONTINUED)
+        if counted.sum() != counted[list(known)].sum():
+            here = int(np.argmax(~np.isin(kind, known)))
+            _refuse_kind(int(kind[here]), self.path, self.seen + here)
         self.seen += len(word)
         high = _held(kind == TIME_HIGH, word & 0x0FFFFFFF, self.high)
         self.high = int(high[-1])
-        is_event = kind <= CD_ON
-        placed = is_event & (high >= 0)
-        place = np.flatnonzero(placed)
+        place = np.flatnonzero((kind <= CD_ON) & (high >= 0))
         event = word[place]
+        early = int(counted[[CD_OFF, CD_ON]].sum()) - len(place)
         return Block(
             (high[place] << 6) | (event >> 22 & 0x3F),
             (event >> 11 & 0x7FF).astype(np.int16),
@@ -58,119 +58,53 @@ class _Evt2:
             kind[place] == CD_ON,
             len(word),
             place,
-            (np.maximum(high, 0) << 6) | (word >> 22 & 0x3F),
-            _left_out(kind, len(place), int(is_event.sum()), (TRIGGER,), (OTHERS, CONTINUED)),
+            left_out=(early, int(counted[TRIGGER]), int(counted[[OTHERS, CONTINUED]].sum())),
         )
 
 
-@dataclass
 class _Evt3:
-    """What holds from one word to the next in EVT 3.0; -1 where no such word came yet."""
+    """What holds from one word to the next in EVT 3.0, see ``evt3_kernel``."""
 
-    path: Where
-    high: int = -1
-    low: int = 0
-    y: int = -1
-    base: int = -1
-    on: int = 0
-    seen: int = 0
-    known: tuple[int, ...] = field(
-        default=(
-            *(ADDR_Y, ADDR_X, BASE_X, VECTOR_12, VECTOR_8, TIME_LOW, CONTINUED_4, TIME_HIGH, TRIGGER, OTHERS),
-            CONTINUED,
-        ),
-        repr=False,
-    )
+    def __init__(self, path: Where) -> None:
+        self.path = path
+        self.state = np.array([-1, 0, -1, -1, 0], np.int64)
+        self.seen = 0
 
     def block(self, word: NDArray[Any]) -> Block:
-        kind = (word >> 12).astype(np.uint8)
-        _require_known(kind, self.known, self.path, self.seen)
+        from eventsnn.events.readers.evt3_kernel import MOST_OF_A_WORD, decode
+
+        room, counted = MOST_OF_A_WORD * len(word), np.zeros(5, np.int64)
+        time, place = np.empty(room, np.int64), np.empty(room, np.int64)
+        x, y, p = (np.empty(room, np.int16) for _ in "xyp")
+        decode(word, self.state, time, x, y, p, place, counted)
+        count, early, triggers, others, unknown = counted.tolist()
+        if unknown >= 0:
+            _refuse_kind(int(word[unknown]) >> 12, self.path, self.seen + unknown)
         self.seen += len(word)
-        time = self._time(kind, word)
-        y = _held(kind == ADDR_Y, word & 0x7FF, self.y)
-        self.y = int(y[-1])
-        is_base = kind == BASE_X
-        # Each vector moves the base on by its width.
-        wide = np.where(kind == VECTOR_12, 12, np.where(kind == VECTOR_8, 8, 0))
-        moved = np.cumsum(wide) - wide
-        start = _held(is_base, (word & 0x7FF) - moved, self.base)
-        on = _held(is_base, word >> 11 & 1, self.on)
-        base = start + moved
-        known_base = (np.maximum.accumulate(is_base) if self.base < 0 else np.ones(len(word), bool)).astype(
-            bool
+        return Block(
+            time[:count],
+            x[:count],
+            y[:count],
+            p[:count],
+            len(word),
+            place[:count],
+            left_out=(early, triggers, others),
         )
-        self.base = int(base[-1] + wide[-1]) if known_base[-1] else -1
-        self.on = int(on[-1])
-
-        bits = np.where(kind == VECTOR_12, word & 0xFFF, np.where(kind == VECTOR_8, word & 0xFF, 0))
-        single = kind == ADDR_X
-        count = np.bitwise_count(bits.astype(np.uint16)).astype(np.int64) + single
-        placed = (time >= 0) & (y >= 0) & (single | known_base)
-        kept = np.where(placed, count, 0)
-        place = np.repeat(np.arange(len(word)), kept)
-        x = base[place]
-        polarity = on[place]
-        alone = single[place]
-        x[alone], polarity[alone] = word[place[alone]] & 0x7FF, word[place[alone]] >> 11 & 1
-        # The k-th event of a vector is its k-th set bit.
-        vectors = np.flatnonzero((bits > 0) & placed)
-        _, offset = np.nonzero(bits[vectors, None] >> np.arange(12) & 1)
-        x[~alone] += offset
-        left_out = _left_out(
-            kind, int(kept.sum()), int(count.sum()), (TRIGGER,), (OTHERS, CONTINUED, CONTINUED_4)
-        )
-        return Block(time[place], x, y[place], polarity, len(word), place, np.maximum(time, 0), left_out)
-
-    def _time(self, kind: NDArray[np.uint8], word: NDArray[Any]) -> NDArray[np.int64]:
-        """Of each word, microseconds with wraps undone; -1 before the first."""
-        place = np.flatnonzero(kind == TIME_HIGH)
-        value = (word[place] & 0xFFF).astype(np.int64)
-        before = (
-            np.concatenate([[value[0] if self.high < 0 else self.high & 0xFFF], value])[:-1]
-            if len(value)
-            else value
-        )
-        wraps = np.cumsum(before - value >= _HALF_OF_HIGH) + (max(self.high, 0) >> 12)
-        high = _at(place, value + (wraps << 12), len(word), self.high)
-        # The lower bits start at 0 where the upper ones change.
-        anew = place[value != before]
-        low_place = np.flatnonzero(kind == TIME_LOW)
-        both = np.concatenate([low_place, anew])
-        order = np.argsort(both, kind="stable")
-        values = np.concatenate([word[low_place] & 0xFFF, np.zeros(len(anew), np.int64)])
-        low = _at(both[order], values[order], len(word), self.low)
-        self.high, self.low = int(high[-1]), int(low[-1])
-        return np.where(high >= 0, (high << 12) | low, -1)
 
 
 def _held(changes: NDArray[np.bool_], value: NDArray[Any], before: int) -> NDArray[np.int64]:
     """Of each word the value of the last change up to it; ``before`` where there is none."""
     place = np.flatnonzero(changes)
-    return _at(place, value[place], len(changes), before)
+    spans = np.diff(np.concatenate([[0], place, [len(changes)]]))
+    return np.repeat(np.concatenate([np.array([before], np.int64), value[place].astype(np.int64)]), spans)
 
 
-def _at(place: NDArray[np.int64], value: NDArray[Any], length: int, before: int) -> NDArray[np.int64]:
-    spans = np.diff(np.concatenate([[0], place, [length]]))
-    return np.repeat(np.concatenate([np.array([before], np.int64), value.astype(np.int64)]), spans)
-
-
-def _left_out(
-    kind: NDArray[np.uint8], kept: int, events: int, triggers: tuple[int, ...], others: tuple[int, ...]
-) -> tuple[int, int, int]:
-    counted = np.bincount(kind, minlength=16)
-    return events - kept, int(counted[list(triggers)].sum()), int(counted[list(others)].sum())
-
-
-def _require_known(kind: NDArray[np.uint8], known: tuple[int, ...], path: Where, seen: int) -> None:
-    counted = np.bincount(kind, minlength=16)
-    counted[list(known)] = 0
-    if counted.any():
-        here = int(np.argmax(counted[kind] > 0))
-        raise InvalidFile(
-            f"{path}: word {seen + here} is of the kind 0x{kind[here]:X}, which the format does not "
-            "define; the file "
-            "is damaged, or of another version"
-        )
+def _refuse_kind(kind: int, path: Where, place: int) -> None:
+    raise InvalidFile(
+        f"{path}: word {place} is of the kind 0x{kind:X}, which the format does not define; the file is "
+        "damaged, or "
+        "of another version"
+    )
 
 
 _VERSIONS: dict[str, tuple[Callable[[Where], Any], np.dtype[Any], Counter]] = {
@@ -199,10 +133,9 @@ def read_raw(path: Where, settings: Settings) -> Decoded:
     """
     with _opened(path, settings) as (file, header, (width, height), version):
         decoder, kind, counter = _VERSIONS[version]
-        room = sum(len(block.time) for block in _blocks(file, header, decoder(path), kind, AT_ONCE))
         found = whole(
             lambda: _blocks(file, header, decoder(path), kind, AT_ONCE),
-            room,
+            (size_of(file) - header.end) // kind.itemsize,
             counter,
             settings.clock or "last-reset",
             str(path),
@@ -259,4 +192,4 @@ def _blocks(
     file: BinaryIO, header: Header, decoder: Any, kind: np.dtype[Any], at_once: int
 ) -> Iterator[Block]:
     for records in records_from(file, kind, header.end, at_once):
-        yield decoder.block(records["word"].astype(np.int64))
+        yield decoder.block(records["word"].astype(np.uint32))

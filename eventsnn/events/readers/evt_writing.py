@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 
 from eventsnn.errors import InvalidEvents, InvalidRequest
 from eventsnn.events.readers.contract import Settings, Where
-from eventsnn.events.readers.evt import ADDR_X, ADDR_Y, CD_OFF, TIME_HIGH, TIME_LOW
+from eventsnn.events.readers.evt import CD_OFF, TIME_HIGH
 from eventsnn.events.stream import Events, validate_events
+
+ADDR_Y, ADDR_X, TIME_LOW = 0, 2, 6
 
 _MOST_PIXELS = 2048
 _EVT2_LIMIT_US = 2**34
