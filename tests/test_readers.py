@@ -125,6 +125,20 @@ def test_aedat3_golden_bytes(tmp_path):
     assert flipped.events["y"].tolist() == [124, 127]
 
 
+def test_aedat3_times_beyond_31_bits(tmp_path):
+    header = b"#!AER-DAT3.1\r\n#Source 0: DVS128\r\n#!END-HEADER\r\n"
+    packets = b"".join(
+        struct.pack("<hhiiiiii", 1, 0, 8, 4, overflow, 1, 1, 1) + struct.pack("<II", 3, time)
+        for overflow, time in ((0, 2**31 - 3), (1, 2), (3, 0))
+    )
+    (tmp_path / "a.aedat").write_bytes(header + packets)
+    times = [0, 5, 2**32 + 3]
+    assert read_events(tmp_path / "a.aedat").events["t"].tolist() == times
+    events = make_events(np.array(times) + 7, [1, 2, 3], [4, 5, 6], [1, 0, 1])
+    write_events(tmp_path / "b.aedat", events, sensor=(128, 128), format="aedat3")
+    assert read_events(tmp_path / "b.aedat").events["t"].tolist() == times
+
+
 def test_davis_addresses_and_what_is_no_event(tmp_path):
     # Bit 31 marks samples, with bits 10 and 11 of the inertial sensor; bit 10 alone an external event.
     pixel = 179 << 22 | 239 << 12 | 1 << 11
@@ -532,3 +546,62 @@ def test_what_is_not_installed_names_the_extra(tmp_path, monkeypatch):
         read_events(tmp_path / "a.aedat4")
     with pytest.raises(MissingExtra, match=r"eventsnn\[parquet\]"):
         read_events(tmp_path / "a.parquet", sensor=(9, 9))
+
+
+# --- blocks
+
+
+@pytest.mark.parametrize("name", ["aedat2", "five-byte", "dat"])
+@pytest.mark.parametrize("seed", range(4))
+def test_blocks_of_any_size_give_the_same(tmp_path, monkeypatch, name, seed):
+    """Resets, wraps, strays and steps back, wherever a seam falls: the same events, counts, words of refusal."""
+    import warnings
+
+    from eventsnn.events.readers import aedat2, dat, five_byte
+
+    module = {"aedat2": aedat2, "five-byte": five_byte, "dat": dat}[name]
+    rng = np.random.default_rng([seed, len(name)])
+    file, refused = tmp_path / f"a{FORMATS[name].suffixes[0]}", 0
+    for _ in range(40):
+        n = int(rng.integers(2, 40))
+        t = np.sort(rng.integers(0, 10 ** int(rng.integers(2, 6)), n))
+        for _ in range(rng.integers(0, 3)):
+            k = int(rng.integers(0, n))
+            t[k:] = t[k:] - t[k] * int(rng.integers(0, 2)) if rng.random() < 0.6 else t[k:]
+            t[k] = int(rng.integers(0, 10**6)) if rng.random() < 0.4 else t[k]
+        t = t.clip(0)
+        if name == "aedat2":
+            data = [struct.pack(">Ii", int(rng.choice([2, 5, 0x8000])), int(time)) for time in t]
+            file.write_bytes(b"#!AER-DAT2.0\r\n" + b"".join(data))
+        elif name == "dat":
+            file.write_bytes(SMALL_DAT + b"".join(struct.pack("<II", int(time), 1) for time in t))
+        else:
+            rows = rng.choice([2, 240], n, p=[0.9, 0.1])
+            pairs = zip(rows.tolist(), t.tolist(), strict=True)
+            data = [bytes([1, row]) + time.to_bytes(3, "big") for row, time in pairs]
+            file.write_bytes(b"".join(data))
+        clock = str(rng.choice(["last-reset", "strict", "sort"]))
+        answers = []
+        for size in (1 << 15, 1, 3, 7):
+            monkeypatch.setattr(module, "AT_ONCE", size)
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    found = read_events(file, clock=clock, **said(name, (34, 34)))
+            except EventsnnError as error:
+                answers.append(str(error))
+                refused += 1
+            else:
+                answers.append((found.events.tolist(), found.counts))
+        assert all(answer == answers[0] for answer in answers), answers
+    assert 4 <= refused <= 156
+
+
+def test_a_header_longer_than_what_is_looked_at_first(tmp_path):
+    lines = b"".join(b"# preference %d of many\r\n" % k for k in range(9000))
+    record = struct.pack(">Ii", 2, 5)
+    for head in (lines, lines[: 65536 - 14 - 2], lines[: (65536 - 14) // 27 * 27]):
+        head = head[: head.rfind(b"\r\n") + 2]
+        (tmp_path / "a.aedat").write_bytes(b"#!AER-DAT2.0\r\n" + head + record)
+        events, counts = read_aedat_with_counts(tmp_path / "a.aedat", orientation=RAW)
+        assert (events["x"].tolist(), len(counts.header)) == ([1], 1 + head.count(b"\n"))

@@ -206,6 +206,8 @@ def test_the_command_line_reads_inspects_and_converts(folder, tmp_path):
     assert shown.returncode == 0, shown.stderr
     found = json.loads(shown.stdout)
     assert (found["kind"], found["events"], found["sensor"]) == ("events", 50, "34 x 34 pixels")
+    whole = eventsnn("inspect", folder, "--json")
+    assert json.loads(whole.stdout)["splits"] == {"train": 4, "test": 4}
     checked = eventsnn("data", "check", f"events:{folder}")
     assert "8 recordings, 400 events, all valid" in checked.stdout
     listed = eventsnn("data", "list", f"events:{folder}", "--split", "test")

@@ -39,6 +39,8 @@ def data_named(place: Path) -> str | None:
     if place.is_dir():
         found = {kind: find_files(place, suffix) for suffix, kind in SUFFIXES.items()}
         kinds = [kind for kind, names in found.items() if names]
+        if not kinds and any(find_files(place, suffix) for suffix in OTHER_SUFFIXES):
+            return f"events:{place}"
         if len(kinds) != 1:
             what = "recordings of several kinds" if kinds else "no recordings (.bin, .aedat)"
             raise InvalidRequest(f"{place} holds {what}; write KIND:PATH with KIND one of {', '.join(KINDS)}")
