@@ -554,7 +554,7 @@ def test_what_is_not_installed_names_the_extra(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["aedat2", "five-byte", "dat"])
 @pytest.mark.parametrize("seed", range(4))
 def test_blocks_of_any_size_give_the_same(tmp_path, monkeypatch, name, seed):
-    """Resets, wraps, strays and steps back, wherever a seam falls: the same events, counts, words of refusal."""
+    """Resets, wraps, strays and steps back, wherever a seam falls: the same events, counts, refusals."""
     import warnings
 
     from eventsnn.events.readers import aedat2, dat, five_byte

@@ -206,7 +206,8 @@ def _hash_sample(digest: Any, samples: Samples, position: int) -> None:
     except OSError:
         # Why it cannot be read is said when it is its turn.
         size, beginning = -1, b""
-    digest.update(f"{file.name}:{file.label}:{size};".encode("utf-8", "surrogateescape"))
+    extent = "" if file.extent is None else f"{file.extent};"
+    digest.update(f"{file.name}:{file.label}:{size};{extent}".encode("utf-8", "surrogateescape"))
     digest.update(beginning)
 
 
