@@ -266,7 +266,7 @@ def evt3_word_by_word(words):
     return found
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.integers(0, 10**9), st.integers(1, 9))
 def test_evt3_against_a_machine_that_goes_word_by_word(tmp_path_factory, seed, parts):
     rng = np.random.default_rng(seed)

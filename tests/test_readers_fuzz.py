@@ -92,7 +92,7 @@ def test_damaged_files(tmp_path_factory, capfd, name):
     said = {"sensor": (128, 128)} if name in NAMELESS else {}
     answers = {"read": 0, "refused": 0}
 
-    @settings(max_examples=120, deadline=None, derandomize=True)
+    @settings(max_examples=70, deadline=None, derandomize=True)
     @given(st.integers(0, 40), st.lists(CHANGE, min_size=1, max_size=4), st.booleans())
     def check(seed, changes, named):
         write_events(file, recording(seed), sensor=(128, 128), format=name)
@@ -118,7 +118,7 @@ def test_damaged_files(tmp_path_factory, capfd, name):
     capfd.readouterr()
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=70, deadline=None, derandomize=True)
 @given(st.binary(max_size=400), st.sampled_from([".aedat", ".raw", ".bin", ".npy", ".npz", ".csv", ".h5"]))
 def test_any_bytes(tmp_path_factory, data, suffix):
     file = tmp_path_factory.getbasetemp() / f"any{suffix}"

@@ -14,7 +14,7 @@ from eventsnn.errors import InvalidEvents, InvalidFile, MissingExtra
 from eventsnn.events.clock import ENDLESS_COUNTER
 from eventsnn.events.readers.blocks import Block, in_parts, whole
 from eventsnn.events.readers.contract import Decoded, Settings, Where
-from eventsnn.events.readers.files import beginning, opened
+from eventsnn.events.readers.files import beginning, in_one_line, opened
 from eventsnn.events.stream import Events, validate_events
 
 MAGIC = b"#!AER-DAT4"
@@ -105,7 +105,8 @@ def _blamed(path: Where) -> Iterator[None]:
         # What Rust panics with derives from BaseException alone.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        raise InvalidFile(f"{path}: cannot be read as AEDAT 4 ({str(error)[:200]}); it is damaged") from error
+        said = in_one_line(error)
+        raise InvalidFile(f"{path}: cannot be read as AEDAT 4 ({said}); it is damaged") from error
 
 
 def _blocks(decoder: Any, track: Any, path: Where) -> Iterator[Block]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from eventsnn.errors import EventsnnError, InvalidEvents, InvalidFile
 from eventsnn.events.readers.columns import decoded, named, order_said, rows, sensor_said
 from eventsnn.events.readers.contract import Decoded, Settings, Where
-from eventsnn.events.readers.files import read_bytes
+from eventsnn.events.readers.files import in_one_line, read_bytes
 from eventsnn.events.stream import Events, validate_events
 
 NPY_MAGIC = b"\x93NUMPY"
@@ -112,7 +112,7 @@ def _blamed(path: Where) -> Iterator[None]:
     except Exception as error:
         # NumPy and its decoders answer to damage with any kind of error.
         raise InvalidFile(
-            f"{path}: cannot be read as a NumPy file ({str(error)[:200]}); it is damaged"
+            f"{path}: cannot be read as a NumPy file ({in_one_line(error)}); it is damaged"
         ) from error
 
 

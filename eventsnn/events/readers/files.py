@@ -84,6 +84,11 @@ def records_from(
         yield np.frombuffer(buffer, kind, filled // kind.itemsize)
 
 
+def in_one_line(error: BaseException) -> str:
+    """What a library says against a file, short and in one line."""
+    return " ".join(str(error).split())[:160]
+
+
 def _unreadable(path: str | os.PathLike[str], error: Exception) -> InvalidFile:
     reason = getattr(error, "strerror", None) or str(error)
     return InvalidFile(f"{path}: cannot be read ({reason}); give the path of a recording file")

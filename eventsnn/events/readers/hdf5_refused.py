@@ -4,6 +4,7 @@ import os
 
 from eventsnn.errors import InvalidFile
 from eventsnn.events.readers.contract import Decoded, Settings, Where
+from eventsnn.events.readers.files import in_one_line
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 
@@ -50,7 +51,7 @@ def what_it_is(path: Where) -> str:
                 )
             held = ", ".join(sorted(file)[:6])
     except Exception as error:  # HDF5 answers to damage with any kind of error
-        return f"{path}: cannot be read as HDF5 ({str(error)[:160]}); it is damaged, fetch it again"
+        return f"{path}: cannot be read as HDF5 ({in_one_line(error)}); it is damaged, fetch it again"
     return (
         f"{path}: this is HDF5 of another program (it holds {held or 'nothing'}), which is not read as events"
     )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from eventsnn.errors import EventsnnError, InvalidEvents, InvalidFile, MissingExtra
 from eventsnn.events.readers.columns import decoded, named, order_said, rows, sensor_said
 from eventsnn.events.readers.contract import Decoded, Settings, Where
-from eventsnn.events.readers.files import beginning, read_bytes
+from eventsnn.events.readers.files import beginning, in_one_line, read_bytes
 from eventsnn.events.stream import Events, validate_events
 
 PARQUET_MAGIC = b"PAR1"
@@ -97,7 +97,7 @@ def _columns(
         except Exception as error:  # NumPy says in several ways that a word is no number
             problem = error
     raise InvalidFile(
-        f"{path}: not every line is an event of four numbers ({str(problem)[:160]})"
+        f"{path}: not every line is an event of four numbers ({in_one_line(problem)})"
     ) from problem
 
 
@@ -135,7 +135,9 @@ def read_parquet(path: Where, settings: Settings) -> Decoded:
     except EventsnnError:
         raise
     except Exception as error:  # its decoders answer to damage with any kind of error
-        raise InvalidFile(f"{path}: cannot be read as Parquet ({str(error)[:160]}); it is damaged") from error
+        raise InvalidFile(
+            f"{path}: cannot be read as Parquet ({in_one_line(error)}); it is damaged"
+        ) from error
     return decoded(columns, settings, path, "Parquet")
 
 
