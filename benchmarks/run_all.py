@@ -34,6 +34,7 @@ SCRIPTS = (
     "hardware",
     "scaling",
     "replay",
+    "readers",
     "workers",
     "kills",
     "large",

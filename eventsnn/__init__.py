@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     from eventsnn.events import make_events as make_events
     from eventsnn.events import open_dataset as open_dataset
     from eventsnn.events import read_aedat as read_aedat
+    from eventsnn.events import read_chunks as read_chunks
+    from eventsnn.events import read_events as read_events
     from eventsnn.events import read_nmnist as read_nmnist
     from eventsnn.events import spike_train as spike_train
+    from eventsnn.events import write_events as write_events
     from eventsnn.hardware import Architecture as Architecture
     from eventsnn.hardware import load_architecture as load_architecture
     from eventsnn.hardware import map_network as map_network
@@ -99,11 +102,14 @@ _PUBLIC = {
     "open_dataset": ("eventsnn.events", "open_dataset"),
     "profile": ("eventsnn.run.profile", "profile_samples"),
     "read_aedat": ("eventsnn.events", "read_aedat"),
+    "read_chunks": ("eventsnn.events", "read_chunks"),
+    "read_events": ("eventsnn.events", "read_events"),
     "read_nmnist": ("eventsnn.events", "read_nmnist"),
     "simulate": ("eventsnn.run.simulate", "simulate"),
     "spike_train": ("eventsnn.events", "spike_train"),
     "stimulus_from_events": ("eventsnn.engine", "stimulus_from_events"),
     "sweep": ("eventsnn.run.sweep", "sweep"),
+    "write_events": ("eventsnn.events", "write_events"),
     "write_report": ("eventsnn.report.page", "write_report"),
 }
 
@@ -148,11 +154,14 @@ __all__ = [
     "open_dataset",
     "profile",
     "read_aedat",
+    "read_chunks",
+    "read_events",
     "read_nmnist",
     "simulate",
     "spike_train",
     "stimulus_from_events",
     "sweep",
+    "write_events",
     "write_report",
 ]
 

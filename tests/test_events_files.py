@@ -185,7 +185,7 @@ def test_aedat_step_back_is_named_or_sorted(tmp_path):
         (b"\x00\x01", b"", "starts with '#!AER-DAT2.0', found"),
         (b"#!AER-DAT1.0\r\n", b"", r"this is AEDAT 1\.0"),
         (b"#!AER-DAT3.1\r\n", b"", "this is AEDAT 3"),
-        (b"#!AER-DAT4.0\r\n", b"", r"this is AEDAT 4.*write_aedat"),
+        (b"#!AER-DAT4.0\r\n", b"", "this is AEDAT 4 .*which events:PATH opens"),
         (b"#!AER-DAT2.0\r\n# no end", b"", "header line at byte 14 does not end"),
         (HEADER, b"", "no pixel event among 0 records"),
         (HEADER, struct.pack(">Ii", 0x8000, 1), r"no pixel event among 1 records \(1 special"),

@@ -33,7 +33,7 @@ BUDGET = {
     "decide": 620,
     "engine": 11800,
     "errors": 120,
-    "events": 4700,
+    "events": 8200,
     "hardware": 4200,
     "insight": 1900,
     "network": 4200,

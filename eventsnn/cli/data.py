@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 
 from eventsnn.cli.options import Workers, taking
-from eventsnn.cli.reading import Reading
+from eventsnn.cli.reading import OF_FILES, Reading
 
 app = typer.Typer(help="Data sets of event recordings and images.", no_args_is_help=True)
 
 
 @app.command("list")
-@taking(only=["split"])
+@taking(only=["split", *OF_FILES])
 def list_(
     data: Annotated[str, typer.Argument(help="KIND:PATH")],
     *,
@@ -33,7 +33,7 @@ def list_(
 
 
 @app.command("check")
-@taking(only=["split", "orientation", "clock"])
+@taking(only=["split", *OF_FILES])
 def check(
     data: Annotated[str, typer.Argument(help="KIND:PATH")],
     *,
@@ -91,6 +91,40 @@ def prepare(
             progress=progress,
         )
     typer.echo(f"{output}: {count} recordings of {data}, open it as events:{output}")
+
+
+@app.command("convert")
+@taking(only=["split", "fraction", "downsample", *OF_FILES])
+def convert(
+    data: Annotated[str, typer.Argument(metavar="IN", help="A recording, a folder of some, or KIND:PATH.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="File to write; of several recordings a folder.")
+    ],
+    to: Annotated[
+        str | None, typer.Option("--to", help="Format to write: aedat2, aedat3, aedat4, dat, evt2, ...")
+    ] = None,
+    to_layout: Annotated[str | None, typer.Option("--to-layout", help="AEDAT 2.0 written: layout.")] = None,
+    to_orientation: Annotated[
+        str | None, typer.Option("--to-orientation", help="AEDAT written: orientation, raw unless said.")
+    ] = None,
+    *,
+    reading: Reading,
+) -> None:
+    """Write recordings anew in another format."""
+    from eventsnn.cli import show
+    from eventsnn.errors import InvalidRequest
+    from eventsnn.events import ImageSet, rewrite_recordings
+    from eventsnn.events.datasets import KINDS
+
+    spec = data if data.partition(":")[0] in KINDS and not Path(data).exists() else f"events:{data}"
+    found = reading.open(spec)
+    if isinstance(found, ImageSet):
+        raise InvalidRequest(f"{data} holds images, no event recordings; give recordings")
+    with show.progress_bar("writing") as progress:
+        written = rewrite_recordings(
+            found, output, format=to, layout=to_layout, orientation=to_orientation, progress=progress
+        )
+    typer.echo(f"wrote {len(written)} recordings, {written[0]}{' and others' if len(written) > 1 else ''}")
 
 
 @app.command("emulate-cifar10-dvs")

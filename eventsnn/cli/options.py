@@ -11,14 +11,15 @@ from typing import Annotated, Any
 
 import typer
 
-from eventsnn.cli.reading import Reading
+from eventsnn.cli.reading import OF_FILES, Reading
 from eventsnn.options import Option, options_of
 
 NetworkFile = Annotated[Path, typer.Argument(help="Network file (.h5).")]
 Data = Annotated[
     str,
     typer.Option(
-        "--data", help="KIND:PATH with KIND nmnist, cifar10-dvs, aedat, events (.h5) or images (.npz)."
+        "--data",
+        help="KIND:PATH with KIND nmnist, cifar10-dvs, aedat, dvs-gesture, events (any format) or images.",
     ),
 ]
 Workers = Annotated[int, typer.Option("--workers", help="Processes.")]
@@ -27,7 +28,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on sta
 READING = options_of(Reading).keys()
 ONLY_OF_RUN = ("ties", "history_us", "max_events")
 # In the help these stand behind all other options of a run.
-LAST = ("samples", "seed", "fraction", "downsample", "orientation", "clock", "max_events")
+LAST = ("samples", "seed", "fraction", "downsample", *OF_FILES, "max_events")
 # What the command line reads, by the kind of an option.
 TYPES = {"str": str, "int": int, "float": float, "bool": bool, "tuple": str, "Levels": str}
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from eventsnn.events import ImageSet, RecordingSet
 
 SUFFIXES = {".bin": "nmnist", ".aedat": "aedat"}
+OTHER_SUFFIXES = (".aedat4", ".dat", ".raw", ".npy", ".csv", ".bs2", ".parquet")
+"""Of files that are opened as events:PATH; an .npz file may hold images as well."""
 
 
 def data_named(place: Path) -> str | None:
@@ -30,7 +32,7 @@ def data_named(place: Path) -> str | None:
     from eventsnn.events.datasets import KINDS
     from eventsnn.events.event_seal import is_event_file
     from eventsnn.events.folders import find_files
-    from eventsnn.events.formats import format_of_file, not_yet
+    from eventsnn.events.formats import READ_AS_EVENTS, format_of_file, not_yet
 
     kind, colon, rest = str(place).partition(":")
     if colon and rest and kind in KINDS and not place.exists():
@@ -38,6 +40,8 @@ def data_named(place: Path) -> str | None:
     if place.is_dir():
         found = {kind: find_files(place, suffix) for suffix, kind in SUFFIXES.items()}
         kinds = [kind for kind, names in found.items() if names]
+        if not kinds and any(find_files(place, suffix) for suffix in OTHER_SUFFIXES):
+            return f"events:{place}"
         if len(kinds) != 1:
             what = "recordings of several kinds" if kinds else "no recordings (.bin, .aedat)"
             raise InvalidRequest(f"{place} holds {what}; write KIND:PATH with KIND one of {', '.join(KINDS)}")
@@ -50,10 +54,12 @@ def data_named(place: Path) -> str | None:
     if is_event_file(place):
         return f"events:{place}"
     known = SUFFIXES.get(place.suffix.lower())
+    other = format_of_file(place)
+    if other in READ_AS_EVENTS and (known or place.suffix.lower() in OTHER_SUFFIXES):
+        return f"events:{place}"
     if known is not None:
         is_cifar10_dvs = known == "aedat" and _is_cifar10_dvs([place.name], CIFAR10_CLASSES)
         return f"{'cifar10-dvs' if is_cifar10_dvs else known}:{place}"
-    other = format_of_file(place)
     if other is not None and other != "HDF5":
         instead = "known files are eventsnn networks and results (.h5) and recordings (.bin, .aedat)"
         if other.startswith("NumPy"):
@@ -73,7 +79,7 @@ def contents(spec: str, reading: Reading) -> dict[str, Any]:
     from eventsnn.events import ImageSet
 
     found = reading.open(spec)
-    if not isinstance(found, ImageSet) and Path(found.path).is_file() and found.kind != "events":
+    if not isinstance(found, ImageSet) and Path(found.path).is_file() and not found.one_file:
         return _one(found)
     whole: dict[str, Any] = {
         "data": spec,
@@ -120,7 +126,7 @@ def class_table(found: list[dict[str, Any]]) -> show.Listing:
 
 
 def _conventions(found: RecordingSet) -> dict[str, Any]:
-    if found.kind == "events":
+    if found.one_file:
         from eventsnn.events.event_file import open_event_file
 
         said = open_event_file(found.path).attributes

@@ -1,20 +1,15 @@
 """Event streams: what an event is, files of events, sets of recordings, and emulated cameras.
 
-``stream`` says what a valid stream is and reduces it, ``nmnist`` and ``aedat`` read and write files,
-``event_file`` reads our own (``event_columns``, ``event_seal``), ``event_parts`` and ``event_writing`` make
-it, ``event_sets`` opens it, ``splits`` has splits by name,
-``layouts`` holds camera and data-set conventions as data, ``clock`` says what a step back in time is,
-``datasets``, ``folders`` and ``recordings`` open folders of files lazily, ``formats`` knows what is not read
-yet by name, ``images`` reads sets of images, ``encoders`` makes input of them, ``inputs`` holds
-spike trains and analog images, ``saccade`` and ``smooth`` emulate recordings from pictures (``pixels``
-is their camera), ``i2e`` makes events of small movements, ``synthetic`` writes AEDAT files, ``draws`` holds
-all randomness.
+``stream`` says what a valid stream is and reduces it, ``readers`` holds the formats of files, ``layouts``
+camera and data-set conventions as data, ``clock`` says what a step back in time is. ``event_file`` reads our
+own file of a set (``event_columns``, ``event_seal``), ``event_parts`` and ``event_writing`` make it,
+``event_sets`` opens it, ``splits`` has splits by name. ``datasets``, ``folders`` and ``recordings`` open
+folders of files lazily, ``any_format`` and ``gesture`` are kinds of them, ``formats`` knows what is not read
+yet by name, ``images`` reads sets of images, ``encoders`` makes input of them, ``inputs`` holds spike trains
+and analog images, ``saccade`` and ``smooth`` emulate recordings from pictures (``pixels`` is their camera),
+``i2e`` makes events of small movements, ``synthetic`` writes them as files, ``draws`` holds all randomness.
 """
 
-from eventsnn.events.aedat import AedatCounts as AedatCounts
-from eventsnn.events.aedat import read_aedat as read_aedat
-from eventsnn.events.aedat import read_aedat_with_counts as read_aedat_with_counts
-from eventsnn.events.aedat import write_aedat as write_aedat
 from eventsnn.events.clock import CLOCKS as CLOCKS
 from eventsnn.events.clock import Clock as Clock
 from eventsnn.events.datasets import CIFAR10_CLASSES as CIFAR10_CLASSES
@@ -33,20 +28,37 @@ from eventsnn.events.inputs import Sample as Sample
 from eventsnn.events.inputs import SpikeTrain as SpikeTrain
 from eventsnn.events.inputs import spike_train as spike_train
 from eventsnn.events.layouts import CIFAR10_DVS as CIFAR10_DVS
+from eventsnn.events.layouts import DAVIS240 as DAVIS240
+from eventsnn.events.layouts import DAVIS346 as DAVIS346
 from eventsnn.events.layouts import DVS128 as DVS128
 from eventsnn.events.layouts import JAER_MATLAB as JAER_MATLAB
+from eventsnn.events.layouts import LAYOUTS as LAYOUTS
+from eventsnn.events.layouts import LOWER_LEFT as LOWER_LEFT
 from eventsnn.events.layouts import ORIENTATIONS as ORIENTATIONS
 from eventsnn.events.layouts import RAW as RAW
 from eventsnn.events.layouts import AddressLayout as AddressLayout
 from eventsnn.events.layouts import Orientation as Orientation
-from eventsnn.events.nmnist import NMNIST_HEIGHT as NMNIST_HEIGHT
-from eventsnn.events.nmnist import NMNIST_WIDTH as NMNIST_WIDTH
-from eventsnn.events.nmnist import NmnistCounts as NmnistCounts
-from eventsnn.events.nmnist import read_nmnist as read_nmnist
-from eventsnn.events.nmnist import read_nmnist_with_counts as read_nmnist_with_counts
-from eventsnn.events.nmnist import write_nmnist as write_nmnist
+from eventsnn.events.readers.aedat2 import AedatCounts as AedatCounts
+from eventsnn.events.readers.aedat2 import read_aedat as read_aedat
+from eventsnn.events.readers.aedat2 import read_aedat_with_counts as read_aedat_with_counts
+from eventsnn.events.readers.aedat2 import write_aedat as write_aedat
+from eventsnn.events.readers.contract import Decoded as Decoded
+from eventsnn.events.readers.five_byte import NMNIST_HEIGHT as NMNIST_HEIGHT
+from eventsnn.events.readers.five_byte import NMNIST_WIDTH as NMNIST_WIDTH
+from eventsnn.events.readers.five_byte import NmnistCounts as NmnistCounts
+from eventsnn.events.readers.five_byte import read_five_byte as read_five_byte
+from eventsnn.events.readers.five_byte import read_five_byte_with_counts as read_five_byte_with_counts
+from eventsnn.events.readers.five_byte import read_nmnist as read_nmnist
+from eventsnn.events.readers.five_byte import read_nmnist_with_counts as read_nmnist_with_counts
+from eventsnn.events.readers.five_byte import write_five_byte as write_five_byte
+from eventsnn.events.readers.five_byte import write_nmnist as write_nmnist
+from eventsnn.events.readers.reading import read_chunks as read_chunks
+from eventsnn.events.readers.reading import read_events as read_events
+from eventsnn.events.readers.reading import write_events as write_events
+from eventsnn.events.readers.registry import FORMATS as FORMATS
 from eventsnn.events.recordings import Recording as Recording
 from eventsnn.events.recordings import RecordingSet as RecordingSet
+from eventsnn.events.rewriting import rewrite_recordings as rewrite_recordings
 from eventsnn.events.saccade import emulate_saccades as emulate_saccades
 from eventsnn.events.smooth import SmoothMovement as SmoothMovement
 from eventsnn.events.smooth import emulate_smooth_movement as emulate_smooth_movement

@@ -63,9 +63,20 @@ class Counter:
             return step + self.span
         return step - self.span if self.lowest < 0 and step >= self.span // 2 else step
 
+    def only_goes_on(self, raw: NDArray[np.int64]) -> bool:
+        """Whether nothing in these times can be a wrap, a reset or a stray."""
+        if len(raw) < 2:
+            return True
+        steps = np.diff(raw)
+        return bool(steps.min() >= 0 and (self.lowest >= 0 or steps.max() <= _PAUSE_US))
+
 
 AEDAT_COUNTER = Counter(-(2**31), 2**32, 2**30)
 FIVE_BYTE_COUNTER = Counter(0, 2**23, 2**20)
+WORD_COUNTER = Counter(0, 2**32, 2**30)
+"""Of files that hold unsigned 32-bit microseconds."""
+ENDLESS_COUNTER = Counter(0, 2**62, 0)
+"""Of files whose times do not wrap, or whose wraps are undone already."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +86,7 @@ class Timeline:
     Attributes
     ----------
     chosen
-        Their places in the list that was given, int64.
+        Their places in the list that was given, int64; a slice of all where none is left out or moved.
     time
         Their times without wraps, int64 microseconds; that of the first is as stored.
     before_reset
@@ -84,7 +95,7 @@ class Timeline:
         How many after the last reset were left out because they are out of line.
     """
 
-    chosen: NDArray[np.int64]
+    chosen: NDArray[np.int64] | slice
     time: NDArray[np.int64]
     before_reset: int
     strays: int
@@ -98,7 +109,7 @@ def clock_of(given: Any) -> Clock:
 
 
 def set_in_order(
-    stored: NDArray[np.int64], record: NDArray[np.int64], counter: Counter, clock: Clock, where: str
+    stored: NDArray[np.int64], record: NDArray[np.int64] | None, counter: Counter, clock: Clock, where: str
 ) -> Timeline:
     """Undo wraps, leave out what a reset or a stray record spoils, and see that time goes on.
 
@@ -107,7 +118,7 @@ def set_in_order(
     stored
         Times of all records of the file as stored, microseconds.
     record
-        Which of them are events, one or more, ascending; places are counted among these.
+        Which of them are events, one or more, ascending; places are counted among these. None: all.
     counter
         What they were counted with.
     clock
@@ -122,7 +133,10 @@ def set_in_order(
     InvalidEvents
         If time goes back where ``clock`` does not allow it, or at more places than strays can explain.
     """
-    raw = stored[record]
+    raw = stored if record is None else stored[record]
+    if counter.only_goes_on(raw):
+        return Timeline(slice(None), raw, 0, 0)
+    record = np.arange(len(stored)) if record is None else record
     found = _Search(raw, record, counter, where).run()
     if clock == "strict":
         _refuse(found, stored, record, where)

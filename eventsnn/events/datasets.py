@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from eventsnn.errors import InvalidFile, InvalidRequest
-from eventsnn.events.aedat import read_aedat, read_aedat_with_counts
+from eventsnn.events.any_format import decode_one, open_events
 from eventsnn.events.clock import Clock, clock_of
 from eventsnn.events.event_file import open_event_file
 from eventsnn.events.event_seal import is_event_file
@@ -26,10 +26,25 @@ from eventsnn.events.folders import (
     split_folders,
     split_of_folder,
 )
-from eventsnn.events.formats import format_of_file, not_yet
+from eventsnn.events.formats import READ_AS_EVENTS, format_of_file, not_yet
+from eventsnn.events.gesture import open_gesture
 from eventsnn.events.images import ImageSet, open_images
-from eventsnn.events.layouts import CIFAR10_DVS, RAW, Orientation, orientation_of
-from eventsnn.events.nmnist import NMNIST_HEIGHT, NMNIST_WIDTH, read_nmnist, read_nmnist_with_counts
+from eventsnn.events.layouts import (
+    CIFAR10_DVS,
+    DVS128,
+    RAW,
+    AddressLayout,
+    Orientation,
+    orientation_of,
+)
+from eventsnn.events.readers.aedat2 import read_aedat, read_aedat_with_counts
+from eventsnn.events.readers.contract import Settings, settings_of
+from eventsnn.events.readers.five_byte import (
+    NMNIST_HEIGHT,
+    NMNIST_WIDTH,
+    read_nmnist,
+    read_nmnist_with_counts,
+)
 from eventsnn.events.recordings import Recording, RecordingFile, RecordingSet
 from eventsnn.events.splits import NAMES, NamedSplit, named_split, require_no_own
 
@@ -47,6 +62,8 @@ class _Wanted:
     orientation: Orientation | None
     clock: Clock
     clock_was_said: bool
+    reading: Settings
+    format: str | None
 
 
 def open_recordings(
@@ -55,6 +72,11 @@ def open_recordings(
     *,
     orientation: Orientation | str | None = None,
     clock: str | None = None,
+    format: str | None = None,
+    sensor: tuple[int, int] | str | None = None,
+    columns: str | None = None,
+    unit: str | None = None,
+    layout: AddressLayout | str | None = None,
 ) -> RecordingSet:
     """Open a set of event recordings; ``open_dataset`` without images.
 
@@ -63,7 +85,17 @@ def open_recordings(
     InvalidRequest
         As ``open_dataset``, and for images.
     """
-    found = open_dataset(spec, split, orientation=orientation, clock=clock)
+    found = open_dataset(
+        spec,
+        split,
+        orientation=orientation,
+        clock=clock,
+        format=format,
+        sensor=sensor,
+        columns=columns,
+        unit=unit,
+        layout=layout,
+    )
     if isinstance(found, RecordingSet):
         return found
     raise InvalidRequest(f"{spec} holds images, no event recordings; give recordings")
@@ -75,6 +107,11 @@ def open_dataset(
     *,
     orientation: Orientation | str | None = None,
     clock: str | None = None,
+    format: str | None = None,
+    sensor: tuple[int, int] | str | None = None,
+    columns: str | None = None,
+    unit: str | None = None,
+    layout: AddressLayout | str | None = None,
 ) -> RecordingSet | ImageSet:
     """Open a set of recordings without reading any events, or read a file of images.
 
@@ -84,8 +121,10 @@ def open_dataset(
         ``KIND:PATH``. Kinds: ``nmnist`` (folder with ``<digit>/*.bin`` somewhere below, or one file),
         ``cifar10-dvs`` (folder ``<class>/*.aedat``, or one file), ``aedat`` (any AEDAT 2.0 recordings of a
         DVS128, in the same layout; files may also lie directly in the folder, then without labels),
-        ``images`` (an ``.npz`` file, see ``open_images``), ``events`` (a file that ``eventsnn data prepare``
-        wrote, see ``open_event_set``). Hidden files are left out, links are followed.
+        ``dvs-gesture`` (DVS128 Gesture as published or as tonic lays it out), ``events`` (recordings of any
+        format, one file or a folder; or a file that ``eventsnn data prepare`` wrote, see
+        ``open_event_set``), ``images`` (an ``.npz`` file, see ``open_images``). Hidden files are left out,
+        links are followed.
     split
         ``"train"``, ``"test"``, or ``"all"``, which None means too; of CIFAR10-DVS, AEDAT and our own files
         also a name as ``"first100:train"``, see ``splits``.
@@ -100,6 +139,11 @@ def open_dataset(
         ``"raw"``: axes as stored, ON is a polarity bit of 1.
     clock
         What to do where time goes back, as of ``read_aedat_with_counts``; ``"last-reset"`` unless said.
+    format, sensor, columns, unit
+        Of ``events``, what the files do not say, as of ``read_events``.
+    layout
+        Of ``aedat`` and ``events``: the camera's address layout, ``"dvs128"``, ``"davis240"``, ``"davis346"``
+        or an ``AddressLayout``; of ``aedat`` ``"dvs128"`` unless said.
 
     Returns
     -------
@@ -130,12 +174,22 @@ def open_dataset(
         )
     if named is not None and kind not in ("cifar10-dvs", "aedat", "events"):
         raise InvalidRequest(f"{spec} has splits of its own, not {split!r}; allowed are {', '.join(SPLITS)}")
+    reading = settings_of(sensor, columns, unit, layout, orientation, clock)
+    own = [*(["format"] if format is not None else []), *reading.said()]
+    if other := [name for name in own if name not in (*_TAKES.get(kind, ()), "orientation", "clock")]:
+        raise InvalidRequest(
+            f"{spec}: {', '.join(other)} is for "
+            f"events:PATH{' and aedat:' if other == ['layout'] else ''}, leave "
+            "it out"
+        )
     wanted = _Wanted(
         str(named or split or "all"),
         named,
         None if orientation is None else orientation_of(orientation),
         clock_of("last-reset" if clock is None else clock),
         clock is not None,
+        reading,
+        format,
     )
     try:
         path = Path(place).expanduser()
@@ -160,14 +214,22 @@ def record_counts(recordings: RecordingSet, position: int) -> tuple[Recording, d
     """
     file = recordings.files[position]
     counts: Any
-    if file.position is not None:  # our own file: nothing was left out of it
+    # Nothing was left out of our own file, or of a gesture cut from its recording.
+    if file.position is not None or recordings.kind == "dvs-gesture":
         recording = recordings[position]
         return recording, {"records": len(recording.events)}
+    if recordings.kind == "events":
+        decoded = decode_one(file.path, **recordings.reader.keywords)
+        return recordings.recording(position, decoded.events), decoded.counts
     if recordings.kind == "nmnist":
         events, counts = read_nmnist_with_counts(file.path, **recordings.reader.keywords)
     else:
         events, counts = read_aedat_with_counts(file.path, **recordings.reader.keywords)
-    whole = {name: value for name, value in asdict(counts).items() if isinstance(value, int)}
+    whole = {
+        name: value
+        for name, value in asdict(counts).items()
+        if isinstance(value, int) and (value or name not in ("frame_samples", "motion_samples"))
+    }
     return recordings.recording(position, events), whole
 
 
@@ -220,7 +282,7 @@ def _open_aedat(kind: str, default: Orientation, path: Path, wanted: _Wanted) ->
     """
     what = f"{kind}:{path}"
     if kind == "cifar10-dvs" and path.is_file() and is_event_file(path):
-        return _open_events(path, wanted, ("cifar10-dvs", "emulated-cifar10-dvs"))
+        return _open_own(path, wanted, ("cifar10-dvs", "emulated-cifar10-dvs"))
     if path.is_file():
         _require_suffix(path, ".aedat", kind)
         folder, names = path.parent, [path.name]
@@ -263,18 +325,21 @@ def _open_aedat(kind: str, default: Orientation, path: Path, wanted: _Wanted) ->
         )
     chosen = chosen or _every(files, 10)
     orientation = wanted.orientation or default
+    layout = wanted.reading.layout or DVS128
+    height, width = orientation.size(layout)
     return RecordingSet(
         kind=kind,
         path=str(path),
         split=wanted.split,
-        height=128,
-        width=128,
+        height=height,
+        width=width,
         class_names=classes,
         files=_not_empty(chosen[wanted.split], wanted.split, what),
-        reader=partial(read_aedat, orientation=orientation, clock=wanted.clock),
+        reader=partial(read_aedat, layout=layout, orientation=orientation, clock=wanted.clock),
         orientation=orientation.name,
         clock=wanted.clock,
         origin="first-event",
+        said=() if wanted.reading.layout is None else (("layout", layout.name.lower()),),
     )
 
 
@@ -293,28 +358,51 @@ def _open_images(path: Path, wanted: _Wanted) -> ImageSet:
     return open_images(path, wanted.split)
 
 
-def _open_events(path: Path, wanted: _Wanted, kinds: tuple[str, ...] = ()) -> RecordingSet:
+def _open_own(path: Path, wanted: _Wanted, kinds: tuple[str, ...] = ()) -> RecordingSet:
     """Our own file; ``kinds`` are those it may have come from, any if there are none."""
     held = open_event_file(path).attributes["kind"]
     if kinds and held not in kinds:
         raise InvalidRequest(
             f"{path} holds recordings of {held}, not of {kinds[0]}; open it as events:{path}"
         )
-    if wanted.orientation is not None or wanted.clock_was_said:
+    said = [*(["format"] if wanted.format is not None else []), *wanted.reading.said()]
+    if said:
         raise InvalidRequest(
-            f"events:{path} holds picture coordinates and times in order; orientation (--orientation) and "
-            "clock (--clock) were chosen when it was made, leave them out"
+            f"events:{path} holds picture coordinates and times in order; {', '.join(said)} "
+            f"({', '.join('--' + name for name in said)}) went into it when it was made: leave them out"
         )
     return open_event_set(path, wanted.split, wanted.named)
+
+
+def _open_gesture(path: Path, wanted: _Wanted) -> RecordingSet:
+    if wanted.orientation is not None:
+        raise InvalidRequest(
+            f"dvs-gesture:{path}: its axes are those of a picture; leave the orientation out"
+        )
+    return open_gesture(path, wanted.split, wanted.clock)
+
+
+def _open_events(path: Path, wanted: _Wanted) -> RecordingSet:
+    if path.is_file() and is_event_file(path):
+        return _open_own(path, wanted)
+    if wanted.named is not None:
+        raise InvalidRequest(
+            f"events:{path} has no split {wanted.split!r}: it has those of its folders; a file of "
+            "'eventsnn data prepare' has splits by name"
+        )
+    return open_events(path, wanted.split, wanted.reading, wanted.format)
 
 
 _KINDS: dict[str, Callable[[Path, _Wanted], RecordingSet | ImageSet]] = {
     "nmnist": _open_nmnist,
     "cifar10-dvs": partial(_open_aedat, "cifar10-dvs", CIFAR10_DVS),
     "aedat": partial(_open_aedat, "aedat", RAW),
-    "images": _open_images,
+    "dvs-gesture": _open_gesture,
     "events": _open_events,
+    "images": _open_images,
 }
+# Settings of one recording's file beside orientation and clock, by kind.
+_TAKES = {"aedat": ("layout",), "events": ("format", "sensor", "columns", "unit", "layout")}
 
 
 KINDS = tuple(_KINDS)
@@ -379,7 +467,9 @@ def _instead(folder: Path) -> str:
     """What a message adds if there are recordings, but of formats that are not read yet."""
     found = other_formats(folder)
     return "".join(
-        f". {name} is {known}, which is not supported yet" for known, name in sorted(found.items())[:3]
+        f". {name} is {known}, which "
+        f"{'events:PATH opens' if known in READ_AS_EVENTS else 'is not supported yet'}"
+        for known, name in sorted(found.items())[:3]
     )
 
 

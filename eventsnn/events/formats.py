@@ -1,4 +1,4 @@
-"""Formats of recordings and images that are not read yet, known by name so that a message can say so."""
+"""Formats of recordings and images known by name, so that a message can say what a file is."""
 
 import os
 from pathlib import Path
@@ -23,6 +23,20 @@ _SUFFIXES = {
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
 }
+
+READ_AS_EVENTS = frozenset(
+    {
+        "AEDAT 3",
+        "AEDAT 4 (iniVation DV)",
+        "Prophesee EVT (.raw)",
+        "Prophesee EVT or DAT",
+        "Prophesee DAT (.dat)",
+        "NumPy (.npy)",
+        "NumPy (.npz)",
+        "text (.csv)",
+    }
+)
+"""Those that ``events:PATH`` opens."""
 
 _BEGINNINGS = (
     (b"#!AER-DAT3", "AEDAT 3"),
@@ -68,6 +82,8 @@ def format_of_file(path: str | os.PathLike[str]) -> str | None:
 
 
 def not_yet(name: str, instead: str) -> str:
-    """What a message says of a format that is not read yet."""
+    """What a message says of a format that is not read here, or not at all."""
+    if name in READ_AS_EVENTS:
+        return f"this is {name}, which events:PATH opens; {instead}"
     unpack = "unpack it, or " if " archive" in name else ""
     return f"this is {name}, which is not supported yet; {unpack}{instead}"

@@ -53,6 +53,7 @@ class RecordingFile:
     """Where a recording lies; the attributes are those of ``Recording``.
 
     ``position`` and ``checksum`` are those of one in a file of many; its reader takes the position, too.
+    ``extent`` is its start and end in microseconds where a file holds several, one after the other.
     """
 
     path: Path
@@ -61,6 +62,7 @@ class RecordingFile:
     index: int
     position: int | None = None
     checksum: str | None = None
+    extent: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +72,7 @@ class RecordingSet(Sequence[Recording]):
     Attributes
     ----------
     kind
-        ``"nmnist"``, ``"cifar10-dvs"``, ``"aedat"`` or ``"events"``.
+        ``"nmnist"``, ``"cifar10-dvs"``, ``"aedat"``, ``"dvs-gesture"`` or ``"events"``.
     path
         The folder or file the set was opened from.
     split
@@ -86,6 +88,8 @@ class RecordingSet(Sequence[Recording]):
         What is done where time goes back, see ``read_aedat_with_counts``.
     origin
         Of each ``Recording``.
+    said
+        Name and value of what the files do not say and the caller did, such as the order of columns.
     """
 
     kind: str
@@ -101,6 +105,7 @@ class RecordingSet(Sequence[Recording]):
     orientation: str | None = None
     clock: str = "last-reset"
     origin: str = "first-event"
+    said: tuple[tuple[str, str], ...] = ()
 
     def __len__(self) -> int:
         return len(self.files)
@@ -115,7 +120,8 @@ class RecordingSet(Sequence[Recording]):
             return replace(self, files=self.files[item])
         file = self.files[item]
         inside = () if file.position is None else (file.position,)
-        return self.recording(item, self.reader(file.path, *inside))
+        said = {} if file.extent is None else {"extent": file.extent}
+        return self.recording(item, self.reader(file.path, *inside, **said))
 
     def recording(self, position: int, events: Events) -> Recording:
         """The recording at a position, of all the events of its file."""
@@ -134,6 +140,11 @@ class RecordingSet(Sequence[Recording]):
             f"RecordingSet({self.kind}:{self.path}, split={self.split}, {len(self)} recordings, "
             f"{self.width} x {self.height} pixels)"
         )
+
+    @property
+    def one_file(self) -> bool:
+        """Whether all recordings lie in a file of our own (``eventsnn data prepare``)."""
+        return bool(self.files) and self.files[0].position is not None
 
     @property
     def labels(self) -> NDArray[np.int64]:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from eventsnn.errors import InvalidRequest
 from eventsnn.events.draws import keyed_generator
-from eventsnn.events.nmnist import NMNIST_HEIGHT, NMNIST_WIDTH
 from eventsnn.events.pixels import contrast_events
+from eventsnn.events.readers.five_byte import NMNIST_HEIGHT, NMNIST_WIDTH
 from eventsnn.events.stream import EVENT_DTYPE, Events
 
 DIGIT_SIZE = 28

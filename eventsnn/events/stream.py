@@ -102,9 +102,9 @@ def validate_events(events: Events, height: int, width: int, where: str) -> None
     _require_polarity(events["p"], where)
     t = events["t"]
     # Compared, not subtracted: the difference of unsigned times would wrap and hide a step back.
-    back = np.flatnonzero(t[1:] < t[:-1])
-    if back.size:
-        index = int(back[0]) + 1
+    back = t[1:] < t[:-1]
+    if back.any():
+        index = int(np.argmax(back)) + 1
         raise InvalidEvents(
             f"{where}: time goes back at event {index}, from {t[index - 1]} us to {t[index]} us; "
             "times must not decrease, sort the stream by t (stable) if its order is not wanted"
@@ -117,11 +117,12 @@ def validate_events(events: Events, height: int, width: int, where: str) -> None
             f"{where}: event {index} has t = {t[index]} us; times must be below {MAX_TIME_US} us, "
             "subtract the first time (absolute clock times are not recording times)"
         )
-    outside = (events["x"] < 0) | (events["x"] >= width) | (events["y"] < 0) | (events["y"] >= height)
-    if outside.any():
+    x, y = events["x"], events["y"]
+    if t.size and (x.min() < 0 or x.max() >= width or y.min() < 0 or y.max() >= height):
+        outside = (x < 0) | (x >= width) | (y < 0) | (y >= height)
         index = int(np.argmax(outside))
         raise InvalidEvents(
-            f"{where}: event {index} lies at x = {events['x'][index]}, y = {events['y'][index]}, "
+            f"{where}: event {index} lies at x = {x[index]}, y = {y[index]}, "
             f"outside the sensor of {width} columns and {height} rows "
             f"(x 0 to {width - 1}, y 0 to {height - 1}); "
             "name the right sensor or remove such events"

@@ -178,7 +178,7 @@ def _reading(samples: Samples) -> dict[str, Any]:
         return {}
     found = {"orientation": samples.orientation, "clock": samples.clock}
     usual = {"orientation": "cifar10-dvs" if samples.orientation else None, "clock": "last-reset"}
-    return {name: value for name, value in found.items() if value != usual[name]}
+    return {name: value for name, value in found.items() if value != usual[name]} | dict(samples.said)
 
 
 def sources(samples: Samples) -> dict[int, str]:
@@ -209,7 +209,8 @@ def _hash_sample(digest: Any, samples: Samples, position: int) -> None:
     except OSError:
         # Why it cannot be read is said when it is its turn.
         size, beginning = -1, b""
-    digest.update(f"{file.name}:{file.label}:{size};".encode("utf-8", "surrogateescape"))
+    extent = "" if file.extent is None else f"{file.extent};"
+    digest.update(f"{file.name}:{file.label}:{size};{extent}".encode("utf-8", "surrogateescape"))
     digest.update(beginning)
 
 

@@ -1,0 +1,1 @@
+"""Files of events: one module a format, each with its reader and its writer."""
