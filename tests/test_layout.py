@@ -32,7 +32,7 @@ BUDGET = {
     "decide": 380,
     "engine": 11800,
     "errors": 120,
-    "events": 3200,
+    "events": 3700,
     "hardware": 4200,
     "insight": 1900,
     "network": 4200,

@@ -33,7 +33,7 @@ def list_(
 
 
 @app.command("check")
-@taking(only=["split", "orientation", "clock"])
+@taking(only=["split", "transform", "orientation", "clock"])
 def check(
     data: Annotated[str, typer.Argument(help="KIND:PATH")],
     *,

@@ -11,7 +11,7 @@ from eventsnn.cli.options import Json, taking
 from eventsnn.cli.reading import Reading
 
 
-@taking(only=["orientation", "clock"])
+@taking(only=["transform", "orientation", "clock"])
 def inspect(
     file: Annotated[
         Path, typer.Argument(help="A network, results, a recording, a folder of recordings, or KIND:PATH.")
@@ -30,7 +30,7 @@ def inspect(
         _data(recordings.contents(data, reading), json_)
         return
     if reading != Reading():
-        raise InvalidRequest(f"{file} holds no recordings; leave --orientation and --clock out")
+        raise InvalidRequest(f"{file} holds no recordings; leave --transform, --orientation and --clock out")
     if unfinished_run(file):
         _show(_results(file), json_)
         return

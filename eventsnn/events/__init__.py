@@ -2,8 +2,9 @@
 
 ``stream`` says what a valid stream is and reduces it, ``nmnist`` and ``aedat`` read and write files,
 ``layouts`` holds camera and data-set conventions as data, ``clock`` says what a step back in time is,
-``datasets``, ``folders`` and ``recordings`` open folders of files lazily, ``formats`` knows what is not read
-yet by name, ``images`` reads sets of images, ``encoders`` makes input of them, ``inputs`` holds
+``datasets``, ``folders`` and ``recordings`` open folders of files lazily, ``transforms`` are steps from
+events to events, ``formats`` knows what is not read yet by name, ``images`` reads sets of images,
+``encoders`` makes input of them, ``inputs`` holds
 spike trains and analog images, ``saccade`` and ``smooth`` emulate recordings from pictures (``pixels``
 is their camera), ``synthetic`` writes them as files, ``draws`` holds all randomness.
 """
@@ -54,3 +55,6 @@ from eventsnn.events.stream import make_events as make_events
 from eventsnn.events.stream import take_fraction as take_fraction
 from eventsnn.events.stream import validate_events as validate_events
 from eventsnn.events.synthetic import write_emulated_cifar10_dvs as write_emulated_cifar10_dvs
+from eventsnn.events.transforms import TRANSFORMS as TRANSFORMS
+from eventsnn.events.transforms import Transform as Transform
+from eventsnn.events.transforms import read_transform as read_transform

@@ -14,13 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.errors import InvalidRequest
-from eventsnn.events.stream import (
-    Events,
-    downsample_addresses,
-    require_factor,
-    require_fraction,
-    take_fraction,
-)
+from eventsnn.events.stream import Events, require_fraction, take_fraction
+from eventsnn.events.transforms import Transform, read_transform
+from eventsnn.events.transforms.downsample import Downsample
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +67,7 @@ class RecordingSet(Sequence[Recording]):
     split
         ``"all"``, ``"train"`` or ``"test"``.
     height, width
-        Sensor size in pixels, after ``downsampled``.
+        Sensor size in pixels, after ``transforms``.
     class_names
         Names of the labels 0, 1, ...; empty if unknown.
     orientation
@@ -81,6 +77,10 @@ class RecordingSet(Sequence[Recording]):
         What is done where time goes back, see ``read_aedat_with_counts``.
     origin
         Of each ``Recording``.
+    fractions
+        See ``fraction``; they are taken before ``transforms``.
+    transforms
+        Each with the sensor (height, width) of the events it is given.
     """
 
     kind: str
@@ -92,10 +92,10 @@ class RecordingSet(Sequence[Recording]):
     files: tuple[RecordingFile, ...]
     reader: "partial[Events]"
     fractions: tuple[float, ...] = ()
-    factor: int = 1
     orientation: str | None = None
     clock: str = "last-reset"
     origin: str = "first-event"
+    transforms: tuple[tuple[Transform, int, int], ...] = ()
 
     def __len__(self) -> int:
         return len(self.files)
@@ -115,8 +115,8 @@ class RecordingSet(Sequence[Recording]):
         file = self.files[position]
         for fraction in self.fractions:
             events = take_fraction(events, fraction)
-        if self.factor > 1:
-            events = downsample_addresses(events, self.factor)
+        for transform, height, width in self.transforms:
+            events = transform.apply(events, height, width, file.index)
         return Recording(events, file.label, file.index, file.name, self.origin)
 
     def __iter__(self) -> Iterator[Recording]:
@@ -150,7 +150,7 @@ class RecordingSet(Sequence[Recording]):
         return replace(self, files=tuple(self.files[k * len(self) // int(count)] for k in range(count)))
 
     def fraction(self, share: float) -> "RecordingSet":
-        """Keep only the first share of the events of each recording, see ``take_fraction``.
+        """Keep only the first share of the events of each file, see ``take_fraction``.
 
         Raises
         ------
@@ -160,18 +160,35 @@ class RecordingSet(Sequence[Recording]):
         require_fraction(share)
         return replace(self, fractions=(*self.fractions, share))
 
+    def transformed(self, *transforms: Transform | str) -> "RecordingSet":
+        """Transform the events of each recording, one step after the other, behind those there are.
+
+        Parameters
+        ----------
+        transforms
+            As texts, such as ``"downsample:factor=2"`` or ``"drop:share=0.1,seed=1"``, or as objects; see
+            ``eventsnn.events.transforms``.
+
+        Raises
+        ------
+        InvalidRequest
+            A transform that is unknown, has wrong parameters, or does not fit on the sensor.
+        """
+        found = self
+        for given in transforms:
+            made = read_transform(given)
+            height, width = made.sensor(found.height, found.width)
+            steps = (*found.transforms, (made, found.height, found.width))
+            found = replace(found, transforms=steps, height=height, width=width)
+        return found
+
     def downsampled(self, factor: int) -> "RecordingSet":
-        """Divide the pixel addresses by ``factor``, see ``downsample_addresses``.
+        """Divide the pixel addresses by ``factor``: the transform ``downsample``; 1 changes nothing.
 
         Raises
         ------
         InvalidRequest
             If ``factor`` is not an integer from 1 to 32767.
         """
-        require_factor(factor)
-        return replace(
-            self,
-            factor=self.factor * factor,
-            height=-(-self.height // factor),
-            width=-(-self.width // factor),
-        )
+        made = Downsample(factor)
+        return self if made.factor == 1 else self.transformed(made)

@@ -168,7 +168,6 @@ def describe(samples: Samples) -> dict[str, Any]:
         "samples": len(samples),
         "files": digest.hexdigest(),
         "fractions": list(samples.fractions) if isinstance(samples, RecordingSet) else [],
-        "downsampled": samples.factor if isinstance(samples, RecordingSet) else 1,
     } | _reading(samples)
 
 
@@ -176,8 +175,10 @@ def _reading(samples: Samples) -> dict[str, Any]:
     """How recordings are read, where that is not what results of old took for granted."""
     if not isinstance(samples, RecordingSet):
         return {}
-    found = {"orientation": samples.orientation, "clock": samples.clock}
-    usual = {"orientation": "cifar10-dvs" if samples.orientation else None, "clock": "last-reset"}
+    transforms = [str(transform) for transform, _, _ in samples.transforms]
+    found = {"orientation": samples.orientation, "clock": samples.clock, "transforms": transforms}
+    oriented = "cifar10-dvs" if samples.orientation else None
+    usual: dict[str, Any] = {"orientation": oriented, "clock": "last-reset", "transforms": []}
     return {name: value for name, value in found.items() if value != usual[name]}
 
 
