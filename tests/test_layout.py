@@ -32,7 +32,7 @@ BUDGET = {
     "decide": 380,
     "engine": 11800,
     "errors": 120,
-    "events": 3700,
+    "events": 4350,
     "hardware": 4200,
     "insight": 1900,
     "network": 4200,
@@ -40,7 +40,7 @@ BUDGET = {
     "output": 250,
     "report": 2800,
     "results": 1600,
-    "run": 2300,
+    "run": 2400,
     "version": 10,
 }
 BUDGET_OF_KERNELS = 5250

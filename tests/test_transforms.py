@@ -5,12 +5,13 @@ import pickle
 
 import numpy as np
 import pytest
-from builders.command_line import eventsnn as command
 from builders.recordings import small_network, write_recordings
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 import eventsnn
+from eventsnn.cli.commands import app
 from eventsnn.errors import InvalidEvents, InvalidRequest
 from eventsnn.events import TRANSFORMS, make_events, open_recordings, read_transform
 from eventsnn.events.transforms.window import Window
@@ -220,18 +221,21 @@ def test_the_command_line_transforms_as_python_does(folder, tmp_path):
     small_network().save(tmp_path / "net.h5")
     steps = ("drop:share=0.5,seed=3", "refractory:period_us=100")
     flags = [word for step in steps for word in ("--transform", step)]
+
+    def command(*arguments):
+        return CliRunner().invoke(app, list(map(str, arguments)))
+
     start = ("run", tmp_path / "net.h5", "--data", f"nmnist:{folder}")
     done = command(*start, *flags, "--json", "-o", tmp_path / "r.h5")
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
     data = open_recordings(f"nmnist:{folder}").transformed(*steps)
     assert found["digest"] == eventsnn.simulate(small_network(), data).digest
     assert found["configuration"]["data"]["transforms"] == [*steps]
-    other = command(*start, *flags[:2], "-o", tmp_path / "r.h5")
-    assert (other.returncode, other.stdout) == (2, "")
-    assert "another run" in other.stderr
-    wrong = command(*start, "--transform", "crop:width=10,height=10")
-    assert wrong.returncode == 2
-    assert "recordings are 10 x 10 pixels, the network's input is 34 x 34" in wrong.stderr
+    assert "another run" in str(command(*start, *flags[:2], "-o", tmp_path / "r.h5").exception)
+    wrong = command(*start, "--transform", "crop:width=10,height=10").exception
+    assert "recordings are 10 x 10 pixels, the network's input is 34 x 34" in str(wrong)
+    images = command("run", tmp_path / "net.h5", "--data", "images:a.npz", *flags).exception
+    assert isinstance(images, InvalidRequest)
     shown = command("inspect", f"nmnist:{folder}/0", "--transform", "downsample:factor=2", "--json")
     assert json.loads(shown.stdout)["sensor"] == "17 x 17 pixels"

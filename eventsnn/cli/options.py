@@ -16,7 +16,10 @@ from eventsnn.options import Option, options_of
 
 NetworkFile = Annotated[Path, typer.Argument(help="Network file (.h5).")]
 Data = Annotated[
-    str, typer.Option("--data", help="KIND:PATH with KIND nmnist, cifar10-dvs, aedat or images (.npz).")
+    str,
+    typer.Option(
+        "--data", help="KIND:PATH with KIND nmnist, cifar10-dvs, aedat, images (.npz) or tonic.NAME."
+    ),
 ]
 Workers = Annotated[int, typer.Option("--workers", help="Processes.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]

@@ -22,7 +22,7 @@ class Reading:
     transform: list[str] = option(
         (),
         "NAME:KEY=VALUE,... in the order given: downsample, crop, polarity, refractory, background-activity, "
-        "drop, time-scale, window.",
+        "drop, time-scale, window, tonic.NAME.",
     )
     orientation: str | None = option(
         None,

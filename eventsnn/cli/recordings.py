@@ -30,9 +30,10 @@ def data_named(place: Path) -> str | None:
     from eventsnn.events.datasets import KINDS
     from eventsnn.events.folders import find_files
     from eventsnn.events.formats import format_of_file, not_yet
+    from eventsnn.events.tonic_package import PREFIX
 
     kind, colon, rest = str(place).partition(":")
-    if colon and rest and kind in KINDS and not place.exists():
+    if colon and rest and (kind in KINDS or kind.startswith(PREFIX)) and not place.exists():
         return str(place)
     if place.is_dir():
         found = {kind: find_files(place, suffix) for suffix, kind in SUFFIXES.items()}

@@ -29,6 +29,8 @@ from eventsnn.events.images import ImageSet, open_images
 from eventsnn.events.layouts import CIFAR10_DVS, RAW, Orientation, orientation_of
 from eventsnn.events.nmnist import NMNIST_HEIGHT, NMNIST_WIDTH, read_nmnist, read_nmnist_with_counts
 from eventsnn.events.recordings import Recording, RecordingFile, RecordingSet
+from eventsnn.events.tonic_package import PREFIX
+from eventsnn.events.tonic_sets import open_tonic
 
 SPLITS = ("all", "train", "test")
 
@@ -83,7 +85,8 @@ def open_dataset(
         ``KIND:PATH``. Kinds: ``nmnist`` (folder with ``<digit>/*.bin`` somewhere below, or one file),
         ``cifar10-dvs`` (folder ``<class>/*.aedat``, or one file), ``aedat`` (any AEDAT 2.0 recordings of a
         DVS128, in the same layout; files may also lie directly in the folder, then without labels),
-        ``images`` (an ``.npz`` file, see ``open_images``). Hidden files are left out, links are followed.
+        ``images`` (an ``.npz`` file, see ``open_images``), ``tonic.NAME`` (see ``open_tonic``). Hidden files
+        are left out, links are followed.
     split
         ``"train"``, ``"test"``, or ``"all"``, which None means too.
 
@@ -118,6 +121,10 @@ def open_dataset(
             f"{type(spec).__name__} {str(spec)[:80]!r}; write for example open_dataset(f'nmnist:{{path}}')"
         )
     kind, colon, place = spec.partition(":")
+    if colon and place and kind.startswith(PREFIX):
+        if orientation is not None or clock is not None:
+            raise InvalidRequest(f"{spec}: tonic reads these; leave orientation and clock (--clock) out")
+        return open_tonic(spec, split)
     if not colon or kind not in _KINDS or not place:
         raise InvalidRequest(
             f"unknown data set {spec!r}; write KIND:PATH with KIND one of {', '.join(_KINDS)}"
@@ -152,6 +159,9 @@ def record_counts(recordings: RecordingSet, position: int) -> tuple[Recording, d
         As of the reader.
     """
     file = recordings.files[position]
+    if recordings.kind.startswith(PREFIX):
+        events = recordings.read(file)
+        return recordings.recording(position, events), {"records": len(events)}
     counts: Any
     if recordings.kind == "nmnist":
         events, counts = read_nmnist_with_counts(file.path, **recordings.reader.keywords)

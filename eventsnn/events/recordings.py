@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +77,8 @@ class RecordingSet(Sequence[Recording]):
         What is done where time goes back, see ``read_aedat_with_counts``.
     origin
         Of each ``Recording``.
+    source
+        What else says what is read: options of a data set, transforms that are part of it.
     fractions
         See ``fraction``; they are taken before ``transforms``.
     transforms
@@ -96,6 +98,7 @@ class RecordingSet(Sequence[Recording]):
     clock: str = "last-reset"
     origin: str = "first-event"
     transforms: tuple[tuple[Transform, int, int], ...] = ()
+    source: str = ""
 
     def __len__(self) -> int:
         return len(self.files)
@@ -108,7 +111,21 @@ class RecordingSet(Sequence[Recording]):
         """Read one recording, or take a part of the list (nothing is read for a slice)."""
         if isinstance(item, slice):
             return replace(self, files=self.files[item])
-        return self.recording(item, self.reader(self.files[item].path))
+        return self.recording(item, self.read(self.files[item]))
+
+    def read(self, file: RecordingFile) -> Events:
+        """All the events of a file."""
+        return self.reader(file.path)
+
+    def beginning(self, position: int, most: int) -> tuple[int, bytes]:
+        """How long what a recording is read from is, and its first bytes; -1 where it cannot be read."""
+        path = self.files[position].path
+        try:
+            with path.open("rb") as opened:
+                return path.stat().st_size, opened.read(most)
+        except OSError:
+            # Why it cannot be read is said when it is its turn.
+            return -1, b""
 
     def recording(self, position: int, events: Events) -> Recording:
         """The recording at a position, of all the events of its file."""
@@ -160,14 +177,15 @@ class RecordingSet(Sequence[Recording]):
         require_fraction(share)
         return replace(self, fractions=(*self.fractions, share))
 
-    def transformed(self, *transforms: Transform | str) -> "RecordingSet":
+    def transformed(self, *transforms: Any) -> "RecordingSet":
         """Transform the events of each recording, one step after the other, behind those there are.
 
         Parameters
         ----------
         transforms
             As texts, such as ``"downsample:factor=2"`` or ``"drop:share=0.1,seed=1"``, or as objects; see
-            ``eventsnn.events.transforms``.
+            ``eventsnn.events.transforms``. Those of the package tonic are objects of it, or texts such as
+            ``"tonic.Denoise:filter_time=10000"``.
 
         Raises
         ------

@@ -6,12 +6,13 @@ text, as the command line has it (``--transform``).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields
 from typing import Any
 
 from eventsnn.arguments import nearest, shown
 from eventsnn.errors import InvalidRequest
+from eventsnn.events.tonic_package import PREFIX, plain_value
 from eventsnn.events.transforms.background_activity import BackgroundActivity
 from eventsnn.events.transforms.base import Transform as Transform
 from eventsnn.events.transforms.crop import Crop
@@ -20,6 +21,7 @@ from eventsnn.events.transforms.drop import Drop
 from eventsnn.events.transforms.polarity import Polarity
 from eventsnn.events.transforms.refractory import Refractory
 from eventsnn.events.transforms.time_scale import TimeScale
+from eventsnn.events.transforms.tonic_transform import TonicTransform
 from eventsnn.events.transforms.window import Window
 
 TRANSFORMS: dict[str, type[Transform]] = {
@@ -33,8 +35,10 @@ TRANSFORMS: dict[str, type[Transform]] = {
 _VALUES: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "str": str}
 
 
-def read_transform(given: str | Transform) -> Transform:
+def read_transform(given: Any) -> Transform:
     """A transform of its text ``NAME:PARAMETER=VALUE,...``; one that is made already is returned.
+
+    ``tonic.NAME:PARAMETER=VALUE,...`` is one of the package tonic, as is an object of it.
 
     Raises
     ------
@@ -43,12 +47,16 @@ def read_transform(given: str | Transform) -> Transform:
     """
     if isinstance(given, Transform):
         return given
+    if callable(given) and type(given).__module__.partition(".")[0] == "tonic":
+        return TonicTransform(type(given).__name__, made=given)
     if not isinstance(given, str):
         raise InvalidRequest(
             f"a transform is {shown(given)}; give a text NAME:PARAMETER=VALUE,... such as "
             "'downsample:factor=2', or a Transform"
         )
     name, _, said = given.partition(":")
+    if name.startswith(PREFIX):
+        return TonicTransform(name.removeprefix(PREFIX), tuple(_tonic_parameters(given, said)))
     if name not in TRANSFORMS:
         raise InvalidRequest(
             f"there is no transform {name!r}{nearest(name, TRANSFORMS)}; there are {', '.join(TRANSFORMS)}"
@@ -70,6 +78,14 @@ def read_transform(given: str | Transform) -> Transform:
     if missing:
         raise InvalidRequest(f"transform {given!r}: {', '.join(missing)} is missing; {usage}")
     return kind(**values)
+
+
+def _tonic_parameters(given: str, said: str) -> Iterator[tuple[str, Any]]:
+    for part in said.split(",") if said else ():
+        name, equals, value = part.partition("=")
+        if not equals:
+            raise InvalidRequest(f"transform {given!r}: {part!r} is no parameter with its value, as n=5")
+        yield name.strip(), plain_value(value.strip())
 
 
 def _value(given: str, parameter: str, value: str, kind: str) -> Any:
