@@ -25,7 +25,7 @@ LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 # Lines a room may have. Raising one is a decision: say in the commit what came in for it.
 BUDGET = {
     "arguments": 150,
-    "cli": 2200,
+    "cli": 2400,
     "compilation": 60,
     "convert": 16500,
     "counting": 200,
@@ -35,12 +35,12 @@ BUDGET = {
     "events": 4350,
     "hardware": 4200,
     "insight": 1900,
-    "network": 4200,
+    "network": 4250,
     "options": 80,
     "output": 250,
-    "report": 2800,
-    "results": 1600,
-    "run": 2400,
+    "report": 2950,
+    "results": 1900,
+    "run": 2900,
     "version": 10,
 }
 BUDGET_OF_KERNELS = 5250

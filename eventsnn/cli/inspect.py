@@ -45,6 +45,10 @@ def inspect(
         _print_network(found, rows)
     elif kind == "eventsnn-results":
         _show(_results(file), json_)
+    elif kind == "eventsnn-stream":
+        from eventsnn.results.stream import StreamResults
+
+        _show(StreamResults.load(file).to_dict(), json_)
     else:
         raise InvalidFile(
             f"{file}: format attribute is {kind!r}; known files are eventsnn networks and results (.h5) "
