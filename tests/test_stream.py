@@ -1,8 +1,10 @@
 """Streams: the network that goes on is that of its window, decisions over time, resets, both faces."""
 
 import json
+import re
 import weakref
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,6 +37,8 @@ from eventsnn.results.stream import DECISION_FIELDS, StreamResults
 from eventsnn.run.replay import Replay, require_rest
 
 MICROSECOND = 10**6
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def resting_network(seed, lazy=True):
@@ -399,3 +403,19 @@ def test_what_no_stream_can_go_on_with_is_refused(tmp_path):
         eventsnn.stream(small_network(), iter([events, events]), **ask)
     with pytest.raises(InvalidEvents, match="no events in the stream"):
         eventsnn.stream(small_network(), iter([]), **ask)
+
+
+def test_the_page_on_streams_says_what_is_so():
+    page = (ROOT / "docs" / "streams.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    names = {}
+    exec(code.replace("models/demo.h5", str(ROOT / "models" / "demo.h5")), names)
+    assert len(names["results"]) == 100
+    assert names["results"].decisions["held_events"].max() == 10
+    data = f"nmnist:{ROOT / 'datasets' / 'demo'}"
+    found = eventsnn.stream(
+        ROOT / "models" / "demo.h5", data, decide_every_us=10_000, window_us=100_000, gap_us=50_000
+    ).to_dict()
+    row = f"| {found['accuracy']:.1%} | {found['operations_per_event']:,.0f} |".replace("%", " %")
+    assert f"| `--window-us 100000` {row}" in page
+    assert set(re.findall(r"`(\w+)`", page)) >= DECISION_FIELDS.keys()
