@@ -324,3 +324,13 @@ def test_without_tonic_the_extra_is_named(nmnist):
     code = "import sys, eventsnn.events, eventsnn.run.simulate; print('tonic' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_real_recordings_are_the_same_by_both_readers():
+    root = os.environ.get("EVENTSNN_DATA")
+    if root is None:
+        pytest.skip("EVENTSNN_DATA is not set")
+    ours, theirs = (open_recordings(f"{k}:{root}/nmnist").evenly(12) for k in ("nmnist", "tonic.NMNIST"))
+    for one, other in zip(ours, theirs, strict=True):
+        assert np.array_equal(one.events, other.events)
+        assert (one.label, one.index) == (other.label, other.index)
