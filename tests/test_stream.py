@@ -33,6 +33,7 @@ from eventsnn.network import (
     Readout,
     Signed,
 )
+from eventsnn.report.stream import operations_per_event
 from eventsnn.results.stream import DECISION_FIELDS, StreamResults
 from eventsnn.run.replay import Replay, require_rest
 
@@ -419,3 +420,13 @@ def test_the_page_on_streams_says_what_is_so():
     row = f"| {found['accuracy']:.1%} | {found['operations_per_event']:,.0f} |".replace("%", " %")
     assert f"| `--window-us 100000` {row}" in page
     assert set(re.findall(r"`(\w+)`", page)) >= DECISION_FIELDS.keys()
+
+
+def test_operations_over_time_are_those_of_their_bins():
+    events = choice_events((0, 0), (1, 1), (30, 0), (31, 0), (32, 1))
+    found = eventsnn.stream(choice_network(), [events], decide_every_us=4, window_us=6)
+    begins, operations = operations_per_event(found)
+    assert len(found) == len(begins) == 8
+    np.testing.assert_allclose(begins, np.arange(8) * 4e-6)
+    # Two targets an event, received or forgotten; nothing happens from 8 to 28.
+    np.testing.assert_array_equal(operations, [2, 2, *[np.nan] * 5, 2])

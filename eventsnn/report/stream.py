@@ -50,13 +50,16 @@ def summary(results: StreamResults) -> Table:
 
 
 def operations_per_event(results: StreamResults) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Seconds at which bins of decisions begin, and operations per event received in each; 0 without any."""
+    """Seconds at which bins of decisions begin, and operations per event in each, received or forgotten.
+
+    In a gap between recordings events are only forgotten; without either nothing is drawn.
+    """
     found = results.decisions
     edges = np.unique(np.linspace(0, len(results), min(len(results), MOST_BINS) + 1).astype(np.int64))[:-1]
     operations = np.add.reduceat(found["synaptic_operations"], edges)
-    events = np.add.reduceat(found["input_events"], edges)
+    events = np.add.reduceat(found["input_events"] + found["forgotten_events"], edges)
     begins = np.concatenate([[0], found["time_ps"]])[edges] * 1e-12
-    return begins, operations / np.maximum(events, 1)
+    return begins, np.where(events > 0, operations / np.maximum(events, 1), np.nan)
 
 
 def write_stream(results: StreamResults, path: str | os.PathLike[str]) -> None:
@@ -85,7 +88,10 @@ def write_stream(results: StreamResults, path: str | os.PathLike[str]) -> None:
             steps[:MOST_STEPS], len(time) - 1 if len(steps) <= MOST_STEPS else steps[MOST_STEPS]
         )
         if column == "prediction" or (found[column] >= 0).any():
-            lines.append(Line(what, time[steps], found[column][steps], colour, colour))
+            values = found[column][steps].astype(np.float64)
+            if column == "label":
+                values[values < 0] = np.nan  # a gap, which is no class
+            lines.append(Line(what, time[steps], values, colour, colour))
     begins, operations = operations_per_event(results)
     said = configuration.get("data_path") or "a stream"
     page = rendered(
@@ -97,7 +103,10 @@ def write_stream(results: StreamResults, path: str | os.PathLike[str]) -> None:
         plots=[
             steps_over_time(lines, "class", "", "decisions", names),
             steps_over_time(
-                [Line("", begins, operations, 0)], "synaptic operations per event", "", "operations"
+                [Line("", begins, operations, 0)],
+                "operations per event, received or forgotten",
+                "",
+                "operations",
             ),
         ],
     )
