@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from eventsnn.results.results import Results as Results
     from eventsnn.run.profile import profile_samples as profile
     from eventsnn.run.simulate import simulate as simulate
+    from eventsnn.run.stream import stream as stream
     from eventsnn.run.sweep import sweep as sweep
 
 # Public name -> (module, name in it).
@@ -108,6 +109,7 @@ _PUBLIC = {
     "simulate": ("eventsnn.run.simulate", "simulate"),
     "spike_train": ("eventsnn.events", "spike_train"),
     "stimulus_from_events": ("eventsnn.engine", "stimulus_from_events"),
+    "stream": ("eventsnn.run.stream", "stream"),
     "sweep": ("eventsnn.run.sweep", "sweep"),
     "write_events": ("eventsnn.events", "write_events"),
     "write_report": ("eventsnn.report.page", "write_report"),
@@ -160,6 +162,7 @@ __all__ = [
     "simulate",
     "spike_train",
     "stimulus_from_events",
+    "stream",
     "sweep",
     "write_events",
     "write_report",

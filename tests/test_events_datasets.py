@@ -128,7 +128,7 @@ def test_reductions_leave_the_set_they_came_from_alone(nmnist):
     assert len(small[1].events) == 5  # of 11
     assert small[1].events["x"].tolist() == [0, 0, 1, 1, 2]
     assert (whole.height, len(whole[1].events)) == (34, 11)
-    assert (whole.downsampled(2).downsampled(2).height, whole.downsampled(2).downsampled(2).factor) == (9, 4)
+    assert whole.downsampled(2).downsampled(2).height == 9
     with pytest.raises(InvalidRequest, match="fraction"):
         whole.fraction(0)
     with pytest.raises(InvalidRequest, match="factor"):

@@ -177,7 +177,11 @@ def open_samples(spec: str, reading: Reading, usual: str, count: int) -> Recordi
     try:
         found = of_usual.open(spec)
     except InvalidRequest as error:
-        if reading.split is not None or not spec.startswith("images:") or "no splits" not in str(error):
+        if (
+            reading.split is not None
+            or not spec.startswith(("images:", "tonic."))
+            or "no splits" not in str(error)
+        ):
             raise
         found = reading.open(spec)
     return found.evenly(min(count, len(found)))

@@ -33,7 +33,7 @@ def list_(
 
 
 @app.command("check")
-@taking(only=["split", *OF_FILES])
+@taking(only=["split", "transform", *OF_FILES])
 def check(
     data: Annotated[str, typer.Argument(help="KIND:PATH")],
     *,

@@ -11,7 +11,7 @@ from eventsnn.cli.options import Json, taking
 from eventsnn.cli.reading import OF_FILES, Reading
 
 
-@taking(only=OF_FILES)
+@taking(only=["transform", *OF_FILES])
 def inspect(
     file: Annotated[
         Path, typer.Argument(help="A network, results, a recording, a folder of recordings, or KIND:PATH.")
@@ -30,7 +30,9 @@ def inspect(
         _data(recordings.contents(data, reading), json_)
         return
     if reading != Reading():
-        raise InvalidRequest(f"{file} holds no recordings; leave --orientation, --clock and the like out")
+        raise InvalidRequest(
+            f"{file} holds no recordings; leave --transform, --orientation, --clock and the like out"
+        )
     if unfinished_run(file):
         _show(_results(file), json_)
         return
@@ -45,6 +47,10 @@ def inspect(
         _print_network(found, rows)
     elif kind == "eventsnn-results":
         _show(_results(file), json_)
+    elif kind == "eventsnn-stream":
+        from eventsnn.results.stream import StreamResults
+
+        _show(StreamResults.load(file).to_dict(), json_)
     else:
         raise InvalidFile(
             f"{file}: format attribute is {kind!r}; known files are eventsnn networks and results (.h5) "

@@ -19,7 +19,7 @@ Data = Annotated[
     str,
     typer.Option(
         "--data",
-        help="KIND:PATH with KIND nmnist, cifar10-dvs, aedat, dvs-gesture, events (any format) or images.",
+        help="KIND:PATH: nmnist, cifar10-dvs, aedat, dvs-gesture, events (any format), images, tonic.NAME.",
     ),
 ]
 Workers = Annotated[int, typer.Option("--workers", help="Processes.")]
@@ -28,9 +28,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on sta
 READING = options_of(Reading).keys()
 ONLY_OF_RUN = ("ties", "history_us", "max_events")
 # In the help these stand behind all other options of a run.
-LAST = ("samples", "seed", "fraction", "downsample", *OF_FILES, "max_events")
+LAST = ("samples", "seed", "fraction", "downsample", "transform", *OF_FILES, "max_events")
 # What the command line reads, by the kind of an option.
-TYPES = {"str": str, "int": int, "float": float, "bool": bool, "tuple": str, "Levels": str}
+TYPES = {"list": list[str], "str": str, "int": int, "float": float, "bool": bool, "tuple": str, "Levels": str}
 
 
 def taking(
@@ -89,7 +89,7 @@ def taking(
         @wraps(function)
         def command(**given: Any) -> None:
             if of_reading:
-                given["reading"] = Reading(**{name: given.pop(name) for name in of_reading})
+                given["reading"] = Reading(**{name: _held(given.pop(name)) for name in of_reading})
             if of_settings:
                 given["settings"] = {name: value_of(shared[name], given.pop(name)) for name in of_settings}
             function(**given)
@@ -112,6 +112,11 @@ def parameter(option: Option) -> Parameter:
         default=typer.Option(option.typed, option.flag, help=option.help),
         annotation=kind | None if option.typed is None else kind,
     )
+
+
+def _held(value: Any) -> Any:
+    """A list as a tuple, so that options compare and stay as they are."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def value_of(option: Option, given: Any) -> Any:

@@ -25,6 +25,11 @@ class Reading:
     samples: int | None = option(None, "Take N samples evenly over the sorted list.")
     fraction: float = option(1.0, "Replay only the first share of each recording's events.")
     downsample: int = option(1, "Divide event addresses by this (128 to 32 pixels: 4).")
+    transform: list[str] = option(
+        (),
+        "NAME:KEY=VALUE,... in the order given: downsample, crop, polarity, refractory, background-activity, "
+        "drop, time-scale, window, tonic.NAME.",
+    )
     orientation: str | None = option(
         None,
         "AEDAT: what axes and polarity mean, raw (aedat:), lower-left, jaer-matlab or cifar10-dvs "
@@ -49,11 +54,11 @@ class Reading:
         said = {name: getattr(self, name) for name in OF_FILES}
         found = open_dataset(data, self.split, **said)
         if isinstance(found, ImageSet):
-            if self.fraction != 1.0 or self.downsample != 1:
+            if self.fraction != 1.0 or self.downsample != 1 or self.transform:
                 raise InvalidRequest(
-                    f"{data} holds images; --fraction and --downsample are for event recordings"
+                    f"{data} holds images; --fraction, --downsample and --transform are for event recordings"
                 )
             return found
         if self.fraction != 1.0:
             found = found.fraction(self.fraction)
-        return found if self.downsample == 1 else found.downsampled(self.downsample)
+        return found.downsampled(self.downsample).transformed(*self.transform)

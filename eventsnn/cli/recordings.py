@@ -33,9 +33,10 @@ def data_named(place: Path) -> str | None:
     from eventsnn.events.event_seal import is_event_file
     from eventsnn.events.folders import find_files
     from eventsnn.events.formats import READ_AS_EVENTS, format_of_file, not_yet
+    from eventsnn.events.tonic_package import PREFIX
 
     kind, colon, rest = str(place).partition(":")
-    if colon and rest and kind in KINDS and not place.exists():
+    if colon and rest and (kind in KINDS or kind.startswith(PREFIX)) and not place.exists():
         return str(place)
     if place.is_dir():
         found = {kind: find_files(place, suffix) for suffix, kind in SUFFIXES.items()}
@@ -134,7 +135,7 @@ def _conventions(found: RecordingSet) -> dict[str, Any]:
             name: said[name] or None for name in ("kind", "orientation", "clock", "origin", "version")
         } | {
             "holds": said["data"],
-            "downsampled": found.factor * int(said["downsampled"]),
+            "downsampled": int(said["downsampled"]),
         }
     oriented = {} if found.orientation is None else {"orientation": found.orientation}
     return {"kind": found.kind, **oriented, "clock": found.clock, "origin": found.origin}

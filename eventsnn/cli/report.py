@@ -70,7 +70,19 @@ def report(
     from eventsnn.cli import show
     from eventsnn.report.page import write_report
     from eventsnn.results.results import Results
+    from eventsnn.results.stream import StreamResults, is_stream
 
+    if any(map(is_stream, results)):
+        from eventsnn.errors import InvalidRequest
+        from eventsnn.report.stream import write_stream
+
+        if len(results) > 1 or baseline:
+            raise InvalidRequest(
+                "the page of a stream is of one file, without baselines; give that file alone"
+            )
+        write_stream(StreamResults.load(results[0]), output)
+        show.note(f"wrote {output}")
+        return
     write_report([Results.load(path) for path in results], output, baselines=baseline)
     show.note(f"wrote {output}")
 

@@ -23,12 +23,39 @@ def run(
     reading: Reading,
     settings: dict[str, Any],
     workers: Workers = 1,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Join the recordings to one stream, decided over time.")
+    ] = False,
+    window_us: Annotated[
+        float | None, typer.Option("--window-us", help="Stream: forget events that are older.")
+    ] = None,
+    decide_every_us: Annotated[
+        float | None, typer.Option("--decide-every-us", help="Stream: time between decisions.")
+    ] = None,
+    reset_after_us: Annotated[
+        float | None,
+        typer.Option("--reset-after-us", help="Stream: begin anew after so long without an event."),
+    ] = None,
+    gap_us: Annotated[
+        float | None, typer.Option("--gap-us", help="Stream: time between recordings; 0 unless said.")
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Simulate a network over recordings or images, spike by spike."""
     from eventsnn.cli import show
+    from eventsnn.cli.stream import replay, require_no_stream
     from eventsnn.run.simulate import simulate
 
+    over_time = {
+        "window_us": window_us,
+        "decide_every_us": decide_every_us,
+        "reset_after_us": reset_after_us,
+        "gap_us": gap_us,
+    }
+    if stream:
+        replay(network, data, output, reading, settings, workers, over_time, json_)
+        return
+    require_no_stream(over_time)
     hardware = settings["hardware"]
     with show.progress_bar("simulating") as progress, show.resumable(output):
         results = simulate(

@@ -17,6 +17,7 @@ from eventsnn.convert.reading import Reading
 from eventsnn.errors import InvalidNetwork, InvalidRequest
 from eventsnn.events import ImageSet, RecordingSet, event_counts
 from eventsnn.events.images import LARGEST_VALUE, image_values
+from eventsnn.events.tonic_sets import is_tonic, tonic_recordings
 from eventsnn.network.contract import IMAGE_CODINGS
 
 Float64 = NDArray[np.float64]
@@ -24,7 +25,7 @@ EVENTS, IMAGES = "events", "images"
 
 _ALLOWED = (
     "give an array or tensor of shape (samples, channels, height, width) as the model sees it, an ImageSet, "
-    "a RecordingSet, or a list of recordings"
+    "a RecordingSet, a data set of tonic's, or a list of recordings"
 )
 CHECKED_AT_ONCE = 2**21
 """Values of an array that are looked at together."""
@@ -99,7 +100,8 @@ def read_samples(
 
     Parameters
     ----------
-    data : array, tensor, ImageSet, RecordingSet, or list of recordings
+    data : array, tensor, ImageSet, RecordingSet, tonic data set, or list of recordings
+        A recording of a list may be one of a pair with its label.
     reading : Reading
         How the model reads its input.
     input_shape : tuple of int, optional
@@ -117,6 +119,8 @@ def read_samples(
     InvalidNetwork
         Values that are not finite, a shape the model does not take.
     """
+    if is_tonic(data):
+        data = tonic_recordings(data)
     if isinstance(data, ImageSet):
         samples = _from_images(data, reading, coding)
     elif _is_array(data):
@@ -273,6 +277,8 @@ def _extremes(data: Any) -> tuple[float, float]:
 
 
 def _from_recordings(data: Sequence[Any], reading: Reading, input_shape: tuple[int, ...] | None) -> Samples:
+    if not isinstance(data, RecordingSet):  # labels of pairs are not for here
+        data = [item[0] if isinstance(item, tuple) and len(item) == 2 else item for item in data]
     if len(data) == 0:
         raise _none_at_all()
     for item in data if not isinstance(data, RecordingSet) else ():

@@ -44,6 +44,11 @@ class CompiledEngine(Engine):
         self._read_out = ReadOut(*about, self._start.shift)
         self._scale, self._weights = output_scale(network), output_weights(network)
 
+    def begin_at(self, charge: dict[str, NDArray[np.int64]], counts: dict[str, NDArray[np.int64]]) -> Engine:
+        """See ``Engine.begin_at``; nothing is lowered again."""
+        self._start.begin_at(charge, counts)
+        return self
+
     def run(self, stimulus: Stimulus, index: int = 0) -> SampleRun:
         """Simulate one sample; see ``Engine.run``."""
         self.check(stimulus)

@@ -21,6 +21,7 @@ from eventsnn.errors import InvalidRequest, NotYetSupported
 from eventsnn.hardware import Mapping
 from eventsnn.network import Network
 from eventsnn.network.decision import LARGEST_WEIGHT, decision_weights, weights_of_neurons
+from eventsnn.network.rest import in_state
 
 Int64 = NDArray[np.int64]
 __all__ = [
@@ -230,6 +231,22 @@ class Engine(ABC):
         """Refuse a stimulus that is not for this network or engine; every run starts with it."""
         check_stimulus(stimulus, self.network)
         self._refuse_unsupported(stimulus_features(stimulus))
+
+    def begin_at(self, charge: dict[str, Int64], counts: dict[str, Int64]) -> Engine:
+        """An engine whose samples begin with a settled state: that of a run that has come to rest.
+
+        It may be this one, changed; only what is returned is to be used. Signed neurons, exact max gates not
+        behind the input, and readouts without currents keep such a state (``network.rest``).
+
+        Parameters
+        ----------
+        charge, counts
+            As of ``SampleRun``.
+        """
+        network = self.network
+        populations = in_state(network, charge, counts)
+        begun = Network(populations, list(network.projections.values()), network.metadata)
+        return type(self)(begun, self.mapping, self.options)
 
     @abstractmethod
     def run(self, stimulus: Stimulus, index: int = 0) -> SampleRun:

@@ -4,10 +4,11 @@
 camera and data-set conventions as data, ``clock`` says what a step back in time is. ``event_file`` reads our
 own file of a set (``event_columns``, ``event_seal``), ``event_parts`` and ``event_writing`` make it,
 ``event_sets`` opens it, ``splits`` has splits by name. ``datasets``, ``folders`` and ``recordings`` open
-folders of files lazily, ``any_format`` and ``gesture`` are kinds of them, ``formats`` knows what is not read
-yet by name, ``images`` reads sets of images, ``encoders`` makes input of them, ``inputs`` holds spike trains
-and analog images, ``saccade`` and ``smooth`` emulate recordings from pictures (``pixels`` is their camera),
-``i2e`` makes events of small movements, ``synthetic`` writes them as files, ``draws`` holds all randomness.
+folders of files lazily, ``any_format``, ``gesture`` and ``tonic_sets`` are kinds of them, ``transforms`` are
+steps from events to events, ``formats`` knows what is not read yet by name, ``images`` reads sets of images,
+``encoders`` makes input of them, ``inputs`` holds spike trains and analog images, ``saccade`` and ``smooth``
+emulate recordings from pictures (``pixels`` is their camera), ``i2e`` makes events of small movements,
+``synthetic`` writes them as files, ``draws`` holds all randomness.
 """
 
 from eventsnn.events.clock import CLOCKS as CLOCKS
@@ -71,3 +72,6 @@ from eventsnn.events.stream import make_events as make_events
 from eventsnn.events.stream import take_fraction as take_fraction
 from eventsnn.events.stream import validate_events as validate_events
 from eventsnn.events.synthetic import write_emulated_cifar10_dvs as write_emulated_cifar10_dvs
+from eventsnn.events.transforms import TRANSFORMS as TRANSFORMS
+from eventsnn.events.transforms import Transform as Transform
+from eventsnn.events.transforms import read_transform as read_transform

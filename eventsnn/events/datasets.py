@@ -47,6 +47,8 @@ from eventsnn.events.readers.five_byte import (
 )
 from eventsnn.events.recordings import Recording, RecordingFile, RecordingSet
 from eventsnn.events.splits import NAMES, NamedSplit, named_split, require_no_own
+from eventsnn.events.tonic_package import PREFIX
+from eventsnn.events.tonic_sets import open_tonic
 
 SPLITS = ("all", "train", "test")
 
@@ -123,8 +125,8 @@ def open_dataset(
         DVS128, in the same layout; files may also lie directly in the folder, then without labels),
         ``dvs-gesture`` (DVS128 Gesture as published or as tonic lays it out), ``events`` (recordings of any
         format, one file or a folder; or a file that ``eventsnn data prepare`` wrote, see
-        ``open_event_set``), ``images`` (an ``.npz`` file, see ``open_images``). Hidden files are left out,
-        links are followed.
+        ``open_event_set``), ``images`` (an ``.npz`` file, see ``open_images``), ``tonic.NAME`` (see
+        ``open_tonic``). Hidden files are left out, links are followed.
     split
         ``"train"``, ``"test"``, or ``"all"``, which None means too; of CIFAR10-DVS, AEDAT and our own files
         also a name as ``"first100:train"``, see ``splits``.
@@ -163,6 +165,10 @@ def open_dataset(
             f"{type(spec).__name__} {str(spec)[:80]!r}; write for example open_dataset(f'nmnist:{{path}}')"
         )
     kind, colon, place = spec.partition(":")
+    if colon and place and kind.startswith(PREFIX):
+        if orientation is not None or clock is not None:
+            raise InvalidRequest(f"{spec}: tonic reads these; leave orientation and clock (--clock) out")
+        return open_tonic(spec, split)
     if not colon or kind not in _KINDS or not place:
         raise InvalidRequest(
             f"unknown data set {spec!r}; write KIND:PATH with KIND one of {', '.join(_KINDS)}"
@@ -213,6 +219,9 @@ def record_counts(recordings: RecordingSet, position: int) -> tuple[Recording, d
         As of the reader.
     """
     file = recordings.files[position]
+    if recordings.kind.startswith(PREFIX):
+        events = recordings.read(file)
+        return recordings.recording(position, events), {"records": len(events)}
     counts: Any
     # Nothing was left out of our own file, or of a gesture cut from its recording.
     if file.position is not None or recordings.kind == "dvs-gesture":

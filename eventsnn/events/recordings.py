@@ -8,19 +8,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.errors import InvalidRequest
-from eventsnn.events.stream import (
-    Events,
-    downsample_addresses,
-    require_factor,
-    require_fraction,
-    take_fraction,
-)
+from eventsnn.events.stream import Events, require_fraction, take_fraction
+from eventsnn.events.transforms import Transform, read_transform
+from eventsnn.events.transforms.downsample import Downsample
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +74,7 @@ class RecordingSet(Sequence[Recording]):
     split
         ``"all"``, ``"train"`` or ``"test"``.
     height, width
-        Sensor size in pixels, after ``downsampled``.
+        Sensor size in pixels, after ``transforms``.
     class_names
         Names of the labels 0, 1, ...; empty if unknown.
     orientation
@@ -90,6 +86,12 @@ class RecordingSet(Sequence[Recording]):
         Of each ``Recording``.
     said
         Name and value of what the files do not say and the caller did, such as the order of columns.
+    source
+        What else says what is read: options of a data set, transforms that are part of it.
+    fractions
+        See ``fraction``; they are taken before ``transforms``.
+    transforms
+        Each with the sensor (height, width) of the events it is given.
     """
 
     kind: str
@@ -101,11 +103,12 @@ class RecordingSet(Sequence[Recording]):
     files: tuple[RecordingFile, ...]
     reader: "partial[Events]"
     fractions: tuple[float, ...] = ()
-    factor: int = 1
     orientation: str | None = None
     clock: str = "last-reset"
     origin: str = "first-event"
     said: tuple[tuple[str, str], ...] = ()
+    transforms: tuple[tuple[Transform, int, int], ...] = ()
+    source: str = ""
 
     def __len__(self) -> int:
         return len(self.files)
@@ -118,18 +121,31 @@ class RecordingSet(Sequence[Recording]):
         """Read one recording, or take a part of the list (nothing is read for a slice)."""
         if isinstance(item, slice):
             return replace(self, files=self.files[item])
-        file = self.files[item]
+        return self.recording(item, self.read(self.files[item]))
+
+    def read(self, file: RecordingFile) -> Events:
+        """All the events of a recording."""
         inside = () if file.position is None else (file.position,)
         said = {} if file.extent is None else {"extent": file.extent}
-        return self.recording(item, self.reader(file.path, *inside, **said))
+        return self.reader(file.path, *inside, **said)
+
+    def beginning(self, position: int, most: int) -> tuple[int, bytes]:
+        """How long what a recording is read from is, and its first bytes; -1 where it cannot be read."""
+        path = self.files[position].path
+        try:
+            with path.open("rb") as opened:
+                return path.stat().st_size, opened.read(most)
+        except OSError:
+            # Why it cannot be read is said when it is its turn.
+            return -1, b""
 
     def recording(self, position: int, events: Events) -> Recording:
         """The recording at a position, of all the events of its file."""
         file = self.files[position]
         for fraction in self.fractions:
             events = take_fraction(events, fraction)
-        if self.factor > 1:
-            events = downsample_addresses(events, self.factor)
+        for transform, height, width in self.transforms:
+            events = transform.apply(events, height, width, file.index)
         return Recording(events, file.label, file.index, file.name, self.origin)
 
     def __iter__(self) -> Iterator[Recording]:
@@ -168,7 +184,7 @@ class RecordingSet(Sequence[Recording]):
         return replace(self, files=tuple(self.files[k * len(self) // int(count)] for k in range(count)))
 
     def fraction(self, share: float) -> "RecordingSet":
-        """Keep only the first share of the events of each recording, see ``take_fraction``.
+        """Keep only the first share of the events of each file, see ``take_fraction``.
 
         Raises
         ------
@@ -178,18 +194,36 @@ class RecordingSet(Sequence[Recording]):
         require_fraction(share)
         return replace(self, fractions=(*self.fractions, share))
 
+    def transformed(self, *transforms: Any) -> "RecordingSet":
+        """Transform the events of each recording, one step after the other, behind those there are.
+
+        Parameters
+        ----------
+        transforms
+            As texts, such as ``"downsample:factor=2"`` or ``"drop:share=0.1,seed=1"``, or as objects; see
+            ``eventsnn.events.transforms``. Those of the package tonic are objects of it, or texts such as
+            ``"tonic.Denoise:filter_time=10000"``.
+
+        Raises
+        ------
+        InvalidRequest
+            A transform that is unknown, has wrong parameters, or does not fit on the sensor.
+        """
+        found = self
+        for given in transforms:
+            made = read_transform(given)
+            height, width = made.sensor(found.height, found.width)
+            steps = (*found.transforms, (made, found.height, found.width))
+            found = replace(found, transforms=steps, height=height, width=width)
+        return found
+
     def downsampled(self, factor: int) -> "RecordingSet":
-        """Divide the pixel addresses by ``factor``, see ``downsample_addresses``.
+        """Divide the pixel addresses by ``factor``: the transform ``downsample``; 1 changes nothing.
 
         Raises
         ------
         InvalidRequest
             If ``factor`` is not an integer from 1 to 32767.
         """
-        require_factor(factor)
-        return replace(
-            self,
-            factor=self.factor * factor,
-            height=-(-self.height // factor),
-            width=-(-self.width // factor),
-        )
+        made = Downsample(factor)
+        return self if made.factor == 1 else self.transformed(made)

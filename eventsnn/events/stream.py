@@ -6,7 +6,7 @@ Events are ``t`` int64 microseconds (non-decreasing, from the start of the recor
 
 import math
 from fractions import Fraction
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -127,6 +127,49 @@ def validate_events(events: Events, height: int, width: int, where: str) -> None
             f"(x 0 to {width - 1}, y 0 to {height - 1}); "
             "name the right sensor or remove such events"
         )
+
+
+def named_events(
+    found: NDArray[Any], height: int, width: int, where: str, *, from_first: bool = False
+) -> Events:
+    """Events of another make, their fields taken by name, as a valid stream.
+
+    Parameters
+    ----------
+    found
+        Structured array with fields t and x in any order, of any whole numbers; on one row y may be missing,
+        without polarities p, which is ON then.
+    height, width, where
+        As for ``validate_events``.
+    from_first
+        Whether times are of a clock: the first event's is subtracted.
+
+    Raises
+    ------
+    InvalidEvents
+        No structured array, or a stream that is not valid.
+    """
+    names = getattr(getattr(found, "dtype", None), "names", None) or ()
+    if "t" not in names or "x" not in names or getattr(found, "ndim", 0) != 1:
+        raise InvalidEvents(
+            f"{where} gives {type(found).__name__} of shape {getattr(found, 'shape', '?')} and fields "
+            f"{list(names)}; events are a one-dimensional structured array with t, x, y and p: leave out "
+            "what makes frames, images or tensors"
+        )
+    if "y" not in names and height > 1:
+        raise InvalidEvents(f"{where} gives events without y, on a sensor of {height} rows")
+    column = {"y": np.zeros(len(found), np.int16), "p": np.ones(len(found), bool)}
+    column |= {name: found[name] for name in "txyp" if name in names}
+    if from_first and len(found):
+        column["t"] = column["t"] - column["t"][0]
+    if column["t"].dtype.kind == "u":
+        # Of unsigned times a difference wraps, and as a signed number is what it should be.
+        column["t"] = column["t"].astype(np.int64)
+    wide = np.empty(len(found), [(name, column[name].dtype) for name in "txyp"])
+    for name in "txyp":
+        wide[name] = column[name]
+    validate_events(wide, height, width, where)
+    return wide.astype(EVENT_DTYPE)
 
 
 def event_counts(events: Events, height: int, width: int) -> NDArray[np.int64]:

@@ -369,10 +369,12 @@ class Network:
                 f"population {population.name!r} of max gates estimates rates ({gate.ruled.filter}), but "
                 f"{source.name!r} emits signed spikes; use the filter 'exact'"
             )
-        settled = np.zeros(population.size, dtype=np.int64)
+        nothing = np.iinfo(np.int64).min
+        settled = np.full(population.size, nothing)
         if source.initial_count is not None:
             before, target, _ = self.edges(incoming[0])
             np.maximum.at(settled, target, source.initial_count[before].astype(np.int64))
+        settled[settled == nothing] = 0
         given = population.initial_count if population.initial_count is not None else 0 * settled
         if not np.array_equal(given, settled):
             raise InvalidNetwork(

@@ -78,6 +78,30 @@ def settled_populations(network: Network) -> list[Population]:
     return populations
 
 
+def in_state(
+    network: Network, charge: dict[str, NDArray[np.int64]], count: dict[str, NDArray[np.int64]]
+) -> list[Population]:
+    """A network's populations with the settled state that a run ended with, by population.
+
+    Raises
+    ------
+    InvalidNetwork
+        A state that is not settled, or that no population can hold.
+    """
+    populations = []
+    for population in network:
+        loads_charge, loads_count = population.neuron.loads
+        name = population.name
+        populations.append(
+            replace(
+                population,
+                initial_charge=charge[name] if loads_charge else None,
+                initial_count=count[name] if loads_count else None,
+            )
+        )
+    return populations
+
+
 def largest_of_windows(
     network: Network, projection: Projection, counts: NDArray[np.int64]
 ) -> NDArray[np.int64]:

@@ -282,6 +282,25 @@ def over_time(lines: Sequence[Line], quantity: str, unit: str, prefix: str) -> s
         return _svg(figure, prefix, f"{quantity} over time")
 
 
+def steps_over_time(
+    lines: Sequence[Line], quantity: str, unit: str, prefix: str, names: Sequence[str] = ()
+) -> str:
+    """What holds from each time to the next; ``x`` in seconds, ``names`` are those of whole values of y."""
+    most_x = max(float(np.max(line.x)) for line in lines)
+    with _figure(3.0) as (figure, axes):
+        for line in lines:
+            x, time_unit = _scaled(line.x, "s", most_x)
+            style = _LINES[line.style % len(_LINES)]
+            axes.step(x, line.y, where="post", label=plain(line.label), color=_colour(line.colour), ls=style)
+        if names:
+            axes.set_yticks(range(-1, len(names)), ["none", *(plain(name) for name in names)])
+        axes.set_xlim(left=0)
+        axes.set_xlabel(_axis("time", time_unit))
+        axes.set_ylabel(_axis(quantity, unit))
+        _legend(figure, len(lines))
+        return _svg(figure, prefix, f"{quantity} over time")
+
+
 def layer_bars(
     values: Sequence[NDArray[Any]], layers: Sequence[str], labels: Sequence[str], quantity: str, unit: str,
     prefix: str,

@@ -102,12 +102,12 @@ def write_results(path: str | os.PathLike[str], table: ResultTable) -> None:
         }
         if table.failures:
             attributes["sources"] = json.dumps(table.sources)
-        file.attrs["checksum"] = _checksum(attributes)
+        file.attrs["checksum"] = attributes_checksum(attributes)
         for name, value in attributes.items():
             file.attrs[name] = value
 
 
-def _checksum(attributes: dict[str, Any]) -> str:
+def attributes_checksum(attributes: dict[str, Any]) -> str:
     found = {
         name: value if isinstance(value, str | int) else float(value).hex()
         for name, value in attributes.items()
@@ -212,7 +212,7 @@ class _Reader:
             self.attributes[name] = plain
         self.contents: dict[str, str] | None = None
         if {"checksum", "contents"} & self.attributes.keys():
-            checksum = _checksum(self.attributes)
+            checksum = attributes_checksum(self.attributes)
             _require(
                 self.attributes.get("checksum") == checksum,
                 f"checksum is {self.attributes.get('checksum', 'missing')}, its attributes give {checksum}",

@@ -172,20 +172,25 @@ def first_readable(job: Job) -> Stimulus:
 
 def check_samples(job: Job) -> None:
     """Refuse a sensor or labels that do not belong to the network, before anything is run."""
-    height, width, _ = job.network.populations[job.network.input].shape
     samples, encoding = job.samples, job.coding.encoding
     if isinstance(samples, ImageSet) and encoding is not None:
         samples.check(encoding.largest, f"input {encoding.kind}: the set of images")
+    check_belongs(samples, job.network)
+
+
+def check_belongs(samples: Samples, network: Network) -> None:
+    """Refuse a sensor that is not the network's, labels without a class, and an output without a choice."""
+    height, width, _ = network.populations[network.input].shape
     if isinstance(samples, RecordingSet) and (samples.height, samples.width) != (height, width):
         raise InvalidRequest(
             f"{samples.kind} recordings are {samples.width} x {samples.height} pixels, the network's "
             f"input is {width} x {height}; divide addresses with --downsample "
             "(RecordingSet.downsampled) or take the network made for this sensor"
         )
-    classes = job.network.populations[job.network.output].size
+    classes = network.populations[network.output].size
     if classes < 2:
         raise InvalidRequest(
-            f"the output {job.network.output!r} has one neuron, so every sample would be decided for class "
+            f"the output {network.output!r} has one neuron, so every sample would be decided for class "
             "0; a decision needs two. Give the network one output a class"
         )
     if int(samples.labels.max()) >= classes:

@@ -153,7 +153,7 @@ def _preparing(
 def pieces_of(recordings: RecordingSet, position: int) -> Iterable[Events]:
     """The events of a recording piece by piece, where its format is read so; else in one."""
     file = recordings.files[position]
-    if file.position is not None and not recordings.fractions and recordings.factor == 1:
+    if file.position is not None and not recordings.fractions and not recordings.transforms:
         return open_event_file(file.path).chunks(file.position)
     return (recordings[position].events,)
 

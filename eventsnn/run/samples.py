@@ -21,6 +21,7 @@ from eventsnn.events import (
     image_set,
     open_dataset,
 )
+from eventsnn.events.tonic_sets import is_tonic, tonic_recordings
 from eventsnn.run.inputs import content_of, is_events
 from eventsnn.run.options import ORIGINS
 
@@ -102,9 +103,10 @@ def open_samples(data: Any, split: str | None = None, samples: int | None = None
 
     Parameters
     ----------
-    data : str, RecordingSet, ImageSet, array or sequence
-        ``KIND:PATH``, an opened set, an array of images, or a sequence of event arrays, spike trains, analog
-        images, images, pairs of one of these and a label, ``Recording`` or ``Sample`` objects.
+    data : str, RecordingSet, ImageSet, tonic data set, array or sequence
+        ``KIND:PATH``, an opened set, an object of the package tonic, an array of images, or a sequence of
+        event arrays, spike trains, analog images, images, pairs of one of these and a label, ``Recording``
+        or ``Sample`` objects.
     split : str, optional
         Of a data-set text.
     samples : int, optional
@@ -122,6 +124,8 @@ def open_samples(data: Any, split: str | None = None, samples: int | None = None
         found = open_dataset(data, split)
     elif isinstance(data, RecordingSet | ImageSet):
         found = data
+    elif is_tonic(data):
+        found = tonic_recordings(data)
     elif isinstance(data, np.ndarray) and data.dtype.names is not None:
         found = MemorySet([data])
     elif isinstance(data, np.ndarray):
@@ -168,7 +172,6 @@ def describe(samples: Samples) -> dict[str, Any]:
         "samples": len(samples),
         "files": digest.hexdigest(),
         "fractions": list(samples.fractions) if isinstance(samples, RecordingSet) else [],
-        "downsampled": samples.factor if isinstance(samples, RecordingSet) else 1,
     } | _reading(samples)
 
 
@@ -176,8 +179,11 @@ def _reading(samples: Samples) -> dict[str, Any]:
     """How recordings are read, where that is not what results of old took for granted."""
     if not isinstance(samples, RecordingSet):
         return {}
-    found = {"orientation": samples.orientation, "clock": samples.clock}
-    usual = {"orientation": "cifar10-dvs" if samples.orientation else None, "clock": "last-reset"}
+    transforms = [str(transform) for transform, _, _ in samples.transforms]
+    found = {"orientation": samples.orientation, "clock": samples.clock, "transforms": transforms}
+    found |= {"source": samples.source}
+    oriented = "cifar10-dvs" if samples.orientation else None
+    usual: dict[str, Any] = {"orientation": oriented, "clock": "last-reset", "transforms": [], "source": ""}
     return {name: value for name, value in found.items() if value != usual[name]} | dict(samples.said)
 
 
@@ -202,13 +208,7 @@ def _hash_sample(digest: Any, samples: Samples, position: int) -> None:
     if file.checksum is not None:
         digest.update(f"{file.name}:{file.label}:{file.checksum};".encode("utf-8", "surrogateescape"))
         return
-    try:
-        size = file.path.stat().st_size
-        with file.path.open("rb") as opened:
-            beginning = opened.read(HASHED_BYTES)
-    except OSError:
-        # Why it cannot be read is said when it is its turn.
-        size, beginning = -1, b""
+    size, beginning = samples.beginning(position, HASHED_BYTES)
     extent = "" if file.extent is None else f"{file.extent};"
     digest.update(f"{file.name}:{file.label}:{size};{extent}".encode("utf-8", "surrogateescape"))
     digest.update(beginning)

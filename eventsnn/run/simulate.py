@@ -24,7 +24,7 @@ from eventsnn.run.failures import left_out, none_readable
 from eventsnn.run.job import Job, Progress, make_job
 from eventsnn.run.samples import sample_indices, sources
 from eventsnn.run.settings import OPTIONS, Settings
-from eventsnn.run.workers import require_picklable, run_in_processes
+from eventsnn.run.workers import require_picklable, require_samples_picklable, run_in_processes
 
 
 def simulate(
@@ -58,10 +58,10 @@ def simulate(
     ----------
     network : Network or path
         A network, or the file of one.
-    data : str, RecordingSet, ImageSet, array or sequence
-        ``KIND:PATH`` (``nmnist:``, ``cifar10-dvs:``, ``images:``), an opened set, an array of images, or a
-        sequence of event arrays, ``SpikeTrain``, ``AnalogImage``, image arrays, pairs of one of these and a
-        label, ``Recording`` objects.
+    data : str, RecordingSet, ImageSet, tonic data set, array or sequence
+        ``KIND:PATH`` (``nmnist:``, ``cifar10-dvs:``, ``images:``, ``tonic.NAME:``), an opened set, a data set
+        object of the package tonic, an array of images, or a sequence of event arrays, ``SpikeTrain``,
+        ``AnalogImage``, image arrays, pairs of one of these and a label, ``Recording`` objects.
     hardware : str, path or Architecture, optional
         A preset's name or an architecture file; without it spikes take no time.
     mapping : str, path or dict, optional
@@ -220,6 +220,7 @@ def _outcomes(
 ) -> Generator[SampleRecord | FailedSample, None, None]:
     if workers > 1 and len(positions) > 1:
         require_picklable(job.settings.rule)
+        require_samples_picklable(job.samples)
         yield from run_in_processes(job.runner, positions, min(workers, len(positions)))
         return
     run = job.runner()

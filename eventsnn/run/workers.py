@@ -234,3 +234,21 @@ def require_picklable(rule: ExitRule | None) -> None:
             f"exit rule {type(rule).__name__} cannot be sent to other processes: {reason}. Define its class "
             "at the top of a module that can be imported, or use workers=1"
         )
+
+
+def require_samples_picklable(samples: Any) -> None:
+    """Refuse a data set with code of the user's that no other process could load.
+
+    Raises
+    ------
+    InvalidRequest
+    """
+    if not getattr(samples, "objects", None):
+        return
+    try:
+        pickle.dumps(samples)
+    except Exception as error:
+        raise InvalidRequest(
+            f"the data set cannot be sent to other processes: {error}. Define its transforms at the top of a "
+            "module that can be imported, or use workers=1"
+        ) from error

@@ -26,7 +26,7 @@ from eventsnn.engine.request import number_of_steps, takes_current
 from eventsnn.engine.seeds import PURPOSE_TIES, draw, sample_key
 from eventsnn.engine.softmax_tables import next_event
 from eventsnn.engine.stimulus import Stimulus
-from eventsnn.network import Network
+from eventsnn.network import Network, Population
 from eventsnn.network.neurons import CHARGE_LIMIT
 
 # A window's current adds at most this: charges held less their shift stay far inside 32 bits.
@@ -64,6 +64,7 @@ class SampleStart:
         self.capacities = Capacities.of(plan, options)
         self.initial = initial_charge(network)
         self.initial_count = initial_count(network)
+        self.gated = self._sources_of_gates()
         self.estimates = self._initial_estimates()
         self.currents = currents(network)
         # Biases that are charges at time 0 ask for a test; a network at rest has had it.
@@ -98,18 +99,41 @@ class SampleStart:
         scalar.window_next, scalar.test_next = rank.window_end.min(), rank.test_due.min()
         return scalar
 
-    def _initial_estimates(self) -> NDArray[np.int64]:
-        """What max gates keep of their sources at the start: the counts of a network at rest."""
-        pieces = [np.zeros(1, dtype=np.int64)]
+    def begin_at(self, charge: dict[str, NDArray[np.int64]], counts: dict[str, NDArray[np.int64]]) -> None:
+        """Let samples begin with the settled state of a run, by population, instead of the network's own."""
+        pieces: list[NDArray[np.int64]] = []
+        held: dict[str, NDArray[np.int64]] = {}
+        for population in self.network:
+            nothing = np.zeros(population.size, dtype=np.int64)
+            loads_charge, loads_count = population.neuron.loads
+            pieces.append(charge[population.name] if loads_charge else nothing)
+            held[population.name] = counts[population.name] if loads_count else nothing
+        self.initial = np.concatenate(pieces)
+        self.initial_count = np.concatenate([*held.values()]).astype(np.int32)
+        self.estimates = self._initial_estimates(held)
+        if self.start_biased or self._usual is None:
+            self.start_biased = set()
+            self._usual = None
+        else:  # neurons that keep such a state have no shift, and it asks for no test
+            self._usual = self._usual._replace(charge=self.initial.astype(np.int32))
+
+    def _sources_of_gates(self) -> list[Population]:
+        """Of whom max gates keep what they have received, in the order of their estimates."""
+        found = []
         for to in self.plan.destination[np.argsort(self.plan.destination.estimates, kind="stable")]:
             if to.target_kind in (k.KIND_EXACT_GATE, k.KIND_RATE_GATE):
                 (projection,) = self.network.incoming(self.network.order[to.target])
-                source = self.network.populations[projection.source]
-                given = source.initial_count
-                pieces.append(
-                    np.zeros(source.size, dtype=np.int64) if given is None else given.astype(np.int64)
-                )
-        return np.concatenate(pieces[1:] or pieces).astype(np.int64)
+                found.append(self.network.populations[projection.source])
+        return found
+
+    def _initial_estimates(self, counts: dict[str, NDArray[np.int64]] | None = None) -> NDArray[np.int64]:
+        """What max gates keep of their sources at the start: the counts of a network at rest, or others."""
+        pieces = [np.zeros(0 if self.gated else 1, dtype=np.int64)]
+        for source in self.gated:
+            given = source.initial_count if counts is None else counts[source.name]
+            nothing = np.zeros(source.size, dtype=np.int64)
+            pieces.append(nothing if given is None else given.astype(np.int64))
+        return np.concatenate(pieces)
 
     def begin(self, stimulus: Stimulus, index: int) -> tuple[State, Settings]:
         """What changes while a sample runs, as it begins, and what stays the same."""
