@@ -23,6 +23,8 @@ FEATURES: dict[str, str] = {
     "step": "the step schedule",
     "refractory": "refractory times",
     "leak": "grid leaks",
+    "start": "start times (the voltage clamp)",
+    "test_period": "rate neurons that are not tested in every step",
     "source": "populations with a bias and no projection",
     "max_gate": "max gates",
     "softmax": "spiking softmax outputs",
@@ -91,6 +93,8 @@ def check_request(network: Network, schedule: str, step: int, mapping: Mapping |
         check_accelerator(mapping, schedule)
     if length:
         _check_whole_steps(network, length)
+    else:
+        _check_tests(network)
     for population in network:
         if takes_current(population):
             check_currents(population, network.bias(population.name), length)
@@ -195,6 +199,15 @@ def _check_whole_steps(network: Network, step: int) -> None:
             raise InvalidRequest(
                 f"{name} a leak_period of {neuron.leak_period} ticks, a step is {step}; in the step "
                 "schedule the two are one"
+            )
+
+
+def _check_tests(network: Network) -> None:
+    for population in network:
+        if population.neuron.test_period:
+            raise InvalidRequest(
+                f"population {population.name!r} is tested each {population.neuron.test_period} ticks "
+                "(test_period), which the event schedule does not do; use schedule='step' (--schedule step)"
             )
 
 

@@ -154,13 +154,15 @@ def _step(plan, st, settings, rank, kind, now):
             st.scalar, now,
         )  # fmt: skip
     elif kind == KIND_READOUT:
-        if live.biased > 0:
+        if live.biased > 0 and now > row.start_time:
             st.scalar.output_changed = 1
-    elif kind == KIND_RATE and st.scalar.next_step == now:
-        st.counters[rank, NEURON_UPDATES] += row.neurons
+    elif kind == KIND_RATE and st.scalar.next_step == now and now > row.start_time:
+        tested = row.test_period == 0 or now % row.test_period == 0
+        if tested:
+            st.counters[rank, NEURON_UPDATES] += row.neurons
         step_rate(
             rank, row, live, st.neurons, st.currents, st.firing, st.scalar, settings.max_events, now,
-            settings.step,
+            settings.step, tested,
         )  # fmt: skip
 
 

@@ -60,7 +60,7 @@ POPULATION = _record("""
     offset neurons kind threshold strict hard multispike clamped clamp refractory refractory_drop leak_period
     leak_factor levels lowest settle_time hysteresis_low hysteresis_high graded period destination_start
     destination_stop direct interleaved largest_weight part_start part_stop group touch_offset filter factor
-    interval logit_unit windows window_sources
+    interval logit_unit windows window_sources start_time test_period
 """)
 """Of each rank."""
 

@@ -3,12 +3,15 @@
 In step k, computed at tick (k + 1) D, populations are visited by rank. Each one first takes what arrives:
 spikes that earlier ranks emitted in this step, and delayed ones that were emitted d steps ago. Then
 
-- rate neurons: leak, add the input (lost while refractory with ``refractory_drop``) and the bias, test, emit
-  one spike or ``floor(V / threshold)``, reset, clamp;
+- rate neurons: leak, add the input (lost while refractory with ``refractory_drop``) and the bias; then, in
+  steps that their ``test_period`` does not leave out: test, emit one spike or ``floor(V / threshold)``,
+  reset, clamp;
 - signed neurons and exact gates: the touched ones are tested, or ``settle_time`` after the first touch;
 - gates of rates: all estimates are updated, then gates with a spike pass those of their winner;
 - readouts add; a spiking softmax adds, then spikes at the events of its clock in [k D, (k + 1) D), or if the
   step's tick is on its grid.
+
+Before their start time rate neurons and readouts do nothing, and what arrives is dropped.
 
 The exit check closes a step in which the readout changed: a spike of a firing output, or a delivery on or a
 current of a readout. The last step is the one that covers the end of the input; spikes still on their way
@@ -166,6 +169,8 @@ class StepSample(Sample):
                 self._emit(rank, j, payload)
             return
         arrivals = self.arrivals.pop((self.step, rank), [])
+        if self.now <= neurons.start:
+            return  # held; what has arrived is dropped
         if neurons.population.neuron.emits == "unit spikes":  # looked at in every step
             held = zip(neurons.charge, neurons.current, strict=True)
             self.active[rank] |= {j for j, (charge, current) in enumerate(held) if charge or current}
@@ -205,6 +210,8 @@ class StepSample(Sample):
 
     def _step_rate(self, rank: int, neurons: Neurons, arrivals: list[Arrival]) -> None:
         self._add(rank, neurons, arrivals)
+        if neurons.model.test_period and self.now % neurons.model.test_period:
+            return
         self._count(rank, "neuron_updates", neurons.population.size)
         for j in range(neurons.population.size):
             spikes = 0
