@@ -65,6 +65,9 @@ def convert(
     period_us: float | None = None,
     softmax: str = "charge",
     bias: str = "current",
+    voltage_clamp_us: float | Sequence[float] | None = None,
+    charge_calibration: bool = False,
+    test_every: int | Sequence[int] | Mapping[str, int] | None = None,
     one_spike: bool = False,
     verify: int = 0,
 ) -> Network:
@@ -151,6 +154,16 @@ def convert(
     bias : str
         Rate neurons: ``"current"``, or ``"spikes"``: neurons beside a layer fire its bias at a constant rate,
         eight spikes for a threshold, into synapses of its sign.
+    voltage_clamp_us : float or sequence of float, optional
+        Rate neurons: microseconds until which a layer's charge is held and what arrives is dropped, so that
+        its input has settled. One number is the time for each layer before it; several are one a layer (rate
+        neurons and class scores), from the first on.
+    charge_calibration : bool
+        Rate neurons: as ``bias_correction``, but each channel's mean error is made up by the charge that its
+        neurons start with; that stays below the threshold.
+    test_every : int, sequence of int, or mapping of str to int, optional
+        Rate neurons, step schedule: a layer is tested once in so many steps and holds what arrives between,
+        and one of its spikes stands for as many times more. One number, one a layer, or some by name.
     one_spike : bool
         Rate neurons: at most one spike a test. In the step schedule, with as many steps as
         ``spikes_at_lambda``, activations then saturate at lambda, as those of quantisers do.
@@ -229,7 +242,7 @@ def lowered_network(
     duration = duration_of(samples, settings, coding)
     family = FAMILIES[settings.neuron](settings, layers, duration)
     unit = unit_of(settings, coding, duration)
-    corrected = settings.bias_correction
+    corrected = settings.bias_correction or settings.charge_calibration
     biased = corrected or any(layer.bias.any() for layer in layers)
     _current(settings, duration, biased)
     family.check()

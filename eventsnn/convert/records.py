@@ -61,6 +61,8 @@ def layer_records(
             told |= {"levels": neuron.largest_count, "theta": [u * neuron.largest_count for u in units]}
         elif neuron.rule == "rate":
             spikes = spikes_of_lambda(settings, layer)
+            if neuron.test_period:
+                spikes /= neuron.test_period // neuron.period
             told |= {"lambda": [u * spikes for u in units], "spikes_at_lambda": spikes}
         elif neuron.drawn:
             told["softmax"] = neuron.variant
