@@ -68,6 +68,7 @@ def convert(
     voltage_clamp_us: float | Sequence[float] | None = None,
     charge_calibration: bool = False,
     test_every: int | Sequence[int] | Mapping[str, int] | None = None,
+    spike_code: str = "rate",
     one_spike: bool = False,
     verify: int = 0,
 ) -> Network:
@@ -164,6 +165,10 @@ def convert(
     test_every : int, sequence of int, or mapping of str to int, optional
         Rate neurons, step schedule: a layer is tested once in so many steps and holds what arrives between,
         and one of its spikes stands for as many times more. One number, one a layer, or some by name.
+    spike_code : str
+        Rate neurons: ``"rate"``, or ``"first_spike"``: every neuron, one for each value of the input too,
+        fires once a sample, and its value is lambda by the number of the step; the class that fires first is
+        the decision. For images, with ``period_us`` as the step (``FirstSpike``).
     one_spike : bool
         Rate neurons: at most one spike a test. In the step schedule, with as many steps as
         ``spikes_at_lambda``, activations then saturate at lambda, as those of quantisers do.
@@ -270,7 +275,7 @@ def lowered_network(
         settings.input_range, settings.input_mean, settings.input_std,
     )  # fmt: skip
     record = conversion_record(settings, unit, duration, samples.count, original.version)
-    record["layers"] = layer_records(settings, layers, made, populations)
+    record["layers"] = layer_records(settings, layers, made, populations, duration)
     named = {**(metadata or {}), "conversion": record}
     network = Network(populations, projections, named, contract=contract)
     if not settings.verify:

@@ -114,6 +114,12 @@ class Options:
         "Rate neurons: steps between two tests: of all layers, one a layer as 1,2,4, or conv1=1,conv2=2 "
         "(--schedule step).",
     )
+    spike_code: str = option(
+        "rate",
+        "Rate neurons: rate, or first_spike: a neuron fires once, the earlier the larger its value "
+        "(--schedule step).",
+        allowed=("rate", "first_spike"),
+    )
     one_spike: bool = option(
         False, "Rate neurons: at most one spike a step, so that activations saturate (--schedule step)."
     )

@@ -18,6 +18,12 @@ OPTIONS = options_of(Options)
 ONLY_RATE = (
     *("max_pool", "max_pool_tau_us", "count_zeros", "reset", "initial_charge", "one_spike", "period_us"),
     *("softmax", "bias", "scale_rule", "voltage_clamp_us", "charge_calibration", "test_every"),
+    "spike_code",
+)
+NO_FIRST_SPIKES = (
+    *("max_pool", "reset", "initial_charge", "one_spike", "softmax", "bias", "voltage_clamp_us", "verify"),
+    *("charge_calibration", "bias_correction", "test_every", "spikes_at_lambda"),
+    *("input_mean", "input_std"),
 )
 LARGEST_THRESHOLD = 2**16
 DEFAULT_LEVELS = 15
@@ -54,7 +60,7 @@ class Settings(Options):
 
         for name in (
             "neuron", "scales", "max_pool", "average_pools", "reset", "initial_charge", "softmax", "bias",
-            "scale_rule",
+            "scale_rule", "spike_code",
         ):  # fmt: skip
             allowed = OPTIONS[name].allowed
             known = getattr(self, name) in (*allowed, OPTIONS[name].default)
@@ -114,6 +120,7 @@ class Settings(Options):
                         "or convert with neuron='signed'"
                     )
             self._check_calibration()
+            self._check_code()
             if self.count_zeros and self.scale_rule == "balanced":
                 raise InvalidRequest(
                     "count_zeros is of percentiles, and scale_rule is 'balanced', which counts zeros anyway; "
@@ -141,6 +148,22 @@ class Settings(Options):
                     f"{asked[0]} plays layers that are tested in each step from the start, and {name} is "
                     f"{getattr(self, name)!r}; leave one of them out"
                 )
+
+    def _check_code(self) -> None:
+        """Neurons that fire once have none of what rates are made with."""
+        if self.spike_code == "rate":
+            return
+        for name in NO_FIRST_SPIKES:
+            if getattr(self, name) != OPTIONS[name].default:
+                raise InvalidRequest(
+                    f"{name} is {getattr(self, name)!r}, and spike_code is {self.spike_code!r}, whose "
+                    f"neurons fire once a sample and have no {name}; leave one of them out"
+                )
+        if self.input not in (None, "analog"):
+            raise InvalidRequest(
+                f"input is {self.input!r}, and spike_code is {self.spike_code!r}, which makes first spikes "
+                "of analog images; leave input out"
+            )
 
     def _check_normalisation(self) -> None:
         for name in ("input_range", "input_mean", "input_std"):

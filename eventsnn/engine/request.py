@@ -24,6 +24,7 @@ FEATURES: dict[str, str] = {
     "refractory": "refractory times",
     "leak": "grid leaks",
     "start": "start times (the voltage clamp)",
+    "first_spike": "neurons that fire once a sample",
     "test_period": "rate neurons that are not tested in every step",
     "source": "populations with a bias and no projection",
     "max_gate": "max gates",
@@ -89,6 +90,12 @@ def check_request(network: Network, schedule: str, step: int, mapping: Mapping |
     for population in network:
         known_neuron(population)
     length = step_length(network, step) if schedule == "step" else 0
+    once = [p.name for p in network if p.neuron.rule == "first_spike"]
+    if once and (mapping is not None or not length):
+        raise InvalidRequest(
+            f"population {once[0]!r} of neurons that fire once (first_spike) knows steps without an "
+            "accelerator only; use schedule='step' (--schedule step), and no hardware"
+        )
     if mapping is not None:
         check_accelerator(mapping, schedule)
     if length:
@@ -99,6 +106,15 @@ def check_request(network: Network, schedule: str, step: int, mapping: Mapping |
         if takes_current(population):
             check_currents(population, network.bias(population.name), length)
     return length
+
+
+def follows(network: Network, schedule: str) -> bool:
+    """Whether a network can follow a schedule in steps of its own length."""
+    try:
+        check_request(network, schedule, 0, None)
+    except InvalidRequest:
+        return False
+    return True
 
 
 def check_accelerator(mapping: Mapping, schedule: str) -> None:

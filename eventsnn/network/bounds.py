@@ -295,6 +295,7 @@ class _Bounds:
 _CHARGES: dict[str, Callable[[_Bounds, Population], Range | None]] = {
     "signed": _Bounds._counted,
     "rate": _Bounds._rate,
+    "first_spike": lambda bounds, population: None,  # grows with time
     "readout": _Bounds._counted,
     "softmax": _Bounds._counted,
 }

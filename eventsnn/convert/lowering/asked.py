@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from eventsnn.convert.graph.layers import Layer
+from eventsnn.convert.lowering.names import population_names
 from eventsnn.errors import InvalidRequest
 
 
@@ -32,8 +33,9 @@ def asked_of_layers(
                 "one each, one for all, or a mapping from some of their names"
             )
         return found | {layer.name: n for layer, n in zip(choosing, given, strict=True)}
+    population = population_names(layers)
     for name, number in given.items():
-        named = [layer for layer in choosing if name in (layer.name, layer.path)]
+        named = [n for n in choosing if name in (n.name, n.path, population[n.name])]
         if not named:
             raise InvalidRequest(f"{option} names the layer {name!r}; layers of neurons are {known}")
         found |= {layer.name: number for layer in named}

@@ -125,6 +125,11 @@ class Family(ABC):
         """Ticks of a period of currents; 0 where there are none."""
         return 0
 
+    @property
+    def fires_once(self) -> bool:
+        """Whether values are times of first spikes."""
+        return False
+
     def start_time(self, layer: Layer) -> int:
         """Tick until which a layer is held."""
         del layer

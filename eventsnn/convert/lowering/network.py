@@ -20,13 +20,14 @@ from eventsnn.convert.lowering.correction import Followed, mean_of_channels, ori
 from eventsnn.convert.lowering.families import Family, Place
 from eventsnn.convert.lowering.gates import gate_synapses
 from eventsnn.convert.lowering.listed import of_population
-from eventsnn.convert.lowering.names import INPUT, population_names, projection_name
+from eventsnn.convert.lowering.names import FIRST_SPIKES, INPUT, population_names, projection_name
 from eventsnn.convert.lowering.steps import BITS_OF_SPIKES
 from eventsnn.convert.lowering.wires import Wires
 from eventsnn.convert.normalisation import Normalisation
 from eventsnn.convert.quantise import to_quanta, weight_quanta
-from eventsnn.errors import UnsupportedLayer
-from eventsnn.network import Input, Neuron, Population, Projection
+from eventsnn.errors import InvalidRequest, UnsupportedLayer
+from eventsnn.network import FirstSpike, Identity, Input, Neuron, Population, Projection, SumPool
+from eventsnn.network import MaxPool as MaxPoolSynapses
 from eventsnn.network.decision import with_decision_weights
 
 Float64 = NDArray[np.float64]
@@ -81,6 +82,10 @@ class Lower:
             if isinstance(layer.operation, InputOperation):
                 coded[layer.name] = self._input_code(layer)
                 populations.append(self._input(layer))
+                if self.family.fires_once:
+                    names[layer.name] = FIRST_SPIKES
+                    population, projection, coded[layer.name] = self._first_spikes(layer, names[layer.name])
+                    populations, projections = [*populations, population], [*projections, projection]
                 continue
             shapes = [by_name[branch.source].shape for branch in layer.branches]
             sources = [coded[branch.source] for branch in layer.branches]
@@ -95,7 +100,8 @@ class Lower:
                 padded = sources[0].constant is None and read not in below
                 synapses = gate_synapses(layer, shapes[0], padded)
                 taken = [p.name for p in projections]
-                projections.append(Projection(projection_name(source, name, taken), source, name, synapses))
+                synapses_ = self._pooled(synapses) if self.family.fires_once else synapses
+                projections.append(Projection(projection_name(source, name, taken), source, name, synapses_))
                 bias, biased = None, False
                 if self.followed is not None:
                     self.followed.keep_largest(layer, synapses, of_population(shapes[0]))
@@ -186,6 +192,30 @@ class Lower:
         if norm is None:
             return Coded(unit)
         return Coded(unit, norm.shift if norm.shift.any() else None, norm.factor)
+
+    def _first_spikes(self, layer: Layer, name: str) -> tuple[Population, Projection, Coded]:
+        """A neuron for each value of the input, which fires at its time."""
+        if self.found.lowest < 0 or self.found.highest <= 0:
+            raise InvalidRequest(
+                "spike_code is 'first_spike', and the calibration images lie between "
+                f"{self.found.lowest:g} and {self.found.highest:g}; times stand for values of 0 and more"
+            )
+        threshold = self.family.settings.threshold
+        unit = np.full(layer.shape[0], self.found.highest * self.period_share)
+        weight = to_quanta(self.unit / unit[:1] * threshold, "the weight of the input")
+        neuron = FirstSpike(threshold, self.family.period, unit=(float(unit[0]),))
+        population = Population(name, of_population(layer.shape), neuron)
+        return population, Projection(f"{INPUT}-{name}", INPUT, name, Identity(weight)), Coded(unit)
+
+    @property
+    def period_share(self) -> float:
+        """Of a sample, how long one period is."""
+        assert self.family.duration_us is not None
+        return self.family.period / (self.family.duration_us * 10**6)
+
+    def _pooled(self, gates: MaxPoolSynapses) -> SumPool:
+        """The first spike of a window makes the neuron behind it fire in the same step."""
+        return SumPool(np.array([self.family.settings.threshold]), gates.y, gates.x)
 
     # -- charges ---------------------------------------------------------------------------------------------
 
@@ -281,7 +311,11 @@ class Lower:
                 f"layer {layer.path!r} ({layer.origin}) pools {len(sources)} layers at once; gates compare "
                 "the neurons of one population. Pool each of them before they are concatenated"
             )
-        if reads_input and (self.found.lowest < 0 or self.analog_scale is not None):
+        if (
+            reads_input
+            and not self.family.fires_once
+            and (self.found.lowest < 0 or self.analog_scale is not None)
+        ):
             raise UnsupportedLayer(
                 f"layer {layer.path!r} ({layer.origin}) pools the input, and gates compare counts of spikes "
                 "from 0 on; give images of 0 and more as input 'charge' or 'poisson', or put a convolution "

@@ -25,7 +25,7 @@ from eventsnn.convert.lowering.steps import MOST_STEPS, spikes_of_steps
 from eventsnn.convert.scales import Percentile
 from eventsnn.convert.settings import DEFAULT_SPIKES, LONGEST_PERIOD_US, Settings
 from eventsnn.errors import InvalidRequest, UnsupportedLayer
-from eventsnn.network import IntegrateAndFire, MaxGate, Readout, Softmax, leak_factor_of
+from eventsnn.network import FirstSpike, IntegrateAndFire, MaxGate, Readout, Softmax, leak_factor_of
 
 Float64 = NDArray[np.float64]
 
@@ -59,11 +59,24 @@ class RateFamily(Family):
                 "holds layers; leave softmax or voltage_clamp_us out"
             )
 
+    @property
+    def fires_once(self) -> bool:
+        """Whether values are times of first spikes."""
+        return self.settings.spike_code == "first_spike"
+
+    @property
+    def whole_steps(self) -> float:
+        """Periods in a sample."""
+        assert self.duration_us is not None
+        return self.duration_us * 10**6 / self.period
+
     def start_time(self, layer: Layer) -> int:
         return round(self.clamped.get(layer.name, 0.0) * 10**6)
 
     def spikes(self, layer: Layer) -> float:
-        """Spikes that stand for lambda; fewer where a neuron is tested less often."""
+        """Spikes that stand for lambda: one a step where values are times, fewer where tests are rarer."""
+        if self.fires_once:
+            return self.whole_steps
         return spikes_of_lambda(self.settings, layer) / (self.every[layer.name] or 1)
 
     def refused(self, layer: Layer) -> str | None:
@@ -127,6 +140,9 @@ class RateFamily(Family):
     def _firing(self, unit: Float64, start: int, layer: Layer) -> Lowered:
         """Neurons of a unit, that start with a charge of their own unless one was asked for."""
         settings = self.settings
+        if self.fires_once:
+            once = FirstSpike(settings.threshold, self.period, unit=units(unit))
+            return Lowered(once, unit, Coded(unit))
         if settings.initial_charge is not None:
             start = settings.threshold // 2 if settings.initial_charge == "half" else 0
         neuron = IntegrateAndFire(
@@ -150,6 +166,9 @@ class RateFamily(Family):
         """Gates that pass on the spikes of the source with the largest estimate."""
         del scale
         (source,) = place.sources
+        if self.fires_once:
+            once = FirstSpike(self.settings.threshold, self.period, unit=units(source.value))
+            return Lowered(once, source.unit, source)
         gate = MaxGate(filter=self.settings.max_pool, unit=units(source.value))
         tau = self.settings.max_pool_tau_us
         if tau is not None:
@@ -162,6 +181,12 @@ class RateFamily(Family):
         """A layer's neurons; of the class scores those that read or draw them."""
         found = super().lowered(place, scale, largest)
         variant = self.settings.softmax
+        if self.fires_once and self.is_readout(place.layer):
+            unit = np.full(place.channels, (largest or 1.0) / self.whole_steps)
+            found = self._firing(unit, 0, place.layer)
+        if self.fires_once and place.last:
+            neuron: Any = found.neuron
+            return replace(found, neuron=replace(neuron, alone=True))
         if variant == "charge" or not place.last:
             return found
         # A period adds the scores once, as a step of the toolbox's does: the longer, the surer.
@@ -173,6 +198,11 @@ class RateFamily(Family):
     def check(self) -> None:
         """Also refuse a period beyond the sample, and draws of class scores without scores or time."""
         super().check()
+        if self.fires_once and not self.duration_us:
+            raise InvalidRequest(
+                "spike_code is 'first_spike', and how long samples are is not known from this data; "
+                "calibrate on images, and give duration_us and period_us, the step"
+            )
         asked = self.settings.period_us
         if asked is not None and self.duration_us and asked > self.duration_us:
             raise InvalidRequest(

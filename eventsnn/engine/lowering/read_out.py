@@ -56,6 +56,11 @@ class ReadOut:
         return np.repeat(self.shift, self.plan.population.neurons)
 
     @cached_property
+    def once(self) -> list[slice]:
+        """Places of the populations whose neurons fire once."""
+        return [self.places[p.name] for p in self.network if p.neuron.rule == "first_spike"]
+
+    @cached_property
     def nothing(self) -> dict[str, NDArray[np.int64]]:
         """No loss of any neuron: what all samples may share, since nobody can write it."""
         found = {
@@ -158,11 +163,13 @@ class ReadOut:
     def _charge(self, state: State, biases: list[int], now: int) -> NDArray[np.int64]:
         """Charges at the decision, currents included: of tables of so many ``biases``."""
         charge = state.neurons.charge + self.held
+        for where in self.once:  # held apart from the slopes
+            charge[where] = state.neurons.ready[where]
         if not any(biases):
             return charge
         now = min(now, int(state.scalar["input_end"]))
         for rank, (where, length) in enumerate(zip(self.places.values(), biases, strict=True)):
-            if length == 0:
+            if length == 0 or where in self.once:
                 continue
             shift = self.shift[rank]
             start = state.rank["bias_start"][rank]

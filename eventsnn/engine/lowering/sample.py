@@ -83,6 +83,7 @@ class SampleStart:
         self.loses = bool((rate.hard | rate.clamped | rate.leak_period | rate.refractory_drop).any())
         self.queued = bool((rows.direct == 0).any())
         self.largest, self.classes = int(rows.neurons.max()), int(rows[self.output].neurons)
+        self.once = bool((rows.kind == k.KIND_FIRST_SPIKE).any())
         late = (rows.kind == k.KIND_RATE) & (rows.start_time > 0) & (not step)
         self.late = np.flatnonzero(late).tolist()
         self.softmaxes = [(r, p.neuron) for r, p in enumerate(network) if p.neuron.rule == "softmax"]
@@ -220,7 +221,7 @@ class SampleStart:
                 charge=start.charge.copy(),
                 emitted=self.initial_count.copy(),
                 touched=start.touched.copy(),
-                ready=if_needed(self.refractory),
+                ready=if_needed(self.refractory or self.once),
                 candidate=if_needed(self.refractory or start.waits, k.NEVER),
                 lost=np.zeros((k.LOST_CAUSES, neurons if self.loses else 1), dtype=np.int64),
             ),

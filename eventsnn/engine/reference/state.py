@@ -40,6 +40,7 @@ class Neurons:
         self.charge = [int(v) for v in charge]
         self.current = [int(b) for b in current]
         self.count = [0] * n if given is None else [int(v) for v in given]
+        self.slope = [0] * n  # of neurons that fire once: what arrived, which comes again in each step
         self.ordinal = [0] * n
         self.version = [0] * n  # of a scheduled crossing; another one makes it void
         self.free_at = [0] * n  # tick from which the neuron may fire again

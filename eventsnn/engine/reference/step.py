@@ -8,6 +8,7 @@ spikes that earlier ranks emitted in this step, and delayed ones that were emitt
   reset, clamp;
 - signed neurons and exact gates: the touched ones are tested, or ``settle_time`` after the first touch;
 - gates of rates: all estimates are updated, then gates with a spike pass those of their winner;
+- neurons that fire once: what has arrived so far is added, and the bias; test, emit one spike;
 - readouts add; a spiking softmax adds, then spikes at the events of its clock in [k D, (k + 1) D), or if the
   step's tick is on its grid.
 
@@ -225,6 +226,27 @@ class StepSample(Sample):
             for _ in range(spikes):
                 self._emit(rank, j, 1)
 
+    def _step_first_spike(self, rank: int, neurons: Neurons, arrivals: list[Arrival]) -> None:
+        """What arrived comes again in each step; a neuron that has fired is done."""
+        for to, source, payload in arrivals:
+            for j, weight in to.edges[source]:
+                neurons.slope[j] += payload * weight
+                self._guard(rank, j, neurons.slope[j])
+        model = neurons.model
+        waiting = [j for j, count in enumerate(neurons.count) if not count]
+        if model.alone and len(waiting) < len(neurons.count):
+            return
+        self._count(rank, "neuron_updates", len(waiting))
+        for j in waiting:
+            neurons.charge[j] += neurons.slope[j] + (neurons.current[j] if self.now <= self.end else 0)
+            self._guard(rank, j, neurons.charge[j])
+        fire = [j for j in waiting if neurons.charge[j] >= model.threshold]
+        if model.alone:
+            fire = sorted(fire, key=lambda j: -neurons.charge[j])[:1]
+        for j in fire:
+            neurons.charge[j], neurons.count[j] = 0, 1
+            self._emit(rank, j, 1)
+
     def _test(self, rank: int, neurons: Neurons) -> None:
         """Test the touched neurons of a signed population, or touched exact gates, if it is time."""
         if neurons.test_due != self.step:
@@ -285,6 +307,7 @@ class StepSample(Sample):
 
 STEPS: dict[str, Callable[..., None]] = {
     "rate": StepSample._step_rate,
+    "first_spike": StepSample._step_first_spike,
     "signed": StepSample._step_signed,
     "readout": StepSample._step_readout,
     "softmax": StepSample._step_softmax,

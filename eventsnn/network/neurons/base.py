@@ -38,6 +38,7 @@ RULES: dict[str, set[str]] = {
         "signed": "threshold levels lowest settle_time hysteresis_low hysteresis_high graded",
         "rate": "threshold hard strict multispike clamped clamp period refractory refractory_drop "
         "leak_period leak_factor start_time test_period",
+        "first_spike": "threshold period alone",
         "readout": "period start_time",
         "softmax": "period filter interval logit_unit",
         "exact_gate": "graded settle_time period factor",
@@ -175,6 +176,7 @@ class Neuron(ABC):
             "test_period": rule.get("test_period"),
             "max_gate": not (self.holds_charge or self.is_input),
             "softmax": self.rule == "softmax",
+            "first_spike": self.rule == "first_spike",
         }
         return frozenset(name for name, needed in found.items() if needed)
 
@@ -184,8 +186,8 @@ class Neuron(ABC):
         found = {
             "a refractory time": rule.get("refractory"),
             "a settle_time": rule.get("settle_time"),
-            "a start_time": rule.get("start_time"),
-            "a test_period": rule.get("test_period"),
+            "a start_time": rule.get("start_time") or None,
+            "a test_period": rule.get("test_period") or None,
             "a filter period": rule["period"] if rule.get("filter") == "exponential" else None,
             "an interval": rule["interval"] if rule.get("filter") == "independent" else None,
         }
