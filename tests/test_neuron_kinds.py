@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import pytest
 
-from eventsnn.network import Input, IntegrateAndFire, MaxGate, Rate, Readout, Signed, Softmax
+from eventsnn.network import FirstSpike, Input, IntegrateAndFire, MaxGate, Rate, Readout, Signed, Softmax
 from eventsnn.network.neurons import NEURON_KINDS, Neuron
 
 GATE = MaxGate(settle_time=3)
@@ -17,6 +17,7 @@ SAID = [
     (Input(), "never", "what arrives", 0, 0, (True, True)),
     (Signed(threshold=9, levels=3), "after deliveries", "signed spikes", 0, 4, (True, True)),
     (FIRE, "at delivery", "unit spikes", 5, 4, (False, False)),
+    (FirstSpike(10, period=5), "at delivery", "unit spikes", 5, 0, (False, False)),
     (Readout(), "never", "nothing", 0, 0, (True, False)),
     (Readout(period=8), "never", "nothing", 8, 0, (True, False)),
     (GATE, "after deliveries", "signed spikes", 0, 0, (True, True)),
@@ -42,6 +43,7 @@ def test_kinds_say_what_they_are_for():
         "input": (True, False, False),
         "signed": (False, False, True),
         "rate": (False, False, True),
+        "first_spike": (False, False, True),
         "readout": (False, True, True),
         "max_gate": (False, False, False),
         "softmax": (False, True, True),
@@ -54,7 +56,11 @@ def test_kinds_say_what_they_need_of_an_engine_and_of_steps():
     assert GATE.features == {"max_gate"}
     assert Softmax().features == {"softmax"}
     assert Signed(threshold=9, levels=3).features == frozenset()
+    assert FirstSpike(10).features == {"first_spike"}
+    held = replace(FIRE, start_time=6, test_period=8)
+    assert held.features == {"refractory", "start", "test_period"}
     assert FIRE.whole_steps() == {"a refractory time": 2}
+    assert held.whole_steps() == {"a refractory time": 2, "a start_time": 6, "a test_period": 8}
     assert GATE.whole_steps() == {"a settle_time": 3}
     assert RATE_GATE.whole_steps() == {"a settle_time": 0, "a filter period": 7}
     assert Softmax("independent", interval=11).whole_steps() == {"an interval": 11}

@@ -102,7 +102,7 @@ def test_the_command_that_converts_has_a_flag_for_every_option_but_two():
 
 def test_texts_tell_what_is_allowed():
     defined = [*RUN.values(), *CONVERSION.values()]
-    assert sum(bool(said.allowed) for said in defined) == 15
+    assert sum(bool(said.allowed) for said in defined) == 16
     for said in defined:
         assert all(value in said.help for value in said.allowed), said.name
     reading = options_of(Reading)

@@ -226,7 +226,9 @@ def simulated_activity(
     """
     import numpy as np
 
+    from eventsnn.convert.check import rates_of_first_spikes
     from eventsnn.counting import COLUMN
+    from eventsnn.engine.request import follows
     from eventsnn.run.job import make_job
     from eventsnn.run.settings import Settings
 
@@ -236,8 +238,11 @@ def simulated_activity(
         # The longest step in which at most one spike is asked for.
         unit: Any = network.populations[network.input].neuron.unit
         step_us = contract.duration_us * unit
-    job = make_job(network, data, Settings(step_us=step_us))
-    engine = job.make_engine()
+    schedule = "event" if follows(network, "event") else "step"
+    once = [p.name for p in network if p.neuron.rule == "first_spike"]
+    job = make_job(network, data, Settings(step_us=step_us, schedule=schedule))
+    options = replace(job.settings.options(network), record_spikes=bool(once))
+    engine = job.engine_of(job.mapping(), options)
     rows: dict[str, list[Any]] = {population.name: [] for population in network}
     operations = []
     for place in range(len(data)):
@@ -247,4 +252,8 @@ def simulated_activity(
         for population in network:
             kept = run.charge if population.neuron.emits == "nothing" else run.counts
             rows[population.name].append(kept[population.name])
+        for name in once:  # the earlier, the more
+            assert run.spikes is not None
+            of_run = run.spikes.rank, run.spikes.neuron, run.spikes.time
+            rows[name][-1] = rates_of_first_spikes(network, name, *of_run)
     return {name: np.stack(values) for name, values in rows.items()}, operations

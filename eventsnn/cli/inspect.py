@@ -130,12 +130,22 @@ def _network(file: Path) -> tuple[dict[str, Any], list[tuple[str, ...]]]:
     for population in network:
         parameters = neuron_parameters(population.neuron)
         # Ticks of 1 ps are shown as the milliseconds a reader thinks in.
-        for name in ("settle_time", "period"):
+        for name in ("settle_time", "period", "start_time", "test_period"):
             if parameters.get(name):
                 parameters[name] = f"{parameters[name] / 1e9:g} ms"
         shown = ", ".join(
             f"{k}={parameters[k]}"
-            for k in ("threshold", "levels", "lowest", "settle_time", "hysteresis_low", "reset", "period")
+            for k in (
+                "threshold",
+                "levels",
+                "lowest",
+                "settle_time",
+                "hysteresis_low",
+                "reset",
+                "period",
+                "start_time",
+                "test_period",
+            )
             if parameters.get(k)
         )
         shape = " x ".join(str(n) for n in population.shape)

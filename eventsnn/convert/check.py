@@ -17,7 +17,7 @@ from eventsnn.convert.graph.operations import Input
 from eventsnn.convert.graph.operations_count import Operations, operations_of
 from eventsnn.convert.layer_sums import LayerCheck, LayerSums, Part
 from eventsnn.convert.lowering.listed import of_population
-from eventsnn.convert.lowering.names import population_names
+from eventsnn.convert.lowering.names import FIRST_SPIKES, population_names
 from eventsnn.convert.normalisation import normalisation
 from eventsnn.convert.quantised import quantised_activations
 from eventsnn.convert.reading import Reading
@@ -143,6 +143,22 @@ def layer_check(
     return compare(model, network, samples, activity).layers
 
 
+def rates_of_first_spikes(
+    network: Network, name: str, rank: NDArray[np.int64], neuron: NDArray[np.int64], time: NDArray[np.int64]
+) -> Float64:
+    """What spikes of neurons that fire once count as beside their unit: a sample's duration by their time.
+
+    ``rank``, ``neuron`` and ``time`` (ticks) are a run's spikes; silent neurons have 0.
+    """
+    contract = network.contract
+    assert contract is not None
+    assert contract.duration_us is not None
+    found = np.zeros(network.populations[name].size)
+    mine = rank == network.order.index(name)
+    found[neuron[mine]] = contract.duration_us * 10**6 / time[mine]
+    return found
+
+
 def compare(
     model: Any,
     network: Network,
@@ -260,7 +276,9 @@ def _input_shape(samples: Any, shape: tuple[int, int, int]) -> tuple[int, ...] |
 def _require_same(network: Network, layers: Sequence[Layer], names: Mapping[str, str]) -> None:
     # What no layer gives and nothing is projected to fires biases.
     built = {
-        p.name: p.shape for p in network if p.name in names.values() or network.incoming(p.name)
+        p.name: p.shape
+        for p in network
+        if p.name in names.values() or (network.incoming(p.name) and p.name != FIRST_SPIKES)
     }  # fmt: skip
     asked = {names[layer.name]: of_population(layer.shape) for layer in layers}
     if built != asked:

@@ -71,6 +71,10 @@ def convert(
     period_us: float | None = None,
     softmax: str = "charge",
     bias: str = "current",
+    voltage_clamp_us: float | Sequence[float] | None = None,
+    charge_calibration: bool = False,
+    test_every: int | Sequence[int] | Mapping[str, int] | None = None,
+    spike_code: str = "rate",
     one_spike: bool = False,
     verify: int = 0,
 ) -> Network:
@@ -170,6 +174,20 @@ def convert(
     bias : str
         Rate neurons: ``"current"``, or ``"spikes"``: neurons beside a layer fire its bias at a constant rate,
         eight spikes for a threshold, into synapses of its sign.
+    voltage_clamp_us : float or sequence of float, optional
+        Rate neurons: microseconds until which a layer's charge is held and what arrives is dropped, so that
+        its input has settled. One number is the time for each layer before it; several are one a layer (rate
+        neurons and class scores), from the first on.
+    charge_calibration : bool
+        Rate neurons: as ``bias_correction``, but each channel's mean error is made up by the charge that its
+        neurons start with; that stays below the threshold.
+    test_every : int, sequence of int, or mapping of str to int, optional
+        Rate neurons, step schedule: a layer is tested once in so many steps and holds what arrives between,
+        and one of its spikes stands for as many times more. One number, one a layer, or some by name.
+    spike_code : str
+        Rate neurons: ``"rate"``, or ``"first_spike"``: every neuron, one for each value of the input too,
+        fires once a sample, and its value is lambda by the number of the step; the class that fires first is
+        the decision. For images, with ``period_us`` as the step (``FirstSpike``).
     one_spike : bool
         Rate neurons: at most one spike a test. In the step schedule, with as many steps as
         ``spikes_at_lambda``, activations then saturate at lambda, as those of quantisers do.
@@ -247,7 +265,7 @@ def lowered_network(
     coding = coding_of(samples, settings)
     duration = duration_of(samples, settings, coding)
     unit = unit_of(settings, coding, duration)
-    corrected = settings.bias_correction
+    corrected = settings.bias_correction or settings.charge_calibration
     biased = corrected or any(layer.bias.any() for layer in layers)
     _current(settings, duration, biased)
     norm = normalisation(settings.input_range, settings.input_mean, settings.input_std, layers[0].shape[0])
@@ -288,7 +306,7 @@ def lowered_network(
         record["levels_budget"] = plan.document(chosen)
     if equal is not None:
         record["equalised"] = equal
-    record["layers"] = layer_records(settings, layers, made, populations)
+    record["layers"] = layer_records(settings, layers, made, populations, duration)
     named = {**(metadata or {}), "conversion": record}
     network = Network(populations, projections, named, contract=contract)
     if not settings.verify:

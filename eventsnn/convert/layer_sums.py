@@ -100,6 +100,11 @@ class LayerSums:
         self.at_zero = np.asarray(told.get("at_zero", 0.0), dtype=np.float64)
         self.neuron = network.populations[name].neuron
         self.unit = np.asarray(self.neuron.unit, dtype=np.float64)
+        contract = network.contract
+        if self.neuron.start_time and contract is not None and contract.duration_us:
+            # Held time is no part of a rate.
+            whole = contract.duration_us * 10**6
+            self.unit = self.unit * (whole / (whole - self.neuron.start_time))
         self.count = 0
         self.activation = self.difference = self.largest = self.saturated = self.clipped = 0.0
         self.range = np.array([[np.inf, -np.inf]] * 2)

@@ -111,6 +111,26 @@ class Options:
         "Rate neurons: a bias is a constant current, or spikes of a constant rate.",
         allowed=("current", "spikes"),
     )
+    voltage_clamp_us: tuple[float, ...] | None = option(
+        None,
+        "Rate neurons: hold a layer until its input has settled: this time for each layer before it, or one "
+        "time a layer.",
+        unit="us",
+    )
+    charge_calibration: bool = option(
+        False, "Rate neurons: put the mean error of each channel into its initial charge, layer by layer."
+    )
+    test_every: Levels | None = option(
+        None,
+        "Rate neurons: steps between two tests: of all layers, one a layer as 1,2,4, or conv1=1,conv2=2 "
+        "(--schedule step).",
+    )
+    spike_code: str = option(
+        "rate",
+        "Rate neurons: rate, or first_spike: a neuron fires once, the earlier the larger its value "
+        "(--schedule step).",
+        allowed=("rate", "first_spike"),
+    )
     one_spike: bool = option(
         False, "Rate neurons: at most one spike a step, so that activations saturate (--schedule step)."
     )

@@ -69,6 +69,7 @@ def layer_records(
     layers: Sequence[Layer],
     made: Mapping[str, Lowered],
     populations: Sequence[Population],
+    duration_us: float | None,
 ) -> list[dict[str, Any]]:
     """What the network's file tells about each layer."""
     found = []
@@ -85,7 +86,12 @@ def layer_records(
             told |= {"levels": neuron.largest_count, "theta": [u * neuron.largest_count for u in units]}
         elif neuron.rule == "rate":
             spikes = spikes_of_lambda(settings, layer)
+            if neuron.test_period:
+                spikes /= neuron.test_period // neuron.period
             told |= {"lambda": [u * spikes for u in units], "spikes_at_lambda": spikes}
+        elif neuron.rule == "first_spike":
+            assert duration_us is not None
+            told["lambda"] = [u * (duration_us * 10**6 / neuron.period) for u in units]
         elif neuron.drawn:
             told["softmax"] = neuron.variant
         if lowered.coded.constant is not None:

@@ -17,7 +17,13 @@ from eventsnn.options import options_of
 OPTIONS = options_of(Options)
 ONLY_RATE = (
     *("max_pool", "max_pool_tau_us", "count_zeros", "reset", "initial_charge", "one_spike", "period_us"),
-    *("softmax", "bias", "scale_rule"),
+    *("softmax", "bias", "scale_rule", "voltage_clamp_us", "charge_calibration", "test_every"),
+    "spike_code",
+)
+NO_FIRST_SPIKES = (
+    *("max_pool", "reset", "initial_charge", "one_spike", "softmax", "bias", "voltage_clamp_us", "verify"),
+    *("charge_calibration", "bias_correction", "test_every", "spikes_at_lambda"),
+    *("input_mean", "input_std"),
 )
 LARGEST_THRESHOLD = 2**16
 DEFAULT_LEVELS = 15
@@ -57,13 +63,17 @@ class Settings(Options):
 
         for name in (
             "neuron", "scales", "max_pool", "average_pools", "reset", "initial_charge", "softmax", "bias",
-            "scale_rule",
+            "scale_rule", "spike_code",
         ):  # fmt: skip
             allowed = OPTIONS[name].allowed
             known = getattr(self, name) in (*allowed, OPTIONS[name].default)
             require(known, name, " and ".join(map(repr, allowed)))
-        object.__setattr__(self, "levels", _levels(self.levels))
+        for name in ("levels", "test_every"):
+            object.__setattr__(self, name, _levels(getattr(self, name), name))
         self._check_budget()
+        object.__setattr__(self, "voltage_clamp_us", _numbers(self.voltage_clamp_us, "voltage_clamp_us"))
+        times = self.voltage_clamp_us or (0.0,)
+        require(min(times) >= 0 and max(times) <= LONGEST_US, "voltage_clamp_us", "0 to 10^12 microseconds")
         optional("input_scale", "finite numbers above 0")
         require(
             _number(self.percentile) and 0 < self.percentile <= 100,
@@ -120,6 +130,8 @@ class Settings(Options):
                         f"{name} is {getattr(self, name)!r}, but rate neurons have no {name}; leave it out, "
                         "or convert with neuron='signed'"
                     )
+            self._check_calibration()
+            self._check_code()
             if self.count_zeros and self.scale_rule == "balanced":
                 raise InvalidRequest(
                     "count_zeros is of percentiles, and scale_rule is 'balanced', which counts zeros anyway; "
@@ -132,6 +144,37 @@ class Settings(Options):
                         f"{name} is {getattr(self, name)!r}, but signed neurons have no {name}; leave it "
                         "out, or convert with neuron='rate'"
                     )
+
+    def _check_calibration(self) -> None:
+        """Errors of channels are corrected in one place, and on layers that are tested in each step."""
+        asked = [name for name in ("bias_correction", "charge_calibration") if getattr(self, name)]
+        if len(asked) == 2:
+            raise InvalidRequest(
+                "bias_correction and charge_calibration both take the mean error of each channel away; give "
+                "one of them"
+            )
+        for name in ("voltage_clamp_us", "test_every"):
+            if asked and getattr(self, name) is not None:
+                raise InvalidRequest(
+                    f"{asked[0]} plays layers that are tested in each step from the start, and {name} is "
+                    f"{getattr(self, name)!r}; leave one of them out"
+                )
+
+    def _check_code(self) -> None:
+        """Neurons that fire once have none of what rates are made with."""
+        if self.spike_code == "rate":
+            return
+        for name in NO_FIRST_SPIKES:
+            if getattr(self, name) != OPTIONS[name].default:
+                raise InvalidRequest(
+                    f"{name} is {getattr(self, name)!r}, and spike_code is {self.spike_code!r}, whose "
+                    f"neurons fire once a sample and have no {name}; leave one of them out"
+                )
+        if self.input not in (None, "analog"):
+            raise InvalidRequest(
+                f"input is {self.input!r}, and spike_code is {self.spike_code!r}, which makes first spikes "
+                "of analog images; leave input out"
+            )
 
     def _check_normalisation(self) -> None:
         for name in ("input_range", "input_mean", "input_std"):
@@ -189,22 +232,22 @@ class Settings(Options):
         return self.scales == "channel"
 
 
-def _levels(given: Any) -> int | tuple[int, ...] | dict[str, int] | None:
-    """Levels of all layers, one each, or some by name, as whole numbers."""
+def _levels(given: Any, option: str) -> int | tuple[int, ...] | dict[str, int] | None:
+    """Whole numbers of all layers, one each, or some by name."""
     if given is None:
         return None
     if isinstance(given, Mapping):
-        return {str(name): _level(value) for name, value in given.items()}
+        return {str(name): _level(value, option) for name, value in given.items()}
     if isinstance(given, Iterable) and not isinstance(given, str | bytes):
-        return tuple(_level(value) for value in given)
-    return _level(given)
+        return tuple(_level(value, option) for value in given)
+    return _level(given, option)
 
 
-def _level(value: Any) -> int:
+def _level(value: Any, option: str) -> int:
     if not _number(value) or not 1 <= value <= 2**15 - 1:
-        raise InvalidRequest(f"levels is {value!r}; allowed are 1 to 32767")
+        raise InvalidRequest(f"{option} is {value!r}; allowed are 1 to 32767")
     if int(value) != value:
-        raise InvalidRequest(f"levels is {value!r}; allowed are whole numbers")
+        raise InvalidRequest(f"{option} is {value!r}; allowed are whole numbers")
     return int(value)
 
 

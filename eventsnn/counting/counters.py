@@ -11,14 +11,16 @@ MODEL_COUNTERS: dict[str, str] = {
     "input_events": "events of the recording that entered the network (input population)",
     "spikes_positive": "unit spikes, or graded payloads, above zero, by the emitting population",
     "spikes_negative": "the same below zero (signed neurons and exact max gates)",
-    "synaptic_operations": "existing synapses served, zero weights included, by the target population",
+    "synaptic_operations": "existing synapses served, zero weights included, by the target population; none "
+    "where it is held",
     "effective_synaptic_operations": "the same without zero weights",
     "multiplications": "synapses served by a graded payload, or once by analog input, by the target "
     "population",
     "neuron_updates": "threshold tests: a signed neuron's per test of a touched neuron, a rate neuron's "
-    "per delivery on it and per crossing or end of a refractory time at which it fires (per step in the "
-    "step schedule), a softmax neuron's per competition or draw",
-    "current_updates": "neurons with a bias current times whole bias periods elapsed",
+    "per delivery on it and per crossing or end of a refractory time at which it fires (per tested step in "
+    "the step schedule), a softmax neuron's per competition or draw, of one that fires once per step until "
+    "it has",
+    "current_updates": "neurons with a bias current times whole bias periods elapsed since its start time",
     "decision_operations": "readout values compared by exit checks (output population)",
     "compares": "inputs of a max gate's window but one, per test of a touched gate, and per spike on a gate "
     "of rates (per step with spikes on it in the step schedule)",

@@ -23,6 +23,9 @@ FEATURES: dict[str, str] = {
     "step": "the step schedule",
     "refractory": "refractory times",
     "leak": "grid leaks",
+    "start": "start times (the voltage clamp)",
+    "first_spike": "neurons that fire once a sample",
+    "test_period": "rate neurons that are not tested in every step",
     "source": "populations with a bias and no projection",
     "max_gate": "max gates",
     "softmax": "spiking softmax outputs",
@@ -87,14 +90,31 @@ def check_request(network: Network, schedule: str, step: int, mapping: Mapping |
     for population in network:
         known_neuron(population)
     length = step_length(network, step) if schedule == "step" else 0
+    once = [p.name for p in network if p.neuron.rule == "first_spike"]
+    if once and (mapping is not None or not length):
+        raise InvalidRequest(
+            f"population {once[0]!r} of neurons that fire once (first_spike) knows steps without an "
+            "accelerator only; use schedule='step' (--schedule step), and no hardware"
+        )
     if mapping is not None:
         check_accelerator(mapping, schedule)
     if length:
         _check_whole_steps(network, length)
+    else:
+        _check_tests(network)
     for population in network:
         if takes_current(population):
             check_currents(population, network.bias(population.name), length)
     return length
+
+
+def follows(network: Network, schedule: str) -> bool:
+    """Whether a network can follow a schedule in steps of its own length."""
+    try:
+        check_request(network, schedule, 0, None)
+    except InvalidRequest:
+        return False
+    return True
 
 
 def check_accelerator(mapping: Mapping, schedule: str) -> None:
@@ -195,6 +215,15 @@ def _check_whole_steps(network: Network, step: int) -> None:
             raise InvalidRequest(
                 f"{name} a leak_period of {neuron.leak_period} ticks, a step is {step}; in the step "
                 "schedule the two are one"
+            )
+
+
+def _check_tests(network: Network) -> None:
+    for population in network:
+        if population.neuron.test_period:
+            raise InvalidRequest(
+                f"population {population.name!r} is tested each {population.neuron.test_period} ticks "
+                "(test_period), which the event schedule does not do; use schedule='step' (--schedule step)"
             )
 
 

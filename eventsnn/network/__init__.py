@@ -4,6 +4,7 @@ from eventsnn.network.contract import InputContract
 from eventsnn.network.file import load_network
 from eventsnn.network.graph import Network
 from eventsnn.network.neurons import (
+    FirstSpike,
     Input,
     IntegrateAndFire,
     MaxGate,
@@ -40,6 +41,7 @@ __all__ = [
     "Box",
     "Conv2d",
     "Dense",
+    "FirstSpike",
     "Identity",
     "Input",
     "InputContract",

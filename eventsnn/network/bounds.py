@@ -186,9 +186,11 @@ class _Bounds:
 
     def _rate(self, population: Population) -> Range | None:
         neuron, start = population.neuron.ruled, population.neuron.starting_charge
+        if population.initial_charge is not None:
+            start = int(population.initial_charge.min())
         gains = self._gains(population)
         integrates = neuron.refractory > 0 and not neuron.refractory_drop
-        if gains is None or integrates:
+        if gains is None or integrates or neuron.test_period:
             return None
         down, up = gains
         single = not neuron.hard and (neuron.refractory > 0 or not neuron.multispike)
@@ -256,6 +258,8 @@ class _Bounds:
             return (0, 1)
         if name in self._in_work:
             return None  # a cycle of neurons that emit many spikes a step
+        if rule.test_period:
+            return None
         self._in_work.add(name)
         gains = self._gains(self.network.populations[name])
         self._in_work.discard(name)
@@ -291,6 +295,7 @@ class _Bounds:
 _CHARGES: dict[str, Callable[[_Bounds, Population], Range | None]] = {
     "signed": _Bounds._counted,
     "rate": _Bounds._rate,
+    "first_spike": lambda bounds, population: None,  # grows with time
     "readout": _Bounds._counted,
     "softmax": _Bounds._counted,
 }

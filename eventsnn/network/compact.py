@@ -65,7 +65,9 @@ def compacted(
     InvalidNetwork
         A weight is too large beside its threshold, or the loaded state is not the resting state.
     """
+    # What beside rate neurons is loaded is no resting state: it is scaled with its population.
     rested = any(p.initial_charge is not None or p.initial_count is not None for p in network)
+    rested = rested and not any(p.neuron.rule == "rate" for p in network)
     if rested:
         network = _emptied(network)
     scales: dict[str, Fraction] = {}
@@ -180,7 +182,10 @@ def _scaled(network: Network, name: str, scale: Fraction) -> Network:
 def _scaled_population(population: Population, scale: Fraction) -> Population:
     bias = None if population.bias is None else _rounded(population.bias, scale)
     neuron = population.neuron.in_quanta(scale, lambda value: _round(value, scale))
-    return replace(population, neuron=neuron, bias=bias)
+    charge = population.initial_charge
+    if charge is not None:
+        charge = np.minimum(_rounded(charge, scale), neuron.largest_start)
+    return replace(population, neuron=neuron, bias=bias, initial_charge=charge)
 
 
 def _scaled_projection(projection: Projection, scale: Fraction, source: Shape) -> Projection:

@@ -64,7 +64,8 @@ class Population:
     initial_charge, initial_count : int32 array of shape (neurons,), or None
         State loaded at a sample's start instead of the neuron model's initial charge, the biases and a
         count of zero: see ``eventsnn.network.rest``. Signed neurons need both, a readout the charge, exact
-        max gates the count.
+        max gates the count. Rate neurons take a charge each, below the threshold, in place of the one of
+        their model; their biases are currents, which flow all the same.
     bias : int32 array of shape (channels,) or (neurons,), or None
         Quanta of the population itself, added to the biases of the projections that end here. Rate
         neurons with one may do without projections: a source of spikes at a constant rate.
@@ -143,6 +144,8 @@ class Population:
         ):
             if getattr(self, name) is None:
                 continue
+            if name == "initial_charge":
+                high = min(high, self.neuron.largest_start)
             array = _array(getattr(self, name), f"population {self.name!r}: {name}")
             require(
                 np.issubdtype(array.dtype, np.integer)

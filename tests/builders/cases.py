@@ -12,6 +12,7 @@ from builders.networks import (
     with_lowest,
     with_payloads,
     with_rates,
+    with_starts,
 )
 from eventsnn.decide import parse_rule
 from eventsnn.engine import RunOptions
@@ -19,7 +20,9 @@ from eventsnn.network import Network, Readout, Softmax, leak_factor_of
 
 KINDS = ("signed", "rate", "mixed")
 GATES = ("exact", "average", "finite_impulse", "exponential")
-FEATURES = ("step", "history", "seeded", "analog", "leak", "gate", "rate_gate", "softmax", "cycle", "lowest")
+FEATURES = (
+    "step", "history", "seeded", "analog", "leak", "gate", "rate_gate", "softmax", "cycle", "lowest", "start",
+)  # fmt: skip
 # Signed neurons that toggle, and cycles, would keep the reference engine busy for long.
 OPTIONS = RunOptions(record_spikes=True, max_events=4000)
 
@@ -47,7 +50,7 @@ def random_case(seed, feature, stepped):
     """A network, its input and options that use a feature, besides others now and then."""
     rng = generator(seed, 7)
     step = int(rng.integers(1, 2000)) if stepped else 0
-    kind = "rate" if feature in ("leak", "rate_gate") else str(rng.choice(KINDS))
+    kind = "rate" if feature in ("leak", "rate_gate", "start") else str(rng.choice(KINDS))
     if feature == "lowest":
         kind = "signed"
     small = feature == "cycle"
@@ -67,6 +70,8 @@ def random_case(seed, feature, stepped):
         network = with_gates(network, seed, chosen, **parameters)
     if feature == "lowest":
         network = with_lowest(network, seed)
+    if feature == "start":
+        network = with_starts(network, seed, 20 * step or 20_000, step)
     if feature == "softmax":
         network = with_softmax(network, seed, step)
     stimulus = random_stimulus(seed, network, span=20 * step if step else 20_000)

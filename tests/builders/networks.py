@@ -192,6 +192,23 @@ def with_rates(network, seed, step=0):
     return Network(populations, projections)
 
 
+def with_starts(network, seed, span=20_000, step=0):
+    """The same network with start times, charges of single neurons, and in steps tests each few steps."""
+    rng = generator(seed, 6)
+    unit, populations = step or 1, []
+    for p in network:
+        neuron, charge = p.neuron, p.initial_charge
+        current = isinstance(neuron, Rate) or (isinstance(neuron, Readout) and neuron.period)
+        if current and rng.random() < 0.7:
+            neuron = replace(neuron, start_time=int(rng.integers(0, 1.3 * span / unit)) * unit)
+        if isinstance(neuron, Rate) and step and rng.random() < 0.5:
+            neuron = replace(neuron, test_period=int(rng.integers(1, 5)) * step)
+        if isinstance(neuron, Rate) and rng.random() < 0.5:
+            charge = rng.integers(-neuron.threshold, neuron.threshold, p.size)
+        populations.append(replace(p, neuron=neuron, initial_charge=charge))
+    return Network(populations, network.projections.values())
+
+
 def without_currents(network):
     """The same network with a readout that takes its bias as a charge: all comes to rest."""
     populations = [

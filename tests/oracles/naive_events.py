@@ -39,8 +39,10 @@ class TickByTick:
             held = analog.get(name, [0] * n)
             bias = [int(b) + a for b, a in zip(network.bias(name), held, strict=True)]
             flows = getattr(neuron, "period", 0) > 0 and neuron.kind != "max_gate"
-            start = getattr(neuron, "initial_charge", 0)
-            self.charge.append([start + (0 if flows else b) for b in bias])
+            start = population.initial_charge
+            if start is None or neuron.kind != "rate":
+                start = [getattr(neuron, "initial_charge", 0)] * n
+            self.charge.append([int(v) + (0 if flows else b) for v, b in zip(start, bias, strict=True)])
             self.current.append(bias if flows else [0] * n)
             self.count.append([0] * n)
             self.free.append([0] * n)
@@ -77,9 +79,10 @@ class TickByTick:
         ):
             neuron, t = population.neuron, min(self.now, self.end)
             for j, b in enumerate(current):
-                if b and 0 < self.now <= self.end:
+                if b and getattr(neuron, "start_time", 0) < self.now <= self.end:
                     charge[j] += b * t // neuron.period - b * (t - 1) // neuron.period
-            if getattr(neuron, "leak_period", 0) and self.now and self.now % neuron.leak_period == 0:
+            held = self.now <= getattr(neuron, "start_time", 0)
+            if getattr(neuron, "leak_period", 0) and not held and self.now % neuron.leak_period == 0:
                 for j, v in enumerate(charge):
                     charge[j] = half_away(v * neuron.leak_factor, ONE)
                     lost["leak"][j] += v - charge[j]
@@ -121,6 +124,8 @@ class TickByTick:
         neuron, charge = self.populations[target].neuron, self.charge[target]
         if neuron.kind == "max_gate":
             self.reach_gates(target, neuron, [j for j, _ in edges], source, payload)
+            return
+        if self.now < getattr(neuron, "start_time", 0):
             return
         for j, weight in edges:
             if neuron.kind == "rate" and neuron.refractory_drop and self.now < self.free[target][j]:

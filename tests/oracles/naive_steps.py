@@ -45,6 +45,8 @@ def time_stepped(network, stimulus, step, steps, currents=None, charges=None):
         emitted[name], kept[name] = np.zeros((2, steps, n), dtype=np.int64)
         lost[name] = {cause: np.zeros(n, np.int64) for cause in ("hard_reset", "clamp", "leak", "refractory")}
         charge[name] = np.full(n, getattr(neuron, "initial_charge", 0), dtype=np.int64)
+        if population.initial_charge is not None and neuron.kind == "rate":
+            charge[name] = population.initial_charge.astype(np.int64)
         charged = neuron.kind == "signed" or (neuron.kind == "readout" and neuron.period == 0)
         charge[name] += network.bias(name) * charged + (charges or {}).get(name, 0)
         touched = neuron.kind == "signed" and bool(network.bias(name).any() or name in (charges or {}))
@@ -63,6 +65,9 @@ def time_stepped(network, stimulus, step, steps, currents=None, charges=None):
                 emitted[name][k] = inputs[k]
                 continue
             neuron, own, v = network.populations[name].neuron, state[name], charge[name]
+            if (k + 1) * step <= getattr(neuron, "start_time", 0):
+                kept[name][k] = v
+                continue
             arrived, served = np.zeros_like(v), np.zeros(len(v), dtype=bool)
             for projection in network.incoming(name):
                 earlier = k - projection.delay // step
@@ -102,6 +107,8 @@ def rate_step(neuron, own, v, arrived, lost, k, step):
         lost["refractory"] += np.where(free, 0, arrived)
         arrived = np.where(free, arrived, 0)
     v += arrived + own["bias"]
+    if neuron.test_period and (k + 1) * step % neuron.test_period:
+        return np.zeros_like(v)
     over = v - neuron.strict
     spikes = np.where(free & (over >= neuron.threshold), 1, 0)
     if neuron.reset == "hard":

@@ -113,11 +113,27 @@ class Family(ABC):
         return 1
 
     @abstractmethod
-    def counts(self, neuron: Any, charge: Float64, quanta: Float64, start: int) -> NDArray[np.int64]:
+    def counts(self, neuron: Any, charge: Float64, quanta: Float64, start: Any) -> NDArray[np.int64]:
         """Counts in each step of neurons that were given a charge in it, both (samples steps, y, x, channel).
 
-        ``quanta`` (y, x, channel) is the bias of a whole sample, ``start`` a charge at its start.
+        ``quanta`` (y, x, channel) is the bias of a whole sample, ``start`` what neurons have at its
+        start beside their own charge: one value, or one a channel.
         """
+
+    @property
+    def period(self) -> int:
+        """Ticks of a period of currents; 0 where there are none."""
+        return 0
+
+    @property
+    def fires_once(self) -> bool:
+        """Whether values are times of first spikes."""
+        return False
+
+    def start_time(self, layer: Layer) -> int:
+        """Tick until which a layer is held."""
+        del layer
+        return 0
 
     def own_unit(self, layer: Layer, operation: Quantised) -> Float64:
         """A quantiser's value of one level, for each channel."""

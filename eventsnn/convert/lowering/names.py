@@ -10,6 +10,9 @@ from eventsnn.convert.graph.operations import AveragePool, Input
 INPUT = "input"
 """Name of the input population."""
 
+FIRST_SPIKES = f"{INPUT}#first"
+"""Name of the neurons that fire once for each value of the input."""
+
 
 def population_names(layers: Sequence[Layer]) -> dict[str, str]:
     """The population's name of each layer, by layer.

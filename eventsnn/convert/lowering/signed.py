@@ -6,7 +6,7 @@ lower value is a constant that the layers after them take into their biases, at 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from eventsnn.convert.graph.layers import Layer
 from eventsnn.convert.graph.operations import MaxPool, Quantised, ReLU, Step
+from eventsnn.convert.lowering.asked import asked_of_layers
 from eventsnn.convert.lowering.coded import Coded, Lowered, units
 from eventsnn.convert.lowering.families import Family, Place, quanta_before_rounding, unknown_rounding
 from eventsnn.convert.scales import Ceilings
@@ -30,8 +31,8 @@ class SignedFamily(Family):
 
     def __init__(self, settings: Settings, layers: Sequence[Layer], duration_us: float | None = None) -> None:
         super().__init__(settings, layers, duration_us)
-        self.asked = levels_asked(
-            settings.levels, layers, [n for n in self.layers.values() if self.searched(n)]
+        self.asked = asked_of_layers(
+            "levels", settings.levels, layers, [n for n in self.layers.values() if self.searched(n)]
         )
 
     def refused(self, layer: Layer) -> str | None:
@@ -75,7 +76,7 @@ class SignedFamily(Family):
             )
         return own
 
-    def counts(self, neuron: Any, charge: Float64, quanta: Float64, start: int) -> NDArray[np.int64]:
+    def counts(self, neuron: Any, charge: Float64, quanta: Float64, start: Any) -> NDArray[np.int64]:
         whole = np.rint(quanta + start) + neuron.starting_charge
         found: NDArray[np.int64] = neuron.settled_count((charge + whole).astype(np.int64))
         return found
@@ -169,34 +170,3 @@ class SignedFamily(Family):
         MaxPool: max_pool,
         type(None): linear,
     }
-
-
-def levels_asked(
-    levels: int | tuple[int, ...] | Mapping[str, int] | None,
-    layers: Sequence[Layer],
-    choosing: Sequence[Layer],
-) -> dict[str, int | None]:
-    """The levels that were asked for, by layer: one for all, a list along the network, or some by name.
-
-    Raises
-    ------
-    InvalidRequest
-        A list of another length than that of the layers whose levels can be chosen, or an unknown name.
-    """
-    if levels is None or isinstance(levels, int):
-        return dict.fromkeys((layer.name for layer in layers), levels)
-    found: dict[str, int | None] = dict.fromkeys((layer.name for layer in layers), None)
-    known = ", ".join(repr(layer.path) for layer in choosing)
-    if isinstance(levels, tuple):
-        if len(levels) != len(choosing):
-            raise InvalidRequest(
-                f"levels lists {len(levels)} numbers for {len(choosing)} layers of neurons: {known}; give "
-                "one each, one for all, or a mapping from some of their names"
-            )
-        return found | {layer.name: n for layer, n in zip(choosing, levels, strict=True)}
-    for name, number in levels.items():
-        named = [layer for layer in choosing if name in (layer.name, layer.path)]
-        if not named:
-            raise InvalidRequest(f"levels names the layer {name!r}; layers of neurons are {known}")
-        found |= {layer.name: number for layer in named}
-    return found

@@ -25,7 +25,9 @@ BITS_OF_SPIKES, BITS_OF_PLACE = 12, 28
 """In the winner's number: its spikes in this step, and its place among the sources, below its estimate."""
 
 
-def spikes_of_steps(charge: Float64, quanta: Float64, neuron: IntegrateAndFire, steps: int) -> Int64:
+def spikes_of_steps(
+    charge: Float64, quanta: Float64, neuron: IntegrateAndFire, steps: int, start: Any = 0
+) -> Int64:
     """Spikes in each step of neurons that are given a charge in each, and a bias.
 
     Parameters
@@ -36,10 +38,12 @@ def spikes_of_steps(charge: Float64, quanta: Float64, neuron: IntegrateAndFire, 
         The bias over all steps.
     neuron : IntegrateAndFire
     steps : int
+    start : int or int64 array, shape (channels,)
+        Charge at the start beside the neuron's own.
     """
     given = np.rint(charge.reshape(-1, steps, *charge.shape[1:])).astype(np.int64)
     given += np.rint(quanta / steps).astype(np.int64)
-    left = np.full(given[:, 0].shape, neuron.starting_charge, dtype=np.int64)
+    left = np.full(given[:, 0].shape, neuron.starting_charge, dtype=np.int64) + start
     found = np.zeros_like(given)
     for step in range(steps):
         left += given[:, step]

@@ -50,7 +50,20 @@ class FloatEngine(Engine):
     """
 
     supports: ClassVar[frozenset[str]] = frozenset(
-        {"step", "refractory", "leak", "source", "cycle", "output", "seeded", "payload", "analog", "duration"}
+        {
+            "step",
+            "refractory",
+            "leak",
+            "source",
+            "cycle",
+            "output",
+            "seeded",
+            "payload",
+            "analog",
+            "duration",
+            "start",
+            "test_period",
+        }
     )
 
     def __init__(

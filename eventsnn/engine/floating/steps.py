@@ -163,6 +163,9 @@ class FloatSample:
             mine = slice(*np.searchsorted(self.input_step, [self.step, self.step + 1]))
             self._emit(rank, self.input_neuron[mine], self.input_payload[mine])
             return
+        if self.now <= layer.population.neuron.start_time:
+            self._emit(rank, *np.zeros((2, 0), dtype=np.int64))
+            return
         received, arrived = self._receive(rank)
         if layer.population.name in self.engine.leaks:
             left = layer.charge * self.engine.leaks[layer.population.name]
@@ -206,6 +209,9 @@ class FloatSample:
     def _fire_rate(self, rank: int, layer: Layer, arrived: bool) -> None:
         del arrived  # tested in every step
         model, charge = layer.model, layer.charge
+        if model.test_period and self.now % model.test_period:
+            self._emit(rank, *np.zeros((2, 0), dtype=np.int64))
+            return
         self.counters[rank, COLUMN["neuron_updates"]] += len(charge)
         fires = charge > model.threshold if model.strict else charge >= model.threshold
         fires &= self.now >= layer.free_at
@@ -310,7 +316,8 @@ class FloatSample:
         for rank, layer in enumerate(self.layers):
             biased = int(np.count_nonzero(layer.current))
             if biased:
-                updates = biased * (min(self.now, self.end) // layer.model.period)
+                flowed = max(0, min(self.now, self.end) - layer.population.neuron.start_time)
+                updates = biased * (flowed // layer.model.period)
                 self.counters[rank, COLUMN["current_updates"]] = updates
         nothing = np.zeros((4, 0), dtype=np.int64)
         spikes = np.concatenate([nothing, *self.emitted], axis=1)

@@ -22,7 +22,8 @@ def count_current_updates(population, rank, counters, now, end):
     """Neurons with a current times whole periods elapsed, by population."""
     for r in range(len(population)):
         if rank[r].biased > 0:
-            counters[r, CURRENT_UPDATES] = rank[r].biased * (min(now, end) // population[r].period)
+            flowed = max(min(now, end) - population[r].start_time, np.int64(0))
+            counters[r, CURRENT_UPDATES] = rank[r].biased * (flowed // population[r].period)
 
 
 @inner
@@ -58,7 +59,10 @@ def read_output(row, live, neurons, quanta, readout, now, end):
         if row.kind == KIND_READOUT:
             value = np.int64(neurons.charge[offset + k])
             if length > 0:
-                value += floor_charge(np.int64(quanta[first + k % length]), min(now, end), row.period)
+                current = np.int64(quanta[first + k % length])
+                value += floor_charge(current, min(now, end), row.period)
+                if row.start_time > 0:
+                    value -= floor_charge(current, min(now, end, row.start_time), row.period)
         else:
             value = np.int64(neurons.emitted[offset + k])
         readout[k] = value

@@ -183,8 +183,11 @@ def test_signed(row, live, neurons, lists, scalar, settled):
 
 
 @inner
-def step_rate(rank, row, live, neurons, currents, firing, scalar, max_events, now, step):
-    """One step of a rate population that has leaked and received (law 8): bias, test, reset, clamp."""
+def step_rate(rank, row, live, neurons, currents, firing, scalar, max_events, now, step, tested):
+    """One step of a rate population that has leaked and received (law 8): bias, test, reset, clamp.
+
+    ``tested``: whether this step is a test, or one between two.
+    """
     charge, offset, size, length = neurons.charge, row.offset, row.neurons, live.bias_length
     if length == 0 and live.active == 0:
         return
@@ -196,6 +199,8 @@ def step_rate(rank, row, live, neurons, currents, firing, scalar, max_events, no
         live.headroom -= live.window_charge
         for a in range(offset, offset + size, length):
             add_row(charge, currents.quanta, a, live.bias_start, length, 1)
+    if not tested:
+        return
     count = gather_flagged(charge, offset, size, firing.flagged, 0)
     fire_rate(count, rank, row, live, neurons, currents, firing, scalar, max_events, now, now, step)
     if row.clamped:

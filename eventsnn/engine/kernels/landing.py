@@ -70,6 +70,10 @@ def deliver(plan, st, settings, full, words, start, stop, d, from_log, now, end)
     rank = to.target
     row, live, counters = plan.population[rank], st.rank[rank], st.counters[rank]
     kind = to.target_kind
+    if full is not None:
+        # A step takes what comes in it at the tick at which it ends.
+        if now < row.start_time + np.int64(settings.step > 0):
+            return  # the voltage clamp: dropped, and no operation
     narrow, wide = plan.synapses.narrow, plan.synapses.weights
     charges = full is None
     if full is not None:
@@ -98,6 +102,9 @@ def deliver(plan, st, settings, full, words, start, stop, d, from_log, now, end)
             delivered = _charge(plan, st, wide, words, start, stop, to, row, live, counters, now)
         if full is not None and delivered > 0:
             live.active = 1
+    if full is not None and from_log and row.start_time > 0:  # the log does not tell what was dropped
+        for i in range(start, stop):
+            counters[EFFECTIVE] += plan.fan_out[to.fan_out + (words[i] >> 32)].effective
     if not from_log and delivered > 0:  # one spike, whose copy travelled
         counters[EFFECTIVE] += plan.fan_out[to.fan_out + (words[start] >> 32)].effective
     tested = kind == KIND_SIGNED or kind == KIND_EXACT_GATE

@@ -64,7 +64,7 @@ def catch_up(row, live, neurons, currents, now, end):
 def leak_step(population, neurons, currents, now):
     """The leaks of a step, which come before all it receives; currents are in the charges."""
     for rank in range(len(population)):
-        if population[rank].leak_period > 0:
+        if population[rank].leak_period > 0 and now > population[rank].start_time:
             leak_charges(population[rank], np.int64(0), np.int64(0), neurons, currents, now, now)
 
 

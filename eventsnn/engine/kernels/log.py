@@ -70,6 +70,8 @@ def count_words(words, first, stop, rank, population, destination, fan_out, rank
             emitted[offset + (words[i] >> 32)] += np.int32(1)
     if row.direct:
         for d in range(row.destination_start, row.destination_stop):
+            if population[destination[d].target].start_time > 0:
+                continue  # counted as they landed
             table = destination[d].fan_out
             effective = np.int64(0)
             for i in range(first, stop):

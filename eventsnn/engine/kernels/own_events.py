@@ -11,10 +11,12 @@ from eventsnn.engine.kernels.bounded import queue_scans
 from eventsnn.engine.kernels.crossings import pop_crossing
 from eventsnn.engine.kernels.draws import seeded_order
 from eventsnn.engine.kernels.firing import append_spikes, fire_rate, payload_of, step_rate, test_signed
+from eventsnn.engine.kernels.first_spike import step_first_spike
 from eventsnn.engine.kernels.gates import step_gates, test_gates
 from eventsnn.engine.kernels.leaks import catch_up, leaves_enough
 from eventsnn.engine.kernels.records import (
     KIND_EXACT_GATE,
+    KIND_FIRST_SPIKE,
     KIND_INPUT,
     KIND_RATE,
     KIND_RATE_GATE,
@@ -153,14 +155,21 @@ def _step(plan, st, settings, rank, kind, now):
             row, live, plan.synapses.edges, st.gates, st.neurons, st.firing.lists, st.counters[rank],
             st.scalar, now,
         )  # fmt: skip
+    elif kind == KIND_FIRST_SPIKE and st.scalar.next_step == now:
+        st.counters[rank, NEURON_UPDATES] += step_first_spike(
+            rank, row, live, st.neurons, st.currents.quanta, st.firing.lists, st.scalar, now,
+            st.scalar.input_end,
+        )  # fmt: skip
     elif kind == KIND_READOUT:
-        if live.biased > 0:
+        if live.biased > 0 and now > row.start_time:
             st.scalar.output_changed = 1
-    elif kind == KIND_RATE and st.scalar.next_step == now:
-        st.counters[rank, NEURON_UPDATES] += row.neurons
+    elif kind == KIND_RATE and st.scalar.next_step == now and now > row.start_time:
+        tested = row.test_period == 0 or now % row.test_period == 0
+        if tested:
+            st.counters[rank, NEURON_UPDATES] += row.neurons
         step_rate(
             rank, row, live, st.neurons, st.currents, st.firing, st.scalar, settings.max_events, now,
-            settings.step,
+            settings.step, tested,
         )  # fmt: skip
 
 

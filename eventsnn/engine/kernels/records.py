@@ -60,11 +60,15 @@ POPULATION = _record("""
     offset neurons kind threshold strict hard multispike clamped clamp refractory refractory_drop leak_period
     leak_factor levels lowest settle_time hysteresis_low hysteresis_high graded period destination_start
     destination_stop direct interleaved largest_weight part_start part_stop group touch_offset filter factor
-    interval logit_unit windows window_sources
+    interval logit_unit windows window_sources start_time test_period
+    alone
 """)
 """Of each rank."""
 
-KIND_INPUT, KIND_SIGNED, KIND_RATE, KIND_READOUT, KIND_SOFTMAX, KIND_EXACT_GATE, KIND_RATE_GATE = range(7)
+(
+    KIND_INPUT, KIND_SIGNED, KIND_RATE, KIND_READOUT, KIND_SOFTMAX, KIND_EXACT_GATE, KIND_RATE_GATE,
+    KIND_FIRST_SPIKE,
+) = range(8)  # fmt: skip
 # ``filter`` of gates of rates; of a spiking softmax, its variant.
 FILTER_AVERAGE, FILTER_FINITE_IMPULSE, FILTER_EXPONENTIAL = range(3)
 VARIANT_CLOCK, VARIANT_INDEPENDENT = range(2)

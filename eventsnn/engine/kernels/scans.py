@@ -43,7 +43,7 @@ def mark_charged(population, rank_table, charge, quanta, active, now, end, step)
         row = population[rank]
         start, stop = row.offset, row.offset + row.neurons
         first, length = rank_table[rank].bias_start, rank_table[rank].bias_length
-        if row.kind == KIND_RATE:
+        if row.kind == KIND_RATE and now > row.start_time:
             _mark_charged(active, charge, start, stop, np.int32(-(row.threshold + row.strict)))
             if length > 0:
                 _mark_biased(active, quanta, start, stop, first, length)

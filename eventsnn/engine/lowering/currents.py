@@ -50,6 +50,12 @@ def currents(network: Network, added: dict[str, NDArray[np.int64]] | None = None
     return Currents(quanta, np.array(starts), np.array(lengths), np.array(biased))
 
 
+def current_charge(quanta: NDArray[np.int64], period: int, time: int) -> NDArray[np.int64]:
+    """floor(quanta * time / period), elementwise, without leaving 64 bits."""
+    whole, rest = divmod(time, period)
+    return quanta * whole + (quanta * rest) // period
+
+
 def _folded(value: NDArray[np.int64], channels: int) -> NDArray[np.int64]:
     """One value per channel if pixels agree, repeated to fill a pass; else as it is."""
     pixels = value.reshape(-1, channels)

@@ -55,6 +55,7 @@ class Machine(ABC):
         # What a network has no use for is not compiled for it: see ``kernels.loop.advance``.
         kinds = set(plan.population.kind.tolist())
         sparing = kinds <= {k.KIND_INPUT, k.KIND_SIGNED, k.KIND_READOUT} and not step
+        sparing = sparing and not plan.population.start_time.any()
         self.full = None if sparing else 1
         self.has_slabs = False
 

@@ -12,6 +12,7 @@ KIND_OF_RULE = {
     "input": k.KIND_INPUT,
     "signed": k.KIND_SIGNED,
     "rate": k.KIND_RATE,
+    "first_spike": k.KIND_FIRST_SPIKE,
     "readout": k.KIND_READOUT,
     "softmax": k.KIND_SOFTMAX,
     "exact_gate": k.KIND_EXACT_GATE,

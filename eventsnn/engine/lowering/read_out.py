@@ -14,6 +14,7 @@ from eventsnn.engine.contract import History, RunOptions, SampleRun, SpikeList, 
 from eventsnn.engine.failures import HISTORY_ROWS, check_readout, history_limit
 from eventsnn.engine.kernels import records as k
 from eventsnn.engine.kernels.state import Plan, State
+from eventsnn.engine.lowering.currents import current_charge
 from eventsnn.engine.lowering.machine import Played
 from eventsnn.engine.service import SERVICE
 from eventsnn.network import Network
@@ -53,6 +54,11 @@ class ReadOut:
     def held(self) -> NDArray[np.int64]:
         """What the charge of each neuron is held less."""
         return np.repeat(self.shift, self.plan.population.neurons)
+
+    @cached_property
+    def once(self) -> list[slice]:
+        """Places of the populations whose neurons fire once."""
+        return [self.places[p.name] for p in self.network if p.neuron.rule == "first_spike"]
 
     @cached_property
     def nothing(self) -> dict[str, NDArray[np.int64]]:
@@ -157,21 +163,29 @@ class ReadOut:
     def _charge(self, state: State, biases: list[int], now: int) -> NDArray[np.int64]:
         """Charges at the decision, currents included: of tables of so many ``biases``."""
         charge = state.neurons.charge + self.held
+        for where in self.once:  # held apart from the slopes
+            charge[where] = state.neurons.ready[where]
         if not any(biases):
             return charge
         now = min(now, int(state.scalar["input_end"]))
         for rank, (where, length) in enumerate(zip(self.places.values(), biases, strict=True)):
-            if length == 0:
+            if length == 0 or where in self.once:
                 continue
             shift = self.shift[rank]
             start = state.rank["bias_start"][rank]
             table = slice(start, start + length)
             quanta = state.currents.quanta[table].astype(np.int64)
+            row = self.plan.population[rank]
             if self.step:
                 if not shift:
-                    charge[where] += self._tiled(quanta, where) * (now // self.step)
+                    flowed = max(0, now - int(row.start_time)) // self.step
+                    charge[where] += self._tiled(quanta, where) * flowed
                 continue
-            given = _current_charge(quanta, int(self.plan.population[rank].period), now)
+            # A population that is still held has been given nothing.
+            held = min(int(row.start_time), int(state.scalar["input_end"]))
+            given = current_charge(quanta, int(row.period), max(now, held))
+            if not shift and held:
+                given = given - current_charge(quanta, int(row.period), held)
             if shift:
                 given += state.currents.shift[table] - state.currents.base[table] - shift
             charge[where] += self._tiled(given, where)
@@ -185,9 +199,3 @@ class ReadOut:
 def _handed_over(buffer: NDArray[np.int64], rows: int) -> NDArray[np.int64]:
     """The first rows of a sample's own buffer: copied where most of it is empty."""
     return buffer[:rows] if 2 * rows > len(buffer) else buffer[:rows].copy()
-
-
-def _current_charge(quanta: NDArray[np.int64], period: int, time: int) -> NDArray[np.int64]:
-    """floor(quanta * time / period), elementwise, without leaving 64 bits."""
-    whole, rest = divmod(time, period)
-    return quanta * whole + (quanta * rest) // period

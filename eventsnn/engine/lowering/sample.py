@@ -18,7 +18,7 @@ from eventsnn.engine.kernels import records as k
 from eventsnn.engine.kernels.crossings import BUCKETS
 from eventsnn.engine.kernels.state import Firing, Gates, Neurons, Plan, Settings, State, Tables
 from eventsnn.engine.lowering.capacities import Capacities
-from eventsnn.engine.lowering.currents import Currents, currents
+from eventsnn.engine.lowering.currents import Currents, current_charge, currents
 from eventsnn.engine.lowering.initial import initial_charge, initial_count
 from eventsnn.engine.lowering.slabs import slab_unit
 from eventsnn.engine.order import SEEDED_SHIFT
@@ -84,6 +84,9 @@ class SampleStart:
         self.loses = bool((rate.hard | rate.clamped | rate.leak_period | rate.refractory_drop).any())
         self.queued = bool((rows.direct == 0).any())
         self.largest, self.classes = int(rows.neurons.max()), int(rows[self.output].neurons)
+        self.once = bool((rows.kind == k.KIND_FIRST_SPIKE).any())
+        late = (rows.kind == k.KIND_RATE) & (rows.start_time > 0) & (not step)
+        self.late = np.flatnonzero(late).tolist()
         self.softmaxes = [(r, p.neuron) for r, p in enumerate(network) if p.neuron.rule == "softmax"]
         self._usual: _Template | None = None
 
@@ -226,6 +229,10 @@ class SampleStart:
             scalar["steps_end"] = end
         if outlasts:
             scalar["run_until"] = end
+        base = np.zeros(len(start.quanta), dtype=np.int64)
+        if self.late:
+            self._hold(start, rank, base, end)
+            scalar["window_next"] = rank["window_end"].min()
         if self.softmaxes:
             scalar["test_next"] = rank["test_due"].min()
         longest = max(int(room.lists.max()), self.largest if self.seeded else 0)
@@ -238,13 +245,13 @@ class SampleStart:
                 charge=start.charge.copy(),
                 emitted=self.initial_count.copy(),
                 touched=start.touched.copy(),
-                ready=if_needed(self.refractory),
+                ready=if_needed(self.refractory or self.once),
                 candidate=if_needed(self.refractory or start.waits, k.NEVER),
                 lost=np.zeros((k.LOST_CAUSES, neurons if self.loses else 1), dtype=np.int64),
             ),
             currents=Tables(
                 quanta=start.quanta,
-                base=np.zeros(len(start.quanta), dtype=np.int64),
+                base=base,
                 shift=start.shift.copy(),
                 delta=np.zeros(len(start.quanta), dtype=np.int32),
             ),
@@ -272,6 +279,18 @@ class SampleStart:
             service=np.zeros(room.service, k.SERVICE_ROW),
             scalar=scalar,
         )
+
+    def _hold(self, start: _Template, rank: k.Records, base: NDArray[np.int64], end: int) -> None:
+        """First windows begin at start times; what currents would have given till then is dropped."""
+        for r in self.late:
+            live, row = rank[r], self.plan.population[r]
+            first, length = int(live["bias_start"]), int(live["bias_length"])
+            if not length:
+                continue
+            live["window_end"] = min(int(row.start_time), end + 1)
+            table = slice(first, first + length)
+            quanta, until = start.quanta[table].astype(np.int64), min(int(row.start_time), end)
+            base[table] = current_charge(quanta, int(row.period), until)
 
     def _crossings(self, waits: bool) -> k.Records:
         """An empty queue of crossings; only what its buckets begin with is read before it is written."""
@@ -321,7 +340,7 @@ class SampleStart:
         rank[self.output].counted_at_once = 1
         for r in np.flatnonzero(rows.kind == k.KIND_RATE):
             if rows[r].leak_period and not self.step:
-                rank[r].leak_next = rows[r].leak_period
+                rank[r].leak_next = (rows[r].start_time // rows[r].leak_period + 1) * rows[r].leak_period
             if flow.length[r]:
                 table = flow.quanta[flow.start[r] : flow.start[r] + flow.length[r]].astype(np.int64)
                 largest = int(np.abs(table).max())

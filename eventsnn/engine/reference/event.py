@@ -228,8 +228,10 @@ class EventSample(Sample):
 
     def deliver(self, to: Destination, source: int, payload: int) -> None:
         """A spike lands: every target in ascending order, atomically; what follows is said by their rule."""
-        self._note_delivery(to, source, payload)
         neurons = self.neurons[to.target]
+        if self.now < neurons.start:
+            return  # dropped
+        self._note_delivery(to, source, payload)
         by_rule(LANDINGS, neurons.population)(self, to, neurons, source, payload)
 
     def _add(self, to: Destination, neurons: Neurons, source: int, payload: int) -> list[int]:

@@ -191,7 +191,7 @@ class Sample:
         for rank, neurons in enumerate(self.neurons):
             biased = sum(map(bool, neurons.current))
             if biased:
-                periods = min(time, self.end) // neurons.model.period
+                periods = max(0, min(time, self.end) - neurons.start) // neurons.model.period
                 counters[rank, COLUMN["current_updates"]] = biased * periods
 
     # -- checks, totals, history -------------------------------------------------------------------------

@@ -36,14 +36,16 @@ class Neurons:
         given = population.initial_count
         self.population, self.end = population, end
         self.rule, self.model = population.neuron.rule, population.neuron.ruled
-        self.leak_period = population.neuron.leak_period
+        self.leak_period, self.start = population.neuron.leak_period, population.neuron.start_time
         self.charge = [int(v) for v in charge]
         self.current = [int(b) for b in current]
         self.count = [0] * n if given is None else [int(v) for v in given]
+        self.slope = [0] * n  # of neurons that fire once: what arrived, which comes again in each step
         self.ordinal = [0] * n
         self.version = [0] * n  # of a scheduled crossing; another one makes it void
         self.free_at = [0] * n  # tick from which the neuron may fire again
-        self.leaks = [0] * n  # grid leaks applied so far
+        # Grid leaks applied so far; none of those before the start.
+        self.leaks = [self.start // self.leak_period if self.leak_period else 0] * n
         self.lost: dict[str, list[int]] = {cause: [0] * n for cause in CAUSES}
         self.touched: set[int] = set()
         self.test_due: int | None = None
@@ -51,10 +53,13 @@ class Neurons:
     # -- constant currents (law 3) -------------------------------------------------------------------
 
     def current_charge(self, j: int, time: int) -> int:
-        """What the current has delivered by a tick."""
+        """What the current has delivered by a tick; what it would have given before the start is dropped."""
         if self.current[j] == 0:
             return 0
-        return int(self.current[j] * min(time, self.end) // self.model.period)
+        held = min(self.start, self.end)
+        until = max(held, min(time, self.end))
+        period = self.model.period
+        return int(self.current[j] * until // period - self.current[j] * held // period)
 
     def charge_at(self, j: int, time: int) -> int:
         """The charge at a tick, its leaks up to then applied to the state."""
@@ -66,6 +71,7 @@ class Neurons:
 
         Not before the neuron may fire again. Leaks up to ``now`` have been applied.
         """
+        now = max(now, self.start)
         model, current, start = self.model, self.current[j], max(now, self.free_at[j])
         if current <= 0 and start == now:
             return None  # only a current, or the end of a refractory time, takes a tested charge to threshold
@@ -93,7 +99,8 @@ class Neurons:
             return start
         if self.current[j] <= 0:
             return None
-        tick = -(-(self._needed() - charge) * self.model.period // self.current[j])
+        held = self.current[j] * min(self.start, self.end) // self.model.period
+        tick = -(-(self._needed() - charge + held) * self.model.period // self.current[j])
         return tick if tick <= self.end else None
 
     # -- what takes charge away ------------------------------------------------------------------------

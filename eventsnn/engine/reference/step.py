@@ -3,12 +3,16 @@
 In step k, computed at tick (k + 1) D, populations are visited by rank. Each one first takes what arrives:
 spikes that earlier ranks emitted in this step, and delayed ones that were emitted d steps ago. Then
 
-- rate neurons: leak, add the input (lost while refractory with ``refractory_drop``) and the bias, test, emit
-  one spike or ``floor(V / threshold)``, reset, clamp;
+- rate neurons: leak, add the input (lost while refractory with ``refractory_drop``) and the bias; then, in
+  steps that their ``test_period`` does not leave out: test, emit one spike or ``floor(V / threshold)``,
+  reset, clamp;
 - signed neurons and exact gates: the touched ones are tested, or ``settle_time`` after the first touch;
 - gates of rates: all estimates are updated, then gates with a spike pass those of their winner;
+- neurons that fire once: what has arrived so far is added, and the bias; test, emit one spike;
 - readouts add; a spiking softmax adds, then spikes at the events of its clock in [k D, (k + 1) D), or if the
   step's tick is on its grid.
+
+Before their start time rate neurons and readouts do nothing, and what arrives is dropped.
 
 The exit check closes a step in which the readout changed: a spike of a firing output, or a delivery on or a
 current of a readout. The last step is the one that covers the end of the input; spikes still on their way
@@ -166,6 +170,8 @@ class StepSample(Sample):
                 self._emit(rank, j, payload)
             return
         arrivals = self.arrivals.pop((self.step, rank), [])
+        if self.now <= neurons.start:
+            return  # held; what has arrived is dropped
         if neurons.population.neuron.emits == "unit spikes":  # looked at in every step
             held = zip(neurons.charge, neurons.current, strict=True)
             self.active[rank] |= {j for j, (charge, current) in enumerate(held) if charge or current}
@@ -205,6 +211,8 @@ class StepSample(Sample):
 
     def _step_rate(self, rank: int, neurons: Neurons, arrivals: list[Arrival]) -> None:
         self._add(rank, neurons, arrivals)
+        if neurons.model.test_period and self.now % neurons.model.test_period:
+            return
         self._count(rank, "neuron_updates", neurons.population.size)
         for j in range(neurons.population.size):
             spikes = 0
@@ -217,6 +225,27 @@ class StepSample(Sample):
             neurons.clamp(j, neurons.charge[j])
             for _ in range(spikes):
                 self._emit(rank, j, 1)
+
+    def _step_first_spike(self, rank: int, neurons: Neurons, arrivals: list[Arrival]) -> None:
+        """What arrived comes again in each step; a neuron that has fired is done."""
+        for to, source, payload in arrivals:
+            for j, weight in to.edges[source]:
+                neurons.slope[j] += payload * weight
+                self._guard(rank, j, neurons.slope[j])
+        model = neurons.model
+        waiting = [j for j, count in enumerate(neurons.count) if not count]
+        if model.alone and len(waiting) < len(neurons.count):
+            return
+        self._count(rank, "neuron_updates", len(waiting))
+        for j in waiting:
+            neurons.charge[j] += neurons.slope[j] + (neurons.current[j] if self.now <= self.end else 0)
+            self._guard(rank, j, neurons.charge[j])
+        fire = [j for j in waiting if neurons.charge[j] >= model.threshold]
+        if model.alone:
+            fire = sorted(fire, key=lambda j: -neurons.charge[j])[:1]
+        for j in fire:
+            neurons.charge[j], neurons.count[j] = 0, 1
+            self._emit(rank, j, 1)
 
     def _test(self, rank: int, neurons: Neurons) -> None:
         """Test the touched neurons of a signed population, or touched exact gates, if it is time."""
@@ -278,6 +307,7 @@ class StepSample(Sample):
 
 STEPS: dict[str, Callable[..., None]] = {
     "rate": StepSample._step_rate,
+    "first_spike": StepSample._step_first_spike,
     "signed": StepSample._step_signed,
     "readout": StepSample._step_readout,
     "softmax": StepSample._step_softmax,

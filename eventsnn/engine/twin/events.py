@@ -19,7 +19,19 @@ from eventsnn.engine.twin.stations import AFTER_TICK, END_OF_TICK, Planned, prio
 from eventsnn.engine.twin.transport import TwinTransport
 
 SUPPORTED = frozenset(
-    ["refractory", "leak", "source", "payload", "max_gate", "cycle", "output", "links", "bounded", "shared"]
+    [
+        "refractory",
+        "leak",
+        "start",
+        "source",
+        "payload",
+        "max_gate",
+        "cycle",
+        "output",
+        "links",
+        "bounded",
+        "shared",
+    ]
 )
 
 

@@ -23,6 +23,7 @@ from eventsnn.network.neurons.base import (
     neuron_parameters,
     register_neurons,
 )
+from eventsnn.network.neurons.first_spike import FirstSpike
 from eventsnn.network.neurons.input import Input
 from eventsnn.network.neurons.integrate_and_fire import IntegrateAndFire
 from eventsnn.network.neurons.max_gate import MaxGate
@@ -35,7 +36,7 @@ Found = TypeVar("Found")
 Rate = IntegrateAndFire
 """The same class by the name of its ``kind``: what files, checksums and ``--neuron rate`` call it."""
 
-for _kind in (Input, Signed, IntegrateAndFire, Readout, MaxGate, Softmax):
+for _kind in (Input, Signed, IntegrateAndFire, FirstSpike, Readout, MaxGate, Softmax):
     register_neurons(_kind)
 
 
@@ -77,6 +78,7 @@ __all__ = [
     "NEURON_KINDS",
     "RULES",
     "THRESHOLD_LIMIT",
+    "FirstSpike",
     "Input",
     "IntegrateAndFire",
     "MaxGate",

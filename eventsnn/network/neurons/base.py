@@ -37,8 +37,9 @@ RULES: dict[str, set[str]] = {
         "input": "",
         "signed": "threshold levels lowest settle_time hysteresis_low hysteresis_high graded",
         "rate": "threshold hard strict multispike clamped clamp period refractory refractory_drop "
-        "leak_period leak_factor",
-        "readout": "period",
+        "leak_period leak_factor start_time test_period",
+        "first_spike": "threshold period alone",
+        "readout": "period start_time",
         "softmax": "period filter interval logit_unit",
         "exact_gate": "graded settle_time period factor",
         "rate_gate": "graded settle_time period factor filter",
@@ -124,6 +125,11 @@ class Neuron(ABC):
         return 0
 
     @property
+    def largest_start(self) -> int:
+        """The largest charge that a neuron may start with."""
+        return CHARGE_LIMIT
+
+    @property
     def loads(self) -> tuple[bool, bool]:
         """Whether a sample may start from a loaded charge, and from a loaded count."""
         return False, False
@@ -144,6 +150,16 @@ class Neuron(ABC):
         return int(getattr(self.ruled, "leak_period", 0))
 
     @property
+    def start_time(self) -> int:
+        """Tick until which the charge is held and what arrives is dropped (the voltage clamp); 0 for none."""
+        return int(getattr(self.ruled, "start_time", 0))
+
+    @property
+    def test_period(self) -> int:
+        """Ticks between two tests in the step schedule; 0: each step is one."""
+        return int(getattr(self.ruled, "test_period", 0))
+
+    @property
     def hysteresis(self) -> bool:
         """Whether tests hold back while input streams, so that one more pass of tests gives exact counts."""
         ruled = self.ruled
@@ -156,8 +172,11 @@ class Neuron(ABC):
         found = {
             "refractory": rule.get("refractory"),
             "leak": rule.get("leak_period"),
+            "start": rule.get("start_time"),
+            "test_period": rule.get("test_period"),
             "max_gate": not (self.holds_charge or self.is_input),
             "softmax": self.rule == "softmax",
+            "first_spike": self.rule == "first_spike",
         }
         return frozenset(name for name, needed in found.items() if needed)
 
@@ -167,6 +186,8 @@ class Neuron(ABC):
         found = {
             "a refractory time": rule.get("refractory"),
             "a settle_time": rule.get("settle_time"),
+            "a start_time": rule.get("start_time") or None,
+            "a test_period": rule.get("test_period") or None,
             "a filter period": rule["period"] if rule.get("filter") == "exponential" else None,
             "an interval": rule["interval"] if rule.get("filter") == "independent" else None,
         }
@@ -261,6 +282,14 @@ def check_parameters(neuron: Any) -> None:
     check_fields(neuron, f"{neuron.kind} {{}}", InvalidNetwork)
     units = neuron.unit if isinstance(neuron.unit, tuple) else (neuron.unit,)
     require(min(units) > 0, f"{neuron.kind} unit is {shown(neuron.unit)}; it must be above 0")
+
+
+def check_start_time(neuron: Any) -> None:
+    """``InvalidNetwork`` where a start time is not possible."""
+    require(
+        0 <= neuron.start_time <= LONGEST_SETTLE,
+        f"start_time is {neuron.start_time} ticks; allowed are 0 (from the start) to 10^15 (1000 s)",
+    )
 
 
 def leak_factor_of(tau: float, period: float) -> int:

@@ -15,6 +15,7 @@ from eventsnn.network.neurons.base import (
     Neuron,
     added,
     check_parameters,
+    check_start_time,
     require,
 )
 
@@ -51,12 +52,20 @@ class IntegrateAndFire(Neuron):
         At each multiple of ``leak_period`` ticks from the first on, before anything else of that tick,
         the charge (its current up to that tick included) becomes ``round_half_away(V leak_factor / 2^30)``:
         see ``leak_factor_of``. Period 0 is no leak. A leak makes no spike and keeps no run alive.
+    start_time : int
+        The voltage clamp: before this tick the charge is held, what arrives is dropped, no current flows,
+        nothing leaks and no test is made (Rueckauer et al. 2017). In the step schedule the steps that end
+        at it or before.
+    test_period : int
+        Ticks between two tests, of the step schedule only: at its multiples; in the steps between them
+        charge is held, leaks and grows. 0: each step is a test.
     """
 
     kind: ClassVar[str] = "rate"
     rule = "rate"
     tested = "at delivery"
     emits = "unit spikes"
+    loads = (True, False)
     threshold: int
     reset: str = "soft"
     strict: bool = False
@@ -69,6 +78,8 @@ class IntegrateAndFire(Neuron):
     refractory_drop: bool = added(False)
     leak_period: int = added(0)
     leak_factor: int = added(LEAK_ONE)
+    start_time: int = added(0)
+    test_period: int = added(0)
 
     def __post_init__(self) -> None:
         check_parameters(self)
@@ -109,6 +120,11 @@ class IntegrateAndFire(Neuron):
             self.leak_period > 0 or self.leak_factor == LEAK_ONE,
             f"leak_factor {self.leak_factor} needs a leak_period above 0",
         )
+        check_start_time(self)
+        require(
+            0 <= self.test_period <= LONGEST_SETTLE,
+            f"test_period is {self.test_period} ticks; allowed are 0 (each step) to 10^15 (1000 s)",
+        )
 
     def parameters_of_rule(self) -> dict[str, int | str]:
         return {
@@ -116,12 +132,16 @@ class IntegrateAndFire(Neuron):
             "multispike": int(self.multispike), "clamped": int(self.lower_clamp is not None),
             "clamp": self.lower_clamp or 0, "period": self.period, "refractory": self.refractory,
             "refractory_drop": int(self.refractory_drop), "leak_period": self.leak_period,
-            "leak_factor": self.leak_factor,
+            "leak_factor": self.leak_factor, "start_time": self.start_time, "test_period": self.test_period,
         }  # fmt: skip
 
     @property
     def current_period(self) -> int:
         return self.period
+
+    @property
+    def largest_start(self) -> int:
+        return self.threshold - 1
 
     @property
     def starting_charge(self) -> int:

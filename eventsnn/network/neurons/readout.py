@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import ClassVar
 
-from eventsnn.network.neurons.base import Neuron, check_parameters, require
+from eventsnn.network.neurons.base import Neuron, added, check_parameters, check_start_time, require
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,8 @@ class Readout(Neuron):
     """Neurons that only integrate; the largest charge is the decision.
 
     ``unit`` is the activation (logit) per quantum. ``period`` is that of ``IntegrateAndFire`` when the
-    population takes its bias as a current, or 0 when the bias is a charge at time 0.
+    population takes its bias as a current, or 0 when the bias is a charge at time 0. ``start_time`` is that
+    of ``IntegrateAndFire``, for readouts with a ``period``.
     """
 
     kind: ClassVar[str] = "readout"
@@ -26,6 +27,7 @@ class Readout(Neuron):
     loads = (True, False)
     unit: float = 1.0
     period: int = 0
+    start_time: int = added(0)
 
     def __post_init__(self) -> None:
         check_parameters(self)
@@ -33,9 +35,15 @@ class Readout(Neuron):
             0 <= self.period <= 2**31,
             f"period is {self.period} ticks; allowed are 0 (bias at time 0) to 2^31",
         )
+        check_start_time(self)
+        require(
+            self.start_time == 0 or self.period > 0,
+            f"a readout with the start_time {self.start_time} has its bias as a charge at time 0; a start is "
+            "for readouts with a period, beside rate neurons",
+        )
 
     def parameters_of_rule(self) -> dict[str, int | str]:
-        return {"period": max(1, self.period)}
+        return {"period": max(1, self.period), "start_time": self.start_time}
 
     @property
     def current_period(self) -> int:
