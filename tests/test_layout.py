@@ -26,7 +26,7 @@ LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 BUDGET = {
     "arguments": 150,
     "calibration": 600,
-    "cli": 2420,
+    "cli": 2750,
     "compilation": 60,
     "convert": 16500,
     "counting": 200,
@@ -41,7 +41,7 @@ BUDGET = {
     "output": 250,
     "report": 2800,
     "results": 1600,
-    "run": 2980,
+    "run": 3700,
     "version": 10,
 }
 BUDGET_OF_KERNELS = 5250

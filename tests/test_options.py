@@ -46,7 +46,7 @@ def flags(name):
 
 def test_simulate_takes_the_options_of_a_run_with_their_defaults():
     parameters = signature(simulate).parameters
-    own = ["network", "data", "workers", "split", "samples", "output", "progress"]
+    own = ["network", "data", "workers", "split", "samples", "output", "progress", "executor"]
     assert parameters.keys() == {*own, *RUN}
     assert list(parameters)[:8] == [
         *("network", "data", "hardware", "exit", "schedule", "engine", "seed", "workers")

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from eventsnn.cli.options import Data, Json, NetworkFile, Workers, taking
+from eventsnn.cli.options import Dask, Data, Json, NetworkFile, Workers, taking
 from eventsnn.cli.reading import Reading
 from eventsnn.run.options import Options
 
 
-@taking(Options, after={"samples": ["workers"]})
+@taking(Options, after={"samples": ["workers", "dask"]})
 def run(
     network: NetworkFile,
     data: Data,
@@ -23,14 +23,20 @@ def run(
     reading: Reading,
     settings: dict[str, Any],
     workers: Workers = 1,
+    dask: Dask = None,
     json_: Json = False,
 ) -> None:
     """Simulate a network over recordings or images, spike by spike."""
     from eventsnn.cli import show
+    from eventsnn.run.cluster import where_to_run
     from eventsnn.run.simulate import simulate
 
     hardware = settings["hardware"]
-    with show.progress_bar("simulating") as progress, show.resumable(output):
+    with (
+        where_to_run(dask, workers) as executor,
+        show.progress_bar("simulating") as progress,
+        show.resumable(output),
+    ):
         results = simulate(
             network,
             reading.open(data),
@@ -39,6 +45,7 @@ def run(
             workers=workers,
             output=output,
             progress=progress,
+            executor=executor,
         )
     if hardware:
         from eventsnn.report.sections import free_running
