@@ -32,7 +32,7 @@ RUNNING = {
     "hardware load": (*ONLY_OF_RUN, "hardware", "exit", "schedule", "engine"),
 }
 # Defaults that stand for something else: a flag that must be given, a help text of its own.
-REQUIRED = {("sweep", "hardware"), ("profile", "hardware"), ("timeline", "hardware")}
+REQUIRED = {("profile", "hardware"), ("timeline", "hardware")}
 NARROWER = {("hardware load", "samples"), ("profile", "samples"), ("sweep", "engine"), ("profile", "engine")}
 
 

@@ -16,8 +16,8 @@ from typing import Annotated, Any, get_args, get_origin
 
 import typer
 
-AXES = "eventsnn.axes"
-"""Where a command's context has the values of options that were given as lists, for those that take such."""
+FILE, AXES = "eventsnn.file", "eventsnn.axes"
+"""Where a command's context has the file, and the values of options that were given as lists."""
 
 
 def configurable(
@@ -45,7 +45,7 @@ def configurable(
             given = given_of(read_toml(path), name, commands, path)
             found, lists = checked(given, context, kinds, path, axes)
             context.default_map = found
-            context.meta[AXES] = lists
+            context.meta[FILE], context.meta[AXES] = path, lists
 
     option = Parameter(
         "config",
