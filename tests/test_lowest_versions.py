@@ -11,7 +11,7 @@ def test_the_constraints_are_those_of_pyproject():
     assert (ROOT / "constraints-minimum.txt").read_text() == constraints()
 
 
-@pytest.mark.parametrize("extra", [None, "torch", "onnx", "report", "images", "tonic"])
+@pytest.mark.parametrize("extra", [None, "torch", "onnx", "report", "images", "tonic", "dask"])
 def test_every_dependency_states_its_lowest_version(extra):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     asked = project["optional-dependencies"][extra] if extra else project["dependencies"]

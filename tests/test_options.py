@@ -32,7 +32,7 @@ RUNNING = {
     "hardware load": (*ONLY_OF_RUN, "hardware", "exit", "schedule", "engine"),
 }
 # Defaults that stand for something else: a flag that must be given, a help text of its own.
-REQUIRED = {("sweep", "hardware"), ("profile", "hardware"), ("timeline", "hardware")}
+REQUIRED = {("profile", "hardware"), ("timeline", "hardware")}
 NARROWER = {("hardware load", "samples"), ("profile", "samples"), ("sweep", "engine"), ("profile", "engine")}
 
 
@@ -46,7 +46,7 @@ def flags(name):
 
 def test_simulate_takes_the_options_of_a_run_with_their_defaults():
     parameters = signature(simulate).parameters
-    own = ["network", "data", "workers", "split", "samples", "output", "progress"]
+    own = ["network", "data", "workers", "split", "samples", "output", "progress", "executor"]
     assert parameters.keys() == {*own, *RUN}
     assert list(parameters)[:8] == [
         *("network", "data", "hardware", "exit", "schedule", "engine", "seed", "workers")

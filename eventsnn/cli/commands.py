@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from eventsnn.cli import calibrate, convert, data, demo, hardware, inspect, profile, report, run, sweep
+from eventsnn.cli.configuring import configurable
 
 app = typer.Typer(
     name="eventsnn",
@@ -51,3 +52,17 @@ app.command("profile")(profile.profile)
 app.command("inspect")(inspect.inspect)
 app.add_typer(hardware.app, name="hardware")
 app.add_typer(data.app, name="data")
+
+
+def _configure() -> None:
+    """Give every command ``--config``."""
+    groups = [("", app), *((f"{group.name} ", group.typer_instance) for group in app.registered_groups)]
+    commands = {
+        f"{before}{one.name}": one for before, group in groups if group for one in group.registered_commands
+    }
+    for name, one in commands.items():
+        assert one.callback is not None
+        one.callback = configurable(one.callback, name, set(commands), axes=name == "sweep")
+
+
+_configure()

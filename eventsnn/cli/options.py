@@ -23,6 +23,10 @@ Data = Annotated[
     ),
 ]
 Workers = Annotated[int, typer.Option("--workers", help="Processes.")]
+Dask = Annotated[
+    str | None,
+    typer.Option("--dask", metavar="ADDRESS", help="Run on a Dask cluster: its scheduler, or local."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
 READING = options_of(Reading).keys()

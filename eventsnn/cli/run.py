@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from eventsnn.cli.options import Data, Json, NetworkFile, Workers, taking
+from eventsnn.cli.options import Dask, Data, Json, NetworkFile, Workers, taking
 from eventsnn.cli.reading import Reading
 from eventsnn.run.options import Options
 
 
-@taking(Options, after={"samples": ["workers"]})
+@taking(Options, after={"samples": ["workers", "dask"]})
 def run(
     network: NetworkFile,
     data: Data,
@@ -39,11 +39,14 @@ def run(
     gap_us: Annotated[
         float | None, typer.Option("--gap-us", help="Stream: time between recordings; 0 unless said.")
     ] = None,
+    dask: Dask = None,
     json_: Json = False,
 ) -> None:
     """Simulate a network over recordings or images, spike by spike."""
     from eventsnn.cli import show
     from eventsnn.cli.stream import replay, require_no_stream
+    from eventsnn.errors import InvalidRequest
+    from eventsnn.run.cluster import where_to_run
     from eventsnn.run.simulate import simulate
 
     over_time = {
@@ -53,11 +56,17 @@ def run(
         "gap_us": gap_us,
     }
     if stream:
+        if dask is not None:
+            raise InvalidRequest("a stream runs in one process; leave --dask out")
         replay(network, data, output, reading, settings, workers, over_time, json_)
         return
     require_no_stream(over_time)
     hardware = settings["hardware"]
-    with show.progress_bar("simulating") as progress, show.resumable(output):
+    with (
+        where_to_run(dask, workers) as executor,
+        show.progress_bar("simulating") as progress,
+        show.resumable(output),
+    ):
         results = simulate(
             network,
             reading.open(data),
@@ -66,6 +75,7 @@ def run(
             workers=workers,
             output=output,
             progress=progress,
+            executor=executor,
         )
     if hardware:
         from eventsnn.report.sections import free_running

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from eventsnn.cli.options import ONLY_OF_RUN, Data, Json, NetworkFile, Workers, taking
+from eventsnn.cli.options import ONLY_OF_RUN, Dask, Data, Json, NetworkFile, Workers, taking
 from eventsnn.cli.reading import Reading
 from eventsnn.run.options import Options
 
@@ -15,15 +15,15 @@ from eventsnn.run.options import Options
 @taking(
     Options,
     without=ONLY_OF_RUN,
-    required=["hardware"],
     after={
-        "hardware": ["set_", "bands", "relative", "seeds", "output"],
+        "hardware": ["set_", "bands", "relative", "seeds", "plan", "folder", "output"],
         "mapping": ["split"],
-        "samples": ["workers"],
+        "samples": ["workers", "dask"],
     },
     help={"engine": "compiled or reference."},
 )
 def sweep(
+    context: typer.Context,
     network: NetworkFile,
     data: Data,
     *,
@@ -47,21 +47,37 @@ def sweep(
         ),
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", help="Runs of each value, with seeds from --seed on.")] = 1,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Of an experiment (--config), what there is to do; run nothing.")
+    ] = False,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--folder", help="Results of an experiment, a file a cell; else as the file, .cells."),
+    ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Page (.html) or JSON file (.json) to write.")
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="Page (.html) or JSON file (.json) to write; cells also as .csv."
+        ),
     ] = None,
     workers: Workers = 1,
+    dask: Dask = None,
     json_: Json = False,
 ) -> None:
-    """Vary one value of an accelerator at a time: what accuracy, latency and energy depend on."""
-    from eventsnn.cli import show
+    """Vary one value of an accelerator at a time; or, with --config, run all combinations of options."""
+    from eventsnn.cli import experiments, show
     from eventsnn.report.sweep import UNITS, WORDS, outcome_table, sentences, tornado_table
     from eventsnn.run import sweep as running
+    from eventsnn.run.cluster import where_to_run
 
+    varied = bool(set_ or bands or relative is not None)
+    if experiments.meant(context, varied, plan, folder):
+        experiments.experiment(context, folder, plan, workers, dask, output, json_)
+        return
     values, factors = parse_values(set_ or []), parse_factors(relative)
     if output is not None:
         check_output(output)
-    with show.progress_bar("simulating") as progress:
+    with where_to_run(dask, workers) as executor, show.progress_bar("simulating") as progress:
         found = running.sweep(
             network,
             reading.open(data),
@@ -72,6 +88,7 @@ def sweep(
             workers=workers,
             samples=reading.samples,
             progress=progress,
+            executor=executor,
             **settings,
         )
     if output is not None:

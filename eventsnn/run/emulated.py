@@ -15,9 +15,9 @@ from eventsnn.events import SmoothMovement, downsample_addresses, emulate_smooth
 from eventsnn.events.event_parts import write_part
 from eventsnn.events.smooth import SENSOR_SIZE
 from eventsnn.events.synthetic import write_emulated_file
+from eventsnn.run.chunks import Runner
 from eventsnn.run.event_sets import Progress, fill_event_file, run_all
 from eventsnn.run.pictures import Pictures
-from eventsnn.run.workers import Runner
 from eventsnn.version import __version__
 
 I2E = "I2E events of pictures (emulated), not camera recordings"

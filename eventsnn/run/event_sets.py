@@ -14,7 +14,8 @@ from eventsnn.errors import InvalidFile, InvalidRequest
 from eventsnn.events.event_file import open_event_file
 from eventsnn.events.event_parts import part_path, part_says, parts_of
 from eventsnn.events.event_writing import put_together
-from eventsnn.run.workers import Runner, run_in_processes
+from eventsnn.run.chunks import Runner
+from eventsnn.run.workers import run_in_processes
 
 Progress = Callable[[int, int], None]
 SHOWN = 5  # names in a message

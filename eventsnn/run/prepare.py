@@ -15,8 +15,8 @@ from eventsnn.errors import EventsnnError, InvalidFile, InvalidRequest, MissingF
 from eventsnn.events import Events, RecordingSet, downsample_addresses, open_dataset
 from eventsnn.events.event_file import open_event_file
 from eventsnn.events.event_parts import Row, part_path, part_says, write_part
+from eventsnn.run.chunks import Runner
 from eventsnn.run.event_sets import SHOWN, Progress, fill_event_file, is_made
-from eventsnn.run.workers import Runner
 from eventsnn.version import __version__
 
 Sums = dict[str, str]

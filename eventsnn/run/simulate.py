@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from eventsnn.arguments import path, shown, whole
@@ -18,11 +19,12 @@ from eventsnn.hardware import Architecture, MappingFile
 from eventsnn.network import Network
 from eventsnn.results import FailedSample, Journal, ResultTable, SampleRecord
 from eventsnn.results.results import Results
+from eventsnn.run.cluster import require_executor, run_in_executor
 from eventsnn.run.configuration import configuration
 from eventsnn.run.currents import warn_of
 from eventsnn.run.failures import left_out, none_readable
 from eventsnn.run.job import Job, Progress, make_job
-from eventsnn.run.samples import sample_indices, sources
+from eventsnn.run.samples import sample_indices, sample_name, sources
 from eventsnn.run.settings import OPTIONS, Settings
 from eventsnn.run.workers import require_picklable, require_samples_picklable, run_in_processes
 
@@ -51,6 +53,7 @@ def simulate(
     max_events: int = 10**9,
     output: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
+    executor: Any = None,
 ) -> Results:
     """Run a network over samples, spike by spike.
 
@@ -112,6 +115,11 @@ def simulate(
         from there.
     progress : callable, optional
         Called with (samples done, samples in all).
+    executor : Executor or Dask client, optional
+        Where samples are run, in the place of processes: anything with the ``submit`` of
+        ``concurrent.futures.Executor``, its workers anywhere that has this version of eventsnn and the data
+        at the same path. ``workers`` then says how many it runs at once, where it does not say so itself. It
+        is left open.
 
     Returns
     -------
@@ -123,8 +131,8 @@ def simulate(
     ------
     EventsnnError
         Bad input of any kind, in one message; see ``eventsnn.errors``. Also no sample that can be read, a
-        full disk (``CannotWrite``), a worker process that was killed (``WorkerLost``); what is finished is
-        kept, if there is an ``output``.
+        full disk (``CannotWrite``), a sample that ends its worker again and again (``WorkerLost``); what is
+        finished is kept, if there is an ``output``.
 
     Warns
     -----
@@ -139,8 +147,10 @@ def simulate(
         raise InvalidRequest(
             f"progress is {shown(progress)}; give a function of two numbers, done and in all"
         )
+    if executor is not None:
+        require_executor(executor)
     settings = Settings(**{name: given[name] for name in OPTIONS})
-    return run_job(make_job(network, data, settings, split, samples), workers, output, progress)
+    return run_job(make_job(network, data, settings, split, samples), workers, output, progress, executor)
 
 
 def run_job(
@@ -148,6 +158,7 @@ def run_job(
     workers: int = 1,
     output: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
+    executor: Any = None,
 ) -> Results:
     """Run the samples of a job that are not done yet; the arguments are those of ``simulate``."""
     table = ResultTable(
@@ -166,7 +177,7 @@ def run_job(
         failed: dict[int, FailedSample] = {} if journal is None else journal.failed
         positions = [p for p, index in enumerate(sample_indices(job.samples)) if index not in done]
         warned = False
-        with closing(_outcomes(job, positions, workers)) as outcomes:
+        with closing(_outcomes(job, positions, workers, executor)) as outcomes:
             for outcome in outcomes:
                 _keep(outcome, done, failed, journal)
                 if not warned and isinstance(outcome, SampleRecord) and outcome.strain:
@@ -216,12 +227,18 @@ def _keep(
 
 
 def _outcomes(
-    job: Job, positions: list[int], workers: int
+    job: Job, positions: list[int], workers: int, executor: Any
 ) -> Generator[SampleRecord | FailedSample, None, None]:
+    name = partial(sample_name, job.samples)
+    if executor is not None:
+        require_picklable(job.settings.rule)
+        require_samples_picklable(job.samples)
+        yield from run_in_executor(executor, job.runner, positions, workers, name)
+        return
     if workers > 1 and len(positions) > 1:
         require_picklable(job.settings.rule)
         require_samples_picklable(job.samples)
-        yield from run_in_processes(job.runner, positions, min(workers, len(positions)))
+        yield from run_in_processes(job.runner, positions, min(workers, len(positions)), name)
         return
     run = job.runner()
     for position in positions:

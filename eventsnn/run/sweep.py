@@ -20,6 +20,7 @@ from eventsnn.hardware.variations import Variation, banded, behaviour, scaled, v
 from eventsnn.network import Network
 from eventsnn.report.sweep import Change, Measures, Outcome, Sweep
 from eventsnn.results.results import Results, distribution
+from eventsnn.run.cluster import require_executor
 from eventsnn.run.configuration import configuration
 from eventsnn.run.job import Job, Progress, make_job
 from eventsnn.run.settings import Settings, check_names
@@ -41,6 +42,7 @@ def sweep(
     split: str | None = None,
     samples: int | None = None,
     progress: Progress | None = None,
+    executor: Any = None,
     **settings: Any,
 ) -> Sweep:
     """Run a network once for each value of an accelerator, the others as they are.
@@ -50,7 +52,7 @@ def sweep(
 
     Parameters
     ----------
-    network, data, split, samples, workers, **settings
+    network, data, split, samples, workers, executor, **settings
         As of ``simulate``.
     hardware : str, path or Architecture
         The nominal accelerator.
@@ -93,7 +95,9 @@ def sweep(
     nominal = load_architecture(hardware)
     variations = _variations(nominal, values or {}, bands, relative)
     job = make_job(network, data, Settings(hardware=nominal, **settings), split, samples)
-    runs_of = _Runs(job, seeds, workers, progress)
+    if executor is not None:
+        require_executor(executor)
+    runs_of = _Runs(job, seeds, workers, progress, executor)
     runs_of.expected = len({behaviour(v.architecture) for v in variations} | {behaviour(nominal)})
     runs = runs_of(nominal)
     base = _Measured.of(runs, _energy_model(job))
@@ -148,7 +152,8 @@ class _Runs:
 
     expected = 1
 
-    def __init__(self, job: Job, seeds: int, workers: int, progress: Progress | None) -> None:
+    def __init__(self, job: Job, seeds: int, workers: int, progress: Progress | None, executor: Any) -> None:
+        self._executor = executor
         self._job, self._seeds, self._workers, self._progress = job, seeds, workers, progress
         self._made: dict[str, Runs] = {}
         self._done = 0
@@ -180,7 +185,7 @@ class _Runs:
         with warnings.catch_warnings():
             if before:  # said of the nominal run
                 warnings.simplefilter("ignore", CalibrationWarning)
-            return run_job(replace(self._job, settings=settings), self._workers, progress=update)
+            return run_job(replace(self._job, settings=settings), self._workers, None, update, self._executor)
 
 
 def _energy_model(job: Job) -> EnergyModel:

@@ -7,39 +7,25 @@ import pickle
 import signal
 import sys
 import threading
-import time
-import traceback
-import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from eventsnn.decide import ExitRule
-from eventsnn.errors import EventsnnError, EventsnnWarning, InvalidRequest, WorkerLost
-
-Outcome = TypeVar("Outcome")
-# What runs one sample by its position; made once in each process.
-Runner = Callable[[int], Outcome]
-CHUNK_S = 0.1
-"""Samples are handed over so many at a time that a chunk lasts about as long: a message costs next to nothing
-beside it, and progress is shown often enough."""
+from eventsnn.errors import InvalidRequest
+from eventsnn.run.chunks import Chunks, Job, Outcome, Runner, keep_job
 
 PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
-LOOK_S = 1.0
-
-# A worker process keeps its runner here: one engine, many samples.
-_worker: dict[str, Any] = {}
 
 
-def _start_worker(make_runner: Callable[[], Runner[Any]]) -> None:
+def _start_worker(job: Job) -> None:
     # An interrupt reaches the whole group; only the parent answers it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _die_with_parent()
-    _worker["runner"] = make_runner()
+    keep_job(job.key, job.sent)
 
 
 def _die_with_parent() -> None:
@@ -70,31 +56,6 @@ def _die_with_parent() -> None:
             os._exit(1)
 
 
-@dataclass(frozen=True)
-class _Chunk:
-    """What samples one after the other gave, up to the first that failed."""
-
-    outcomes: list[Any]
-    noted: list[tuple[type[Warning], str]]
-    failure: Exception | None
-    seconds: float
-
-
-def _run_in_worker(positions: list[int]) -> _Chunk:
-    outcomes: list[Any] = []
-    failure, began = None, time.perf_counter()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", EventsnnWarning)
-        try:
-            outcomes.extend(map(_worker["runner"], positions))  # what comes before an error is kept
-        except Exception as error:
-            failure = error
-            if not isinstance(error, EventsnnError):
-                error.add_note(f"In a worker process:\n{traceback.format_exc()}")
-    noted = [(warned.category, str(warned.message)) for warned in caught]
-    return _Chunk(outcomes, noted, failure, time.perf_counter() - began)
-
-
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
     """Interrupts wait for the end of the block; processes started in it never see one."""
@@ -108,10 +69,104 @@ def _interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+class Processes(Executor):
+    """Processes as an executor: each a pool of one, so that where one ends the others go on.
+
+    Spawned, not forked: progress threads and compiled code survive that.
+
+    Parameters
+    ----------
+    workers : int
+        Processes.
+    job : Job
+        Given to each at its start.
+    """
+
+    def __init__(self, workers: int, job: Job) -> None:
+        self._job = job
+        self._pools: list[ProcessPoolExecutor | None] = [None] * workers
+        self._given: list[set[Future[Any]]] = [set() for _ in self._pools]
+        self._doubtful: set[int] = set()
+
+    def submit(self, call: Callable[..., Any], /, *args: Any, **named: Any) -> Future[Any]:
+        """Run a call in the process that has the least to do."""
+        for given in self._given:
+            given -= {future for future in given if future.done()}
+        number = min(range(len(self._pools)), key=lambda number: len(self._given[number]))
+        with _interrupts_held():
+            try:
+                future = self._pool(number).submit(call, *args, **named)
+            except BrokenProcessPool:
+                self._end(number)
+                future = self._pool(number).submit(call, *args, **named)
+        self._given[number].add(future)
+        return future
+
+    def _pool(self, number: int) -> ProcessPoolExecutor:
+        import multiprocessing
+
+        pool = self._pools[number]
+        if pool is None:
+            context = multiprocessing.get_context("spawn")
+            pool = ProcessPoolExecutor(1, context, initializer=_start_worker, initargs=(self._job,))
+            self._pools[number] = pool
+        return pool
+
+    def look(self) -> set[Future[Any]]:
+        """Calls that will never be done, as their process ended.
+
+        One killed while it sends a result leaves its pool waiting for the rest of it for ever; so what is
+        found ended twice in a row is taken for lost.
+        """
+        from multiprocessing.connection import wait as wait_for
+
+        lost: set[Future[Any]] = set()
+        for number, pool in enumerate(self._pools):
+            sentinels = (
+                [] if pool is None else [process.sentinel for process in list(pool._processes.values())]
+            )
+            if not wait_for(sentinels, 0):
+                self._doubtful.discard(number)
+            elif number not in self._doubtful:
+                self._doubtful.add(number)
+            else:
+                self._doubtful.discard(number)
+                lost |= self._given[number]
+                self._end(number)
+        return lost
+
+    def _end(self, number: int) -> None:
+        """End a process: what is running would otherwise be waited for, however long it takes."""
+        pool, self._pools[number], self._given[number] = self._pools[number], None, set()
+        if pool is None:
+            return
+        for process in list((pool._processes or {}).values()):
+            process.kill()
+        # Where it was killed while it sent a result, the pool's thread waits for the rest.
+        with suppress(AttributeError, OSError):
+            queue: Any = pool._result_queue
+            queue._writer.close()
+        pool.shutdown(wait=False, cancel_futures=True)
+
+    def kill(self) -> None:
+        """End all processes at once."""
+        for number in range(len(self._pools)):
+            self._end(number)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """As of any executor."""
+        for pool in self._pools:
+            if pool is not None:
+                pool.shutdown(wait, cancel_futures=cancel_futures)
+
+
 def run_in_processes(
-    make_runner: Callable[[], Runner[Outcome]], positions: list[int], workers: int
+    make_runner: Callable[[], Runner[Outcome]],
+    positions: list[int],
+    workers: int,
+    name: Callable[[int], str] = "sample {}".format,
 ) -> Iterator[Outcome]:
-    """Outcomes as they come. Spawned, not forked: progress threads and compiled code survive that.
+    """Outcomes as they come.
 
     Parameters
     ----------
@@ -121,93 +176,22 @@ def run_in_processes(
         What to run.
     workers : int
         Processes.
+    name : callable
+        What a sample is called, by its position.
 
     Raises
     ------
     WorkerLost
-        A process ended before its sample was done.
+        A sample ended its process again and again, or no process lived until its first was done.
     """
-    import multiprocessing
-
-    pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(make_runner,)
-    )
-    running: set[Future[_Chunk]] = set()
-    begin, size = 0, 1
+    job = Job(make_runner)
+    processes = Processes(workers, job)
     try:
-        while begin < len(positions) or running:
-            # A short queue per worker keeps them busy without holding every sample's future.
-            while begin < len(positions) and len(running) < 3 * workers:
-                fair = max(1, (len(positions) - begin) // (2 * workers))  # all end at about the same time
-                end = begin + min(size, fair)
-                with _interrupts_held():
-                    running.add(pool.submit(_run_in_worker, positions[begin:end]))
-                begin = end
-            done, running = _first_done(pool, running)
-            size = max([_fitting(future, size) for future in done])
-            yield from _outcomes(done)
-    except BaseException as error:
-        _kill(pool)
-        if isinstance(error, BrokenProcessPool):
-            raise WorkerLost(
-                "a worker process ended before its sample was done: it was killed, or memory ran out (fewer "
-                "workers, --workers, need less of it), or a script with workers does not guard its main "
-                "module (if __name__ == '__main__':)"
-            ) from error
+        yield from Chunks(processes, job, positions, workers, name, True, processes.look).outcomes()
+    except BaseException:
+        processes.kill()
         raise
-    pool.shutdown()
-
-
-def _first_done(
-    pool: ProcessPoolExecutor, running: set[Future[Any]]
-) -> tuple[set[Future[Any]], set[Future[Any]]]:
-    """``wait`` for the first, as long as every process lives."""
-    from multiprocessing.connection import wait as wait_for
-
-    lost = False
-    while True:
-        done, still = wait(running, LOOK_S, FIRST_COMPLETED)
-        if done:
-            return done, still
-        # A process killed while it sends a result leaves the pool waiting for the rest of it for ever.
-        if lost:
-            raise BrokenProcessPool("a process ended")
-        lost = bool(wait_for([process.sentinel for process in list(pool._processes.values())], 0))
-
-
-def _fitting(future: Future[_Chunk], size: int) -> int:
-    """How many samples last as long as a chunk should, after this one; at most twice as many as before."""
-    if _failed(future):
-        return 1
-    chunk = future.result()
-    fitting = int(CHUNK_S * len(chunk.outcomes) / max(chunk.seconds, 1e-9))
-    return min(max(1, fitting), 2 * size)
-
-
-def _failed(future: Future[_Chunk]) -> bool:
-    return future.exception() is not None or future.result().failure is not None
-
-
-def _outcomes(done: set[Future[_Chunk]]) -> Iterator[Any]:
-    """What chunks gave, those that failed last: a failure loses no sample that is done."""
-    for future in sorted(done, key=_failed):
-        chunk = future.result()
-        for category, text in chunk.noted:
-            warnings.warn(text, category, stacklevel=2)
-        yield from chunk.outcomes
-        if chunk.failure is not None:
-            raise chunk.failure
-
-
-def _kill(pool: ProcessPoolExecutor) -> None:
-    """End the processes: what is running would otherwise be waited for, however long it takes."""
-    for process in list((pool._processes or {}).values()):
-        process.kill()
-    # Where one was killed while it sent a result, the pool's thread waits for the rest.
-    with suppress(AttributeError, OSError):
-        queue: Any = pool._result_queue
-        queue._writer.close()
-    pool.shutdown(wait=False, cancel_futures=True)
+    processes.shutdown()
 
 
 def require_picklable(rule: ExitRule | None) -> None:
