@@ -41,6 +41,7 @@ SCRIPTS = (
     "full_size",
     "accelerators",
     "resnet20",
+    "cifar10_dvs",
     "integer_networks",
     "i2e",
     "event_files",

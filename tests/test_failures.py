@@ -14,7 +14,7 @@ from eventsnn.errors import InvalidEvents, InvalidFile, UnfinishedRun, Unreadabl
 from eventsnn.events import AnalogImage, open_recordings
 from eventsnn.results.results import Results
 
-TRUNCATED = "3 bytes are not a whole number of five-byte N-MNIST records"
+TRUNCATED = "3 bytes are not a whole number of five-byte records"
 
 
 def cli(*arguments):

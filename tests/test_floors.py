@@ -25,6 +25,7 @@ PARAMETERS = {
     "feature": "none",
     "stepped": False,
     "kind": "rate",
+    "text": "drop:share=0.5",
     "chip": ({"kind": "dependency"}, None, None),
 }
 EXAMPLES = 3

@@ -7,9 +7,10 @@ import pytest
 from builders.accelerators import random_mapping
 from builders.draws import SEEDS
 from builders.floors import asserting, asserts_at_least
-from builders.networks import random_network, random_stimulus, single, with_analog, with_payloads, with_rates
+from builders.networks import random_network, random_stimulus, single, with_payloads, with_rates
 from builders.runs import OPTIONS, assert_same_run, run
 from builders.stimuli import events
+from builders.ticks import drawn_stimulus, shrunk
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from oracles.naive import charges_received
@@ -26,13 +27,11 @@ from eventsnn.network import (
     Conv2d,
     Dense,
     Input,
-    MaxGate,
     Network,
     Population,
     Projection,
     Rate,
     Readout,
-    Signed,
     Upsample,
     leak_factor_of,
 )
@@ -41,39 +40,6 @@ ENGINE_NAMES = ("reference", "compiled")
 ENGINE = st.sampled_from(ENGINE_NAMES)
 KINDS = st.sampled_from(["signed", "rate", "mixed"])
 EXAMPLES = settings(max_examples=50, deadline=None, derandomize=True)
-
-
-def shrunk(network, by=40):
-    """The same network with all its times divided, so that every tick can be visited."""
-    populations = []
-    for population in network:
-        neuron = population.neuron
-        times = [n for n in ("period", "refractory", "leak_period", "settle_time") if getattr(neuron, n, 0)]
-        if times and not isinstance(neuron, MaxGate):
-            neuron = replace(neuron, **{name: max(1, getattr(neuron, name) // by) for name in times})
-        if isinstance(neuron, Signed):
-            neuron = replace(neuron, hysteresis_low=0, hysteresis_high=0)
-        populations.append(replace(population, neuron=neuron))
-    projections = [replace(p, delay=p.delay // by) for p in network.projections.values()]
-    return Network(populations, projections, network.metadata)
-
-
-def drawn_stimulus(seed, network, span=400):
-    """Events, and by the seed payloads, analog values that fit the neurons, and time after the last event."""
-    stimulus = random_stimulus(seed, network, span=span)
-    if seed % 2:
-        stimulus = with_payloads(stimulus, seed)
-    first = {p.target: network.populations[p.target].neuron for p in network.outgoing(network.input)}
-    takes = all(
-        isinstance(n, (Signed, Readout))
-        or (isinstance(n, Rate) and n.multispike and n.lower_clamp is None and not n.refractory_drop)
-        for n in first.values()
-    )
-    if seed % 3 and takes:
-        stimulus = with_analog(stimulus, network, seed)
-    if seed % 5 < 3:
-        stimulus = replace(stimulus, duration=int(stimulus.time[-1]) + seed % 100)
-    return stimulus
 
 
 def assert_equals_the_oracle(network, stimulus, result):

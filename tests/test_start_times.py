@@ -12,11 +12,11 @@ from builders.networks import random_network, random_stimulus, single, with_payl
 from builders.runs import OPTIONS, assert_same_run, run
 from builders.step_chips import random_step_mapping
 from builders.stimuli import events
+from builders.ticks import drawn_stimulus, shrunk
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from oracles.naive_events import TickByTick
 from oracles.naive_steps import by_step, time_stepped
-from test_neurons import drawn_stimulus, shrunk
 
 from eventsnn.counting.counters import COLUMN
 from eventsnn.engine import RunOptions, Stimulus, make_engine

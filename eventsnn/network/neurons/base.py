@@ -46,6 +46,8 @@ RULES: dict[str, set[str]] = {
     }.items()
 }
 """What engines can do with a neuron, and the parameters that takes. A kind names a rule and gives these."""
+# From the start, and at each step: a kind of one's own need not name them.
+UNLESS_GIVEN = {"start_time": 0, "test_period": 0}
 
 
 @dataclass(frozen=True)
@@ -84,15 +86,18 @@ class Neuron(ABC):
     def parameters_of_rule(self) -> dict[str, int | str]:
         """The parameters of ``rule`` by the names of ``eventsnn.engine.kernels.records.POPULATION``.
 
-        Those that ``RULES`` lists. Truth values are 0 or 1; ``filter`` is the name of a filter of gates or
+        Those that ``RULES`` lists; what ``UNLESS_GIVEN`` names may be left out. Truth values are 0 or 1;
+        ``filter`` is the name of a filter of gates or
         of a softmax's variant; ``period`` is at least 1.
         """
 
     @cached_property
     def ruled(self) -> Any:
         """``parameters_of_rule`` read as attributes."""
-        given = self.parameters_of_rule()
-        wrong = RULES.get(self.rule, set(given)) ^ set(given)
+        listed = RULES.get(self.rule)
+        later = {name: value for name, value in UNLESS_GIVEN.items() if listed and name in listed}
+        given = {**later, **self.parameters_of_rule()}
+        wrong = (set(given) if listed is None else listed) ^ set(given)
         require(
             not wrong,
             f"{self.kind} neurons give {', '.join(given)} for the rule {self.rule!r}; {', '.join(wrong)} is "
