@@ -26,7 +26,7 @@ LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 BUDGET = {
     "arguments": 150,
     "calibration": 600,
-    "cli": 2420,
+    "cli": 2600,
     "compilation": 60,
     "convert": 16500,
     "counting": 200,
@@ -38,10 +38,10 @@ BUDGET = {
     "insight": 1900,
     "network": 4200,
     "options": 80,
-    "output": 250,
-    "report": 2800,
-    "results": 1600,
-    "run": 2980,
+    "output": 300,
+    "report": 3100,
+    "results": 2350,
+    "run": 3060,
     "version": 10,
 }
 BUDGET_OF_KERNELS = 5250
