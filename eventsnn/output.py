@@ -137,7 +137,9 @@ def hdf5_replaced_whole(path: str | os.PathLike[str], holds: str, sealed: bool =
         if stream.failure is not None:
             raise stream.failure
         if sealed:
-            opened.write(SEAL + _hash(opened, opened.seek(0, os.SEEK_END)))
+            stream.write(memoryview(SEAL + _hash(opened, opened.seek(0, os.SEEK_END))))
+            if stream.failure is not None:
+                raise stream.failure
 
 
 class _Unfailing:
