@@ -105,6 +105,20 @@ def report(
     show.note(f"wrote {output}")
 
 
+def export(
+    results: Annotated[Path, typer.Argument(help="A results file.")],
+    to: Annotated[str, typer.Option("--to", help="csv, parquet (a row a sample), or neurobench.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")],
+) -> None:
+    """Write results for other tools: tables, or NeuroBench's metrics."""
+    from eventsnn.cli import show
+    from eventsnn.report.export import export as write
+    from eventsnn.results.results import Results
+
+    write(Results.load(results), to, output)
+    show.note(f"wrote {output}")
+
+
 @taking(
     Options,
     without=["engine", "samples", *ONLY_OF_RUN],
