@@ -43,6 +43,7 @@ SCRIPTS = (
     "integer_networks",
     "i2e",
     "event_files",
+    "results_scale",
 )
 
 
