@@ -27,8 +27,8 @@ CURVE_DTYPE = np.dtype(
 )
 COSTS = ("latency_s", "synaptic_operations", "energy_j")
 Z = 1.959963984540054  # 95 % of a normal distribution lie within so many standard deviations
-BYTES_OF_STOP = 80
-"""What ``Stops`` and its means take for a sample and a threshold."""
+BYTES_OF_STOP = 41
+"""What ``Stops`` takes for a sample and a threshold."""
 MOST_BYTES = 1 << 28
 DEFAULT_THRESHOLDS = np.concatenate([np.linspace(0.0, 0.9, 19), [0.95, 0.98, 0.99, 0.999, 1.0]])
 

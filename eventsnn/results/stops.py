@@ -147,7 +147,7 @@ def _require_full_run(table: ResultTable) -> None:
 class _Checks:
     """A full run's sample at its checks.
 
-    ``readout`` has shape (checks, classes), ``decided`` (checks,); the other arrays have a row more, the end
+    ``readout`` has shape (checks, classes), ``decided`` (checks,); the others have a row more, the end
     of the run, which is no check.
     """
 
@@ -155,6 +155,7 @@ class _Checks:
     trace: dict[str, Int64]
     readout: Int64
     decided: NDArray[np.bool_]
+    best: Int64
     watts: float
     delay_ps: int
 
@@ -167,7 +168,7 @@ class _Checks:
         decided: NDArray[np.bool_] = np.any(readout != 0, axis=1)
         decided &= trace["time_ps"][:-1] >= sample.first_event_ps
         return cls(
-            sample, trace, readout, decided,
+            sample, trace, readout, decided, np.append(readout.argmax(1), sample.prediction),
             float(table.configuration.get("static_watts", 0.0)),
             int(table.configuration.get("decision_latency_ps", 0)),
         )  # fmt: skip
@@ -182,7 +183,7 @@ class _Checks:
         energy = np.full(len(thresholds), sample.energy_j)
         if not np.isnan(sample.energy_j):
             energy = np.where(early, trace["energy_aj"][check] * 1e-18 + self.watts * latency, energy)
-        best = np.append(self.readout.argmax(1), sample.prediction)[check]
+        best = self.best[check]
         return (
             early,
             np.where(early, best, sample.prediction),
