@@ -162,7 +162,8 @@ def test_a_trace_that_changes_after_opening_is_refused(tmp_path):
         found.table.samples[0].trace["readout"]
 
 
-def test_a_journal_holds_no_traces_in_memory(tmp_path):
+def test_a_journal_holds_no_traces_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(trace_file, "BLOCK", 1 << 14)
     rng = np.random.default_rng(4)
     traces = [drawn(rng, 4000, share=0.9) for _ in range(3)]
     whole = sum(column.nbytes for trace in traces for column in trace.values())
@@ -170,6 +171,7 @@ def test_a_journal_holds_no_traces_in_memory(tmp_path):
     tracemalloc.start()
     for index in range(30):
         journal.add(record(index, traces[index % 3]))
+    gc.collect()
     gc.collect()
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.reset_peak()
