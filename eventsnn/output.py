@@ -5,8 +5,8 @@ A file is written aside, under a name that ends in ``.writing``, and renamed. Wh
 is known by its lock being free, and removed by the next that writes the same file. Where the system has no
 such locks (Windows) nothing is locked, and what is left stays.
 
-HDF5 files are put together in memory and written as any other bytes: the HDF5 library itself does not
-survive a full disk. They are compressed there, so that this takes less than the arrays they are made of.
+HDF5 files are written through a stream of ours that keeps to itself that a disk is full until the HDF5
+library is done: the library itself does not survive that.
 """
 
 from __future__ import annotations
@@ -125,36 +125,95 @@ def hdf5_replaced_whole(path: str | os.PathLike[str], holds: str, sealed: bool =
     import h5py
 
     target = require_replaceable(path, HDF5, holds)
-    with h5py.File(target.name, "w", driver="core", backing_store=False, libver=HDF5_LAYOUT) as file:
-        yield file
-        file.flush()
-        image = file.id.get_file_image()
-    with replaced_whole(target, HDF5) as aside, aside.open("wb") as written:
-        written.write(image)
+    with replaced_whole(target, HDF5) as aside, aside.open("r+b", buffering=0) as opened:
+        stream = _Unfailing(opened)
+        try:
+            with h5py.File(stream, "w", libver=HDF5_LAYOUT) as file:
+                yield file
+        except Exception as error:
+            # What follows a write that failed is no more than its echo.
+            if stream.failure is None or isinstance(error, InvalidFile):
+                raise
+        if stream.failure is not None:
+            raise stream.failure
         if sealed:
-            written.write(SEAL + _hash(image))
+            stream.write(memoryview(SEAL + _hash(opened, opened.seek(0, os.SEEK_END))))
+            if stream.failure is not None:
+                raise stream.failure
 
 
-def _hash(content: bytes | memoryview) -> bytes:
-    return hashlib.blake2b(content, digest_size=SEAL_DIGITS // 2).hexdigest().encode()
+class _Unfailing:
+    """A file for HDF5 whose writing never fails in its sight; ``failure`` is what did fail first."""
+
+    def __init__(self, file: FileIO) -> None:
+        self._file = file
+        self.failure: OSError | None = None
+        self.seek, self.tell, self.read = file.seek, file.tell, file.read
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Read as much as there is room for, or up to the end."""
+        found = 0
+        while found < len(buffer) and (more := self._file.readinto(buffer[found:])):
+            found += more
+        return found
+
+    def write(self, content: memoryview) -> int:
+        """Write, or note why not."""
+        done = 0
+        try:
+            while self.failure is None and done < len(content):
+                done += self._file.write(content[done:])
+        except OSError as error:
+            self.failure = error
+        return len(content)
+
+    def truncate(self, size: int) -> int:
+        """Cut or lengthen the file, or note why not."""
+        try:
+            return size if self.failure else self._file.truncate(size)
+        except OSError as error:
+            self.failure = error
+        return size
+
+    def flush(self) -> None:
+        """Nothing is held back."""
 
 
-def require_seal(path: str | os.PathLike[str]) -> None:
+def _hash(file: BinaryIO | FileIO, length: int) -> bytes:
+    """Of the first ``length`` bytes; the file stands behind them then."""
+    digest = hashlib.blake2b(digest_size=SEAL_DIGITS // 2)
+    file.seek(0)
+    while length and (piece := file.read(min(length, 1 << 20))):
+        digest.update(piece)
+        length -= len(piece)
+    return digest.hexdigest().encode()
+
+
+def require_seal(file: BinaryIO, path: str | os.PathLike[str]) -> bool:
     """Refuse a sealed file that was damaged, before HDF5 sees it: damage can keep it in a loop for ever.
+
+    Parameters
+    ----------
+    file : binary file
+        Open for reading; ``path`` is what it is called.
+
+    Returns
+    -------
+    Whether there is a seal: then every byte is as it was written.
 
     Raises
     ------
     InvalidFile
-        The hash behind the file's end is not that of the file. A file without one passes.
+        The hash behind the file's end is not that of the file.
     """
-    content = memoryview(Path(path).read_bytes())
-    end = len(content) - len(SEAL) - SEAL_DIGITS
-    if end < 0 or content[end : end + len(SEAL)] != SEAL:
-        return
-    if content[end + len(SEAL) :] != _hash(content[:end]):
+    end = file.seek(0, os.SEEK_END) - len(SEAL) - SEAL_DIGITS
+    if end < 0 or file.seek(end) != end or file.read(len(SEAL)) != SEAL:
+        return False
+    if file.read() != _hash(file, end):
         raise InvalidFile(
             f"{path} does not give the hash at its end; it was changed or damaged after it was written"
         )
+    return True
 
 
 def write_whole(target: Path, content: bytes) -> None:

@@ -26,7 +26,7 @@ LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 BUDGET = {
     "arguments": 150,
     "calibration": 600,
-    "cli": 2950,
+    "cli": 3130,
     "compilation": 60,
     "convert": 17200,
     "counting": 200,
@@ -38,10 +38,10 @@ BUDGET = {
     "insight": 1900,
     "network": 4400,
     "options": 80,
-    "output": 250,
-    "report": 2950,
-    "results": 1900,
-    "run": 4300,
+    "output": 300,
+    "report": 3300,
+    "results": 2650,
+    "run": 4380,
     "version": 10,
 }
 BUDGET_OF_KERNELS = 5320

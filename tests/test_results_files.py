@@ -15,6 +15,8 @@ import eventsnn
 from eventsnn.errors import InvalidFile, InvalidRequest, UnfinishedRun, UnreadableSamples
 from eventsnn.results.parts import pack, unpack
 from eventsnn.results.results import Results
+from eventsnn.results.table import TRACE_FIELDS
+from eventsnn.results.traces import PACKED_COLUMNS
 
 HARDWARE = "event-conv-small"
 
@@ -33,7 +35,7 @@ def saved(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def older(saved, tmp_path_factory):
-    """The same as written before there were checksums, and before a recording could fail."""
+    """The same as written before there were checksums and small traces, and a recording could fail."""
     path = tmp_path_factory.mktemp("older") / "results.h5"
     with h5py.File(saved) as file, h5py.File(path, "w") as old:
         for name, value in file.attrs.items():
@@ -41,10 +43,16 @@ def older(saved, tmp_path_factory):
                 old.attrs[name] = value
 
         def copy(name, item):
-            if isinstance(item, h5py.Dataset) and not name.startswith("failures/"):
+            if isinstance(item, h5py.Dataset) and not name.startswith(("failures/", "trace/")):
                 old[name] = item[...]
 
         file.visititems(copy)
+        del old.attrs["classes"]
+        old.attrs["schema"] = 1
+        traces = [sample.trace for sample in Results.load(saved).table.samples]
+        old["trace/start"] = file["trace/start"][...]
+        for name in TRACE_FIELDS:
+            old[f"trace/{name}"] = np.concatenate([trace[name] for trace in traces])
     return path
 
 
@@ -87,14 +95,20 @@ def test_no_flipped_bit_shows_other_content(saved, tmp_path):
     assert refused >= 299
 
 
-@pytest.mark.parametrize("name", ["samples/prediction", "populations/spikes_positive", "trace/readout"])
+COLUMNS = [f"trace/{name}" for name in PACKED_COLUMNS]
+
+
+@pytest.mark.parametrize(
+    "name", ["samples/prediction", "populations/spikes_positive", "trace/start", *COLUMNS]
+)
 def test_a_changed_value_is_refused(saved, tmp_path, name):
     path = shutil.copy(saved, tmp_path / "results.h5")
     with h5py.File(path, "a") as file:
         values = file[name][...]
         values.flat[0] += 1
         file[name][...] = values
-    with pytest.raises(InvalidFile, match=f"dataset '{name}' does not give its checksum"):
+    what = "the trace of sample 0" if name in COLUMNS else f"dataset '{name}'"
+    with pytest.raises(InvalidFile, match=f"{what} does not give its checksum"):
         Results.load(path)
 
 

@@ -16,21 +16,51 @@ from eventsnn.run.options import Options
 
 def curve(
     results: Annotated[Path, typer.Argument(help="Results of a run without an exit rule.")],
-    rule: Annotated[str, typer.Option("--rule", help="margin or max-probability.")] = "margin",
+    rule: Annotated[
+        list[str] | None, typer.Option("--rule", help="margin (default), max-probability; repeatable.")
+    ] = None,
+    thresholds: Annotated[
+        int | None, typer.Option("--thresholds", help="How many, from 0 to 1; denser near 1.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="Table (.csv, .json, .parquet, .nc) or plot (.svg, .png) to write."
+        ),
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Accuracy against latency, operations and energy for all thresholds, from the recorded traces."""
     from eventsnn.cli import show
-    from eventsnn.results.latency import NO_TIME
+    from eventsnn.results.curves import even_thresholds
     from eventsnn.results.results import Results
 
     found = Results.load(results)
-    rows = found.curve(rule)
+    chosen = None if thresholds is None else even_thresholds(thresholds)
+    curves = found.curves(list(dict.fromkeys(rule or ["margin"])), chosen)
+    if output is not None:
+        from eventsnn.report.curve_files import write_curves
+
+        write_curves(output, found, curves, results.name)
+        show.note(f"wrote {output}")
     if json_:
-        names = rows.dtype.names or ()
-        points = [dict(zip(names, row.tolist(), strict=True)) for row in rows]
-        show.print_json({"rule": rule, "curve": points})
-        return
+        points = {
+            name: [dict(zip(rows.dtype.names or (), row.tolist(), strict=True)) for row in rows]
+            for name, rows in curves.items()
+        }
+        first = next(iter(points))
+        several = {"curves": points} if len(points) > 1 else {}
+        show.print_json({"rule": first, "curve": points[first], **several})
+    elif output is None:
+        for name, rows in curves.items():
+            _print_curve(name, rows, found, results)
+
+
+def _print_curve(rule: str, rows: Any, found: Any, results: Path) -> None:
+    """A rule's curve as a table."""
+    from eventsnn.cli import show
+    from eventsnn.results.latency import NO_TIME
+
     made = show.table(
         "threshold",
         "accuracy",
@@ -84,6 +114,20 @@ def report(
         show.note(f"wrote {output}")
         return
     write_report([Results.load(path) for path in results], output, baselines=baseline)
+    show.note(f"wrote {output}")
+
+
+def export(
+    results: Annotated[Path, typer.Argument(help="A results file.")],
+    to: Annotated[str, typer.Option("--to", help="csv, parquet (a row a sample), or neurobench.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")],
+) -> None:
+    """Write results for other tools: tables, or NeuroBench's metrics."""
+    from eventsnn.cli import show
+    from eventsnn.report.export import export as write
+    from eventsnn.results.results import Results
+
+    write(Results.load(results), to, output)
     show.note(f"wrote {output}")
 
 

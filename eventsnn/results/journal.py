@@ -21,7 +21,7 @@ from typing import Any
 
 from eventsnn.errors import InvalidFile, InvalidRequest, UnfinishedRun
 from eventsnn.output import HDF5, WRITING, lock, remove_leftovers, require_replaceable, room_for, write_whole
-from eventsnn.results.parts import pack, unpack
+from eventsnn.results.parts import left_in_file, pack, unpack
 from eventsnn.results.store import read_configuration, read_results, write_results
 from eventsnn.results.table import FailedSample, ResultTable, SampleRecord
 
@@ -189,9 +189,10 @@ class Journal:
 
     def add(self, record: SampleRecord) -> None:
         """Keep one finished sample."""
-        write_whole(self.folder / f"sample-{record.index:09d}.npz", pack(record))
+        file = self.folder / f"sample-{record.index:09d}.npz"
+        write_whole(file, pack(record))
         self._failure(record.index).unlink(missing_ok=True)
-        self.done[record.index] = record
+        self.done[record.index] = left_in_file(record, file)
 
     def add_failure(self, failure: FailedSample) -> None:
         """Keep that a sample could not be read, and why."""
@@ -202,12 +203,13 @@ class Journal:
         return self.folder / f"failed-{index:09d}.json"
 
     def close(self) -> ResultTable:
-        """Assemble the results file and remove the journal."""
+        """Assemble the results file, open it, and remove the journal."""
         samples = tuple(self.done[index] for index in sorted(self.done))
         failures = tuple(self.failed[index] for index in sorted(self.failed))
         table = replace(self.table, samples=samples, failures=failures)
         if not self._whole:
             write_results(self.path, table)
+            table = replace(table, samples=read_results(self.path).samples)
         self._remove()
         return table
 
@@ -243,7 +245,7 @@ def _read_folder(folder: Path) -> ResultTable:
     for file in sorted(folder.glob("sample-*.npz")):
         record = unpack(_content(file))
         if record is not None and file.name == f"sample-{record.index:09d}.npz":
-            samples.append(record)
+            samples.append(left_in_file(record, file))
     for file in sorted(folder.glob("failed-*.json")):
         with contextlib.suppress(ValueError, TypeError, KeyError, OverflowError, RecursionError):
             found = json.loads(_content(file))

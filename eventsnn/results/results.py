@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from eventsnn.decide import ExitRule
 from eventsnn.errors import InvalidRequest
 from eventsnn.results import CounterHistory, FailedSample, ResultTable, open_results, write_results
 from eventsnn.results.latency import time_passed
+
+if TYPE_CHECKING:
+    import xarray
 
 
 def distribution(values: NDArray[Any]) -> dict[str, float] | None:
@@ -197,3 +201,39 @@ class Results:
         from eventsnn.results.curves import trade_off
 
         return trade_off(self.table, rule, thresholds)
+
+    def curves(
+        self, rules: Sequence[str | ExitRule], thresholds: NDArray[Any] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """``curve`` of several rules, by their names; traces are read once for all of them.
+
+        Raises
+        ------
+        InvalidRequest
+            No rule, or two of one name.
+        """
+        from eventsnn.results.curves import trade_offs
+
+        names = [rule if isinstance(rule, str) else getattr(rule, "name", repr(rule)) for rule in rules]
+        if not names or len(set(names)) != len(names):
+            raise InvalidRequest(f"rules are {names}; give one or more, each once")
+        return dict(zip(names, trade_offs(self.table, rules, thresholds), strict=True))
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Scalars by sample and counters by sample and population, as an ``xarray.Dataset``.
+
+        Raises
+        ------
+        MissingExtra
+            xarray is not installed (extra ``tables``).
+        """
+        from eventsnn.counting.counters import COUNTERS
+        from eventsnn.results.tabular import dataset_of, sample_columns
+
+        scalars = sample_columns(self.table)
+        index = scalars.pop("index")
+        found: dict[str, Any] = {name: (("sample",), column) for name, column in scalars.items()}
+        for number, name in enumerate(COUNTERS):
+            found[f"populations_{name}"] = (("sample", "population"), self.table.counter(number))
+        about = {"digest": self.digest, "configuration": self.configuration}
+        return dataset_of(found, about, {"sample": index, "population": list(self.table.order)})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,7 @@ from eventsnn.decide import RULES, ExitRule, asks_to_stop, check_rule, kernel_of
 from eventsnn.errors import InvalidExitRule, InvalidRequest
 from eventsnn.results.latency import time_passed
 from eventsnn.results.table import ResultTable, SampleRecord
+from eventsnn.results.traces import classes_of, pack_trace
 
 Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]
@@ -104,24 +105,36 @@ def stops(table: ResultTable, rule: str | ExitRule, thresholds: Any) -> Stops:
     InvalidRequest
         The run had an exit rule: its traces end where it stopped. Or it had one output, and decided nothing.
     """
-    asked, chosen = rule_of(rule), thresholds_of(thresholds)
+    return stops_of_rules(table, [rule], thresholds)[0]
+
+
+def stops_of_rules(table: ResultTable, rules: Sequence[str | ExitRule], thresholds: Any) -> list[Stops]:
+    """``stops`` of several rules: each trace is read once for all."""
+    asked, chosen = [rule_of(rule) for rule in rules], thresholds_of(thresholds)
     _require_full_run(table)
-    watts = float(table.configuration.get("static_watts", 0.0))
-    delay_ps = int(table.configuration.get("decision_latency_ps", 0))
-    rows = [_of_sample(table, sample, asked, chosen, watts, delay_ps) for sample in table.samples]
-    columns = [np.stack(column) for column in zip(*rows, strict=True)]
-    early, prediction, latency, operations, spikes, energy = columns
+    shape = (len(table.samples), len(chosen))
+    found: list[list[NDArray[Any]]] = [
+        [np.empty(shape, kind) for kind in ("?", "i8", "f8", "i8", "i8", "f8")] for _ in asked
+    ]
+    for row, sample in enumerate(table.samples):
+        checks = _Checks.of(table, sample)
+        for rule, columns in zip(asked, found, strict=True):
+            values = checks.stopped(rule, chosen, table.readout_scale)
+            for column, value in zip(columns, values, strict=True):
+                column[row] = value
     whole = np.array([sample.latency_s for sample in table.samples])
     if np.isnan(time_passed(whole, table.configuration)).any():
-        latency = np.full_like(latency, np.nan)
-    return Stops(
-        chosen, early, prediction, latency, operations, spikes, energy,
-        table.column("label"), table.column("prediction"),
-    )  # fmt: skip
+        for columns in found:
+            columns[2][:] = np.nan
+    label, prediction = table.column("label"), table.column("prediction")
+    return [
+        Stops(chosen, early, best, latency, operations, spikes, energy, label, prediction)
+        for early, best, latency, operations, spikes, energy in found
+    ]
 
 
 def _require_full_run(table: ResultTable) -> None:
-    if any(sample.trace["readout"].shape[1] < 2 for sample in table.samples):
+    if any(classes_of(sample.trace) < 2 for sample in table.samples):
         raise InvalidRequest("these results are of a network with one output; a decision needs two")
     if table.configuration.get("exit") not in (None, "none"):
         raise InvalidRequest(
@@ -130,36 +143,59 @@ def _require_full_run(table: ResultTable) -> None:
         )
 
 
-def _of_sample(
-    table: ResultTable, sample: SampleRecord, rule: ExitRule, thresholds: Float64, watts: float, delay_ps: int
-) -> tuple[NDArray[Any], ...]:
-    """A sample's row of ``Stops``: early, prediction, latency, operations, spikes, energy."""
-    trace = sample.trace
-    # The last row of a full run's trace is its end, not a check.
-    readout = weighed_trace(table, sample)[:-1]
-    decided: NDArray[np.bool_] = np.any(readout != 0, axis=1)
-    decided &= trace["time_ps"][:-1] >= sample.first_event_ps
-    check = _stopping_checks(rule, thresholds, readout, decided, table.readout_scale)
-    early = check < len(readout)
-    time_ps = np.where(early, trace["time_ps"][check] + delay_ps, sample.decision_time_ps)
-    latency = (time_ps - sample.first_event_ps) * 1e-12
-    energy = np.full(len(thresholds), sample.energy_j)
-    if not np.isnan(sample.energy_j):
-        energy = np.where(early, trace["energy_aj"][check] * 1e-18 + watts * latency, energy)
-    best = np.append(readout.argmax(1), sample.prediction)[check]
-    return (
-        early,
-        np.where(early, best, sample.prediction),
-        latency,
-        np.where(early, trace["synaptic_operations"][check], sample.synaptic_operations),
-        np.where(early, trace["spikes"][check], sample.spikes),
-        energy,
-    )
+@dataclass(frozen=True, eq=False)
+class _Checks:
+    """A full run's sample at its checks.
+
+    ``readout`` has shape (checks, classes), ``decided`` (checks,); the others have a row more, the end
+    of the run, which is no check.
+    """
+
+    sample: SampleRecord
+    trace: dict[str, Int64]
+    readout: Int64
+    decided: NDArray[np.bool_]
+    best: Int64
+    watts: float
+    delay_ps: int
+
+    @classmethod
+    def of(cls, table: ResultTable, sample: SampleRecord) -> _Checks:
+        """Read and unpacked, once for all rules."""
+        packed = pack_trace(sample.trace)
+        trace = {name: packed[name] for name in packed}
+        readout = weighed_readout(table, trace["readout"])[:-1]
+        decided: NDArray[np.bool_] = np.any(readout != 0, axis=1)
+        decided &= trace["time_ps"][:-1] >= sample.first_event_ps
+        return cls(
+            sample, trace, readout, decided, np.append(readout.argmax(1), sample.prediction),
+            float(table.configuration.get("static_watts", 0.0)),
+            int(table.configuration.get("decision_latency_ps", 0)),
+        )  # fmt: skip
+
+    def stopped(self, rule: ExitRule, thresholds: Float64, scale: float) -> tuple[NDArray[Any], ...]:
+        """A sample's row of ``Stops``: early, prediction, latency, operations, spikes, energy."""
+        sample, trace = self.sample, self.trace
+        check = _stopping_checks(rule, thresholds, self.readout, self.decided, scale)
+        early = check < len(self.readout)
+        time_ps = np.where(early, trace["time_ps"][check] + self.delay_ps, sample.decision_time_ps)
+        latency = (time_ps - sample.first_event_ps) * 1e-12
+        energy = np.full(len(thresholds), sample.energy_j)
+        if not np.isnan(sample.energy_j):
+            energy = np.where(early, trace["energy_aj"][check] * 1e-18 + self.watts * latency, energy)
+        best = self.best[check]
+        return (
+            early,
+            np.where(early, best, sample.prediction),
+            latency,
+            np.where(early, trace["synaptic_operations"][check], sample.synaptic_operations),
+            np.where(early, trace["spikes"][check], sample.spikes),
+            energy,
+        )
 
 
-def weighed_trace(table: ResultTable, sample: SampleRecord) -> Int64:
+def weighed_readout(table: ResultTable, readout: Int64) -> Int64:
     """What the decision looked at, check by check, shape (checks, classes)."""
-    readout: Int64 = sample.trace["readout"]
     weights = table.decision_weights
     return readout if weights is None else readout * np.tile(weights, readout.shape[1] // len(weights))
 

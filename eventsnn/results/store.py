@@ -1,23 +1,26 @@
 """Results on disk, one HDF5 file: no bit of it can change without a word.
 
-The attribute ``contents`` has the hash of every dataset, the attribute ``checksum`` that of all other
-attributes; both are verified on opening, with the datasets of ``samples/``. The other datasets are verified
-when they are read, and HDF5's own checksum (fletcher32) stands at each of their chunks for whoever reads
-them with other tools. As HDF5 itself may crash or hang on damage, a hash of all bytes stands behind the end
-of the file and is verified first. Files of versions that wrote none of this are read, their types and shapes
-checked.
+The attribute ``contents`` has the hash of every dataset but the columns of traces, the attribute ``checksum``
+that of all other attributes; both are verified on opening. Traces stay on disk and have a hash for each
+sample, verified when one is read (``trace_file``); HDF5's own checksum (fletcher32) stands at each chunk for
+whoever reads with other tools. As HDF5 itself may crash or hang on damage, a hash of all bytes stands behind
+the end of the file and is verified first; where other tools removed it, traces are verified on opening, too.
+
+Schema 1 had traces as they are, check by check; files of it are read, those of versions that wrote no hashes
+with types and shapes checked.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +28,7 @@ from numpy.typing import NDArray
 from eventsnn.counting.counters import COUNTERS, HARDWARE_COUNTERS
 from eventsnn.errors import EventsnnError, InvalidFile
 from eventsnn.output import hdf5_replaced_whole, require_seal
+from eventsnn.results.reader import Damaged, Reader, checksum_of, fingerprint, require
 from eventsnn.results.table import (
     HISTORY_FIELDS,
     LATER_FIELDS,
@@ -35,11 +39,12 @@ from eventsnn.results.table import (
     ResultTable,
     SampleRecord,
 )
+from eventsnn.results.trace_file import GROUP, StoredTrace, StoredTraces, write_traces
+from eventsnn.results.traces import PACKED_COLUMNS, ROW_COLUMNS, Kinds, Trace, classes_of
 
 FORMAT = "eventsnn-results"
-SCHEMA = 1
-# No compression that HDF5 has makes more of a byte than this.
-LARGEST_EXPANSION = 1100
+SCHEMA = 2
+SCHEMAS = (1, 2)
 CONFIGURATION_TYPES: dict[str, tuple[type, ...]] = {
     "version": (str,),
     "network": (str, type(None)),
@@ -64,14 +69,6 @@ CONFIGURATION_TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-def fingerprint(array: NDArray[Any]) -> str:
-    """blake2b-128 of an array: type, shape and values, byte order left out."""
-    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-    digest = hashlib.blake2b(f"{little.dtype.str}{array.shape}".encode(), digest_size=16)
-    digest.update(little.data if little.size else b"")
-    return digest.hexdigest()
-
-
 def write_results(path: str | os.PathLike[str], table: ResultTable) -> None:
     """Write a results file; an existing one is replaced only once the new one is whole.
 
@@ -84,10 +81,11 @@ def write_results(path: str | os.PathLike[str], table: ResultTable) -> None:
     """
     with hdf5_replaced_whole(path, FORMAT, sealed=True) as file:
         contents = {}
-        for name, array in _datasets(table).items():
+        of_traces, classes = write_traces(file, [sample.trace for sample in table.samples])
+        for name, array in (_datasets(table) | of_traces).items():
             # What is there of every sample is read as a whole, and is verified as a whole.
             kept: dict[str, Any] = {} if name.startswith("samples/") else {"fletcher32": True}
-            if name.startswith(("trace/", "history/")) and not name.endswith("/start"):
+            if name.startswith("history/") and not name.endswith("/start"):
                 kept |= {"compression": "gzip", "shuffle": True}
             file.create_dataset(name, data=array, **kept)
             contents[name] = fingerprint(array)
@@ -98,22 +96,14 @@ def write_results(path: str | os.PathLike[str], table: ResultTable) -> None:
             "configuration": json.dumps(table.configuration),
             "population_order": json.dumps(table.order),
             "readout_scale": float(table.readout_scale),
+            "classes": classes,
             "contents": json.dumps(contents),
         }
         if table.failures:
             attributes["sources"] = json.dumps(table.sources)
-        file.attrs["checksum"] = attributes_checksum(attributes)
+        file.attrs["checksum"] = checksum_of(attributes)
         for name, value in attributes.items():
             file.attrs[name] = value
-
-
-def attributes_checksum(attributes: dict[str, Any]) -> str:
-    found = {
-        name: value if isinstance(value, str | int) else float(value).hex()
-        for name, value in attributes.items()
-        if name != "checksum"
-    }
-    return hashlib.blake2b(json.dumps(found, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 def _datasets(table: ResultTable) -> dict[str, NDArray[Any]]:
@@ -128,7 +118,6 @@ def _datasets(table: ResultTable) -> dict[str, NDArray[Any]]:
     if parts and len(parts) == len(samples):
         for index, name in enumerate(COUNTERS):
             found[f"parts/{name}"] = np.stack([rows[:, index] for rows in parts])
-    found |= _rows("trace", {name: [s.trace[name] for s in samples] for name in TRACE_FIELDS})
     histories = [s.history for s in samples if s.history is not None]
     if histories and len(histories) == len(samples):
         found |= _rows("history", {name: [getattr(h, name) for h in histories] for name in HISTORY_FIELDS})
@@ -168,18 +157,28 @@ def read_results(path: str | os.PathLike[str]) -> ResultTable:
     if not Path(path).is_file():
         raise FileNotFoundError(f"no results file {path}; 'eventsnn run ... -o {path}' writes one")
     try:
-        require_seal(path)
-        with h5py.File(path, "r") as file:
+        with ExitStack() as stack:
+            opened = stack.enter_context(Path(path).open("rb"))
+            sealed = require_seal(opened, path)
+            file = stack.enter_context(h5py.File(opened, "r"))
             found, schema = file.attrs.get("format"), file.attrs.get("schema")
-            if not isinstance(found, str) or found != FORMAT or not np.array_equal(schema, SCHEMA):
+            known = isinstance(schema, int | np.integer) and int(schema) in SCHEMAS
+            if not isinstance(found, str) or found != FORMAT or not known:
                 raise InvalidFile(
                     f"{path}: format is {found!r}, schema {schema}; a results file has {FORMAT!r}, schema "
-                    f"{SCHEMA}. Results are written by 'eventsnn run'"
+                    f"{' or '.join(map(str, SCHEMAS))}. Results are written by 'eventsnn run'"
                 )
-            return _read_table(_Reader(file, Path(path).stat().st_size))
+            reader = Reader(file, os.fstat(opened.fileno()).st_size)
+            if int(schema) == 1:
+                return _read_table(reader, _read_dense_traces)
+            require(reader.contents is not None, "its checksum is missing")
+            table = _read_table(reader, partial(_stored_traces, opened, os.fspath(path), sealed))
+            file.close()
+            stack.pop_all()  # traces are read from the open file later
+            return table
     except EventsnnError:
         raise
-    except _Damaged as error:
+    except Damaged as error:
         raise InvalidFile(
             f"{path}: {error}. The file was changed or damaged after it was written; run 'eventsnn run' again"
         ) from error
@@ -191,92 +190,22 @@ def read_results(path: str | os.PathLike[str]) -> ResultTable:
         ) from error
 
 
-class _Damaged(Exception):
-    """What does not fit in a results file."""
-
-
-def _require(holds: bool, what: str) -> None:
-    if not holds:
-        raise _Damaged(what)
-
-
-class _Reader:
-    """Verified access to an open file; ``contents`` is None where a version wrote no checksums."""
-
-    def __init__(self, file: Any, size: int) -> None:
-        self._file, self._size = file, size
-        self.attributes: dict[str, Any] = {}
-        for name, value in file.attrs.items():
-            plain = value.item() if isinstance(value, np.generic) else value
-            _require(isinstance(plain, str | int | float), f"attribute {name!r} is a {type(value).__name__}")
-            self.attributes[name] = plain
-        self.contents: dict[str, str] | None = None
-        if {"checksum", "contents"} & self.attributes.keys():
-            checksum = attributes_checksum(self.attributes)
-            _require(
-                self.attributes.get("checksum") == checksum,
-                f"checksum is {self.attributes.get('checksum', 'missing')}, its attributes give {checksum}",
-            )
-            self.contents = self.json("contents", dict)
-
-    def json(self, name: str, kind: type) -> Any:
-        """A JSON attribute of a kind."""
-        text = self.attributes.get(name)
-        _require(isinstance(text, str), f"attribute {name!r} is missing or no text")
-        found = json.loads(str(text))
-        _require(isinstance(found, kind), f"attribute {name!r} is no JSON {kind.__name__}")
-        return found
-
-    def has(self, name: str) -> bool:
-        """Whether there is such a dataset or group."""
-        if self.contents is None:
-            return name in self._file
-        return any(path == name or path.startswith(name + "/") for path in self.contents)
-
-    def read(self, name: str, kind: str, *shape: int | None) -> NDArray[Any]:
-        """A dataset of a type and shape, None being any length."""
-        import h5py
-
-        item = self._file.get(name)
-        _require(isinstance(item, h5py.Dataset), f"there is no dataset {name!r}")
-        wanted = np.dtype(kind)
-        fits = item.dtype.kind == "S" if kind == "S" else item.dtype.newbyteorder("=") == wanted
-        _require(fits, f"dataset {name!r} is of type {item.dtype}, which must be {wanted}")
-        alike = len(item.shape) == len(shape) and all(
-            b is None or a == b for a, b in zip(item.shape, shape, strict=True)
-        )
-        _require(alike, f"dataset {name!r} has shape {item.shape}, which does not fit the others")
-        _require(
-            item.nbytes <= LARGEST_EXPANSION * self._size,
-            f"dataset {name!r} is larger than the file can hold",
-        )
-        if self.contents is None:
-            # Files without checksums are older than those of chunks.
-            _require(not item.fletcher32, "its checksum is missing")
-        found = np.asarray(item[...])
-        if self.contents is not None:
-            _require(
-                self.contents.get(name) == fingerprint(found), f"dataset {name!r} does not give its checksum"
-            )
-        return found.astype(found.dtype.newbyteorder("="), copy=False)
-
-
 def _read_rows(
-    reader: _Reader, group: str, samples: int, shapes: dict[str, tuple[int | None, ...]]
+    reader: Reader, group: str, samples: int, shapes: dict[str, tuple[int | None, ...]]
 ) -> list[dict[str, NDArray[Any]]]:
     """What ``_rows`` gave, by sample."""
     start = reader.read(f"{group}/start", "i8", samples + 1)
-    _require(start[0] == 0 and bool((np.diff(start) >= 0).all()), f"{group}/start does not ascend from 0")
+    require(start[0] == 0 and bool((np.diff(start) >= 0).all()), f"{group}/start does not ascend from 0")
     columns = {name: reader.read(f"{group}/{name}", "i8", int(start[-1]), *s) for name, s in shapes.items()}
     return [{name: rows[a:b] for name, rows in columns.items()} for a, b in pairwise(start)]
 
 
-def _counters(reader: _Reader, group: str, samples: int, rows: int | None) -> NDArray[np.int64]:
+def _counters(reader: Reader, group: str, samples: int, rows: int | None) -> NDArray[np.int64]:
     """Counters of samples; a hardware counter that came later than the file is zero."""
     there = [name for name in COUNTERS if name not in HARDWARE_COUNTERS or reader.has(f"{group}/{name}")]
     found = {name: reader.read(f"{group}/{name}", "i8", samples, rows) for name in there}
     shapes = {array.shape for array in found.values()}
-    _require(len(shapes) == 1, f"the datasets of {group!r} differ in shape")
+    require(len(shapes) == 1, f"the datasets of {group!r} differ in shape")
     nothing = np.zeros(shapes.pop(), dtype=np.int64)
     return np.stack([found.get(name, nothing) for name in COUNTERS], axis=-1)
 
@@ -301,7 +230,7 @@ def read_configuration(configuration: Any) -> dict[str, Any]:
     return configuration
 
 
-def _read_failures(reader: _Reader) -> tuple[FailedSample, ...]:
+def _read_failures(reader: Reader) -> tuple[FailedSample, ...]:
     if not reader.has("failures"):
         return ()
     index = reader.read("failures/index", "i8", None)
@@ -313,32 +242,59 @@ def _read_failures(reader: _Reader) -> tuple[FailedSample, ...]:
     )
 
 
-def _read_table(reader: _Reader) -> ResultTable:
+def _read_dense_traces(reader: Reader, samples: int) -> list[Trace]:
+    """As schema 1 had them."""
+    found: list[Trace] = [*_read_rows(reader, GROUP, samples, _trace_shapes())]
+    return found
+
+
+def _stored_traces(file: BinaryIO, path: str, sealed: bool, reader: Reader, samples: int) -> list[Trace]:
+    """Traces that stay in the file; where nothing says that it is as it was written, each is verified."""
+    classes = reader.attributes.get("classes")
+    require(isinstance(classes, int) and 0 <= classes < 1 << 32, f"classes is {classes!r}")
+    starts = {name: reader.read(f"{GROUP}/{name}", "i8", samples + 1) for name in ("start", "change_start")}
+    for name, start in starts.items():
+        require(start[0] == 0 and bool((np.diff(start) >= 0).all()), f"{GROUP}/{name} does not ascend from 0")
+    hashes = reader.read(f"{GROUP}/checksum", "S", samples).tolist()
+    kinds: Kinds = {}
+    for column in PACKED_COLUMNS:
+        start = starts["start" if column in ROW_COLUMNS else "change_start"]
+        kinds[column] = reader.fitting(f"{GROUP}/{column}", "i", int(start[-1])).dtype
+    traces = StoredTraces(
+        file, path, starts["start"], starts["change_start"], hashes, kinds, int(str(classes))
+    )
+    if not sealed:
+        for position in range(samples):
+            traces.packed(position)
+    return [StoredTrace(traces, position) for position in range(samples)]
+
+
+def _read_table(reader: Reader, read_traces: Callable[[Reader, int], list[Trace]]) -> ResultTable:
     order = reader.json("population_order", list)
-    _require(
+    require(
         bool(order) and all(isinstance(name, str) for name in order) and len(set(order)) == len(order),
         "population_order is no list of names",
     )
     scale: Any = reader.attributes.get("readout_scale")
-    _require(isinstance(scale, int | float) and math.isfinite(scale), f"readout_scale is {scale!r}")
+    require(isinstance(scale, int | float) and math.isfinite(scale), f"readout_scale is {scale!r}")
     count = len(reader.read("samples/index", "i8", None))
     there = [name for name in SCALAR_FIELDS if name not in LATER_FIELDS or reader.has(f"samples/{name}")]
     scalars = {name: reader.read(f"samples/{name}", SCALAR_FIELDS[name], count) for name in there}
     digests = [text.decode("ascii") for text in reader.read("samples/digest", "S32", count).tolist()]
     failures = _read_failures(reader)
     indices = scalars["index"].tolist() + [failure.index for failure in failures]
-    _require(len(set(indices)) == len(indices), "two samples have one index")
+    require(len(set(indices)) == len(indices), "two samples have one index")
     counters = _counters(reader, "populations", count, len(order))
     parts = _counters(reader, "parts", count, None) if reader.has("parts") else None
-    trace = _read_rows(reader, "trace", count, _trace_shapes())
+    trace = read_traces(reader, count)
     history = None
     if reader.has("history"):
         shapes = {"time_ps": (), "counters": (len(order), None), "readout": (None,)}
         history = _read_rows(reader, "history", count, shapes)
-    classes = trace[0]["readout"].shape[1] if count else 0
+    classes = classes_of(trace[0]) if count else 0
     for name in ("label", "prediction"):
         inside = (scalars[name] >= -1) & (scalars[name] < classes)
-        _require(bool(inside.all()), f"samples/{name} has values outside the {classes} classes")
+        require(bool(inside.all()), f"samples/{name} has values outside the {classes} classes")
     samples = tuple(
         SampleRecord(
             **{name: values[i].item() for name, values in scalars.items()},
@@ -356,7 +312,7 @@ def _read_table(reader: _Reader) -> ResultTable:
         sources |= {i: s.decode("ascii") for i, s in zip(scalars["index"].tolist(), named, strict=True)}
     configuration = read_configuration(reader.json("configuration", dict))
     table = ResultTable(configuration, tuple(order), float(scale), samples, failures, sources)
-    _require(reader.attributes.get("digest") == table.digest, "its samples do not give its digest")
+    require(reader.attributes.get("digest") == table.digest, "its samples do not give its digest")
     return table
 
 

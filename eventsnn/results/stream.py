@@ -17,8 +17,8 @@ from eventsnn import arguments
 from eventsnn.counting.counters import COUNTERS, MODEL_COUNTERS
 from eventsnn.errors import EventsnnError, InvalidFile, InvalidRequest
 from eventsnn.output import hdf5_replaced_whole, require_seal
+from eventsnn.results.reader import checksum_of, fingerprint
 from eventsnn.results.results import distribution
-from eventsnn.results.store import attributes_checksum, fingerprint
 
 FORMAT = "eventsnn-stream"
 SCHEMA = 1
@@ -165,7 +165,7 @@ class StreamResults:
                 "population_order": json.dumps(self.order),
                 "contents": json.dumps({name: fingerprint(values) for name, values in arrays.items()}),
             }
-            file.attrs["checksum"] = attributes_checksum(attributes)
+            file.attrs["checksum"] = checksum_of(attributes)
             for name, value in attributes.items():
                 file.attrs[name] = value
 
@@ -186,7 +186,8 @@ class StreamResults:
         if not where.is_file():
             raise FileNotFoundError(f"no file {where}; 'eventsnn run ... --stream -o {where}' writes one")
         try:
-            require_seal(where)
+            with where.open("rb") as opened:
+                require_seal(opened, where)
             with h5py.File(where, "r") as file:
                 said = {n: v.item() if isinstance(v, np.generic) else v for n, v in file.attrs.items()}
                 if (said.get("format"), said.get("schema")) != (FORMAT, SCHEMA):
@@ -200,7 +201,7 @@ class StreamResults:
             raise
         except Exception as error:  # HDF5 answers to damage with any kind of error
             raise InvalidFile(f"{where} cannot be read as the results of a stream: {error}") from error
-        right = said.get("checksum") == attributes_checksum(said)
+        right = said.get("checksum") == checksum_of(said)
         if not right or any(fingerprint(arrays[name]) != contents[name] for name in contents):
             raise InvalidFile(f"{where} does not give its checksums; it was changed after it was written")
         if contents.keys() != {*(f"decisions/{name}" for name in DECISION_FIELDS), "readout", "counters"}:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.counting.digest import run_digest
-
-TRACE_FIELDS = ("time_ps", "readout", "synaptic_operations", "spikes", "energy_aj")
+from eventsnn.results.traces import TRACE_FIELDS as TRACE_FIELDS
+from eventsnn.results.traces import Trace
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +57,9 @@ class SampleRecord:
         The same with every energy and power of the accelerator at that end of its band.
     counters : int64 array, shape (populations, counters)
         Columns as ``counting.COUNTERS``.
-    trace : dict of int64 arrays
-        ``TRACE_FIELDS``, one row per check; ``readout`` has shape (checks, classes).
+    trace : mapping to int64 arrays
+        ``TRACE_FIELDS``, one row per check; ``readout`` has shape (checks, classes). As ``simulate`` and
+        files give it, it is kept small or stays on disk, and a column is made whenever it is asked for.
     digest : str
         32 hex digits.
     history : CounterHistory or None
@@ -81,7 +82,7 @@ class SampleRecord:
     spikes: int
     energy_j: float
     counters: NDArray[np.int64] = field(repr=False)
-    trace: dict[str, NDArray[np.int64]] = field(repr=False)
+    trace: Trace = field(repr=False)
     digest: str = ""
     history: CounterHistory | None = field(default=None, repr=False)
     energy_low_j: float = float("nan")

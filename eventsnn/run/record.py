@@ -7,6 +7,7 @@ from eventsnn.engine import SampleRun
 from eventsnn.hardware.energy import EnergyModel
 from eventsnn.hardware.quantities import End
 from eventsnn.results import CounterHistory, SampleRecord
+from eventsnn.results.traces import PackedTrace
 
 
 def record(run: SampleRun, label: int | None, energy: EnergyModel | None) -> SampleRecord:
@@ -32,13 +33,15 @@ def record(run: SampleRun, label: int | None, energy: EnergyModel | None) -> Sam
         energy_low_j=joules["low"],
         energy_high_j=joules["high"],
         counters=counters,
-        trace={
-            "time_ps": run.trace.time,
-            "readout": run.trace.readout,
-            "synaptic_operations": run.trace.synaptic_operations,
-            "spikes": run.trace.spikes,
-            "energy_aj": run.trace.energy,
-        },
+        trace=PackedTrace.of(
+            {
+                "time_ps": run.trace.time,
+                "readout": run.trace.readout,
+                "synaptic_operations": run.trace.synaptic_operations,
+                "spikes": run.trace.spikes,
+                "energy_aj": run.trace.energy,
+            }
+        ),
         digest=run.digest,
         parts=run.parts,
         history=None

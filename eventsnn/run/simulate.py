@@ -222,8 +222,10 @@ def _keep(
         failed[outcome.index] = outcome
     else:
         if journal is not None:
+            # Its trace stays on disk.
             journal.add(outcome)
-        done[outcome.index] = outcome
+        else:
+            done[outcome.index] = outcome
 
 
 def _outcomes(

@@ -96,11 +96,12 @@ class Neuron(ABC):
         """``parameters_of_rule`` read as attributes."""
         listed = RULES.get(self.rule)
         later = {name: value for name, value in UNLESS_GIVEN.items() if listed and name in listed}
-        given = {**later, **self.parameters_of_rule()}
+        told = self.parameters_of_rule()
+        given = {**later, **told}
         wrong = (set(given) if listed is None else listed) ^ set(given)
         require(
             not wrong,
-            f"{self.kind} neurons give {', '.join(given)} for the rule {self.rule!r}; {', '.join(wrong)} is "
+            f"{self.kind} neurons give {', '.join(told)} for the rule {self.rule!r}; {', '.join(wrong)} is "
             "missing or too much",
         )
         return SimpleNamespace(**given)
