@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders.old_results import write_older
 from builders.recordings import random_events, small_network, write_recordings
 from hypothesis import given
 from hypothesis import strategies as st
@@ -126,21 +127,11 @@ def test_a_band_of_an_action_that_did_not_happen_changes_nothing():
 
 
 def test_results_files_keep_the_ends_and_older_ones_open(run, tmp_path):
-    import h5py
-
     run.save(tmp_path / "r.h5")
     again = Results.load(tmp_path / "r.h5")
     assert again.summary() == run.summary()
     late = ("samples/energy_low_j", "samples/energy_high_j")
-    with h5py.File(tmp_path / "r.h5") as file, h5py.File(tmp_path / "old.h5", "w") as old:
-        old.attrs.update({k: v for k, v in file.attrs.items() if k not in ("checksum", "contents")})
-
-        def copy(name, item):
-            if isinstance(item, h5py.Dataset) and name not in late and not name.startswith("failures/"):
-                old[name] = item[...]
-
-        file.visititems(copy)
-    older = Results.load(tmp_path / "old.h5")
+    older = Results.load(write_older(tmp_path / "r.h5", tmp_path / "old.h5", late))
     assert older.summary() == run.summary() | {"energy_interval_j": None}
 
 

@@ -9,13 +9,13 @@ import zipfile
 import h5py
 import numpy as np
 import pytest
+from builders.old_results import write_older
 from builders.recordings import random_events, small_network, write_recordings
 
 import eventsnn
 from eventsnn.errors import InvalidFile, InvalidRequest, UnfinishedRun, UnreadableSamples
 from eventsnn.results.parts import pack, unpack
 from eventsnn.results.results import Results
-from eventsnn.results.table import TRACE_FIELDS
 from eventsnn.results.traces import PACKED_COLUMNS
 
 HARDWARE = "event-conv-small"
@@ -35,25 +35,7 @@ def saved(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def older(saved, tmp_path_factory):
-    """The same as written before there were checksums and small traces, and a recording could fail."""
-    path = tmp_path_factory.mktemp("older") / "results.h5"
-    with h5py.File(saved) as file, h5py.File(path, "w") as old:
-        for name, value in file.attrs.items():
-            if name not in ("checksum", "contents", "sources"):
-                old.attrs[name] = value
-
-        def copy(name, item):
-            if isinstance(item, h5py.Dataset) and not name.startswith(("failures/", "trace/")):
-                old[name] = item[...]
-
-        file.visititems(copy)
-        del old.attrs["classes"]
-        old.attrs["schema"] = 1
-        traces = [sample.trace for sample in Results.load(saved).table.samples]
-        old["trace/start"] = file["trace/start"][...]
-        for name in TRACE_FIELDS:
-            old[f"trace/{name}"] = np.concatenate([trace[name] for trace in traces])
-    return path
+    return write_older(saved, tmp_path_factory.mktemp("older") / "results.h5")
 
 
 def content(results):

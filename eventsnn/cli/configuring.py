@@ -91,13 +91,17 @@ def read_toml(path: Path) -> dict[str, Any]:
 
     Raises
     ------
+    MissingFile
+        There is no such file.
     InvalidFile
         It is none.
     """
     import tomllib
 
-    from eventsnn.errors import InvalidFile
+    from eventsnn.errors import InvalidFile, MissingFile
 
+    if not path.is_file():
+        raise MissingFile(f"there is no file {path}; give a TOML file of options")
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
