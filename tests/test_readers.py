@@ -544,7 +544,7 @@ def test_what_is_not_installed_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(MissingExtra, match=r"eventsnn\[formats\]"):
         read_events(tmp_path / "a.aedat4")
-    with pytest.raises(MissingExtra, match=r"eventsnn\[parquet\]"):
+    with pytest.raises(MissingExtra, match=r"eventsnn\[tables\]"):
         read_events(tmp_path / "a.parquet", sensor=(9, 9))
 
 

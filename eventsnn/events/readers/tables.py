@@ -161,7 +161,7 @@ def write_parquet(path: Where, events: Events, height: int, width: int, settings
 def _missing(path: Where) -> MissingExtra:
     return MissingExtra(
         f"{path}: Parquet files are read and written through pandas and pyarrow; install them: "
-        "pip install 'eventsnn[parquet]'"
+        "pip install 'eventsnn[tables]'"
     )
 
 
