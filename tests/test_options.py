@@ -12,13 +12,13 @@ from typer.testing import CliRunner
 
 from eventsnn.cli.commands import app
 from eventsnn.cli.options import ONLY_OF_RUN, READING, taking
-from eventsnn.cli.reading import Reading
 from eventsnn.convert.options import Options as OfConversion
 from eventsnn.engine import COMPARISON_ENGINES, ENGINES
 from eventsnn.events import CLOCKS, ENCODINGS, ORIENTATIONS
 from eventsnn.network.contract import CODINGS
 from eventsnn.options import option, options_of
 from eventsnn.run.options import Options
+from eventsnn.run.reading import Reading
 from eventsnn.run.settings import Settings
 from eventsnn.run.simulate import simulate
 

@@ -90,7 +90,8 @@ def calibrate(
     deadline_s : float, optional
         Seconds since the first event.
     by_halt_time : bool
-        Hold the limit among the samples that have stopped by any time, not only over all: those that stop
+        Hold the limit among the samples that have stopped by a time, not only over all, for every time by
+        which enough of them have: those that stop
         early are not sacrificed (Ringel et al., ICML 2024, arXiv:2402.00857). Half of the samples, drawn by
         ``seed``, only choose the times.
     saves : str

@@ -30,7 +30,8 @@ def calibrate(
         float | None, typer.Option("--deadline-us", help="Microseconds since the first event.")
     ] = None,
     by_halt_time: Annotated[
-        bool, typer.Option("--by-halt-time", help="Hold it among those stopped by any time, too.")
+        bool,
+        typer.Option("--by-halt-time", help="Hold it among those stopped by a time, too."),
     ] = False,
     saves: Annotated[
         str, typer.Option("--saves", help="What is to be small: synaptic_operations, latency_s or energy_j.")

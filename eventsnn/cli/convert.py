@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from eventsnn.cli.options import Json, shape, taking
-from eventsnn.cli.reading import Reading
 from eventsnn.convert.options import Options
+from eventsnn.run.reading import Reading
 
 if TYPE_CHECKING:
     from eventsnn.convert.diagnosis import Diagnosis

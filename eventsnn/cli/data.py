@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from eventsnn.cli.options import Workers, taking
-from eventsnn.cli.reading import OF_FILES, Reading
+from eventsnn.run.reading import OF_FILES, Reading
 
 app = typer.Typer(help="Data sets of event recordings and images.", no_args_is_help=True)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from eventsnn.cli.options import Json, taking
-from eventsnn.cli.reading import OF_FILES, Reading
+from eventsnn.run.reading import OF_FILES, Reading
 
 
 @taking(only=["transform", *OF_FILES])

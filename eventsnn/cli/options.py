@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from eventsnn.cli.reading import OF_FILES, Reading
 from eventsnn.options import Option, options_of
+from eventsnn.run.reading import OF_FILES, Reading
 
 NetworkFile = Annotated[Path, typer.Argument(help="Network file (.h5).")]
 Data = Annotated[

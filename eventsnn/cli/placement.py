@@ -9,8 +9,8 @@ import typer
 
 from eventsnn.cli import show
 from eventsnn.cli.options import ONLY_OF_RUN, Data, Json, taking
-from eventsnn.cli.reading import Reading
 from eventsnn.run.options import Options
+from eventsnn.run.reading import Reading
 
 if TYPE_CHECKING:
     from eventsnn.hardware import Architecture, Part

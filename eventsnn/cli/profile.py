@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from eventsnn.cli.options import ONLY_OF_RUN, Data, Json, NetworkFile, taking
-from eventsnn.cli.reading import Reading
 from eventsnn.run.options import Options
+from eventsnn.run.reading import Reading
 
 if TYPE_CHECKING:
     from eventsnn.insight.profile import Summary

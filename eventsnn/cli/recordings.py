@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eventsnn.cli import show
-from eventsnn.cli.reading import Reading
 from eventsnn.errors import InvalidFile, InvalidRequest
+from eventsnn.run.reading import Reading
 
 if TYPE_CHECKING:
     from eventsnn.events import ImageSet, RecordingSet

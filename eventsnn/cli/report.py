@@ -10,8 +10,8 @@ import typer
 
 from eventsnn.cli.hardware import Baselines
 from eventsnn.cli.options import ONLY_OF_RUN, Data, Json, NetworkFile, taking
-from eventsnn.cli.reading import Reading
 from eventsnn.run.options import Options
+from eventsnn.run.reading import Reading
 
 
 def curve(

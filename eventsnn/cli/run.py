@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from eventsnn.cli.options import Dask, Data, Json, NetworkFile, Workers, taking
-from eventsnn.cli.reading import Reading
 from eventsnn.run.options import Options
+from eventsnn.run.reading import Reading
 
 
 @taking(Options, after={"samples": ["workers", "dask"]})

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from eventsnn.cli import show
-from eventsnn.cli.reading import Reading
+from eventsnn.run.reading import Reading
 
 TAKEN = ("origin", "engine", "max_events")
 """Options of a run that a stream has, too."""

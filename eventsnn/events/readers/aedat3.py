@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from eventsnn.errors import InvalidEvents, InvalidFile, InvalidRequest
 from eventsnn.events.clock import ENDLESS_COUNTER
 from eventsnn.events.layouts import RAW, AddressLayout
-from eventsnn.events.readers.blocks import AT_ONCE, Block, in_parts, whole
+from eventsnn.events.readers.blocks import AT_ONCE, Block, Whole, in_parts, whole
 from eventsnn.events.readers.contract import Decoded, Settings, Where
 from eventsnn.events.readers.files import opened, size_of
 from eventsnn.events.stream import Events, validate_events
@@ -81,15 +81,7 @@ def read_aedat3(path: Where, settings: Settings) -> Decoded:
     """
     orientation = settings.orientation or RAW
     with _opened(path, settings) as (file, opening):
-        found = whole(
-            lambda: _blocks(file, opening, settings, path, AT_ONCE),
-            (size_of(file) - opening.end) // _EVENT.itemsize,
-            ENDLESS_COUNTER,
-            settings.clock or "last-reset",
-            str(path),
-            orientation.size(opening.layout),
-            from_zero=True,
-        )
+        found = _whole(file, opening, settings, path, from_zero=True)
     if not len(found.events):
         raise InvalidFile(f"{path}: no pixel event among {found.records} records; the recording is empty")
     height, width = orientation.size(opening.layout)
@@ -109,16 +101,21 @@ def read_trials(path: Where, settings: Settings) -> Decoded:
     """As ``read_aedat3`` with times as they are stored, for labels that are given in them."""
     orientation = settings.orientation or RAW
     with _opened(path, settings) as (file, opening):
-        found = whole(
-            lambda: _blocks(file, opening, settings, path, AT_ONCE),
-            (size_of(file) - opening.end) // _EVENT.itemsize,
-            ENDLESS_COUNTER,
-            settings.clock or "last-reset",
-            str(path),
-            orientation.size(opening.layout),
-        )
+        found = _whole(file, opening, settings, path, from_zero=False)
     height, width = orientation.size(opening.layout)
     return Decoded(found.events, height, width, {}, "file")
+
+
+def _whole(file: BinaryIO, opening: _Opening, settings: Settings, path: Where, from_zero: bool) -> Whole:
+    return whole(
+        lambda: _blocks(file, opening, settings, path, AT_ONCE),
+        (size_of(file) - opening.end) // _EVENT.itemsize,
+        ENDLESS_COUNTER,
+        settings.clock or "last-reset",
+        str(path),
+        (settings.orientation or RAW).size(opening.layout),
+        from_zero=from_zero,
+    )
 
 
 @contextmanager
