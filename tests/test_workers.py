@@ -88,6 +88,39 @@ def test_an_error_of_a_worker_is_raised_here():
         list(run_in_processes(refusing, list(range(9)), 2))
 
 
+def test_no_thread_fails_where_workers_are_ended_after_an_error(monkeypatch):
+    failures = []
+    monkeypatch.setattr(threading, "excepthook", lambda failed: failures.append(failed.exc_value))
+    for _ in range(8):
+        before = set(threading.enumerate())
+        with pytest.raises(InvalidEvents):
+            list(run_in_processes(refusing, list(range(9)), 2))
+        for thread in set(threading.enumerate()) - before:
+            thread.join(20)
+    assert failures == []
+
+
+def test_after_an_error_an_executor_of_the_users_is_asked_to_begin_no_more():
+    futures = []
+
+    class Kept(ThreadPoolExecutor):
+        def submit(self, *call):
+            futures.append(super().submit(*call))
+            return futures[-1]
+
+    with Kept(1) as executor, pytest.raises(InvalidEvents):
+        list(run_in_executor(executor, slowly_refusing, list(range(9)), 2, str))
+    assert any(future.cancelled() for future in futures)
+
+
+def slowly_refusing():
+    def run(position):
+        time.sleep(0.2)
+        raise InvalidEvents(f"sample {position} is none")
+
+    return run
+
+
 def test_what_was_done_before_an_error_is_not_lost():
     job = Job(refusing)
     ran = run_chunk(job.key, job.sent, place()[:2], __version__, [1, 2, 3, 4])

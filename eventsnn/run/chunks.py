@@ -207,16 +207,16 @@ class Chunks:
         EventsnnError
             As a sample says.
         """
-        try:
-            while True:
-                self._submit()
-                if not self._running:
-                    return
-                yield from self._gathered(self._first_done())
-        except BaseException:
-            for future in self._running:
-                future.cancel()
-            raise
+        while True:
+            self._submit()
+            if not self._running:
+                return
+            yield from self._gathered(self._first_done())
+
+    def cancel(self) -> None:
+        """Ask the executor not to begin what it has not begun."""
+        for future in self._running:
+            future.cancel()
 
     def _submit(self) -> None:
         # A short queue per worker keeps them busy without holding every sample's future.

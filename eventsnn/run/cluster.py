@@ -110,4 +110,9 @@ def run_in_executor(
             # The same chunk is another call when it is run again.
             executor = executor.get_executor(pure=False)
         found: Executor = executor
-        yield from Chunks(found, Job(make_runner), positions, crew, name).outcomes()
+        chunks = Chunks(found, Job(make_runner), positions, crew, name)
+        try:
+            yield from chunks.outcomes()
+        except BaseException:
+            chunks.cancel()
+            raise

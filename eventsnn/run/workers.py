@@ -189,6 +189,7 @@ def run_in_processes(
     try:
         yield from Chunks(processes, job, positions, workers, name, True, processes.look).outcomes()
     except BaseException:
+        # Nothing is cancelled here: a pool's thread that finds its process ended fails on a cancelled call.
         processes.kill()
         raise
     processes.shutdown()
