@@ -189,6 +189,28 @@ def test_an_interrupt_during_imports_is_one_word(files, tmp_path, delay):
     assert done.stderr.splitlines()[-1] == "eventsnn: stopped"
 
 
+def test_an_interrupt_where_no_exception_is_taken_comes_again():
+    code = (
+        "import os, signal, time, weakref\n"
+        "from eventsnn.cli import app\n"
+        "class Held: pass\n"
+        "def run():\n"
+        "    held = Held()\n"
+        "    kept = weakref.ref(held, lambda gone: os.kill(os.getpid(), signal.SIGINT))\n"
+        "    del held\n"
+        "    try:\n"
+        "        time.sleep(20)\n"
+        "    except KeyboardInterrupt:\n"
+        "        return 130\n"
+        "    return 0\n"
+        "app._run = run\n"
+        "app.main()"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (130, "eventsnn: stopped\n")
+
+
 def shell(line):
     return subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=120, check=False)
 

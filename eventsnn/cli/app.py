@@ -29,6 +29,7 @@ def main() -> None:
         # A process that was started to ignore them (nohup, a job in the background) goes on doing so.
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _stop)
+    sys.unraisablehook = _stop_again
     code = _run()
     if _stopped_by and code:
         code = BY_SIGNAL + _stopped_by[0]
@@ -109,6 +110,17 @@ def _stop(number: int, frame: FrameType | None) -> None:
         os._exit(BY_SIGNAL + number)
     _stopped_by.append(number)
     raise KeyboardInterrupt
+
+
+def _stop_again(lost: Any) -> None:
+    """An interrupt that met what takes no exception (the callback of a weak reference) comes once more."""
+    if not (_stopped_by and isinstance(lost.exc_value, KeyboardInterrupt)):
+        sys.__unraisablehook__(lost)
+        return
+    import threading
+
+    # Not from here, where it would be lost again.
+    threading.Timer(0.01, os.kill, (os.getpid(), _stopped_by.pop())).start()
 
 
 def _is_importing(frame: FrameType | None) -> bool:
