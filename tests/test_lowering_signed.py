@@ -293,6 +293,44 @@ def test_averages_of_rectified_values_need_no_level_below_zero():
     assert (network.populations["p"].neuron.lowest, network.populations["p"].neuron.levels) == (-15, 15)
 
 
+def averaged(weight):
+    """Class scores of averages over 8 x 8 pixels, of values with 7 levels."""
+    classes, channels = weight.shape
+    unit = np.full((1, 1, 1), 0.25)
+    mean = np.repeat(weight / 64, 64, axis=1)
+    layers = [
+        image((channels, 8, 8)),
+        layer("q", Quantised(unit, 0, 7, 0.5), (channels, 8, 8), Branch("x", None)),
+        layer("out", None, (classes, 1, 1), Branch("q", Dense(mean, np.zeros(classes)))),
+    ]
+    return layers, np.random.default_rng(7).integers(0, 3, (9, channels, 8, 8)).astype(float)
+
+
+def test_scores_of_small_weights_are_hardly_rounded():
+    layers, images = averaged(np.random.default_rng(2).normal(0, 1, (5, 40)))
+    network = lowered(layers, images, input="events")
+    wanted = layer_values(layers, images)["out"]
+    found = found_values(network, layers, images)["out"]
+    # With the 2^18 quanta of other networks it is up to 64 times as much.
+    assert np.abs(found - wanted).max() < 6e-5 * np.abs(wanted).max()
+
+
+@pytest.mark.parametrize("size", [1.0, 30.0, 1000.0, 30_000.0])
+def test_a_readout_has_room_for_every_count(size):
+    """Scores that are small only because large weights cancel may grow with other samples."""
+    weight = np.random.default_rng(3).normal(0, 1, (5, 40))
+    weight[:, :20] += size
+    weight[:, 20:] -= size
+    layers, images = averaged(weight)
+    images[:, 20:] = images[:, :20]
+    network = lowered(layers, images, input="events")
+    (last,) = network.incoming("out")
+    most = np.abs(last.synapses.weight.astype(object)).sum(axis=0).max() * 7
+    thresholds = np.abs(layer_values(layers, images)["out"]).max() / (network.populations["out"].neuron.unit)
+    assert most < 2**30 or round(thresholds) == 16 * 2**14
+    assert 16 * 2**14 <= round(thresholds) <= 1024 * 2**14
+
+
 # -- calibration ---------------------------------------------------------------------------------------------
 
 

@@ -24,11 +24,14 @@ class Coded:
         What a count of zero stands for, where that is not 0: counts start at 0, values need not.
     gain : float64 array or None
         What the model multiplies its input by (the normalisation of images).
+    most : int or None
+        The largest magnitude of a count that has settled, where there is one.
     """
 
     unit: Float64
     constant: Float64 | None = None
     gain: Float64 | None = None
+    most: int | None = None
 
     @property
     def value(self) -> Float64:

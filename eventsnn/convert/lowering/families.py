@@ -23,7 +23,7 @@ from eventsnn.network import Readout
 Float64 = NDArray[np.float64]
 
 READOUT_THRESHOLDS = 16
-"""The largest calibration logit stands for this many thresholds of charge: 2^18 quanta by default."""
+"""The largest calibration logit stands for at least so many thresholds of charge: 2^18 quanta by default."""
 
 SHIFTS = {"floor": 0.0, "half-up": 0.5, "half-even": 0.5}
 """What is added before rounding down to round in this way; half to even but for ties."""
@@ -159,6 +159,11 @@ class Family(ABC):
         """Whether a scale has to hold for values on both sides of 0."""
         return layer.operation is None and layer.name not in self.never_negative
 
+    def readout_thresholds(self, place: Place, largest: float) -> int:
+        """How many thresholds of charge the largest logit stands for."""
+        del place, largest
+        return READOUT_THRESHOLDS
+
     def lowered(self, place: Place, scale: Float64 | None, largest: float) -> Lowered:
         """A layer's neurons.
 
@@ -171,7 +176,8 @@ class Family(ABC):
             The largest magnitude of its values on calibration data.
         """
         if self.is_readout(place.layer):
-            unit = np.full(place.channels, (largest or 1.0) / READOUT_THRESHOLDS)
+            largest = largest or 1.0
+            unit = np.full(place.channels, largest / self.readout_thresholds(place, largest))
             readout = Readout(unit=float(unit[0]) / self.settings.threshold)
             return Lowered(readout, unit, Coded(unit / self.settings.threshold))
         return self.rules[type(place.layer.operation)](self, place, scale)

@@ -16,7 +16,13 @@ from eventsnn.convert.graph.layers import Layer
 from eventsnn.convert.graph.operations import MaxPool, Quantised, ReLU, Step
 from eventsnn.convert.lowering.asked import asked_of_layers
 from eventsnn.convert.lowering.coded import Coded, Lowered, units
-from eventsnn.convert.lowering.families import Family, Place, quanta_before_rounding, unknown_rounding
+from eventsnn.convert.lowering.families import (
+    READOUT_THRESHOLDS,
+    Family,
+    Place,
+    quanta_before_rounding,
+    unknown_rounding,
+)
 from eventsnn.convert.scales import Ceilings
 from eventsnn.convert.settings import DEFAULT_LEVELS, Settings
 from eventsnn.errors import InvalidRequest
@@ -24,6 +30,12 @@ from eventsnn.network import MaxGate, Signed
 
 Float64 = NDArray[np.float64]
 TICKS_PER_MICROSECOND = 10**6
+
+READOUT_QUANTA = 2.0**29
+"""A readout's charge stays below, with spikes that overtake each other four times as much."""
+
+MOST_READOUT_THRESHOLDS = 1024
+"""The largest calibration logit stands for at most so many: 2^24 quanta by default."""
 
 
 class SignedFamily(Family):
@@ -81,6 +93,25 @@ class SignedFamily(Family):
         found: NDArray[np.int64] = neuron.settled_count((charge + whole).astype(np.int64))
         return found
 
+    def readout_thresholds(self, place: Place, largest: float) -> int:
+        """As many as leave room in 32 bits whatever the counts, so that rounding decides next to nothing.
+
+        Where an average pool is folded into the last layer its weights are small, and rounded to 2^18 quanta
+        a logit they moved decisions of a network whose activations are exact.
+        """
+        reached = np.abs(place.layer.bias).max(initial=0.0)
+        charges = np.zeros((1, *place.wires[0].target[:2], place.channels))
+        for wires, source in zip(place.wires, place.sources, strict=True):
+            if source.most is None:
+                return READOUT_THRESHOLDS
+            constant = 0.0 if source.constant is None else np.abs(source.constant)
+            each = source.most * np.abs(source.unit) + constant
+            counts = np.tile(each, wires.source[0] * wires.source[1])[None]
+            charges[..., wires.channels] += wires.sums(counts, np.abs(wires.weight))
+        reached += charges.max()
+        fitting = READOUT_QUANTA / self.settings.threshold * largest / max(reached, largest)
+        return int(2 ** np.floor(np.log2(np.clip(fitting, READOUT_THRESHOLDS, MOST_READOUT_THRESHOLDS))))
+
     # -- neurons ---------------------------------------------------------------------------------------------
 
     def _neuron(self, levels: int, unit: Float64, threshold: int | None = None, lowest: int = 0) -> Signed:
@@ -106,7 +137,7 @@ class SignedFamily(Family):
         assert scale is not None
         levels = self.levels(place.layer)
         unit = scale / levels
-        return Lowered(self._neuron(levels, unit), unit, Coded(unit))
+        return Lowered(self._neuron(levels, unit), unit, Coded(unit, most=levels))
 
     def linear(self, place: Place, scale: Float64 | None) -> Lowered:
         """Values on both sides of 0, as many levels on each."""
@@ -115,7 +146,7 @@ class SignedFamily(Family):
         assert scale is not None
         levels = self.levels(place.layer)
         unit = scale / levels
-        return Lowered(self._neuron(levels, unit, lowest=-levels), unit, Coded(unit))
+        return Lowered(self._neuron(levels, unit, lowest=-levels), unit, Coded(unit, most=levels))
 
     def quantised(self, place: Place, scale: Float64 | None) -> Lowered:
         """The model's own levels; its rounding is the charge that a neuron starts with."""
@@ -128,7 +159,8 @@ class SignedFamily(Family):
         neuron = self._neuron(operation.largest - offset, unit, lowest=operation.lowest - offset)
         start = quanta_before_rounding(operation, threshold) - neuron.initial_charge - offset * threshold
         constant = offset * unit if offset else None
-        return Lowered(neuron, unit, Coded(unit, constant), start, operation.rounding == "half-even")
+        coded = Coded(unit, constant, most=max(neuron.levels, -neuron.lowest))
+        return Lowered(neuron, unit, coded, start, operation.rounding == "half-even")
 
     def step(self, place: Place, scale: Float64 | None) -> Lowered:
         """One level above 0, or with a value between at 0 two, one quantum each.
@@ -154,7 +186,7 @@ class SignedFamily(Family):
         else:
             neuron = self._neuron(1, unit)
             start = threshold - (operation.at_zero == low) - neuron.initial_charge
-        return Lowered(neuron, resolution, Coded(unit, constant), start)
+        return Lowered(neuron, resolution, Coded(unit, constant, most=1 + at_middle), start)
 
     def max_pool(self, place: Place, scale: Float64 | None) -> Lowered:
         """Gates that follow the largest count."""
