@@ -43,6 +43,8 @@ SCRIPTS = (
     "resnet20",
     "cifar10_dvs",
     "integer_networks",
+    "trained",
+    "certified",
     "i2e",
     "event_files",
     "results_scale",

@@ -53,6 +53,7 @@ GAP = 32  # events between the two prefixes of a training input
 AVERAGING = 0.998  # of the running average of the weights, kept at each step
 DEMO_SEED = 1
 PRETRAINING_SEED = 7
+UNSEEN = 6_000  # training digits of MNIST from here on are in no recording and no digit of the others
 PREFIXES = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -122,11 +123,15 @@ def load_nmnist(held_out: bool) -> Recordings:
     return pack([read_nmnist(p) for p in chosen], [int(p.parent.name) for p in chosen])
 
 
-def load_pretraining(held_out: bool) -> Recordings:
-    """Emulate recordings of MNIST's test digits: every twentieth is held out."""
+def load_pretraining(held_out: bool, more: int = 0) -> Recordings:
+    """Emulate recordings of MNIST's test digits, every twentieth held out, and of `more` training digits."""
     with np.load(data_folder() / "mnist" / "mnist.npz") as archive:
         images, labels = archive["test_x"], archive["test_y"]
-    return emulate(images, labels, PRETRAINING_SEED, (np.arange(len(labels)) % 20 == 0) == held_out)
+        others = slice(UNSEEN, UNSEEN + (0 if held_out else more))
+        images = np.concatenate([images, archive["train_x"][others]])
+        labels = np.concatenate([labels, archive["train_y"][others]])
+    out = (np.arange(len(labels)) % 20 == 0) & (np.arange(len(labels)) < 10_000)
+    return emulate(images, labels, PRETRAINING_SEED, out == held_out)
 
 
 def load_demo(held_out: bool) -> Recordings:
@@ -390,6 +395,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--validate", action="store_true", help="report on a fifth of what would train, not on the test"
     )
+    parser.add_argument(
+        "--more", type=int, default=0, help="training digits of MNIST to emulate beside the test digits"
+    )
     parser.add_argument("--bend", type=float, default=0.5, help="random displacement, pixels")
     return parser.parse_args()
 
@@ -399,7 +407,9 @@ def main() -> None:
     options = parse()
     torch.set_num_threads(1)
     torch.manual_seed(options.seed)
-    data = LOADERS[options.source](False)
+    if options.more and options.source != "pretraining":
+        raise SystemExit("--more is of pretraining only: the other digits are given")
+    data = load_pretraining(False, options.more) if options.more else LOADERS[options.source](False)
     if options.validate:
         data, test = (without_validation(data, validation) for validation in (False, True))
     else:

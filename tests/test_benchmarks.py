@@ -40,6 +40,8 @@ def test_all_benchmarks_with_bars_are_run_by_make_bench() -> None:
         "lenet_rate",
         "resnet20",
         "integer_networks",
+        "trained",
+        "certified",
         "i2e",
         "event_files",
     ],
