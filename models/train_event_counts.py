@@ -310,9 +310,28 @@ def streaming_operations(network: nn.Sequential, data: Recordings, sweep_us: int
     return list(total / len(data))
 
 
-def train(network: nn.Sequential, data: Recordings, options: argparse.Namespace) -> nn.Sequential:
-    """Train `network`, printing a line every few epochs; return the running average of its weights."""
+def joined(first: Recordings, second: Recordings) -> Recordings:
+    """Return the recordings of both."""
+    columns = ((getattr(part, name) for part in (first, second)) for name in ("t", "pixel", "polarity"))
+    starts = np.concatenate([first.starts, first.starts[-1] + second.starts[1:]])
+    return Recordings(
+        *(np.concatenate(list(c)) for c in columns), starts, np.concatenate([first.labels, second.labels])
+    )
+
+
+def train(
+    network: nn.Sequential, data: Recordings, options: argparse.Namespace, beside: Recordings | None = None
+) -> nn.Sequential:
+    """Train `network`, printing a line every few epochs; return the running average of its weights.
+
+    Each epoch has every recording, twice where there are others `beside`, and as many of those.
+    """
     rng = np.random.default_rng(options.seed)
+    own, others = np.arange(len(data)), np.arange(0)
+    if beside is not None:
+        own, others = np.tile(own, 2), len(data) + np.arange(len(beside))
+        data = joined(data, beside)
+    size = 2 * len(own) if len(others) else len(own)
     decayed = [p for p in network.parameters() if p.dim() > 1]
     plain = [p for p in network.parameters() if p.dim() <= 1]
     groups = [
@@ -320,7 +339,7 @@ def train(network: nn.Sequential, data: Recordings, options: argparse.Namespace)
         {"params": plain, "weight_decay": 0.0},
     ]
     optimiser = torch.optim.AdamW(groups, lr=options.learning_rate)
-    steps = len(data) // BATCH
+    steps = size // BATCH
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, options.learning_rate, total_steps=steps * options.epochs, pct_start=0.1
     )
@@ -332,7 +351,7 @@ def train(network: nn.Sequential, data: Recordings, options: argparse.Namespace)
     print(" epoch    loss  train  operations/M  seconds")
     for epoch in range(options.epochs):
         network.train()
-        order = rng.permutation(len(data))
+        order = rng.permutation(np.concatenate([own, rng.choice(others, size - len(own), replace=False)]))
         # The network first learns to tell the digits apart, then to do so with few spikes.
         weight = options.penalty * min(1.0, (epoch + 1) / (0.3 * options.epochs))
         sums = np.zeros(3)
@@ -354,7 +373,7 @@ def train(network: nn.Sequential, data: Recordings, options: argparse.Namespace)
             spent = time.monotonic() - started
             print(f"{epoch + 1:6d} {loss_mean:7.3f} {hit:6.3f} {cost:13.3f} {spent:8.0f}", flush=True)
     # The averaged weights give other activations than those that the batch norms have seen.
-    picks = (rng.choice(len(data), BATCH) for _ in range(60))
+    picks = (rng.choice(own, BATCH) for _ in range(60))
     update_bn((draw_batch(data, c, options.whole, options.bend, rng)[1] for c in picks), average)
     return average.module
 
@@ -396,7 +415,10 @@ def parse() -> argparse.Namespace:
         "--validate", action="store_true", help="report on a fifth of what would train, not on the test"
     )
     parser.add_argument(
-        "--more", type=int, default=0, help="training digits of MNIST to emulate beside the test digits"
+        "--more",
+        type=int,
+        default=0,
+        help="emulate so many training digits of MNIST, too; others than pretraining train beside them",
     )
     parser.add_argument("--bend", type=float, default=0.5, help="random displacement, pixels")
     return parser.parse_args()
@@ -407,9 +429,10 @@ def main() -> None:
     options = parse()
     torch.set_num_threads(1)
     torch.manual_seed(options.seed)
-    if options.more and options.source != "pretraining":
-        raise SystemExit("--more is of pretraining only: the other digits are given")
-    data = load_pretraining(False, options.more) if options.more else LOADERS[options.source](False)
+    emulated = load_pretraining(False, options.more) if options.more else None
+    data, beside = LOADERS[options.source](False), emulated
+    if emulated is not None and options.source == "pretraining":
+        data, beside = emulated, None
     if options.validate:
         data, test = (without_validation(data, validation) for validation in (False, True))
     else:
@@ -419,7 +442,7 @@ def main() -> None:
         network.load_state_dict(load_weights(options.initial))
     parameters = sum(p.numel() for p in network.parameters())
     print(f"{len(data)} recordings to train on, {len(test)} held out, {parameters} parameters")
-    network = train(network, data, options)
+    network = train(network, data, options, beside)
     report(network, test)
     network.eval()
     output = options.output or Path(__file__).with_name(f"{options.source}.pt")

@@ -179,6 +179,23 @@ def test_weights_of_one_bit_are_exact_whatever_their_scale():
     assert (found["a"] == 0).any()
 
 
+def test_weights_of_one_bit_stay_exact_where_each_channel_is_multiplied_by_its_own():
+    """As a batch norm does. In quanta of the largest weight of the layer some neurons would be wrong."""
+    rng = np.random.default_rng(4)
+    size = np.geomspace(1, 0.01, 24).reshape(24, 1, 1, 1)
+    conv = Convolution(rng.choice([-1.0, 1.0], (24, 3, 3, 3)) * size, ZERO)
+    # Between two values that a sum can have, and near one of them.
+    bias = (rng.integers(-400, 400, (24, 1, 1)) + rng.choice([0.02, 0.98], (24, 1, 1))) / 255 * size[..., 0]
+    layers = [
+        image((3, 8, 8)),
+        layer("a", Step(-1.0, 1.0, 1.0), (24, 6, 6), Branch("x", conv), bias=bias),
+    ]
+    images = rng.integers(0, 256, (40, 3, 8, 8)) / 255
+    network = lowered(layers, images, input="charge")
+    found = found_values(network, layers, np.rint(images * 255))
+    np.testing.assert_array_equal(found["a"], layer_values(layers, images)["a"])
+
+
 def test_pools_compare_values_below_zero():
     layers = [
         image((2, 4, 4)),

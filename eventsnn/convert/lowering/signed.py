@@ -166,17 +166,22 @@ class SignedFamily(Family):
         """One level above 0, or with a value between at 0 two, one quantum each.
 
         The scale of the charge decides nothing; the largest weight of each layer or channel is taken as
-        ``threshold`` quanta, so that weights of one bit are exact.
+        ``threshold`` quanta. Where all weights of a channel are of one size (of one bit, times what a batch
+        norm multiplies the channel by) it is that size, so that they are exact.
         """
         del scale
         operation, threshold = place.layer.operation, self.settings.threshold
         assert isinstance(operation, Step)
-        resolution = np.zeros(place.channels)
+        resolution, inverse = np.zeros(place.channels), np.zeros(place.channels)
         for wires, source in zip(place.wires, place.sources, strict=True):
             weight = np.abs(wires.weight * wires.of_source(source.value))
-            np.maximum.at(resolution, np.arange(place.channels)[wires.channels], wires.largest(weight))
-        if not self.settings.per_channel or not resolution.all():
-            resolution = np.full(place.channels, resolution.max() or 1.0)
+            of_channels = np.arange(place.channels)[wires.channels]
+            np.maximum.at(resolution, of_channels, wires.largest(weight))
+            finite = np.divide(1.0, weight, out=np.zeros_like(weight), where=weight > 0)
+            np.maximum.at(inverse, of_channels, wires.largest(finite))
+        of_one_size = np.isclose(resolution * inverse, 1.0, rtol=1e-12)
+        own = of_one_size | (self.settings.per_channel and bool(resolution.all()))
+        resolution = np.where(own, resolution, resolution.max() or 1.0)
         low, high = operation.low, operation.high
         at_middle = operation.at_zero not in (low, high)
         unit = np.full(place.channels, (high - low) / (1 + at_middle))
