@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from eventsnn.errors import InvalidFile, InvalidRequest
-from eventsnn.events.any_format import decode_one, open_events
+from eventsnn.events.any_format import decode_one, open_events, parts_of_one
 from eventsnn.events.clock import Clock, clock_of
 from eventsnn.events.event_file import open_event_file
 from eventsnn.events.event_seal import is_event_file
@@ -269,6 +269,7 @@ def _open_nmnist(path: Path, wanted: _Wanted) -> RecordingSet:
     # Split by name, or else by number: a class folder may be what was named.
     outer = folder_above(folder) if _is_digit(folder_above(folder / "file").name) else folder
     chosen = _by_folders(files, outer, wanted.split, what, 0) or _every(files, 5)
+    sensor = (NMNIST_WIDTH, NMNIST_HEIGHT)
     return RecordingSet(
         kind="nmnist",
         path=str(path),
@@ -278,6 +279,7 @@ def _open_nmnist(path: Path, wanted: _Wanted) -> RecordingSet:
         class_names=tuple("0123456789"),
         files=_not_empty(chosen[wanted.split], wanted.split, what),
         reader=partial(read_nmnist, clock=wanted.clock),
+        chunks=partial(parts_of_one, format="five-byte", settings=Settings(sensor=sensor), size=sensor),
         clock=wanted.clock,
         origin="file",
     )
@@ -345,6 +347,12 @@ def _open_aedat(kind: str, default: Orientation, path: Path, wanted: _Wanted) ->
         class_names=classes,
         files=_not_empty(chosen[wanted.split], wanted.split, what),
         reader=partial(read_aedat, layout=layout, orientation=orientation, clock=wanted.clock),
+        chunks=partial(
+            parts_of_one,
+            format="aedat2",
+            settings=Settings(layout=layout, orientation=orientation),
+            size=(width, height),
+        ),
         orientation=orientation.name,
         clock=wanted.clock,
         origin="first-event",

@@ -270,3 +270,9 @@ def read_recording(path: str | os.PathLike[str], position: int) -> Events:
         As of ``open_event_file``, or the recording is damaged.
     """
     return open_event_file(path).read(position)
+
+
+def read_recording_in_parts(path: str | os.PathLike[str], position: int, most: int) -> Iterator[Events]:
+    """As ``read_recording``, part by part: at most ``most`` events, and at most ``CHUNK``."""
+    for piece in open_event_file(path).chunks(position):
+        yield from (piece[begin : begin + most] for begin in range(0, len(piece), most))
