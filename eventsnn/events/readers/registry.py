@@ -129,7 +129,7 @@ FORMATS: dict[str, Format] = {
             _TABLE,
             arrays.array_size,
             arrays.read_npy,
-            None,
+            arrays.npy_chunks,
             arrays.write_npy,
         ),
         Format(
@@ -151,7 +151,7 @@ FORMATS: dict[str, Format] = {
             _TABLE - {"columns"},
             tables.table_size,
             tables.read_parquet,
-            None,
+            tables.parquet_chunks,
             tables.write_parquet,
         ),
         Format(
@@ -183,7 +183,7 @@ FORMATS: dict[str, Format] = {
             _TABLE,
             tables.table_size,
             tables.read_csv,
-            None,
+            tables.csv_chunks,
             tables.write_csv,
         ),
     )
