@@ -45,6 +45,7 @@ SCRIPTS = (
     "integer_networks",
     "i2e",
     "event_files",
+    "long_stream",
     "results_scale",
 )
 
