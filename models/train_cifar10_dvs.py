@@ -276,7 +276,7 @@ def train(network: nn.Sequential, data: Counts, held: Counts | None, options: ar
         return False
     # The averaged weights give other activations than those that the batch norms have seen.
     rng = np.random.default_rng([options.seed, options.epochs])
-    picks = (rng.choice(len(data.labels), BATCH) for _ in range(60))
+    picks = (rng.choice(len(data.labels), BATCH) for _ in range(min(60, steps * options.epochs)))
     update_bn((draw_batch(data, c, options.whole, rng)[1] for c in picks), average)
     network.load_state_dict(average.module.state_dict())
     return True
