@@ -8,6 +8,7 @@ from eventsnn.errors import InvalidFile, InvalidRequest
 from eventsnn.events.formats import READ_AS_EVENTS, format_of_file, not_yet
 from eventsnn.events.readers import (
     aedat2,
+    aedat2_writing,
     aedat3,
     aedat4,
     arrays,
@@ -59,7 +60,7 @@ FORMATS: dict[str, Format] = {
             aedat2.aedat_size,
             aedat2.read_any_aedat,
             aedat2.aedat_chunks,
-            aedat2.write_any_aedat,
+            aedat2_writing.write_any_aedat,
             frozenset({"layout", "orientation"}),
             "first-event",
         ),
