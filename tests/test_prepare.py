@@ -206,3 +206,11 @@ def test_recordings_of_any_format_and_what_their_files_do_not_say(tmp_path, monk
     assert (done.returncode, done.stderr) == (0, "")
     with pytest.raises(InvalidRequest, match=r"set is a folder; give the name of a file"):
         prepare_recordings(spec, tmp_path / "set", **said)
+
+
+def test_what_numpy_takes_for_pickled_objects_is_not_advised_to_be_loaded(tmp_path):
+    (tmp_path / "a.npz").write_bytes(b"none of NumPy's")
+    with pytest.raises(
+        InvalidFile, match="it begins as none, or holds pickled objects, which are never loaded"
+    ):
+        open_dataset(f"images:{tmp_path / 'a.npz'}")
