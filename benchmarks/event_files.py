@@ -98,7 +98,7 @@ def compare(report: Report, data: Path, count: int) -> None:
                 )
         path = Path(folder) / "nmnist.h5"
         prepare_recordings(f"nmnist:{data / 'nmnist'}", path)
-        rows.append(measured(report, "N-MNIST", path, False))
+        rows.append(measured(report, "N-MNIST", path, True))
     report.add(
         NUMBER,
         Figure("events of an emulated stream, mean", float(np.mean(counts)), None),

@@ -47,6 +47,7 @@ SCRIPTS = (
     "certified",
     "i2e",
     "event_files",
+    "long_stream",
     "results_scale",
 )
 

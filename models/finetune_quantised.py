@@ -18,13 +18,12 @@ and the fine-tuned network are tested on test images taken evenly.
 """
 
 import argparse
-import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
+from checkpoints import command, train_rounds
 from torch import nn
 from train_images import data_folder, load, shifted
 
@@ -126,67 +125,35 @@ def accuracy(
     return float((np.concatenate(parts) == labels).mean())
 
 
-def batches(options: argparse.Namespace, begin: int) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
-    """Steps with their training images, moved and mirrored, and labels."""
-    images, labels = load("cifar10", "train")
-    for step in range(begin, options.steps):
-        rng = np.random.default_rng([options.seed, step])
-        chosen = rng.choice(len(images), options.batch, replace=False)
-        yield step, scaled(shifted(images[chosen], 4, True, rng)), torch.from_numpy(labels[chosen])
-
-
 def train(model: nn.Module, options: argparse.Namespace) -> bool:
     """Train, going on at the checkpoint if there is one; whether the last step is done."""
     optimiser = torch.optim.SGD(
         model.parameters(), options.learning_rate, 0.9, weight_decay=1e-4, nesterov=True
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(1, options.steps))
-    checkpoint = options.output.with_name(options.output.name + ".checkpoint")
-    depends = {
-        name: value
-        for name, value in vars(options).items()
-        if name not in ("output", "minutes", "test", "threshold")
-    }
-    told = json.dumps(depends, sort_keys=True)
-    begin = 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        if state["command"] != told:
-            raise SystemExit(
-                f"{checkpoint} is of another command: {state['command']}; remove it, or go on there"
-            )
-        for name, part in (("model", model), ("optimiser", optimiser), ("schedule", schedule)):
-            part.load_state_dict(state[name])
-        begin = state["step"]
     criterion = nn.CrossEntropyLoss()
-    started, limit = time.process_time(), time.monotonic() + 60 * options.minutes
-    recent: list[tuple[float, float]] = []
-    for step, inputs, target in batches(options, begin):
-        model.train()
-        logits = model(inputs)
-        loss = criterion(logits, target)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        recent.append((loss.item(), float((logits.argmax(1) == target).float().mean())))
-        if (step + 1) % KEPT_EVERY and step + 1 < options.steps:
-            continue
-        told_loss, hits = np.mean(recent, axis=0)
-        seconds = time.process_time() - started
-        print(f"step {step + 1:4d} loss {told_loss:.3f} train {hits:.4f} {seconds:5.0f} s", flush=True)
-        recent.clear()
-        state = {
-            "command": told, "step": step + 1, "model": model.state_dict(),
-            "optimiser": optimiser.state_dict(), "schedule": schedule.state_dict(),
-        }  # fmt: skip
-        partial = checkpoint.with_name(checkpoint.name + ".partial")
-        torch.save(state, partial)
-        partial.replace(checkpoint)
-        if time.monotonic() > limit and step + 1 < options.steps:
-            print(f"stopped after {step + 1} steps; the same command goes on")
-            return False
-    return True
+    images, labels = load("cifar10", "train")
+
+    def train_some(number: int) -> str:
+        told = []
+        for step in range(number * KEPT_EVERY, min((number + 1) * KEPT_EVERY, options.steps)):
+            rng = np.random.default_rng([options.seed, step])
+            chosen = rng.choice(len(images), options.batch, replace=False)
+            inputs, target = scaled(shifted(images[chosen], 4, True, rng)), torch.from_numpy(labels[chosen])
+            model.train()
+            logits = model(inputs)
+            loss = criterion(logits, target)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+            told.append((loss.item(), float((logits.argmax(1) == target).float().mean())))
+        loss_mean, hits = np.mean(told, axis=0)
+        return f"of {KEPT_EVERY} steps: loss {loss_mean:.3f} train {hits:.4f}"
+
+    parts = {"model": model, "optimiser": optimiser, "schedule": schedule}
+    rounds = -(-options.steps // KEPT_EVERY)
+    return train_rounds(options, command(options, "test", "threshold"), parts, rounds, train_some)
 
 
 def parse() -> argparse.Namespace:

@@ -5,9 +5,10 @@
         --output cifar10dvs.pt
 
 A few thousand recordings show too few pictures. So the network is trained first on ``pictures``: CIFAR-10's
-training pictures, moved before contrast pixels in steps of a pixel, which gives counts without times at a
-fraction of the work of a recording. Then it is trained on recordings, emulated or real
-(docs/cifar10-dvs.md). Test on recordings of CIFAR-10's test pictures only: the training pictures were seen.
+training pictures (or those of ``images:FILE.npz``), moved before contrast pixels in steps of a pixel, which
+gives counts without times at a fraction of the work of a recording. Then it is trained on recordings,
+emulated or real (docs/cifar10-dvs.md). Test on recordings of CIFAR-10's test pictures only: the training
+pictures were seen.
 
 The network sees how many OFF and ON events each of 32 x 32 cells has had, each event adding 1/16. Its
 activations are quantised (QCFS), so that converted to signed neurons it gives, at any moment, the same answer
@@ -24,14 +25,13 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import math
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from checkpoints import adam, command, train_rounds
 from torch import nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
@@ -125,12 +125,23 @@ def log_views(pictures: np.ndarray, path: np.ndarray) -> np.ndarray:
     return torch.log(torch.stack(views) + SmoothMovement.base).numpy()
 
 
-def count_pictures(count: int, seed: int) -> Counts:
-    """Counts of CIFAR-10's training pictures, taken evenly, moved in steps of a pixel.
+def training_pictures(source: str) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures, uint8 (n, 3, 32, 32), and labels, of the recipes' folder or of an image file of one's own."""
+    if source == "pictures":
+        return load("cifar10", "train")
+    from eventsnn.events import open_dataset
+
+    found = open_dataset(source, "train")
+    images = found.images.transpose(0, 3, 1, 2)
+    return images.repeat(3 // images.shape[1], 1), found.labels
+
+
+def count_pictures(images: np.ndarray, labels: np.ndarray, count: int, seed: int) -> Counts:
+    """Counts of training pictures, taken evenly, moved in steps of a pixel.
 
     Two rounds are computed, by quarters: what follows repeats the second.
     """
-    images, labels = load("cifar10", "train")
+    count = min(count, len(images))
     chosen = np.arange(count) * len(images) // count
     grey = np.tensordot(images[chosen], np.array([0.299, 0.587, 0.114], np.float32), axes=(1, 0))
     radius = int(SmoothMovement.path_radius)
@@ -183,30 +194,34 @@ def draw_windows(bins: int, n: int, whole: float, rng: np.random.Generator) -> t
     return start, start + length - 1
 
 
-def draw_batch(data: Counts, chosen: np.ndarray, whole: float, rng: np.random.Generator) -> torch.Tensor:
-    """Augmented inputs, (2, n, 2, 32, 32): for each recording two prefixes a bin apart.
+def augmented(counts: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Counts, (n, maps, 32, 32), with all maps of an input changed alike.
 
     Mirrored, moved by up to 3 cells, stretched by up to 15 %, a patch of 8 x 8 cells hidden from half.
     """
-    n = len(chosen)
-    first, last = draw_windows(len(data.order), n, whole, rng)
-    before = np.stack([data.window(i, a, b) for i, a, b in zip(chosen, first, last, strict=True)])
-    after = before + data.bins[chosen, data.order[last]]
-    inputs = torch.from_numpy(np.concatenate([before, after], 1))
+    n = len(counts)
     mirrored = np.where(rng.random(n) < 0.5, -1.0, 1.0)
     scale = np.exp(rng.uniform(-0.15, 0.15, (2, n)))
     maps = np.zeros((n, 2, 3), np.float32)
     maps[:, 0, 0], maps[:, 1, 1] = mirrored * scale[0], scale[1]
     maps[:, :, 2] = rng.uniform(-6 / SIDE, 6 / SIDE, (n, 2))
-    grid = functional.affine_grid(torch.from_numpy(maps), list(inputs.shape), align_corners=False)
-    moved = functional.grid_sample(inputs, grid, mode="nearest", align_corners=False)
+    grid = functional.affine_grid(torch.from_numpy(maps), list(counts.shape), align_corners=False)
+    moved = functional.grid_sample(counts, grid, mode="nearest", align_corners=False)
     hidden = rng.random(n) < 0.5
     corner = rng.integers(-4, SIDE - 4, (n, 2))
     for k in np.flatnonzero(hidden):
         y, x = (slice(max(0, c), c + 8) for c in corner[k])
         moved[k, :, y, x] = 0
     # Event rates differ between sensors, biases and contrasts.
-    moved *= torch.from_numpy(np.exp(rng.uniform(-0.2, 0.2, (n, 1, 1, 1))).astype(np.float32))
+    return moved * torch.from_numpy(np.exp(rng.uniform(-0.2, 0.2, (n, 1, 1, 1))).astype(np.float32))
+
+
+def draw_batch(data: Counts, chosen: np.ndarray, whole: float, rng: np.random.Generator) -> torch.Tensor:
+    """Augmented inputs, (2, n, 2, 32, 32): for each recording two prefixes a bin apart."""
+    first, last = draw_windows(len(data.order), len(chosen), whole, rng)
+    before = np.stack([data.window(i, a, b) for i, a, b in zip(chosen, first, last, strict=True)])
+    after = before + data.bins[chosen, data.order[last]]
+    moved = augmented(torch.from_numpy(np.concatenate([before, after], 1)), rng)
     return torch.stack(moved.chunk(2, 1)) * EVENT_VALUE
 
 
@@ -224,40 +239,13 @@ def train(network: nn.Sequential, data: Counts, held: Counts | None, options: ar
 
     ``network`` ends with the running average of the weights.
     """
-    decayed = [p for p in network.parameters() if p.dim() > 1]
-    plain = [p for p in network.parameters() if p.dim() <= 1]
-    groups = [
-        {"params": decayed, "weight_decay": options.weight_decay},
-        {"params": plain, "weight_decay": 0.0},
-    ]
-    optimiser = torch.optim.AdamW(groups, lr=options.learning_rate)
-    steps = len(data.labels) // BATCH
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, options.learning_rate, total_steps=steps * options.epochs, pct_start=0.15
-    )
+    steps = max(1, len(data.labels) // BATCH)
+    optimiser, schedule = adam(network, options, steps * options.epochs, 0.15)
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(AVERAGING))
     criterion = nn.CrossEntropyLoss(label_smoothing=0.1)
     fan_out = fan_outs(network, (2, SIDE, SIDE))
-    checkpoint = options.output.with_name(options.output.name + ".checkpoint")
-    command = {
-        name: value for name, value in vars(options).items() if name not in ("output", "minutes", "test")
-    }
-    told = json.dumps(command, sort_keys=True, default=str)
-    begin, spent = 0, 0.0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        if state["command"] != told:
-            raise SystemExit(
-                f"{checkpoint} is of another command: {state['command']}; remove it, or go on there"
-            )
-        network.load_state_dict(state["model"])
-        average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
-        schedule.load_state_dict(state["schedule"])
-        begin, spent = state["epoch"], state["seconds"]
-    started = time.process_time() - spent
-    limit = time.monotonic() + 60 * options.minutes
-    for epoch in range(begin, options.epochs):
+
+    def train_epoch(epoch: int) -> str:
         rng = np.random.default_rng([options.seed, epoch])
         torch.manual_seed(options.seed * 1000 + epoch)
         network.train()
@@ -280,27 +268,15 @@ def train(network: nn.Sequential, data: Counts, held: Counts | None, options: ar
             average.update_parameters(network)
             sums += [loss.item(), (logits.argmax(1) == labels).float().mean().item(), operations.item()]
         loss_mean, hit, cost = sums / steps
-        seconds = time.process_time() - started
         seen = "" if held is None else f" validation {accuracy(network, held):.4f}"
-        print(
-            f"epoch {epoch + 1:3d} loss {loss_mean:.3f} train {hit:.4f}{seen} "
-            f"estimated {cost:.1f} M SOPs, {seconds:5.0f} s",
-            flush=True,
-        )
-        state = {
-            "command": told, "epoch": epoch + 1, "seconds": seconds, "model": network.state_dict(),
-            "average": average.state_dict(), "optimiser": optimiser.state_dict(),
-            "schedule": schedule.state_dict(),
-        }  # fmt: skip
-        partial = checkpoint.with_name(checkpoint.name + ".partial")
-        torch.save(state, partial)
-        partial.replace(checkpoint)
-        if time.monotonic() > limit and epoch + 1 < options.epochs:
-            print(f"stopped after {epoch + 1} epochs; the same command goes on")
-            return False
+        return f"loss {loss_mean:.3f} train {hit:.4f}{seen} estimated {cost:.1f} M SOPs,"
+
+    parts = {"model": network, "average": average, "optimiser": optimiser, "schedule": schedule}
+    if not train_rounds(options, command(options, "test"), parts, options.epochs, train_epoch):
+        return False
     # The averaged weights give other activations than those that the batch norms have seen.
     rng = np.random.default_rng([options.seed, options.epochs])
-    picks = (rng.choice(len(data.labels), BATCH) for _ in range(60))
+    picks = (rng.choice(len(data.labels), BATCH) for _ in range(min(60, steps * options.epochs)))
     update_bn((draw_batch(data, c, options.whole, rng)[1] for c in picks), average)
     network.load_state_dict(average.module.state_dict())
     return True
@@ -309,7 +285,7 @@ def train(network: nn.Sequential, data: Counts, held: Counts | None, options: ar
 def parse() -> argparse.Namespace:
     """The command line's options."""
     parser = argparse.ArgumentParser(description="Train a network for recordings of CIFAR10-DVS.")
-    parser.add_argument("train", type=Path, help="HDF5 file of recordings, or 'pictures'")
+    parser.add_argument("train", help="HDF5 file of recordings, images:FILE.npz, or 'pictures'")
     parser.add_argument("--pictures", type=int, default=25_000, help="how many of CIFAR-10's 50,000")
     parser.add_argument("--initial", type=Path, help="trained network to start from, of the same layers")
     parser.add_argument("--test", type=Path, help="HDF5 file, looked at once, after the last epoch")
@@ -334,10 +310,10 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(options.seed)
     name = options.output.name
-    if str(options.train) == "pictures":
-        data = count_pictures(options.pictures, options.seed)
+    if options.train == "pictures" or options.train.startswith("images:"):
+        data = count_pictures(*training_pictures(options.train), options.pictures, options.seed)
     else:
-        data = read_counts(options.train, options.output.with_name(name + ".counts.npz"))
+        data = read_counts(Path(options.train), options.output.with_name(name + ".counts.npz"))
     held = None
     if options.validation:
         out = np.arange(len(data.labels)) % options.validation == 0

@@ -18,11 +18,11 @@ The shipped networks' commands are on their cards.
 import argparse
 import json
 import os
-import time
 from pathlib import Path
 
 import numpy as np
 import torch
+from checkpoints import adam, command, train_rounds
 from torch import nn
 
 from eventsnn.convert.definitions import DEFINITIONS, definition
@@ -95,32 +95,10 @@ def train(model: nn.Module, options: argparse.Namespace) -> bool:
     """Train, going on at the checkpoint if there is one; whether the last epoch is done."""
     images, labels = load(options.data, "train")
     steps = len(images) // options.batch
-    decayed = [p for p in model.parameters() if p.dim() > 1]
-    plain = [p for p in model.parameters() if p.dim() <= 1]
-    groups = [
-        {"params": decayed, "weight_decay": options.weight_decay},
-        {"params": plain, "weight_decay": 0.0},
-    ]
-    optimiser = torch.optim.AdamW(groups, lr=options.learning_rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, options.learning_rate, total_steps=steps * options.epochs, pct_start=0.2
-    )
+    optimiser, schedule = adam(model, options, steps * options.epochs, 0.2)
     criterion = nn.CrossEntropyLoss(label_smoothing=options.smoothing)
-    checkpoint = options.output.with_name(options.output.name + ".checkpoint")
-    begin, spent = 0, 0.0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        if state["command"] != command(options):
-            raise SystemExit(
-                f"{checkpoint} is of another command: {state['command']}; remove it, or go on there"
-            )
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        schedule.load_state_dict(state["schedule"])
-        begin, spent = state["epoch"], state["seconds"]
-    started = time.process_time() - spent
-    limit = time.monotonic() + 60 * options.minutes
-    for epoch in range(begin, options.epochs):
+
+    def train_epoch(epoch: int) -> str:
         rng = np.random.default_rng([options.seed, epoch])
         torch.manual_seed(options.seed * 1000 + epoch)
         model.train()
@@ -139,28 +117,10 @@ def train(model: nn.Module, options: argparse.Namespace) -> bool:
             clip_binary(model)
             loss_sum += loss.item()
             hits += float((logits.argmax(1) == target).float().mean())
-        seconds = time.process_time() - started
-        print(
-            f"epoch {epoch + 1:3d} loss {loss_sum / steps:.3f} train {hits / steps:.4f} {seconds:5.0f} s",
-            flush=True,
-        )
-        state = {
-            "command": command(options), "epoch": epoch + 1, "seconds": seconds, "model": model.state_dict(),
-            "optimiser": optimiser.state_dict(), "schedule": schedule.state_dict(),
-        }  # fmt: skip
-        partial = checkpoint.with_name(checkpoint.name + ".partial")
-        torch.save(state, partial)
-        partial.replace(checkpoint)
-        if time.monotonic() > limit and epoch + 1 < options.epochs:
-            print(f"stopped after {epoch + 1} epochs; the same command goes on")
-            return False
-    return True
+        return f"loss {loss_sum / steps:.3f} train {hits / steps:.4f}"
 
-
-def command(options: argparse.Namespace) -> str:
-    """What the trained weights depend on, as one text."""
-    told = {name: value for name, value in vars(options).items() if name not in ("output", "minutes")}
-    return json.dumps(told, sort_keys=True, default=str)
+    parts = {"model": model, "optimiser": optimiser, "schedule": schedule}
+    return train_rounds(options, command(options), parts, options.epochs, train_epoch)
 
 
 def parse() -> argparse.Namespace:

@@ -182,3 +182,35 @@ def test_on_the_command_line(tmp_path, folder):
     assert wrong.returncode == 2
     assert "cifar10_airplane_0.aedat" in wrong.stderr
     assert "Traceback" not in wrong.stderr
+
+
+def test_recordings_of_any_format_and_what_their_files_do_not_say(tmp_path, monkeypatch):
+    for label, name in enumerate(("cat", "dog")):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        table = np.array([(t, 3 * label, p, t % 9) for t, p in zip(range(40), [0, 1] * 20, strict=True)])
+        np.savetxt(tmp_path / "set" / name / "a.csv", table, "%d", delimiter=",")
+    spec, said = f"events:{tmp_path / 'set'}", {"sensor": "20x10", "columns": "txpy", "unit": "ms"}
+    monkeypatch.setattr("eventsnn.events.long_recordings.LARGE_BYTES", 0)
+    monkeypatch.setattr("eventsnn.events.long_recordings.PART_EVENTS", 16)
+    assert prepare_recordings(spec, tmp_path / "a.h5", **said) == 2
+    found = open_dataset(f"events:{tmp_path / 'a.h5'}")
+    require_same(found, open_dataset(spec, **said))
+    assert (found.class_names, found.width, found.height) == (("cat", "dog"), 20, 10)
+    assert found[1].events["t"].tolist() == [1000 * t for t in range(40)]
+    with pytest.raises(InvalidRequest, match="made in another way"):
+        prepare_recordings(spec, tmp_path / "a.h5", **said | {"unit": "us"})
+    with pytest.raises(InvalidRequest, match="do not say how large the sensor is"):
+        prepare_recordings(spec, tmp_path / "b.h5")
+    words = [word for name, value in said.items() for word in (f"--{name}", value)]
+    done = eventsnn("data", "prepare", spec, "-o", tmp_path / "a.h5", *words)
+    assert (done.returncode, done.stderr) == (0, "")
+    with pytest.raises(InvalidRequest, match=r"set is a folder; give the name of a file"):
+        prepare_recordings(spec, tmp_path / "set", **said)
+
+
+def test_what_numpy_takes_for_pickled_objects_is_not_advised_to_be_loaded(tmp_path):
+    (tmp_path / "a.npz").write_bytes(b"none of NumPy's")
+    with pytest.raises(
+        InvalidFile, match="it begins as none, or holds pickled objects, which are never loaded"
+    ):
+        open_dataset(f"images:{tmp_path / 'a.npz'}")

@@ -358,7 +358,7 @@ def test_parts_refuse_what_only_the_whole_can_judge(tmp_path):
             list(read_chunks(tmp_path / "a.aedat", chunk_events=most))
 
 
-@pytest.mark.parametrize("name", ["aedat2", "aedat3", "dat", "evt2", "evt3", "five-byte"])
+@pytest.mark.parametrize("name", ["aedat2", "aedat3", "dat", "evt2", "evt3", "five-byte", "npy", "csv"])
 def test_memory_does_not_grow_with_the_recording(tmp_path, name):
     file = tmp_path / f"a{FORMATS[name].suffixes[0]}"
     peaks = []
@@ -415,6 +415,41 @@ def test_units_fractions_and_signed_polarity(tmp_path):
     np.save(file, np.array([[10**15, 1, 1, 0], [10**15 + 7, 1, 1, 1]]))
     with pytest.raises(InvalidEvents, match="absolute clock times are not recording times"):
         read_events(file, sensor=(9, 9), columns="txyp")
+
+
+def test_tables_in_parts(tmp_path):
+    """Comments, blank lines, signed polarity, fractions, arrays stored by columns: as of the whole."""
+    rows = np.array([[0.5 * k, k % 9, k % 7, 1 if k < 4 or k % 3 else -1] for k in range(11)])
+    np.save(tmp_path / "a.npy", rows)
+    np.save(tmp_path / "b.npy", np.asfortranarray(rows))
+    text = "".join(f"{t} {x:.0f} {y:.0f} {p:.0f}\r\n# said\r\n\r\n" for t, x, y, p in rows)
+    (tmp_path / "c.txt").write_bytes(b"\xef\xbb\xbf# by hand\n\n" + text.encode())
+    given = {"sensor": (9, 9), "columns": "txyp", "unit": "ms"}
+    for name in ("a.npy", "b.npy", "c.txt"):
+        whole = read_events(tmp_path / name, **given).events
+        assert whole["t"].tolist() == [500 * k for k in range(11)]
+        assert whole["p"].tolist() == [k < 4 or k % 3 > 0 for k in range(11)]
+        for most in (1, 2, 5, 99):
+            parts = list(read_chunks(tmp_path / name, chunk_events=most, **given))
+            assert np.array_equal(np.concatenate(parts), whole)
+
+
+@pytest.mark.parametrize(
+    ("row", "match"),
+    [
+        ([9, 1, 1, -1], "counted from record 3 on: polarities are .-1  0  1.; they are 0 and 1, or -1 and 1"),
+        ([9, 65_539, 1, 1], "counted from record 3 on: event 0 has x = 65539"),
+        ([9, 1, -65_533, 1], "event 0 has y = -65533"),
+        ([9, 1, 1, 2], "event 0 has p = 2"),
+        ([0, 1, 1, 1], "time goes back.*Reading in chunks undoes wraps of the clock only"),
+        ([9, 9, 1, 1], "x = 9, y = 1, outside the sensor"),
+    ],
+)
+def test_tables_that_are_no_recordings_in_parts(tmp_path, row, match):
+    np.save(tmp_path / "a.npy", np.array([[1, 1, 1, 1], [2, 1, 1, 0], [3, 2, 2, 1], row]))
+    with pytest.raises(InvalidEvents, match=match) as found:
+        list(read_chunks(tmp_path / "a.npy", chunk_events=3, sensor=(9, 9), columns="txyp"))
+    assert str(tmp_path / "a.npy") in str(found.value)
 
 
 @pytest.mark.parametrize(
@@ -541,7 +576,7 @@ def test_what_is_not_installed_names_the_extra(tmp_path, monkeypatch):
     (tmp_path / "a.aedat4").write_bytes(b"#!AER-DAT4.0\r\n")
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
     monkeypatch.setitem(sys.modules, "faery", None)
-    monkeypatch.setitem(sys.modules, "pandas", None)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(MissingExtra, match=r"eventsnn\[formats\]"):
         read_events(tmp_path / "a.aedat4")
     with pytest.raises(MissingExtra, match=r"eventsnn\[tables\]"):

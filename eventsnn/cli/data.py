@@ -63,7 +63,7 @@ def check(
 
 
 @app.command("prepare")
-@taking(only=["downsample", "orientation", "clock"])
+@taking(only=["downsample", *OF_FILES])
 def prepare(
     data: Annotated[str, typer.Argument(help="KIND:PATH of event recordings.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write (.h5).")],
@@ -84,11 +84,10 @@ def prepare(
             data,
             output,
             downsample=reading.downsample,
-            orientation=reading.orientation,
-            clock=reading.clock,
             checksums=checksums,
             workers=workers,
             progress=progress,
+            **{name: getattr(reading, name) for name in OF_FILES},
         )
     typer.echo(f"{output}: {count} recordings of {data}, open it as events:{output}")
 

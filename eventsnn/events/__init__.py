@@ -11,16 +11,16 @@ emulate recordings from pictures (``pixels`` is their camera), ``i2e`` makes eve
 ``synthetic`` writes them as files, ``draws`` holds all randomness.
 """
 
+from eventsnn.events.aedat_sets import CIFAR10_CLASSES as CIFAR10_CLASSES
 from eventsnn.events.clock import CLOCKS as CLOCKS
 from eventsnn.events.clock import Clock as Clock
-from eventsnn.events.datasets import CIFAR10_CLASSES as CIFAR10_CLASSES
-from eventsnn.events.datasets import SPLITS as SPLITS
 from eventsnn.events.datasets import open_dataset as open_dataset
 from eventsnn.events.datasets import open_recordings as open_recordings
 from eventsnn.events.datasets import record_counts as record_counts
 from eventsnn.events.encoders import ENCODINGS as ENCODINGS
 from eventsnn.events.encoders import Encoding as Encoding
 from eventsnn.events.encoders import encode as encode
+from eventsnn.events.file_sets import SPLITS as SPLITS
 from eventsnn.events.i2e import encode_i2e as encode_i2e
 from eventsnn.events.images import ImageSet as ImageSet
 from eventsnn.events.images import image_set as image_set
@@ -42,7 +42,7 @@ from eventsnn.events.layouts import Orientation as Orientation
 from eventsnn.events.readers.aedat2 import AedatCounts as AedatCounts
 from eventsnn.events.readers.aedat2 import read_aedat as read_aedat
 from eventsnn.events.readers.aedat2 import read_aedat_with_counts as read_aedat_with_counts
-from eventsnn.events.readers.aedat2 import write_aedat as write_aedat
+from eventsnn.events.readers.aedat2_writing import write_aedat as write_aedat
 from eventsnn.events.readers.contract import Decoded as Decoded
 from eventsnn.events.readers.five_byte import NMNIST_HEIGHT as NMNIST_HEIGHT
 from eventsnn.events.readers.five_byte import NMNIST_WIDTH as NMNIST_WIDTH

@@ -1,5 +1,6 @@
 """``events:PATH``: recordings of any format, one file or a folder of files, class folders as labels."""
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -53,6 +54,7 @@ def open_events(path: Path, split: str, settings: Settings, format: str | None) 
         class_names=classes,
         files=chosen,
         reader=partial(read_one, format=format, settings=settings, size=(width, height)),
+        chunks=partial(parts_of_one, format=format, settings=settings, size=(width, height)),
         orientation=oriented if "orientation" in known.takes else None,
         clock=settings.clock or "last-reset",
         origin=known.origin,
@@ -84,13 +86,36 @@ def decode_one(path: Path, *, format: str | None, settings: Settings, size: tupl
         It is of another sensor than the first one; else as ``read_events``.
     """
     found = read_as(format_of(path) if format is None else format_named(format), path, settings)
-    if (found.width, found.height) != size:
-        raise InvalidEvents(
-            f"{path}: the sensor has {found.width} columns and {found.height} rows, that of the first "
-            "recording "
-            f"of the set {size[0]} and {size[1]}; open them apart"
-        )
+    _require_size(path, (found.width, found.height), size)
     return found
+
+
+def parts_of_one(
+    path: Path, most: int, *, format: str | None, settings: Settings, size: tuple[int, int]
+) -> Iterator[Events]:
+    """The events of one recording of a set in parts; settings and size as of ``decode_one``.
+
+    Raises
+    ------
+    InvalidRequest
+        Its format is only read whole.
+    InvalidEvents
+        It is of another sensor than the first one, or its clock does more than go on and wrap.
+    """
+    known = format_of(path) if format is None else format_named(format)
+    if known.chunks is None:
+        raise InvalidRequest(f"{path}: {known.title} files are read whole")
+    given = known.settings(settings, path)
+    _require_size(path, known.size(path, given), size)
+    return known.chunks(path, given, most)
+
+
+def _require_size(path: Path, found: tuple[int, int], size: tuple[int, int]) -> None:
+    if found != size:
+        raise InvalidEvents(
+            f"{path}: the sensor has {found[0]} columns and {found[1]} rows, that of the first recording of "
+            f"the set {size[0]} and {size[1]}; open them apart"
+        )
 
 
 def _names(path: Path, format: str | None, what: str) -> tuple[Path, list[str]]:

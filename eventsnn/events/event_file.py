@@ -92,6 +92,8 @@ class EventFile:
     first_chunk: NDArray[np.int64] = field(repr=False)
     first_gap: NDArray[np.int64] = field(repr=False)
     gaps_chunk: int = field(repr=False)
+    last_gaps: dict[int, NDArray[np.int64]] = field(default_factory=dict, repr=False)
+    """The chunk of gaps that was read last: short recordings share one. Its hash is of their recordings."""
 
     def __len__(self) -> int:
         return len(self.recordings["events"])
@@ -160,19 +162,27 @@ class _Gaps:
     """The long gaps of one recording, one after the other."""
 
     def __init__(self, opened: EventFile, file: BinaryIO, first: int, count: int) -> None:
-        self.places, self.file, self.length = opened.places["gaps"], file, opened.gaps_chunk
+        self.opened, self.file, self.length = opened, file, opened.gaps_chunk
         self.next_gap, self.end = first, first + count
         self.held = np.empty(0, np.int64)
 
     def next(self, needed: int) -> NDArray[np.int64]:
         while len(self.held) < needed and self.next_gap < self.end:
             chunk, offset = divmod(self.next_gap, self.length)
-            found = _column(self.file, self.places[chunk], np.dtype("<i8"), self.length, self.length)
-            found = found[offset : offset + self.end - self.next_gap].astype(np.int64)
+            found = self._chunk(chunk)[offset : offset + self.end - self.next_gap]
             self.held = np.concatenate([self.held, found])
             self.next_gap += len(found)
         taken, self.held = self.held[:needed], self.held[needed:]
         return taken
+
+    def _chunk(self, chunk: int) -> NDArray[np.int64]:
+        found = self.opened.last_gaps.get(chunk)
+        if found is None:
+            place = self.opened.places["gaps"][chunk]
+            found = _column(self.file, place, np.dtype("<i8"), self.length, self.length).astype(np.int64)
+            self.opened.last_gaps.clear()
+            self.opened.last_gaps[chunk] = found
+        return found
 
 
 def _column(
@@ -270,3 +280,9 @@ def read_recording(path: str | os.PathLike[str], position: int) -> Events:
         As of ``open_event_file``, or the recording is damaged.
     """
     return open_event_file(path).read(position)
+
+
+def read_recording_in_parts(path: str | os.PathLike[str], position: int, most: int) -> Iterator[Events]:
+    """As ``read_recording``, part by part: at most ``most`` events, and at most ``CHUNK``."""
+    for piece in open_event_file(path).chunks(position):
+        yield from (piece[begin : begin + most] for begin in range(0, len(piece), most))

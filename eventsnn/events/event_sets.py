@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from eventsnn.errors import InvalidRequest
-from eventsnn.events.event_file import open_event_file, read_recording
+from eventsnn.events.event_file import open_event_file, read_recording, read_recording_in_parts
 from eventsnn.events.recordings import RecordingFile, RecordingSet
 from eventsnn.events.splits import NAMES, NamedSplit, require_no_own
 
@@ -53,6 +53,7 @@ def open_event_set(path: Path, split: str, named: NamedSplit | None = None) -> R
         class_names=found.class_names,
         files=tuple(files),
         reader=partial(read_recording),
+        chunks=partial(read_recording_in_parts),
         orientation=attributes["orientation"] or None,
         clock=attributes["clock"] or "last-reset",
         origin=attributes["origin"],

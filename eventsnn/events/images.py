@@ -219,6 +219,8 @@ def open_images(path: Path, split: str) -> ImageSet:
     except Exception as error:
         # NumPy and its decoders answer to damage with any kind of error.
         reason = " ".join(str(error).split())[:200] or type(error).__name__
+        if "pickle" in reason:  # what it takes any other file for, with the advice to load it all the same
+            reason = "it begins as none, or holds pickled objects, which are never loaded"
         raise InvalidFile(f"images:{path} cannot be read as a NumPy .npz file of images: {reason}") from error
 
 

@@ -88,6 +88,8 @@ class RecordingSet(Sequence[Recording]):
         Name and value of what the files do not say and the caller did, such as the order of columns.
     source
         What else says what is read: options of a data set, transforms that are part of it.
+    chunks
+        As ``reader``, in parts of at most so many events; None: nothing reads such files in parts.
     fractions
         See ``fraction``; they are taken before ``transforms``.
     transforms
@@ -109,6 +111,7 @@ class RecordingSet(Sequence[Recording]):
     said: tuple[tuple[str, str], ...] = ()
     transforms: tuple[tuple[Transform, int, int], ...] = ()
     source: str = ""
+    chunks: "partial[Iterator[Events]] | None" = None
 
     def __len__(self) -> int:
         return len(self.files)
@@ -128,6 +131,12 @@ class RecordingSet(Sequence[Recording]):
         inside = () if file.position is None else (file.position,)
         said = {} if file.extent is None else {"extent": file.extent}
         return self.reader(file.path, *inside, **said)
+
+    def read_parts(self, file: RecordingFile, most: int) -> Iterator[Events]:
+        """All the events of a recording, at most so many at a time, where the clock only wraps."""
+        assert self.chunks is not None
+        inside = () if file.position is None else (file.position,)
+        return self.chunks(file.path, *inside, most)
 
     def beginning(self, position: int, most: int) -> tuple[int, bytes]:
         """How long what a recording is read from is, and its first bytes; -1 where it cannot be read."""

@@ -203,8 +203,12 @@ def take_fraction(events: Events, fraction: float) -> Events:
         If ``fraction`` is not in (0, 1].
     """
     require_fraction(fraction)
-    kept = math.floor(Fraction(repr(float(fraction))) * len(events))
-    return events[: max(kept, 1)]
+    return events[: kept_of(len(events), fraction)]
+
+
+def kept_of(count: int, fraction: float) -> int:
+    """How many of so many events ``take_fraction`` keeps."""
+    return min(count, max(1, math.floor(Fraction(repr(float(fraction))) * count)))
 
 
 def require_fraction(fraction: float) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.errors import InvalidRequest
-from eventsnn.events.datasets import CIFAR10_CLASSES
-from eventsnn.events.readers.aedat2 import write_aedat
+from eventsnn.events.aedat_sets import CIFAR10_CLASSES
+from eventsnn.events.readers.aedat2_writing import write_aedat
 from eventsnn.events.smooth import SmoothMovement, emulate_smooth_movement
 from eventsnn.output import WRITING, room_for
 from eventsnn.version import __version__

@@ -33,6 +33,8 @@ def is_made(output: str | os.PathLike[str], job: dict[str, Any]) -> bool:
     """
     if not Path(output).exists():
         return False
+    if Path(output).is_dir():
+        raise InvalidRequest(f"{output} is a folder; give the name of a file (.h5)")
     if open_event_file(output).attributes["source"] != json.dumps(job, sort_keys=True):
         raise InvalidRequest(
             f"{output} is there and was made in another way; choose another name, or remove it"

@@ -15,6 +15,7 @@ from eventsnn.errors import EventsnnError, InvalidFile, InvalidRequest, MissingF
 from eventsnn.events import Events, RecordingSet, downsample_addresses, open_dataset
 from eventsnn.events.event_file import open_event_file
 from eventsnn.events.event_parts import Row, part_path, part_says, write_part
+from eventsnn.events.long_recordings import parts_of
 from eventsnn.run.chunks import Runner
 from eventsnn.run.event_sets import SHOWN, Progress, fill_event_file, is_made
 from eventsnn.version import __version__
@@ -32,6 +33,7 @@ def prepare_recordings(
     checksums: str | os.PathLike[str] | None = None,
     workers: int = 1,
     progress: Progress | None = None,
+    **said: Any,
 ) -> int:
     """Write all recordings of a data set as one file; go on where a killed call stopped.
 
@@ -46,8 +48,8 @@ def prepare_recordings(
         The file (``.h5``).
     downsample
         Divide addresses by this.
-    orientation, clock
-        As for ``open_dataset``.
+    orientation, clock, said
+        As for ``open_dataset``; said are ``format``, ``sensor``, ``columns``, ``unit`` and ``layout``.
     checksums
         A file of lines ``sha256  name``, as the program sha256sum writes it, with the name of every recording
         relative to the data set's folder.
@@ -68,11 +70,12 @@ def prepare_recordings(
         Sources that are damaged, or are not those of ``checksums`` or of the file that is there; the first
         few are named, after all others were prepared.
     """
-    found = open_dataset(data, orientation=orientation, clock=clock)
+    reading = {"orientation": orientation, "clock": clock, **said}
+    found = open_dataset(data, **reading)
     if not isinstance(found, RecordingSet):
         raise InvalidRequest(f"{data} holds images, no event recordings; give recordings")
     factor = whole(downsample, "downsample", InvalidRequest, least=1, most=max(found.height, found.width))
-    splits = _own_splits(data, orientation, clock)
+    splits = _own_splits(data, reading)
     rows = [
         Row(file.name, file.label, splits.get(file.index, "") if splits else None) for file in found.files
     ]
@@ -87,6 +90,7 @@ def prepare_recordings(
         "clock": found.clock,
         "downsample": factor,
         "version": __version__,
+        **({"said": dict(found.said)} if found.said else {}),
     }
     height, width = -(-found.height // factor), -(-found.width // factor)
     attributes: dict[str, Any] = {
@@ -99,7 +103,7 @@ def prepare_recordings(
         "width": width,
         "downsampled": factor,
     }
-    if found.kind == "events":
+    if found.one_file:
         source = open_event_file(found.path).attributes
         attributes |= {name: source[name] for name in ("data", "kind", "clock")}
         attributes["downsampled"] = factor * int(source["downsampled"])
@@ -113,12 +117,12 @@ def prepare_recordings(
     return len(found)
 
 
-def _own_splits(data: str, orientation: str | None, clock: str | None) -> dict[int, str]:
+def _own_splits(data: str, reading: dict[str, Any]) -> dict[int, str]:
     """The split of each index, of sets that have splits of their own; else nothing."""
     splits: dict[int, str] = {}
     for split in ("train", "test"):
         try:
-            part = open_dataset(data, split, orientation=orientation, clock=clock)
+            part = open_dataset(data, split, **reading)
         except InvalidRequest:
             continue
         if isinstance(part, RecordingSet):
@@ -151,11 +155,11 @@ def _preparing(
 
 
 def pieces_of(recordings: RecordingSet, position: int) -> Iterable[Events]:
-    """The events of a recording piece by piece, where its format is read so; else in one."""
+    """The events of a recording piece by piece, where it is long and read so; else in one."""
     file = recordings.files[position]
     if file.position is not None and not recordings.fractions and not recordings.transforms:
         return open_event_file(file.path).chunks(file.position)
-    return (recordings[position].events,)
+    return parts_of(recordings, position)
 
 
 def sha256_of(path: Path) -> str:

@@ -14,7 +14,9 @@ from eventsnn.arguments import path, shown, whole
 from eventsnn.engine import RunOptions, make_engine, stimulus_from_events
 from eventsnn.errors import InvalidEvents, InvalidRequest
 from eventsnn.events.inputs import PICOSECONDS_PER_MICROSECOND, picoseconds
-from eventsnn.events.stream import MAX_TIME_US
+from eventsnn.events.long_recordings import parts_of
+from eventsnn.events.recordings import RecordingSet
+from eventsnn.events.stream import MAX_TIME_US, Events
 from eventsnn.network import Network, load_network
 from eventsnn.output import HDF5, require_replaceable
 from eventsnn.results.stream import DECISION_FIELDS, FORMAT, StreamResults
@@ -161,23 +163,47 @@ def _joined(
     origin: str | None,
     progress: Callable[[int, int], None] | None,
 ) -> Iterator[Piece]:
-    """Recordings end to end, read one by one."""
+    """Recordings end to end, read one by one, long ones in parts."""
     begin = 0
     for position in range(len(samples)):
-        item = samples[position]
-        events = content_of(item)
-        if not is_events(events):
-            raise InvalidRequest(
-                f"{item.name} is no recording of events; a stream is one, give recordings or event arrays"
-            )
-        stimulus = stimulus_from_events(events, network, item.name)
-        kept = (origin or getattr(item, "origin", "first-event")) == "file"
-        time = stimulus.time + (begin if kept else begin - stimulus.first)
-        label = -1 if item.label is None else item.label
-        yield Piece(_within(time, item.name), stimulus.neuron, label, begin, int(time[-1]))
-        begin = int(time[-1]) + gap
+        part = _parts(samples, position)
+        label = -1 if part.label is None else part.label
+        end = shift = None
+        for events in part.events:
+            stimulus = stimulus_from_events(events, network, part.name)
+            if shift is None:
+                shift = begin if (origin or part.origin) == "file" else begin - stimulus.first
+            time = _within(stimulus.time + shift, part.name)
+            end = int(time[-1])
+            yield Piece(time, stimulus.neuron, label, begin, end)
+        if end is None:
+            raise InvalidEvents(f"{part.name}: there are no events; a sample needs at least one")
+        begin = end + gap
         if progress is not None:
             progress(position + 1, len(samples))
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """A recording that comes in parts; the attributes are those of ``Recording``."""
+
+    events: Iterable[Events]
+    label: int | None
+    name: str
+    origin: str
+
+
+def _parts(samples: Samples, position: int) -> _Parts:
+    if isinstance(samples, RecordingSet):
+        file = samples.files[position]
+        return _Parts(parts_of(samples, position), file.label, file.name, samples.origin)
+    item = samples[position]
+    events = content_of(item)
+    if not is_events(events):
+        raise InvalidRequest(
+            f"{item.name} is no recording of events; a stream is one, give recordings or event arrays"
+        )
+    return _Parts([events], item.label, item.name, getattr(item, "origin", "first-event"))
 
 
 def _continued(chunks: Iterable[Any], network: Network) -> Iterator[Piece]:

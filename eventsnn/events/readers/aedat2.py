@@ -9,39 +9,33 @@ file-formats/aedat-2.0.html, and the files of Li et al. 2017, doi:10.3389/fnins.
 """
 
 import os
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.errors import InvalidEvents, InvalidFile, InvalidRequest
+from eventsnn.errors import InvalidFile
 from eventsnn.events.clock import AEDAT_COUNTER, Clock, clock_of
-from eventsnn.events.formats import format_of_bytes, not_yet
 from eventsnn.events.layouts import (
-    CIFAR10_DVS,
-    DVS128,
-    LAYOUTS,
-    ORIENTATIONS,
     RAW,
     AddressLayout,
     Orientation,
     layout_of,
     orientation_of,
 )
+from eventsnn.events.readers.aedat2_header import (
+    RECORD,
+    Opening,
+    opening_of,
+    usual_orientation,
+)
 from eventsnn.events.readers.blocks import AT_ONCE, Block, in_parts, whole
 from eventsnn.events.readers.contract import Decoded, Settings, Where
 from eventsnn.events.readers.files import opened, records_from, size_of
-from eventsnn.events.stream import Events, validate_events
-
-_MAGIC = b"#!AER-DAT2.0"
-_RECORD = np.dtype([("address", ">u4"), ("time", ">i4")])
-# Control characters that no header line holds; a tab is one that it may.
-_NO_TEXT = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+from eventsnn.events.stream import Events
 
 
 @dataclass(frozen=True)
@@ -140,11 +134,11 @@ def read_aedat_with_counts(
     orientation = None if orientation is None else orientation_of(orientation)
     layout = None if layout is None else layout_of(layout)
     with opened(path) as file:
-        opening = _opening(file, layout, path)
-        layout, orientation = opening.layout, orientation or _usual(opening.layout, path)
+        opening = opening_of(file, layout, path)
+        layout, orientation = opening.layout, orientation or usual_orientation(opening.layout, path)
         found = whole(
             partial(_blocks, file, opening, orientation, path, AT_ONCE),
-            (size_of(file) - opening.start) // _RECORD.itemsize,
+            (size_of(file) - opening.start) // RECORD.itemsize,
             AEDAT_COUNTER,
             clock,
             str(path),
@@ -166,7 +160,7 @@ def read_aedat_with_counts(
 def aedat_size(path: Where, settings: Settings) -> tuple[int, int]:
     """Columns and rows, of the layout that the header names or that was said, as they are oriented."""
     with opened(path) as file:
-        layout = _opening(file, settings.layout, path).layout
+        layout = opening_of(file, settings.layout, path).layout
     height, width = (settings.orientation or RAW).size(layout)
     return width, height
 
@@ -182,62 +176,21 @@ def read_any_aedat(path: Where, settings: Settings) -> Decoded:
     return Decoded(events, height, width, whole_numbers, "first-event")
 
 
-def write_any_aedat(path: Where, events: Events, height: int, width: int, settings: Settings) -> None:
-    """As ``write_aedat``, in the layout of this size and the raw orientation unless others are said."""
-    orientation = settings.orientation or RAW
-    sizes = {orientation.size(known): known for known in LAYOUTS.values()}
-    layout = settings.layout or sizes.get((height, width))
-    if layout is None or orientation.size(layout) != (height, width):
-        known = ", ".join(f"{name} ({found.raw_width}x{found.raw_height})" for name, found in LAYOUTS.items())
-        raise InvalidRequest(
-            f"{path}: no AEDAT 2.0 layout {'of this name ' if settings.layout else ''}has {width}x{height} "
-            f"pixels; known are {known}"
-        )
-    comments = () if layout == DVS128 else (f"AEChip: {layout.chip}",)
-    write_aedat(path, events, layout=layout, orientation=orientation, comments=comments)
-
-
 def aedat_chunks(path: Where, settings: Settings, at_once: int) -> Iterator[Events]:
     """The pixel events of an AEDAT 2.0 file in parts of at most ``at_once``, times from the first one on."""
     orientation = settings.orientation or RAW
     with opened(path) as file:
-        opening = _opening(file, settings.layout, path)
+        opening = opening_of(file, settings.layout, path)
         blocks = _blocks(file, opening, orientation, path, at_once)
         size = orientation.size(opening.layout)
         yield from in_parts(blocks, AEDAT_COUNTER, str(path), size, from_zero=True)
 
 
-@dataclass(frozen=True)
-class _Opening:
-    """How a file begins: header lines, the byte of the first record, the layout of its addresses."""
-
-    header: tuple[str, ...]
-    start: int
-    layout: AddressLayout
-
-
-def _opening(file: BinaryIO, layout: AddressLayout | None, path: Where) -> _Opening:
-    size, count = size_of(file), 1 << 16
-    while True:
-        file.seek(0)
-        data = file.read(count)
-        header, start = _header(data, path, len(data) < size)
-        if start >= 0:
-            break
-        count *= 4
-    if rest := (size - start) % _RECORD.itemsize:
-        raise InvalidFile(
-            f"{path}: {size - start} bytes after the header are not a whole number of eight-byte events "
-            f"({rest} left over); the file is truncated or damaged, fetch it again"
-        )
-    return _Opening(header, start, _layout_in(header, layout, path))
-
-
 def _blocks(
-    file: BinaryIO, opening: _Opening, orientation: Orientation, path: Where, at_once: int
+    file: BinaryIO, opening: Opening, orientation: Orientation, path: Where, at_once: int
 ) -> Iterator[Block]:
     seen = 0
-    for records in records_from(file, _RECORD, opening.start, at_once):
+    for records in records_from(file, RECORD, opening.start, at_once):
         block = _block(records, opening.layout, orientation, path, seen)
         seen += len(records)
         yield block
@@ -268,147 +221,3 @@ def _block(
     x, y = orientation.to_picture(layout, raw_x, raw_y)
     time = stored if place is None else stored[place]
     return Block(time, x, y, bit == orientation.on_bit, len(records), place, stored, left_out)
-
-
-def _layout_in(header: Sequence[str], said: AddressLayout | None, path: Where) -> AddressLayout:
-    """The layout that was said, or that of the camera in the header; they must not contradict each other."""
-    chip = next((line.partition(":")[2].strip() for line in header if line.startswith("# AEChip:")), "")
-    name = chip.rpartition(".")[2]
-    known = next(
-        (layout for layout in LAYOUTS.values() if name.lower().startswith(layout.name.lower())), None
-    )
-    if said is None and chip and known is None:
-        raise InvalidFile(
-            f"{path}: the header says the camera is {chip!r}, whose addresses are not known here; say its "
-            f"layout (--layout), one of {', '.join(LAYOUTS)}"
-        )
-    if (
-        said is not None
-        and known is not None
-        and said.name in (k.name for k in LAYOUTS.values())
-        and said != known
-    ):
-        raise InvalidFile(
-            f"{path}: the header says the camera is {chip!r}, and the layout {said and said.name} was asked "
-            f"for; leave it out or say {known.name.lower()}"
-        )
-    return said or known or DVS128
-
-
-def _usual(layout: AddressLayout, path: Where) -> Orientation:
-    if layout.raw_width == layout.raw_height == 128:
-        return CIFAR10_DVS
-    raise InvalidRequest(
-        f"{path}: say what the axes and the polarity of this {layout.name} mean: an orientation, one of "
-        f"{', '.join(ORIENTATIONS)}"
-    )
-
-
-def write_aedat(
-    path: str | os.PathLike[str],
-    events: Events,
-    *,
-    layout: AddressLayout | str = DVS128,
-    orientation: Orientation | str | None = None,
-    comments: tuple[str, ...] = (),
-) -> None:
-    """Write one AEDAT 2.0 file; reading it back gives the same events, times counted from the first.
-
-    Parameters
-    ----------
-    path
-        The file to write.
-    events
-        Stream in picture coordinates, valid on the sensor of ``layout`` in ``orientation``.
-    layout, orientation
-        As for ``read_aedat``.
-    comments
-        Lines for the header, without the leading ``#``.
-
-    Raises
-    ------
-    InvalidEvents
-        If there is no event, an event is not valid on the sensor, or a time does not fit 31 bits.
-    InvalidRequest
-        If a comment holds a line break or another control character.
-    OSError
-        If the file cannot be written.
-    """
-    layout = layout_of(layout)
-    orientation = _usual(layout, path) if orientation is None else orientation_of(orientation)
-    validate_events(events, *orientation.size(layout), f"{path} (to be written as AEDAT 2.0, {layout.name})")
-    if not len(events):
-        raise InvalidEvents(
-            f"{path}: there is no event to write; an AEDAT file without events cannot be replayed"
-        )
-    if events["t"][-1] >= 2**31:
-        index = int(np.searchsorted(events["t"], 2**31))
-        raise InvalidEvents(
-            f"{path}: event {index} has t = {events['t'][index]} us; "
-            f"AEDAT 2.0 files hold times below {2**31} us (35.8 min), cut the recording"
-        )
-    if isinstance(comments, str) or not all(isinstance(comment, str) for comment in comments):
-        raise InvalidRequest(f"{path}: comments are {comments!r}; give a tuple of strings, one for each line")
-    lines = [_MAGIC, *(b"# " + comment.encode("utf-8", "surrogateescape") for comment in comments)]
-    if any(_NO_TEXT.search(line) for line in lines):
-        raise InvalidRequest(
-            f"{path}: a header comment holds a line break or another control character; give one string "
-            "for each line"
-        )
-    raw_x, raw_y = orientation.to_raw(layout, events["x"].astype(np.int64), events["y"].astype(np.int64))
-    bit = np.where(events["p"], orientation.on_bit, 1 - orientation.on_bit).astype(np.int64)
-    records = np.empty(len(events), _RECORD)
-    records["address"] = layout.encode(raw_x, raw_y, bit)
-    records["time"] = events["t"]
-    Path(path).write_bytes(b"".join(line + b"\r\n" for line in lines) + records.tobytes())
-
-
-def _header(data: bytes, path: Where, more: bool) -> tuple[tuple[str, ...], int]:
-    """Return the header lines and the place of the first event, -1 if that is not here and there is more."""
-    if not data:
-        raise InvalidFile(
-            f"{path}: the file is empty; an AEDAT 2.0 file starts with '#!AER-DAT2.0', fetch it again"
-        )
-    if not data.startswith(_MAGIC):
-        raise InvalidFile(f"{path}: {_what_it_is(data)}")
-    lines: list[str] = []
-    start = 0
-    # Some programs write LF alone; where the first line ends in CR LF, every header line does.
-    endings = (b"\r\n",) if data[: data.find(b"\n") + 1].endswith(b"\r\n") else (b"\r\n", b"\n")
-    while data[start : start + 1] == b"#":
-        end = data.find(b"\n", start)
-        if end < 0 and more:
-            return (), -1
-        line = data[start : end + 1 if end >= 0 else len(data)]
-        text = next((line.removesuffix(e) for e in endings if line.endswith(e)), line)
-        if _NO_TEXT.search(text) or (end >= 0 and text == line):
-            # An event whose address begins with the byte of '#'.
-            break
-        if end < 0:
-            raise InvalidFile(
-                f"{path}: the header line at byte {start} does not end; the file is truncated, fetch it again"
-            )
-        lines.append(text.decode("utf-8", "replace"))
-        start = end + 1
-    if not lines:
-        raise InvalidFile(
-            f"{path}: the first line, '#!AER-DAT2.0', is not text that ends in CR LF; the file is damaged, "
-            "fetch it again"
-        )
-    return tuple(lines), start if start < len(data) or not more else -1
-
-
-def _what_it_is(data: bytes) -> str:
-    if data.startswith(b"#!AER-DAT1"):
-        return (
-            "this is AEDAT 1.0, which is not supported yet; only AEDAT 2.0 is read: open it in jAER and save "
-            "it again"
-        )
-    if other := format_of_bytes(data):
-        return not_yet(
-            other, "here give AEDAT 2.0 files (.aedat), the originals of CIFAR10-DVS, not *.aedat4"
-        )
-    return (
-        f"an AEDAT 2.0 file starts with '#!AER-DAT2.0', found {data[:12]!r}; "
-        "the file is of another format or damaged"
-    )

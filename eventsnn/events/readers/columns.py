@@ -1,6 +1,6 @@
 """Recordings as tables of numbers: which column is what, in which unit, and that every number is one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from eventsnn.errors import InvalidEvents, InvalidFile, InvalidRequest
 from eventsnn.events.clock import ENDLESS_COUNTER, set_in_order
-from eventsnn.events.readers.contract import COLUMNS, UNITS_NS, Decoded, Settings, Where
-from eventsnn.events.stream import make_events, validate_events
+from eventsnn.events.readers.blocks import Block, in_parts
+from eventsnn.events.readers.contract import COLUMNS, LARGEST_SENSOR, UNITS_NS, Decoded, Settings, Where
+from eventsnn.events.stream import Events, make_events, validate_events
 
 NAMES = {
     "t": ("t", "ts", "time", "timestamp", "timestamps"),
@@ -88,12 +89,7 @@ def decoded(columns: Mapping[str, NDArray[Any]], settings: Settings, path: Where
     if not len(whole["x"]):
         raise InvalidFile(f"{path}: no event in the file; the recording is empty")
     time = _microseconds(np.asarray(columns["t"]), settings, path)
-    if whole["p"].min() < 0:
-        if set(np.unique(whole["p"]).tolist()) - {-1, 1}:
-            raise InvalidEvents(
-                f"{path}: polarities are {np.unique(whole['p'])[:5]}; they are 0 and 1, or -1 and 1"
-            )
-        whole["p"] = (whole["p"] + 1) // 2
+    whole["p"] = _polarity(whole["p"], set(), path)
     line = set_in_order(time, None, ENDLESS_COUNTER, settings.clock or "last-reset", str(path))
     try:
         events = make_events(line.time, *(whole[name][line.chosen] for name in "xyp"))
@@ -104,7 +100,44 @@ def decoded(columns: Mapping[str, NDArray[Any]], settings: Settings, path: Where
     return Decoded(events, height, width, counts)
 
 
-def rows(table: NDArray[Any], order: str, path: Where) -> dict[str, NDArray[Any]]:
+def in_parts_of_columns(
+    tables: Iterable[Mapping[str, NDArray[Any]]], settings: Settings, path: Where, title: str
+) -> Iterator[Events]:
+    """As ``decoded``, of parts of the columns, in bounded memory; wraps and resets have no place here."""
+    width, height = sensor_said(settings, path, title)
+
+    def blocks() -> Iterator[Block]:
+        seen, signs, here = 0, set[int](), str(path)
+        for columns in tables:
+            whole = {name: _whole(columns[name], name, here) for name in "xyp"}
+            time = _microseconds(np.asarray(columns["t"]), settings, here)
+            whole["p"] = _polarity(whole["p"], signs, here)
+            for name, largest in (("x", LARGEST_SENSOR - 1), ("y", LARGEST_SENSOR - 1), ("p", 1)):
+                # What does not fit an event would wrap in it.
+                wrong = np.flatnonzero((whole[name] < 0) | (whole[name] > largest))
+                if wrong.size:
+                    raise InvalidEvents(
+                        f"{here}: event {wrong[0]} has {name} = {whole[name][wrong[0]]}; allowed are 0 "
+                        f"to {largest}"
+                    )
+            yield Block(time, whole["x"], whole["y"], whole["p"], len(time))
+            seen += len(time)
+            here = f"{path}, counted from record {seen} on"
+
+    return in_parts(blocks(), ENDLESS_COUNTER, str(path), (height, width))
+
+
+def _polarity(stored: NDArray[np.int64], signs: set[int], path: Where) -> NDArray[np.int64]:
+    """Polarities as 0 and 1; ``signs`` are those other than 1 that were seen before, and gets more."""
+    signs |= set(np.unique(stored).tolist()[:5]) - {1}
+    if min(signs, default=0) < 0 and signs != {-1}:
+        raise InvalidEvents(
+            f"{path}: polarities are {np.array(sorted({*signs, 1}))}; they are 0 and 1, or -1 and 1"
+        )
+    return (stored + 1) // 2 if -1 in signs else stored
+
+
+def in_columns(table: NDArray[Any], order: str, path: Where) -> dict[str, NDArray[Any]]:
     """The four columns of an array of shape (n, 4)."""
     if table.ndim != 2 or table.shape[1] != len(COLUMNS):
         raise InvalidFile(

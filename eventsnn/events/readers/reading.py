@@ -73,6 +73,8 @@ def read_chunks(
     chunk_events: int = CHUNK_EVENTS,
     format: str | None = None,
     sensor: tuple[int, int] | str | None = None,
+    columns: str | None = None,
+    unit: str | None = None,
     layout: AddressLayout | str | None = None,
     orientation: Orientation | str | None = None,
 ) -> Iterator[Events]:
@@ -85,7 +87,7 @@ def read_chunks(
     ----------
     chunk_events
         Events of a part, at most (of AEDAT 3.1, where packets are longer, as many as these have).
-    path, format, sensor, layout, orientation
+    path, format, sensor, columns, unit, layout, orientation
         As of ``read_events``.
 
     Yields
@@ -102,7 +104,7 @@ def read_chunks(
     if isinstance(chunk_events, bool) or not isinstance(chunk_events, int) or chunk_events < 1:
         raise InvalidRequest(f"chunk_events is {chunk_events!r}; give a whole number from 1 on")
     known = format_of(path) if format is None else format_named(format)
-    given = known.settings(settings_of(sensor, layout=layout, orientation=orientation), path)
+    given = known.settings(settings_of(sensor, columns, unit, layout, orientation), path)
     if known.chunks is None:
         in_parts = ", ".join(name for name, other in FORMATS.items() if other.chunks)
         raise InvalidRequest(

@@ -8,6 +8,7 @@ from eventsnn.errors import InvalidFile, InvalidRequest
 from eventsnn.events.formats import READ_AS_EVENTS, format_of_file, not_yet
 from eventsnn.events.readers import (
     aedat2,
+    aedat2_writing,
     aedat3,
     aedat4,
     arrays,
@@ -59,7 +60,7 @@ FORMATS: dict[str, Format] = {
             aedat2.aedat_size,
             aedat2.read_any_aedat,
             aedat2.aedat_chunks,
-            aedat2.write_any_aedat,
+            aedat2_writing.write_any_aedat,
             frozenset({"layout", "orientation"}),
             "first-event",
         ),
@@ -129,7 +130,7 @@ FORMATS: dict[str, Format] = {
             _TABLE,
             arrays.array_size,
             arrays.read_npy,
-            None,
+            arrays.npy_chunks,
             arrays.write_npy,
         ),
         Format(
@@ -151,7 +152,7 @@ FORMATS: dict[str, Format] = {
             _TABLE - {"columns"},
             tables.table_size,
             tables.read_parquet,
-            None,
+            tables.parquet_chunks,
             tables.write_parquet,
         ),
         Format(
@@ -183,7 +184,7 @@ FORMATS: dict[str, Format] = {
             _TABLE,
             tables.table_size,
             tables.read_csv,
-            None,
+            tables.csv_chunks,
             tables.write_csv,
         ),
     )

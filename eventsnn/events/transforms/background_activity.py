@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -27,10 +28,17 @@ class BackgroundActivity(Transform):
         self.require(0 <= self.window_us <= MAX_TIME_US, "window_us", allowed)
 
     def apply(self, events: Events, height: int, width: int, index: int) -> Events:
+        return self.begin(height, width, index)(events)
+
+    def begin(self, height: int, width: int, index: int) -> Callable[[Events], Events]:
         from eventsnn.events.transforms.kernels import keep_supported
 
-        time, x, y = (events[name].astype(np.int64) for name in "txy")
         last = np.full((height + 2, width + 2), -(2**62), dtype=np.int64)
-        kept = np.empty(len(events), dtype=np.uint8)
-        keep_supported(time, x, y, self.window_us, last, kept)
-        return events[kept > 0]
+
+        def kept_of(events: Events) -> Events:
+            time, x, y = (events[name].astype(np.int64) for name in "txy")
+            kept = np.empty(len(events), dtype=np.uint8)
+            keep_supported(time, x, y, self.window_us, last, kept)
+            return events[kept > 0]
+
+        return kept_of

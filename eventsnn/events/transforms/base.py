@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
@@ -21,6 +22,8 @@ class Transform(ABC):
     """
 
     kind: ClassVar[str]
+    in_parts: ClassVar[bool] = True
+    """Whether ``begin`` gives, part by part, what ``apply`` gives of the whole."""
 
     def __post_init__(self) -> None:
         check_fields(self, f"{{}} of the transform {self.kind!r}", InvalidRequest)
@@ -48,6 +51,13 @@ class Transform(ABC):
         index
             Of the recording in its data set: what is drawn is drawn for it.
         """
+
+    def begin(self, height: int, width: int, index: int) -> Callable[[Events], Events]:
+        """What is called with one part of a recording after the other; parameters as of ``apply``.
+
+        A transform that looks back remembers there what it has seen.
+        """
+        return lambda events: self.apply(events, height, width, index)
 
     def require(self, holds: bool, name: str, allowed: str) -> None:
         """Refuse the value of a parameter unless ``holds``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -23,6 +24,9 @@ class Drop(Transform):
         self.require(0 <= self.seed < 2**63, "seed", "a whole number from 0 to 2^63 - 1")
 
     def apply(self, events: Events, height: int, width: int, index: int) -> Events:
+        return self.begin(height, width, index)(events)
+
+    def begin(self, height: int, width: int, index: int) -> Callable[[Events], Events]:
         # One number an event, in their order: a beginning of the events has a beginning of the numbers.
-        drawn = keyed_generator(self.seed, index, "drop events").random(len(events))
-        return events[drawn >= self.share]
+        generator = keyed_generator(self.seed, index, "drop events")
+        return lambda events: events[generator.random(len(events)) >= self.share]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -23,10 +24,17 @@ class Refractory(Transform):
         self.require(1 <= self.period_us <= MAX_TIME_US, "period_us", allowed)
 
     def apply(self, events: Events, height: int, width: int, index: int) -> Events:
+        return self.begin(height, width, index)(events)
+
+    def begin(self, height: int, width: int, index: int) -> Callable[[Events], Events]:
         from eventsnn.events.transforms.kernels import keep_rested
 
-        place = events["y"].astype(np.int64) * width + events["x"]
         last = np.full(height * width, -(2**62), dtype=np.int64)
-        kept = np.empty(len(events), dtype=np.uint8)
-        keep_rested(events["t"].astype(np.int64), place, self.period_us, last, kept)
-        return events[kept > 0]
+
+        def kept_of(events: Events) -> Events:
+            place = events["y"].astype(np.int64) * width + events["x"]
+            kept = np.empty(len(events), dtype=np.uint8)
+            keep_rested(events["t"].astype(np.int64), place, self.period_us, last, kept)
+            return events[kept > 0]
+
+        return kept_of

@@ -33,6 +33,7 @@ class TonicTransform(Transform):
     """
 
     kind: ClassVar[str] = "tonic"
+    in_parts: ClassVar[bool] = False
     name: str
     parameters: tuple[tuple[str, Any], ...] = ()
     made: Any = None
