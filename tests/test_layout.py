@@ -38,7 +38,7 @@ BUDGET = {
     "insight": 1900,
     "network": 4400,
     "options": 80,
-    "output": 300,
+    "output": 320,
     "report": 3300,
     "results": 2650,
     "run": 4380,
