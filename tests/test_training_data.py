@@ -1,7 +1,9 @@
 """Samples are known by what they hold; data that trained a network certify nothing for it."""
 
 import json
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -177,6 +179,15 @@ def test_convert_names_its_training_data(tmp_path):
     assert again.checksum == eventsnn.convert(model, given).checksum
     with pytest.raises(InvalidRequest, match="trained_on"):
         eventsnn.convert(model, given, trained_on=images["test"])
+
+
+@pytest.mark.skipif("EVENTSNN_DATA" not in os.environ, reason="EVENTSNN_DATA does not name the data")
+def test_the_network_for_nmnist_names_its_800_recordings():
+    network = eventsnn.load(Path(eventsnn.__file__).parents[1] / "models" / "nmnist.h5")
+    spec = f"nmnist:{Path(os.environ['EVENTSNN_DATA']) / 'nmnist'}"
+    hashes = {part: content_hashes(open_dataset(spec, part)) for part in ("train", "test")}
+    assert len(trained(network.metadata, hashes["train"])) == 800
+    assert trained(network.metadata, hashes["test"]) == {}
 
 
 def test_weights_of_ours_name_their_training_data(tmp_path):
