@@ -16,7 +16,7 @@ import hashlib
 import itertools
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
@@ -39,20 +39,24 @@ HDF5_LAYOUT = ("v110", "v110")
 SEAL = b"eventsnn blake2b-128 "
 SEAL_DIGITS = 32
 WRITING = ".writing"
+LOOKED_AT = 4096
+Beginning = bytes | Callable[[bytes], bool]
+"""How files of a kind begin: all alike, or what their first ``LOOKED_AT`` bytes must satisfy."""
 NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 _numbers = itertools.count()
 
 
-def require_replaceable(path: str | os.PathLike[str], beginning: bytes, holds: str | None = None) -> Path:
+def require_replaceable(path: str | os.PathLike[str], beginning: Beginning, holds: str | None = None) -> Path:
     """Check that an output file may be written.
 
     Parameters
     ----------
     path : path
         The file to write.
-    beginning : bytes
-        How files of this kind begin: an existing file that begins otherwise is not ours to replace.
+    beginning : bytes or callable
+        How files of this kind begin: an existing file that begins otherwise is not ours to replace. ``b""``:
+        they are known by nothing, so that no file is replaced but an empty one.
     holds : str, optional
         The attribute ``format`` of HDF5 files of this kind; one that holds something else is not replaced.
 
@@ -72,13 +76,19 @@ def require_replaceable(path: str | os.PathLike[str], beginning: bytes, holds: s
         raise InvalidRequest(f"{target} is not a regular file; give the name of a file to write")
     if target.exists():
         with target.open("rb") as file:
-            found = file.read(len(beginning))
-        other = found not in (b"", beginning)
+            found = file.read(LOOKED_AT)
+        other = bool(found) and not _begins(found, beginning)
         if other or (found and holds is not None and _format_of(target) not in (None, holds)):
             raise InvalidRequest(
                 f"{target} exists and is a file of another kind, which would be lost; choose another name"
             )
     return target
+
+
+def _begins(found: bytes, beginning: Beginning) -> bool:
+    return (
+        found.startswith(beginning) and beginning != b"" if isinstance(beginning, bytes) else beginning(found)
+    )
 
 
 def _format_of(path: Path) -> str | None:
@@ -93,7 +103,7 @@ def _format_of(path: Path) -> str | None:
 
 
 @contextmanager
-def replaced_whole(path: str | os.PathLike[str], beginning: bytes) -> Iterator[Path]:
+def replaced_whole(path: str | os.PathLike[str], beginning: Beginning) -> Iterator[Path]:
     """A path to write aside; it becomes ``path`` once the block has ended without an error.
 
     Raises

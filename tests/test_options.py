@@ -62,7 +62,10 @@ def test_convert_takes_the_options_of_a_conversion_with_their_defaults():
     from eventsnn.convert.converter import convert
 
     parameters = signature(convert).parameters
-    assert parameters.keys() == {"model", "calibration", "input_shape", "metadata", *CONVERSION}
+    assert parameters.keys() == {
+        *("model", "calibration", "input_shape", "metadata", "trained_on"),
+        *CONVERSION,
+    }
     for name, said in CONVERSION.items():
         assert parameters[name].default == said.default, name
 

@@ -18,6 +18,7 @@ from eventsnn.report import energy, plots, sections
 from eventsnn.report import page as page_module
 from eventsnn.report.intervals import binomial_interval, share_interval
 from eventsnn.report.page import write_report
+from eventsnn.report.rule_curves import curves_of
 from eventsnn.report.si import percent, si
 from eventsnn.results import ResultTable
 from eventsnn.results.results import Results
@@ -237,7 +238,8 @@ def test_exit_run_is_compared_with_its_own_full_run(full, stopped):
 
 def test_runs_of_different_samples_are_pointed_out(full, tmp_path):
     some = full.select(np.arange(len(full)) < 5)
-    assert "do not cover the same samples" in Page(page_of([full, some], tmp_path)).text
+    text = Page(page_of([full, some], tmp_path)).text
+    assert "“full run (2)” is of other data than “full run (1)”: 5 samples are in both (12 and 5)" in text
 
 
 def test_binomial_interval():
@@ -377,7 +379,7 @@ def test_curves_stand_in_the_shade_of_their_interval(axes_of):
 def test_curves_of_the_page_have_their_interval(full, tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(plots, "trade_off_plot", lambda lines, *_: drawn.append(lines))
-    curves = page_module._curves([full], ["full run"])
+    curves = curves_of([full], ["full run"])
     page_module._trade_off_plots([full], ["full run"], curves)
     for lines in drawn:
         for line, curve in zip(lines, curves, strict=True):
@@ -394,7 +396,7 @@ def test_rules_and_runs_have_colours_of_their_own(full, stopped, monkeypatch):
     drawn = []
     monkeypatch.setattr(plots, "trade_off_plot", lambda lines, points, *_: drawn.append((lines, points)))
     runs, labels = [stopped, full], ["a", "b"]
-    page_module._trade_off_plots(runs, labels, page_module._curves(runs, labels))
+    page_module._trade_off_plots(runs, labels, curves_of(runs, labels))
     assert len(drawn) == 3
     for lines, points in drawn:
         assert [point.colour for point in points] == [0, 1]

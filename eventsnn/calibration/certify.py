@@ -25,6 +25,7 @@ from eventsnn.decide.certificate import Certificate
 from eventsnn.errors import InvalidRequest
 from eventsnn.results.results import Results
 from eventsnn.results.stops import Stops, rule_of, stops
+from eventsnn.results.training import require_untrained
 from eventsnn.version import __version__
 
 GRID: NDArray[np.float64] = np.unique(
@@ -155,6 +156,7 @@ def _require_sound(results: Results, risk: Risk, name: str, deadline_s: float | 
             f"{len(results.failures)} samples of this run could not be read: what is left is no fair draw; "
             "calibrate on a run of all its samples"
         )
+    require_untrained(results.table, "on them a network does better than on others, and nothing is promised")
     if risk.labelled and (results.table.column("label") < 0).any():
         raise InvalidRequest(f"risk {name} needs labels, which these samples lack; 'disagreement' needs none")
     if (name == "deadline") != (deadline_s is not None):
@@ -238,6 +240,7 @@ def _certificate(
             "data_path": configuration.get("data_path"),
             "digest": results.digest,
             "sources": sorted(results.table.sources.values()),
+            "contents": sorted(results.table.contents.values()),
         },
         assumptions=ASSUMPTIONS,
         version=__version__,

@@ -9,7 +9,19 @@ from typing import Annotated
 
 import typer
 
-from eventsnn.cli import calibrate, convert, data, demo, hardware, inspect, profile, report, run, sweep
+from eventsnn.cli import (
+    calibrate,
+    compare,
+    convert,
+    data,
+    demo,
+    hardware,
+    inspect,
+    profile,
+    report,
+    run,
+    sweep,
+)
 from eventsnn.cli.configuring import configurable
 
 app = typer.Typer(
@@ -47,6 +59,7 @@ app.command("sweep")(sweep.sweep)
 app.command("curve")(report.curve)
 app.command("calibrate")(calibrate.calibrate)
 app.command("report")(report.report)
+app.command("compare")(compare.compare)
 app.command("export")(report.export)
 app.command("timeline")(report.timeline)
 app.command("profile")(profile.profile)

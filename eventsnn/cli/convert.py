@@ -69,6 +69,13 @@ def convert(
         typer.Option("--split", help="Split of the calibration data; train, where there are splits."),
     ] = None,
     samples: Annotated[int, typer.Option("--samples", help="How many samples to calibrate on.")] = 200,
+    trained_on: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--trained-on",
+            help="KIND:PATH[:SPLIT] of data that trained the model: the network names them; repeatable.",
+        ),
+    ] = None,
     check: Annotated[
         str | None, typer.Option("--check", help="KIND:PATH to compare on; the calibration data.")
     ] = None,
@@ -129,7 +136,7 @@ def convert(
     data = open_samples(calibration, replace(reading, split=split), "train", samples)
     other = replace(reading, split=check_split)
     checked = data if check is None else open_samples(check, other, "test", check_samples)
-    network = convert_model(trained, data, **settings, metadata={"model": model.name})
+    network = convert_model(trained, data, **settings, metadata={"model": model.name}, trained_on=trained_on)
     if len(data) < FEWEST:  # after what is wrong with them in other ways
         raise InvalidRequest(
             f"{calibration} has {len(data)} of the {FEWEST} samples that scales need at least: the "

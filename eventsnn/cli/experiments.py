@@ -51,13 +51,16 @@ def experiment(
 ) -> None:
     """Run or plan an experiment."""
     from eventsnn.cli import show
+    from eventsnn.output import require_replaceable
     from eventsnn.run.cluster import where_to_run
     from eventsnn.run.experiment import Experiment
 
     if output is not None:
-        _check_output(output)
+        _check_ending(output)
     place = folder or context.meta[FILE].with_suffix(".cells")
     found = Experiment(choices_of(context), place)
+    if output is not None:
+        require_replaceable(output, _beginning(output, found))
     if plan:
         _show_plan(found, json_)
         return
@@ -86,15 +89,23 @@ def choices_of(context: typer.Context) -> dict[str, Any]:
     return {name: str(value) if isinstance(value, Path) else value for name, value in choices.items()}
 
 
-def _check_output(path: Path) -> None:
+def _check_ending(path: Path) -> None:
     from eventsnn.errors import InvalidRequest
-    from eventsnn.output import HTML, JSON, require_replaceable
 
     if path.suffix not in KINDS:
         raise InvalidRequest(
             f"{path} ends in {path.suffix or 'nothing'}; cells are written as {', '.join(KINDS)}"
         )
-    require_replaceable(path, {".html": HTML, ".json": JSON, ".csv": b""}[path.suffix])
+
+
+def _beginning(path: Path, found: Any) -> bytes:
+    """How a file of the same kind begins."""
+    from eventsnn.output import HTML, JSON
+    from eventsnn.report.experiment import csv_header
+
+    return (
+        csv_header(list(found.axes)) if path.suffix == ".csv" else {".html": HTML, ".json": JSON}[path.suffix]
+    )
 
 
 def _show_plan(found: Any, json_: bool) -> None:
@@ -141,7 +152,7 @@ def _axes(found: Any, cell: Any) -> list[str]:
 
 def _show(found: Any, outcomes: list[Any], output: Path | None, json_: bool) -> None:
     from eventsnn.cli import show
-    from eventsnn.output import JSON, replaced_whole
+    from eventsnn.output import replaced_whole
     from eventsnn.report.experiment import csv_text, rows
 
     made = rows(
@@ -155,7 +166,7 @@ def _show(found: Any, outcomes: list[Any], output: Path | None, json_: bool) -> 
             write_report([one.results for one in outcomes if one.results is not None], output)
         else:
             text = csv_text(made) if output.suffix == ".csv" else show.json_text({"cells": made}) + "\n"
-            with replaced_whole(output, JSON if output.suffix == ".json" else b"") as aside:
+            with replaced_whole(output, _beginning(output, found)) as aside:
                 aside.write_text(text, encoding="utf-8")
     if json_:
         show.print_json({"cells": made})

@@ -63,7 +63,7 @@ def _results(file: Path) -> dict[str, Any]:
 
     found = Results.load(file)
     failures = [{"index": f.index, "name": f.name, "reason": f.reason} for f in found.failures]
-    return found.to_dict() | ({"failures": failures} if failures else {})
+    return found.to_dict() | ({"failures": failures} if failures else {}) | {"provenance": found.provenance}
 
 
 def _hdf5_format(file: Path) -> Any:
@@ -89,8 +89,14 @@ def _show(found: dict[str, Any], json_: bool) -> None:
     if json_:
         show.print_json(found)
         return
+    from eventsnn.provenance import line_of
+
     made = show.table("what", "value")
     for name, value in found.items():
+        if name == "provenance":
+            for number, record in enumerate(value, 1):
+                made.add_row(name if len(value) == 1 else f"{name} {number}", line_of(record))
+            continue
         if isinstance(value, dict) and "mean" in value:
             value = ", ".join(f"{k} {_number(v, UNITS.get(name, ''))}" for k, v in value.items())
         if not isinstance(value, dict):
@@ -124,6 +130,7 @@ def _data(found: dict[str, Any], json_: bool) -> None:
 def _network(file: Path) -> tuple[dict[str, Any], list[tuple[str, ...]]]:
     from eventsnn.network import load_network
     from eventsnn.network.neurons import neuron_parameters
+    from eventsnn.network.training import shortened
 
     network = load_network(file)
     rows: list[tuple[str, ...]] = []
@@ -171,7 +178,7 @@ def _network(file: Path) -> tuple[dict[str, Any], list[tuple[str, ...]]]:
         "synapses": network.synapses(),
         "neurons": sum(p.size for p in network),
         "verified": network.metadata.get("conversion", {}).get("verified"),
-        "metadata": dict(network.metadata),
+        "metadata": shortened(network.metadata),
     }
     return found, rows
 
@@ -192,6 +199,8 @@ def _leaves(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 
 def _print_network(found: dict[str, Any], rows: list[tuple[str, ...]]) -> None:
     from eventsnn.cli import show
+    from eventsnn.network.training import NAME
+    from eventsnn.provenance import line_of
 
     made = show.table(
         "population", "neuron", "y x x x channel", "neurons", "parameters", optional=("parameters",)
@@ -215,7 +224,12 @@ def _print_network(found: dict[str, Any], rows: list[tuple[str, ...]]) -> None:
         from eventsnn.report.conversion import verified_text
 
         made.add_row("verified", verified_text(found["verified"]).removeprefix("verified: "))
-    for name, value in _leaves(found["metadata"]):
+    metadata = dict(found["metadata"])
+    for record in metadata.pop("provenance", []):
+        made.add_row("provenance", line_of(record))
+    for data in metadata.pop(NAME, []):
+        made.add_row("trained on", f"{data['data']}, {data['samples']} samples")
+    for name, value in _leaves(metadata):
         if name.startswith("conversion.verified."):
             continue
         made.add_row(name, value if len(value) <= LONGEST_CELL else value[:LONGEST_CELL] + " ...")

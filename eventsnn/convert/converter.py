@@ -12,6 +12,7 @@ from eventsnn.convert.budget import planned
 from eventsnn.convert.calibration import calibrate
 from eventsnn.convert.coding import check_range, coding_of, duration_of, unit_of
 from eventsnn.convert.graph.layers import Layer
+from eventsnn.convert.graph.operations_count import operations_of
 from eventsnn.convert.lowering.correction import Followed, followed_samples
 from eventsnn.convert.lowering.families import Family
 from eventsnn.convert.lowering.names import population_names
@@ -24,10 +25,13 @@ from eventsnn.convert.records import conversion_record, equalisation_record, lay
 from eventsnn.convert.samples import Samples, read_samples
 from eventsnn.convert.settings import LONGEST_PERIOD_US, OPTIONS, Settings
 from eventsnn.convert.trained import TrainedLayers, trained_model
+from eventsnn.convert.trained_on import training_data
 from eventsnn.convert.verification import verify as verify_samples
 from eventsnn.convert.verification import with_verification
 from eventsnn.errors import InvalidRequest, UnsupportedLayer
 from eventsnn.network import InputContract, Network
+from eventsnn.network.training import NAME
+from eventsnn.provenance import started
 
 ANALOG_SCALE = 2**20
 """Parts of an analog value: a current of x P / T per period P is a small share of x."""
@@ -77,6 +81,7 @@ def convert(
     spike_code: str = "rate",
     one_spike: bool = False,
     verify: int = 0,
+    trained_on: Any = None,
 ) -> Network:
     """Convert a trained model into a network of spiking neurons fed by events or images.
 
@@ -196,7 +201,11 @@ def convert(
         with ``quantised_activations``. None may deviate; ``metadata["conversion"]["verified"]`` then says
         ``{"samples": N, "neurons": M, "deviating": 0}``.
     metadata : mapping, optional
-        JSON values kept in the network beside ``"conversion"``, which this function writes.
+        JSON values kept in the network beside ``"conversion"`` and ``"provenance"``, which this function
+        writes.
+    trained_on : str, ImageSet, RecordingSet, or a list of these, optional
+        The data that trained the model, as ``"images:MNIST.npz:train"``. The network names them, with a hash
+        of each sample, and runs with a certificate and ``calibrate`` refuse these.
     input : str, optional
         ``"events"``, ``"analog"``, ``"charge"``, ``"poisson"`` or ``"bernoulli"``: what a run will give.
         Default: recordings are events; an ImageSet, uint8 or bool arrays, arrays with negative values,
@@ -249,10 +258,33 @@ def convert(
     """
     given = locals().copy()  # the arguments, by name
     settings = Settings(**{name: given[name] for name in OPTIONS})
+    asked = {name: _json(given[name]) for name in OPTIONS}
+    differing = {name: value for name, value in asked.items() if value != _json(OPTIONS[name].default)}
+    taken = started("convert", {"options": differing})
     trained = trained_model(model)
+    data = [*training_data(trained_on), *trained.trained_on]
     samples = read_samples(calibration, trained.reading, input_shape, input, settings.normalised)
     layers = trained.layers_of(samples.shape, settings.average_pools, settings.equalise)
-    return lowered_network(layers, samples, settings, metadata)
+    network = lowered_network(layers, samples, settings, metadata)
+    operations = operations_of(trained.original(samples.shape).graph)
+    macs = {"exact": sum(each.exact for each in operations), "blind": sum(each.blind for each in operations)}
+    told = {
+        **network.metadata,
+        "conversion": {**network.metadata["conversion"], "original_macs": macs},
+        "provenance": [taken()],
+        **({NAME: data} if data else {}),
+    }
+    return Network(network.populations.values(), network.projections.values(), told)
+
+
+def _json(value: Any) -> Any:
+    """An option as a JSON value."""
+    if isinstance(value, Mapping):
+        return {str(name): _json(each) for name, each in value.items()}
+    value = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(value, str | bool | int | float | None):
+        return value
+    return [_json(each) for each in value] if isinstance(value, Sequence) else str(value)
 
 
 def lowered_network(

@@ -55,7 +55,11 @@ class Trained:
     ----------
     reading : Reading
         How it reads its input.
+    trained_on : tuple of dict
+        Records of the data that trained it (``eventsnn.network.training``), where its file names them.
     """
+
+    trained_on: tuple[dict[str, Any], ...] = ()
 
     def __init__(
         self,
@@ -174,7 +178,9 @@ def trained_model(model: Any) -> Trained:
     from eventsnn.convert.importers.torch_fx import import_torch
     from eventsnn.convert.importers.torch_prepare import first_channels
 
-    return Trained(lambda shape: import_torch(model, shape), channels=first_channels(model))
+    found = Trained(lambda shape: import_torch(model, shape), channels=first_channels(model))
+    found.trained_on = tuple(getattr(model, "trained_on", ()))
+    return found
 
 
 class _OfOriginal(Trained):

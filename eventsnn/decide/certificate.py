@@ -177,14 +177,23 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def require_other_data(certificate: Certificate, sources: dict[int, str]) -> None:
-    """Refuse a run over samples that calibrated the threshold.
+def require_other_data(
+    certificate: Certificate, sources: dict[int, str], contents: dict[int, str] | None = None
+) -> None:
+    """Refuse a run over samples that calibrated the threshold, by the hashes of their input by index.
+
+    ``sources`` hold names and labels, too; ``contents`` know a copy of another name.
 
     Raises
     ------
     InvalidRequest
     """
-    common = set(certificate.calibrated_on["sources"]) & set(sources.values())
+    known, held = (
+        set(certificate.calibrated_on["sources"]),
+        set(certificate.calibrated_on.get("contents", ())),
+    )
+    common = {index for index, source in sources.items() if source in known}
+    common |= {index for index, content in (contents or {}).items() if content in held}
     if common:
         raise InvalidRequest(
             f"{len(common)} of the {len(sources)} samples calibrated this certificate; on them it promises "

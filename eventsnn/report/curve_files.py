@@ -34,7 +34,7 @@ def write_curves(
     """
     ending = Path(path).suffix.lower()
     if ending in BEGINNINGS:
-        times = _stop_times(results, curves)
+        times = cheap_stop_times(results, curves)
         write_curve_plot(path, curves, len(results), times, f"{title}, {len(results)} samples")
     elif ending in WRITERS:
         about = {
@@ -49,7 +49,7 @@ def write_curves(
         )
 
 
-def _stop_times(
+def cheap_stop_times(
     results: Results, curves: dict[str, NDArray[Any]]
 ) -> dict[str, tuple[float, NDArray[np.float64]]]:
     """Of each rule the cheapest threshold within a point of the full run, and when samples stop there."""

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eventsnn import arguments
 from eventsnn.arguments import shown, text
@@ -18,12 +16,14 @@ from eventsnn.errors import InvalidRequest, MissingExtra
 from eventsnn.hardware.actions import ACTION_OF_COUNTER
 from eventsnn.hardware.baselines import Baseline, baseline_names, load_baseline
 from eventsnn.output import HTML, replaced_whole
-from eventsnn.report import energy, plots, sections
+from eventsnn.report import energy, plots, savings, sections
 from eventsnn.report.baselines import section, values_table
+from eventsnn.report.comparison import comparison_table
 from eventsnn.report.cores import core_table
 from eventsnn.report.intervals import share_interval
+from eventsnn.report.rule_curves import Curve, curves_of, stopped_means
 from eventsnn.report.subject import subject
-from eventsnn.results.curves import trade_off
+from eventsnn.results.comparison import compare
 from eventsnn.results.results import Results, distribution
 
 # A field of a curve, its name on the page, its unit.
@@ -32,16 +32,6 @@ COSTS = (
     ("synaptic_operations", "synaptic operations", "SOP"),
     ("energy_j", "energy", "J"),
 )
-
-
-@dataclass(frozen=True)
-class Curve:
-    """The trade-off of one full run under one exit rule."""
-
-    run: int
-    rule: str
-    label: str
-    rows: NDArray[Any]
 
 
 def write_report(
@@ -135,7 +125,8 @@ def _contents(
     runs: Sequence[Results], baselines: Sequence[str | os.PathLike[str] | Baseline] | None
 ) -> dict[str, Any]:
     labels = sections.run_labels(runs)
-    curves = _curves(runs, labels)
+    curves = curves_of(runs, labels)
+    full = [sections.reference_of(run, runs) for run in runs]
     found_energies = [(label, energy.energy_of(run)) for run, label in zip(runs, labels, strict=True)]
     energies = [(label, found) for label, found in found_energies if found is not None]
     by_core = {label: core_table(run) for run, label in zip(runs, labels, strict=True)}
@@ -147,9 +138,14 @@ def _contents(
         "notes": sections.notes(runs, labels),
         "headline": sections.headline(runs, labels),
         "has_full_run": any(sections.is_full(run) for run in runs),
+        "comparison": None if len(runs) < 2 else comparison_table(compare(runs), labels),
         "trade_off_plots": _trade_off_plots(runs, labels, curves),
+        "operating": savings.operating_table({c.label: (c.rows, runs[c.run]) for c in curves}),
         "curve_tables": [(c.label, sections.curve_table(c.rows, len(runs[c.run]))) for c in curves],
-        "distribution_plots": _distribution_plots(runs, labels),
+        "distribution_plots": _distribution_plots(runs, labels, curves),
+        "spreads": [(label, savings.spreads(run)) for run, label in zip(runs, labels, strict=True)],
+        "energy_delays": savings.energy_delays(runs, labels, full),
+        "oracle_shares": savings.oracle_shares(stopped_means(runs, labels, curves)),
         "history_plots": _history_plots(runs, labels),
         "per_class": [(label, sections.per_class(run)) for run, label in zip(runs, labels, strict=True)],
         "energy": [
@@ -163,17 +159,6 @@ def _contents(
         "accelerators": _accelerators(runs),
         "configuration": sections.configuration(runs, labels),
     }
-
-
-def _curves(runs: Sequence[Results], labels: Sequence[str]) -> list[Curve]:
-    """Every exit rule on every full run."""
-    several = sum(map(sections.is_full, runs)) > 1
-    return [
-        Curve(i, rule, f"{rule}, {labels[i]}" if several else rule, trade_off(run.table, rule))
-        for i, run in enumerate(runs)
-        if sections.is_full(run)
-        for rule in sorted(RULES)
-    ]
 
 
 def _trade_off_plots(runs: Sequence[Results], labels: Sequence[str], curves: Sequence[Curve]) -> list[str]:
@@ -202,12 +187,21 @@ def _trade_off_plots(runs: Sequence[Results], labels: Sequence[str], curves: Seq
     return found
 
 
-def _distribution_plots(runs: Sequence[Results], labels: Sequence[str]) -> list[str]:
+def _distribution_plots(runs: Sequence[Results], labels: Sequence[str], curves: Sequence[Curve]) -> list[str]:
+    """Operations of samples, and when they are decided: in the runs, and by each rule where it costs little.
+
+    A line has the colour that its run or curve has in the trade-off plots.
+    """
     operations = [run.table.column("synaptic_operations") for run in runs]
     found = [plots.histogram(operations, labels, "synaptic operations", "SOP", "operations")]
-    timed = [run.latency_s for run in runs]
+    timed, names, colours = [run.latency_s for run in runs], list(labels), list(range(len(runs)))
+    for number, curve in enumerate(curves):
+        if curve.cheap is not None:
+            timed.append(curve.cheap[1])
+            names.append(curve.cheap_label)
+            colours.append(len(runs) + number)
     if any(not np.isnan(latencies).any() for latencies in timed):
-        found.append(plots.cumulative(timed, labels, "latency", "s", "latency"))
+        found.append(plots.survival(timed, names, colours, "latency", "s", "latency"))
     return found
 
 

@@ -242,10 +242,11 @@ def histogram(
         return _svg(figure, prefix, f"samples by {quantity}")
 
 
-def cumulative(
-    values: Sequence[NDArray[Any]], labels: Sequence[str], quantity: str, unit: str, prefix: str
-) -> str:
-    """The share of samples at or below a quantity; of runs that have none (NaN) there is no line."""
+def survival(
+    values: Sequence[NDArray[Any]], labels: Sequence[str], colours: Sequence[int], quantity: str, unit: str,
+    prefix: str,
+) -> str:  # fmt: skip
+    """The share of samples above a quantity, as not yet decided; of those that have none (NaN) no line."""
     most = float(np.nanmax(np.concatenate(values)))
     with _figure(3.0) as (figure, axes):
         for i, (run, label) in enumerate(zip(values, labels, strict=True)):
@@ -253,15 +254,15 @@ def cumulative(
                 continue
             scaled, shown_unit = _scaled(np.sort(run), unit, most)
             x = np.concatenate([[0.0], scaled, [most / prefix_of(most)[0]]])
-            y = np.concatenate([np.arange(len(run) + 1), [len(run)]]) * 100 / len(run)
+            y = 100 - np.concatenate([np.arange(len(run) + 1), [len(run)]]) * 100 / len(run)
             style = _LINES[i % len(_LINES)]
-            axes.step(x, y, where="post", label=plain(label), color=_colour(i), linestyle=style)
+            axes.step(x, y, where="post", label=plain(label), color=_colour(colours[i]), linestyle=style)
         axes.set_ylim(0, 102)
         axes.set_xlim(left=0)
         axes.set_xlabel(_axis(quantity, shown_unit))
-        axes.set_ylabel("samples decided by then (%)")
+        axes.set_ylabel("not yet decided (%)")
         _legend(figure, len(values))
-        return _svg(figure, prefix, f"samples decided by {quantity}")
+        return _svg(figure, prefix, f"samples not yet decided by {quantity}")
 
 
 def over_time(lines: Sequence[Line], quantity: str, unit: str, prefix: str) -> str:

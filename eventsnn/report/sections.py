@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.counting import COLUMN
+from eventsnn.report.comparison import warnings_of
 from eventsnn.report.energy import architecture_of, between_text
 from eventsnn.report.intervals import interval_text, share_cell
 from eventsnn.report.si import NO_VALUE, SPACE, percent, si
 from eventsnn.report.tables import Cell, Table
+from eventsnn.results.comparison import compare
 from eventsnn.results.latency import NO_TIME
 from eventsnn.results.results import Results, distribution
+from eventsnn.results.training import trained_text
 
 # Rows that an accelerator's model gives.
 MODELLED = ("Latency per sample", "Energy per sample")
@@ -134,13 +137,10 @@ def _spread(run: Results, full: Results | None, name: str, unit: str) -> Cell:
 
 def notes(runs: Sequence[Results], labels: Sequence[str]) -> list[str]:
     """What a reader must know before comparing the columns."""
-    found = []
-    if len({tuple(run.table.column("index").tolist()) for run in runs}) > 1:
-        found.append(
-            "These runs do not cover the same samples, so their columns are not directly comparable."
-        )
-    if len({str(run.configuration.get("network")) for run in runs}) > 1:
-        found.append("These runs are of different networks.")
+    found = warnings_of(compare(runs), labels) if len(runs) > 1 else []
+    for run, label in zip(runs, labels, strict=True):
+        if told := trained_text(run.table):
+            found.append(f"In {label}: {told}. Its accuracy says little about other samples.")
     ideal = [label for run, label in zip(runs, labels, strict=True) if architecture_of(run) is None]
     if ideal:
         found.append(

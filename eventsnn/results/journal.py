@@ -13,7 +13,9 @@ import contextlib
 import hashlib
 import json
 import os
+import time
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from io import FileIO
 from pathlib import Path
@@ -21,14 +23,18 @@ from typing import Any
 
 from eventsnn.errors import InvalidFile, InvalidRequest, UnfinishedRun
 from eventsnn.output import HDF5, WRITING, lock, remove_leftovers, require_replaceable, room_for, write_whole
+from eventsnn.provenance import Record, require_records
 from eventsnn.results.parts import left_in_file, pack, unpack
 from eventsnn.results.store import read_configuration, read_results, write_results
 from eventsnn.results.table import FailedSample, ResultTable, SampleRecord
 
 HEADER = "configuration.json"
+RECORDS = "provenance-*.json"
+NOTED_EVERY_S = 10.0
+"""How often what a run has taken so far is kept, so that a killed one has said it."""
 LOCK = "lock"
 # Where the data lie says nothing about what was run; the dense work follows from the network.
-NOT_IDENTITY = ("data_path", "network_path", "dense_work")
+NOT_IDENTITY = ("data_path", "network_path", "dense_work", "original_macs")
 
 
 def journal_folder(path: str | os.PathLike[str]) -> Path:
@@ -86,6 +92,8 @@ class Journal:
         The results file to be; the journal is the folder beside it.
     table : ResultTable
         The run's configuration and ``sources``, with no samples.
+    taken : callable, optional
+        Gives the record of provenance of what is done from now on.
 
     Raises
     ------
@@ -97,7 +105,12 @@ class Journal:
         The disk is full.
     """
 
-    def __init__(self, path: str | os.PathLike[str], table: ResultTable) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], table: ResultTable, taken: Callable[[], Record] | None = None
+    ) -> None:
+        self._taken = taken
+        self._noted = time.monotonic()
+        self._record: Path | None = None
         self.path = require_replaceable(path, HDF5)
         self.folder = journal_folder(path)
         self.table = table
@@ -127,6 +140,7 @@ class Journal:
             return False
         found = read_results(self.path)
         _require_same(found, self.table, self.path)
+        self.table = replace(self.table, provenance=found.provenance)
         self.done = {sample.index: sample for sample in found.samples}
         self._whole = not found.failures
         return self._whole
@@ -168,6 +182,7 @@ class Journal:
             # Samples without a configuration are of nobody knows which run.
             self._clear()
             self._write_header()
+            self._note()
             return
         found = _read_folder(self.folder)
         _require_same(found, self.table, self.folder)
@@ -175,6 +190,19 @@ class Journal:
             file.unlink(missing_ok=True)
         self._write_header()
         self.done |= {sample.index: sample for sample in found.samples}
+        self._note()
+
+    def _note(self) -> None:
+        """Keep what this run has taken so far."""
+        if self._taken is None:
+            return
+        if self._record is None:
+            numbers = [
+                int(file.stem[-6:]) for file in self.folder.glob(RECORDS) if file.stem[-6:].isdecimal()
+            ]
+            self._record = self.folder / f"provenance-{max(numbers, default=-1) + 1:06d}.json"
+        write_whole(self._record, json.dumps(self._taken()).encode())
+        self._noted = time.monotonic()
 
     def _write_header(self) -> None:
         content = {
@@ -182,6 +210,8 @@ class Journal:
             "population_order": self.table.order,
             "readout_scale": self.table.readout_scale,
             "sources": self.table.sources,
+            "contents": self.table.contents,
+            "trained": self.table.trained,
         }
         text = json.dumps(content)
         text = json.dumps({**content, "checksum": hashlib.blake2b(text.encode(), digest_size=16).hexdigest()})
@@ -193,6 +223,8 @@ class Journal:
         write_whole(file, pack(record))
         self._failure(record.index).unlink(missing_ok=True)
         self.done[record.index] = left_in_file(record, file)
+        if time.monotonic() - self._noted > NOTED_EVERY_S:
+            self._note()
 
     def add_failure(self, failure: FailedSample) -> None:
         """Keep that a sample could not be read, and why."""
@@ -208,6 +240,8 @@ class Journal:
         failures = tuple(self.failed[index] for index in sorted(self.failed))
         table = replace(self.table, samples=samples, failures=failures)
         if not self._whole:
+            self._note()
+            table = replace(table, provenance=table.provenance + _records(self.folder))
             write_results(self.path, table)
             table = replace(table, samples=read_results(self.path).samples)
         self._remove()
@@ -220,13 +254,17 @@ class Journal:
 
     def release(self) -> None:
         """Let other runs write here."""
+        if self._record is not None and self._record.exists():
+            # What ended early says what it took.
+            with contextlib.suppress(OSError):
+                self._note()
         if self._lock is not None:
             self._lock.close()
             self._lock = None
 
     def _clear(self) -> None:
         """Remove the samples; the configuration never goes before them."""
-        for pattern in ("sample-*", "failed-*", f"*{WRITING}", HEADER):
+        for pattern in ("sample-*", "failed-*", RECORDS, f"*{WRITING}", HEADER):
             for file in sorted(self.folder.glob(pattern)):
                 file.unlink(missing_ok=True)
 
@@ -254,7 +292,18 @@ def _read_folder(folder: Path) -> ResultTable:
                 failures[failure.index] = failure
     for record in samples:
         failures.pop(record.index, None)
-    return replace(header, samples=tuple(samples), failures=tuple(failures.values()))
+    return replace(
+        header, samples=tuple(samples), failures=tuple(failures.values()), provenance=_records(folder)
+    )
+
+
+def _records(folder: Path) -> tuple[Record, ...]:
+    """Records of provenance in a journal; what is damaged of them is left out."""
+    found: tuple[Record, ...] = ()
+    for file in sorted(folder.glob(RECORDS)):
+        with contextlib.suppress(ValueError, InvalidFile, RecursionError):
+            found += require_records([json.loads(_content(file))])
+    return found
 
 
 def _content(file: Path) -> bytes:
@@ -280,12 +329,19 @@ def _read_header(path: Path) -> ResultTable:
             tuple(found["population_order"]),
             float(found["readout_scale"]),
             (),
-            sources={int(index): source for index, source in found["sources"].items()},
+            sources=_by_index(found["sources"]),
+            # So did versions write it that knew neither.
+            contents=_by_index(found.get("contents", {})),
+            trained=None if found.get("trained") is None else _by_index(found["trained"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidFile(
             f"{path} is damaged; remove the folder {path.parent} to start the run afresh"
         ) from error
+
+
+def _by_index(found: dict[str, str]) -> dict[int, str]:
+    return {int(index): text for index, text in found.items()}
 
 
 def unfinished_run(path: str | os.PathLike[str]) -> Path | None:

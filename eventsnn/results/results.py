@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -81,6 +80,20 @@ class Results:
         return self.table.configuration
 
     @property
+    def provenance(self) -> list[dict[str, Any]]:
+        """How these results came to be: a record in tskit's provenance schema 1.1.0 for each time that a part
+        of the run was done. No part of the digest; empty for files of earlier versions.
+        """
+        return [dict(record) for record in self.table.provenance]
+
+    @property
+    def trained(self) -> dict[int, str] | None:
+        """Samples that trained the network, by index, with the name of the data they are of (``convert``'s
+        ``trained_on``); None where the network's file names none.
+        """
+        return None if self.table.trained is None else dict(self.table.trained)
+
+    @property
     def digest(self) -> str:
         """The run's digest, 32 hex digits."""
         return self.table.digest
@@ -153,9 +166,7 @@ class Results:
                 f"{len(self)} samples"
             )
         samples = tuple(s for s, keep in zip(self.table.samples, chosen, strict=True) if keep)
-        table = self.table
-        sources = {s.index: table.sources[s.index] for s in samples if s.index in table.sources}
-        return Results(replace(table, samples=samples, failures=(), sources=sources))
+        return Results(self.table.chosen(samples))
 
     def summary(self) -> dict[str, Any]:
         """Counts, accuracy and distributions, without configuration and digest."""

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from eventsnn.counting.counters import COUNTERS, HARDWARE_COUNTERS
 from eventsnn.errors import EventsnnError, InvalidFile
 from eventsnn.output import hdf5_replaced_whole, require_seal
+from eventsnn.provenance import require_records
 from eventsnn.results.reader import Damaged, Reader, checksum_of, fingerprint, require
 from eventsnn.results.table import (
     HISTORY_FIELDS,
@@ -49,6 +50,7 @@ CONFIGURATION_TYPES: dict[str, tuple[type, ...]] = {
     "version": (str,),
     "network": (str, type(None)),
     "dense_work": (list,),
+    "original_macs": (dict,),
     "data": (dict,),
     "data_path": (str, type(None)),
     "class_names": (list,),
@@ -99,6 +101,10 @@ def write_results(path: str | os.PathLike[str], table: ResultTable) -> None:
             "classes": classes,
             "contents": json.dumps(contents),
         }
+        if table.trained is not None:
+            attributes["trained"] = json.dumps(table.trained)
+        if table.provenance:
+            attributes["provenance"] = json.dumps(table.provenance)
         if table.failures:
             attributes["sources"] = json.dumps(table.sources)
         file.attrs["checksum"] = checksum_of(attributes)
@@ -113,6 +119,8 @@ def _datasets(table: ResultTable) -> dict[str, NDArray[Any]]:
     found["samples/digest"] = np.array([s.digest for s in samples], dtype="S32")
     if table.sources.keys() >= {s.index for s in samples}:
         found["samples/source"] = np.array([table.sources[s.index] for s in samples], dtype="S16")
+    if table.contents.keys() >= {s.index for s in samples}:
+        found["samples/content"] = np.array([table.contents[s.index] for s in samples], dtype="S16")
     found |= {f"populations/{name}": table.counter(index) for index, name in enumerate(COUNTERS)}
     parts = [s.parts for s in samples if s.parts is not None]
     if parts and len(parts) == len(samples):
@@ -311,7 +319,21 @@ def _read_table(reader: Reader, read_traces: Callable[[Reader, int], list[Trace]
         named = reader.read("samples/source", "S", count).tolist()
         sources |= {i: s.decode("ascii") for i, s in zip(scalars["index"].tolist(), named, strict=True)}
     configuration = read_configuration(reader.json("configuration", dict))
-    table = ResultTable(configuration, tuple(order), float(scale), samples, failures, sources)
+    contents = {}
+    if reader.has("samples/content"):
+        held = reader.read("samples/content", "S", count).tolist()
+        contents = {i: s.decode("ascii") for i, s in zip(scalars["index"].tolist(), held, strict=True)}
+    trained = None
+    if "trained" in reader.attributes:
+        trained = {int(i): str(name) for i, name in reader.json("trained", dict).items()}
+    try:
+        kept = reader.json("provenance", list) if "provenance" in reader.attributes else []
+        records = require_records(kept)
+    except InvalidFile as error:
+        raise Damaged(str(error)) from error
+    table = ResultTable(
+        configuration, tuple(order), float(scale), samples, failures, sources, records, contents, trained
+    )
     require(reader.attributes.get("digest") == table.digest, "its samples do not give its digest")
     return table
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -131,6 +131,10 @@ class ResultTable:
     readout, weighed where the decision weighs it, needed to score traces again. ``failures`` are no part of
     accuracy and digest. ``sources`` has a hash of the input of each sample by index: input that failed may be
     mended, and the rest must stay as it was; a calibrated threshold is not for the samples that gave it.
+    ``contents`` has a hash of what each sample holds, whatever its name (``eventsnn.events.contents``), and
+    ``trained`` the name of the training data that it is of, by index: empty where none is, None where the
+    network's file names no data. ``provenance`` has a record of each time that a part of the run was done
+    (``eventsnn.provenance``).
     """
 
     configuration: dict[str, Any]
@@ -139,6 +143,9 @@ class ResultTable:
     samples: tuple[SampleRecord, ...]
     failures: tuple[FailedSample, ...] = ()
     sources: dict[int, str] = field(default_factory=dict)
+    provenance: tuple[dict[str, Any], ...] = ()
+    contents: dict[int, str] = field(default_factory=dict)
+    trained: dict[int, str] | None = None
 
     @property
     def decision_weights(self) -> NDArray[np.int64] | None:
@@ -156,6 +163,18 @@ class ResultTable:
     def counter(self, index: int) -> NDArray[np.int64]:
         """One counter of every sample and population, shape (samples, populations)."""
         return np.array([sample.counters[:, index] for sample in self.samples], dtype=np.int64)
+
+    def chosen(self, samples: tuple[SampleRecord, ...]) -> ResultTable:
+        """The run over some of its samples; those that could not be read are left out."""
+        indices = {sample.index for sample in samples}
+        sources, contents, trained = (
+            {index: value for index, value in values.items() if index in indices}
+            for values in (self.sources, self.contents, self.trained or {})
+        )
+        return replace(
+            self, samples=samples, failures=(), sources=sources, contents=contents,
+            trained=None if self.trained is None else trained,
+        )  # fmt: skip
 
     @property
     def digest(self) -> str:

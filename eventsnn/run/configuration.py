@@ -19,12 +19,14 @@ def configuration(job: Job) -> dict[str, Any]:
     architecture = settings.architecture
     mapping = job.mapping()
     chip = None if mapping is None else Chip(mapping)
+    macs = job.network.metadata.get("conversion", {}).get("original_macs")
     weights = decision_weights(job.network.populations[job.network.output])
     return {
         "version": __version__,
         "network": job.network.checksum,
         "network_path": job.network_path,
         "dense_work": work_of(job.network).description(),
+        **({} if macs is None else {"original_macs": macs}),
         "data": describe(job.samples),
         "data_path": None if job.samples.path is None else str(job.samples.path),
         "class_names": list(job.samples.class_names),
@@ -49,3 +51,12 @@ def configuration(job: Job) -> dict[str, Any]:
         **({} if settings.certificate is None else {"certificate": settings.certificate.checksum}),
         **({} if weights is None else {"decision_weights": weights.tolist()}),
     }
+
+
+LONG = ("architecture", "mapping", "dense_work", "original_macs", "class_names", "decision_weights")
+"""What stands in the configuration beside a record, and not in the record again."""
+
+
+def parameters(configuration: dict[str, Any], workers: int) -> dict[str, Any]:
+    """What a record of provenance tells of a run."""
+    return {name: value for name, value in configuration.items() if name not in LONG} | {"workers": workers}

@@ -21,6 +21,7 @@ from eventsnn.events import (
     image_set,
     open_dataset,
 )
+from eventsnn.events.contents import content_bytes, content_hash, file_hash
 from eventsnn.events.tonic_sets import is_tonic, tonic_recordings
 from eventsnn.run.inputs import content_of, is_events
 from eventsnn.run.options import ORIGINS
@@ -187,31 +188,34 @@ def _reading(samples: Samples) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value != usual[name]} | dict(samples.said)
 
 
-def sources(samples: Samples) -> dict[int, str]:
-    """A hash of each sample's input, by index."""
-    found = {}
+def sources(samples: Samples) -> tuple[dict[int, str], dict[int, str]]:
+    """Hashes of each sample's input by index: with its name and label, and of the content alone."""
+    found, contents = {}, {}
     for position, index in enumerate(sample_indices(samples)):
         digest = hashlib.blake2b(digest_size=8)
-        _hash_sample(digest, samples, position)
+        contents[index] = _hash_sample(digest, samples, position)
         found[index] = digest.hexdigest()
-    return found
+    return found, contents
 
 
-def _hash_sample(digest: Any, samples: Samples, position: int) -> None:
+def _hash_sample(digest: Any, samples: Samples, position: int) -> str:
+    """Add a sample with its name and label; its content's own hash."""
     if not isinstance(samples, RecordingSet):
         item = samples[position]
         own = f"{item.origin};" if isinstance(item, Recording) and item.origin != "first-event" else ""
         digest.update(f"{item.index}:{item.label};{own}".encode())
-        _hash_content(digest, content_of(item))
-        return
+        content = content_bytes(item)
+        digest.update(content)
+        return content_hash(content)
     file = samples.files[position]
     if file.checksum is not None:
         digest.update(f"{file.name}:{file.label}:{file.checksum};".encode("utf-8", "surrogateescape"))
-        return
+        return file_hash(samples, position, 0, b"")
     size, beginning = samples.beginning(position, HASHED_BYTES)
     extent = "" if file.extent is None else f"{file.extent};"
     digest.update(f"{file.name}:{file.label}:{size};{extent}".encode("utf-8", "surrogateescape"))
     digest.update(beginning)
+    return file_hash(samples, position, size, beginning)
 
 
 def origins(samples: Samples) -> str | None:
@@ -227,16 +231,3 @@ def origins(samples: Samples) -> str | None:
         if isinstance(item, Recording) or is_events(item.content)
     }
     return ", ".join(sorted(found)) or None
-
-
-def _hash_content(digest: Any, content: Any) -> None:
-    """Add a sample's content: its kind, and each of its numbers with type and shape."""
-    if isinstance(content, np.ndarray):
-        digest.update(f"{content.dtype}{content.shape}".encode() + content.tobytes())
-        return
-    digest.update(type(content).__name__.encode())
-    for value in vars(content).values():
-        if isinstance(value, np.ndarray):
-            _hash_content(digest, value)
-        else:
-            digest.update(f"{value};".encode())

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from eventsnn import provenance
 from eventsnn.arguments import path, shown, whole
 from eventsnn.decide import ExitRule
 from eventsnn.decide.certificate import require_other_data, require_same
@@ -17,10 +18,13 @@ from eventsnn.engine.contract import output_scale
 from eventsnn.errors import CannotWrite, InvalidFile, InvalidRequest, UnreadableSamples
 from eventsnn.hardware import Architecture, MappingFile
 from eventsnn.network import Network
+from eventsnn.network.training import named as named_data
+from eventsnn.network.training import trained
 from eventsnn.results import FailedSample, Journal, ResultTable, SampleRecord
 from eventsnn.results.results import Results
+from eventsnn.results.training import require_untrained
 from eventsnn.run.cluster import require_executor, run_in_executor
-from eventsnn.run.configuration import configuration
+from eventsnn.run.configuration import configuration, parameters
 from eventsnn.run.currents import warn_of
 from eventsnn.run.failures import left_out, none_readable
 from eventsnn.run.job import Job, Progress, make_job
@@ -161,17 +165,23 @@ def run_job(
     executor: Any = None,
 ) -> Results:
     """Run the samples of a job that are not done yet; the arguments are those of ``simulate``."""
+    made = configuration(job)
+    named, contents = sources(job.samples)
+    taken = provenance.started("simulate", parameters(made, workers))
     table = ResultTable(
-        configuration(job),
+        made,
         job.network.order,
         output_scale(job.network),
         (),
-        sources=sources(job.samples),
+        sources=named,
+        contents=contents,
+        trained=_trained(job, contents),
     )
     if job.settings.certificate is not None:
         require_same(job.settings.certificate, table.configuration)
-        require_other_data(job.settings.certificate, table.sources)
-    journal = None if output is None else Journal(output, table)
+        require_other_data(job.settings.certificate, table.sources, table.contents)
+        require_untrained(table, "a certificate promises nothing on data that trained the network")
+    journal = None if output is None else Journal(output, table, taken)
     try:
         done: dict[int, SampleRecord] = {} if journal is None else journal.done
         failed: dict[int, FailedSample] = {} if journal is None else journal.failed
@@ -192,7 +202,7 @@ def run_job(
             table = journal.close()
         else:
             ordered = tuple(done[index] for index in sorted(done))
-            table = replace(table, samples=ordered, failures=failures)
+            table = replace(table, samples=ordered, failures=failures, provenance=(taken(),))
         if failures:
             warnings.warn(left_out(failures, len(job.samples)), UnreadableSamples, stacklevel=3)
         return Results(table)
@@ -207,6 +217,15 @@ def run_job(
         if journal is not None:
             journal.discard()
             journal.release()
+
+
+def _trained(job: Job, contents: dict[int, str]) -> dict[int, str] | None:
+    """Samples that trained the network, with the name of their data; None where its file does not say."""
+    metadata = job.network.metadata
+    if not named_data(metadata):
+        return None
+    known = trained(metadata, contents.values())
+    return {index: known[content] for index, content in contents.items() if content in known}
 
 
 def _keep(

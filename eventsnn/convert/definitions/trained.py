@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from eventsnn.convert.definitions import definition
 from eventsnn.convert.definitions.binary import BinaryConv2d, BinaryLinear, signs
-from eventsnn.errors import InvalidFile, InvalidRequest
+from eventsnn.errors import InvalidFile, InvalidNetwork, InvalidRequest
+from eventsnn.network.training import NAME, trained
 
 
 def save_trained(
@@ -19,16 +20,19 @@ def save_trained(
     model: nn.Module,
     name: str,
     parameters: Mapping[str, Any],
+    trained_on: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Write a model's weights with the definition that builds it.
 
+    ``trained_on`` are records of the data that trained it (``eventsnn.convert.trained_on.training_data``).
     Of binary layers the signs are kept, a byte each: no more of their weights counts.
     """
     state = model.state_dict()
     for place, module in model.named_modules():
         if isinstance(module, BinaryConv2d | BinaryLinear):
             state[f"{place}.weight"] = signs(module.weight.detach(), training=False).to(torch.int8)
-    torch.save({"definition": name, "parameters": dict(parameters), "state_dict": state}, path)
+    found = {"definition": name, "parameters": dict(parameters), "state_dict": state}
+    torch.save(found | ({"trained_on": [dict(each) for each in trained_on]} if trained_on else {}), path)
 
 
 def load_trained(path: str | os.PathLike[str]) -> nn.Module:
@@ -76,7 +80,14 @@ def trained_module(path: object, found: Any) -> nn.Module:
         model = definition(name, **found["parameters"])
     except (InvalidRequest, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise InvalidFile(f"{path} does not fit its definition: {error}") from error
-    return filled(path, model, f"its definition {name!r}", state)
+    made = filled(path, model, f"its definition {name!r}", state)
+    if "trained_on" in found:
+        try:
+            trained({NAME: found["trained_on"]}, ())
+        except InvalidNetwork as error:
+            raise InvalidFile(f"{path} does not name its training data rightly: {error}") from error
+        made.trained_on = found["trained_on"]
+    return made
 
 
 def filled(path: object, model: nn.Module, definition: str, state: dict[str, Tensor]) -> nn.Module:

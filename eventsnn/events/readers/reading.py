@@ -1,7 +1,8 @@
 """Recordings of any format: read whole, read in parts, written."""
 
+import os
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eventsnn.errors import InvalidEvents, InvalidRequest
@@ -9,6 +10,7 @@ from eventsnn.events.layouts import AddressLayout, Orientation
 from eventsnn.events.readers.contract import Decoded, Format, Settings, Where, settings_of
 from eventsnn.events.readers.registry import FORMATS, format_named, format_of
 from eventsnn.events.stream import Events
+from eventsnn.output import replaced_whole
 
 CHUNK_EVENTS = 1 << 16
 """Events of a part, unless said."""
@@ -132,12 +134,12 @@ def write_events(
     layout: AddressLayout | str | None = None,
     orientation: Orientation | str | None = None,
 ) -> None:
-    """Write one recording; reading it back gives the same events.
+    """Write one recording, whole or not at all; reading it back gives the same events.
 
     Parameters
     ----------
     path
-        The file.
+        The file; one that is there is replaced once the new one is whole.
     events
         Shape (n_events,), one or more, valid on the sensor.
     sensor
@@ -153,7 +155,7 @@ def write_events(
         What the format has no room for, or cannot say.
     MissingExtra
         A package that the format needs is not installed.
-    OSError
+    CannotWrite, OSError
         If the file cannot be written.
     """
     given = settings_of(sensor, layout=layout, orientation=orientation)
@@ -178,8 +180,31 @@ def writer_of(path: Where, format: str | None) -> Format:
 
 
 def write_as(known: Format, path: Where, events: Events, height: int, width: int, settings: Settings) -> None:
-    """Write a recording in a known format; settings that mean nothing for it are refused."""
+    """Write a recording in a known format; settings that mean nothing for it are refused.
+
+    The file appears under its name once it is whole.
+    """
     if other := [name for name in settings.said() if name not in known.writes_with]:
         raise InvalidRequest(f"{path}: {', '.join(other)} was given, which {known.title} files do not have")
     assert known.write is not None
-    known.write(path, events, height, width, settings)
+    with replaced_whole(path, _any) as aside:
+        known.write(_Aside(os.fspath(aside), os.fspath(path)), events, height, width, settings)
+
+
+def _any(found: bytes) -> bool:
+    """Of recordings all may be written over: some formats begin with nothing of their own."""
+    return True
+
+
+@dataclass(frozen=True)
+class _Aside(os.PathLike[str]):
+    """A file that is written aside: opened by the one name, and called by the other in messages."""
+
+    place: str
+    called: str
+
+    def __fspath__(self) -> str:
+        return self.place
+
+    def __str__(self) -> str:
+        return self.called
