@@ -9,6 +9,7 @@ from builders.recordings import random_events, small_network
 import eventsnn
 from eventsnn.decide import ExitRule
 from eventsnn.errors import InvalidRequest
+from eventsnn.results import ResultTable, SampleRecord
 from eventsnn.results.hindsight import oracles, realised
 from eventsnn.results.operating import operating_points
 from eventsnn.results.spread import energy_delay, spread
@@ -84,13 +85,15 @@ class Knows(ExitRule):
 def full(request):
     rng = np.random.default_rng(9)
     data = [(random_events(rng, 80), number % 10) for number in range(24)]
-    free = eventsnn.simulate(small_network(), data)
+    for events, _ in data:
+        events["t"] += 400  # biases may fire before the first event, and nothing is decided by them
+    free = eventsnn.simulate(small_network(), data, origin="file")
     # Half of the samples get the label that the run decides, so that both kinds occur.
     labelled = [
         (events, int(sample.prediction) if number % 2 and sample.prediction >= 0 else label)
         for number, ((events, label), sample) in enumerate(zip(data, free.table.samples, strict=True))
     ]
-    return eventsnn.simulate(small_network(), labelled, hardware=request.param)
+    return eventsnn.simulate(small_network(), labelled, hardware=request.param, origin="file")
 
 
 def test_the_first_correct_oracle_is_a_rule_that_knows_the_label(full):
@@ -129,6 +132,40 @@ def test_the_oracle_that_stays_correct_by_loops(full):
     first = oracles(full.table)["first"]
     assert (first.synaptic_operations <= found.synaptic_operations).all()
     assert first.correct.sum() >= found.correct.sum()
+
+
+def by_hand(readout, label=1, prediction=1):
+    """Checks at 5, 10, ... ps with 10, 20, ... operations; the first event comes at 8 ps."""
+    rows = np.arange(1, len(readout) + 1)
+    trace = {"time_ps": 5 * rows, "readout": np.array(readout), "synaptic_operations": 10 * rows}
+    trace |= {"spikes": rows, "energy_aj": rows * 10**12}
+    trace = {name: np.asarray(values, dtype=np.int64) for name, values in trace.items()}
+    last = len(rows)
+    sample = SampleRecord(
+        0,
+        label,
+        prediction,
+        8,
+        5 * last,
+        False,
+        1,
+        10 * last,
+        last,
+        1e-6 * last,
+        np.zeros((1, 1), int),
+        trace,
+    )
+    found = oracles(ResultTable({"exit": "none"}, ("out",), 1.0, (sample,)))
+    return {kind: int(each.synaptic_operations[0]) for kind, each in found.items()}
+
+
+def test_oracles_by_hand():
+    # Right at 5 ps already, before the first event, when nothing is decided; wrong at 15, right from 20 on.
+    assert by_hand([[0, 9], [0, 9], [9, 0], [0, 9], [0, 9]]) == {"first": 20, "stays": 40}
+    assert by_hand([[0, 9], [0, 9], [0, 9]]) == {"first": 20, "stays": 20}
+    # Never right at a check, or wrong at the end: whole.
+    assert by_hand([[9, 0], [9, 0], [0, 9]]) == {"first": 30, "stays": 30}
+    assert by_hand([[9, 0], [0, 9], [9, 0]], prediction=0) == {"first": 20, "stays": 30}
 
 
 def test_the_share_of_a_saving():
