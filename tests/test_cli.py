@@ -32,6 +32,17 @@ def test_run_prints_one_json_object_and_nothing_else(files, tmp_path):
     assert (tmp_path / "r.h5").exists()
 
 
+def test_a_page_that_cannot_be_written_is_refused_before_the_run(files, tmp_path):
+    run = ("run", files / "net.h5", "--data", f"nmnist:{files / 'set'}", "-o", tmp_path / "r.h5")
+    done = eventsnn(*run, "--report", files / "net.h5")
+    assert done.returncode == 2
+    assert "net.h5" in done.stderr
+    assert not (tmp_path / "r.h5").exists()
+    done = eventsnn(*run, "--stream", "--report", tmp_path / "page.html")
+    assert done.returncode == 2
+    assert "'report'" in done.stderr
+
+
 def test_run_curve_report_timeline_and_inspect(files, tmp_path):
     output = tmp_path / "r.h5"
     data = f"nmnist:{files / 'set'}"
@@ -46,15 +57,19 @@ def test_run_curve_report_timeline_and_inspect(files, tmp_path):
         "event-conv-large",
         "--samples",
         3,
+        "--report",
+        tmp_path / "at-once.html",
     )
     assert done.returncode == 0, done.stderr
     assert "synaptic operations" in done.stdout
     assert "model figures" in done.stderr
+    assert "at-once.html" in done.stderr
     curve = eventsnn("curve", output, "--json")
     assert len(json.loads(curve.stdout)["curve"]) > 5
     assert "threshold" in eventsnn("curve", output).stdout
     assert eventsnn("report", output, "-o", tmp_path / "page.html").returncode == 0
     assert "<html" in (tmp_path / "page.html").read_text().lower()
+    assert (tmp_path / "at-once.html").read_bytes() == (tmp_path / "page.html").read_bytes()
     ratios = eventsnn("hardware", "baseline", output, "--baseline", "int8-45nm", "--json")
     names = [row["baseline"] for row in json.loads(ratios.stdout)["ratios"]]
     assert names == ["int8-45nm", "int8-45nm", "proxy"]

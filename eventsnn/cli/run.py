@@ -19,6 +19,9 @@ def run(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Results file; resumed if it is there.")
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="HTML page of the run, as 'eventsnn report' writes it.")
+    ] = None,
     *,
     reading: Reading,
     settings: dict[str, Any],
@@ -46,6 +49,7 @@ def run(
     from eventsnn.cli import show
     from eventsnn.cli.stream import replay, require_no_stream
     from eventsnn.errors import InvalidRequest
+    from eventsnn.output import HTML, require_replaceable
     from eventsnn.run.cluster import where_to_run
     from eventsnn.run.simulate import simulate
 
@@ -55,9 +59,16 @@ def run(
         "reset_after_us": reset_after_us,
         "gap_us": gap_us,
     }
+    if report is not None:
+        from eventsnn.report.page import require_extra
+
+        require_extra()
+        require_replaceable(report, HTML)
     if stream:
         if dask is not None:
             raise InvalidRequest("a stream runs in one process; leave --dask out")
+        if report is not None:
+            raise InvalidRequest("the page of a stream is made of its file; write it with -o, then 'report'")
         replay(network, data, output, reading, settings, workers, over_time, json_)
         return
     require_no_stream(over_time)
@@ -77,6 +88,10 @@ def run(
             progress=progress,
             executor=executor,
         )
+    if report is not None:
+        from eventsnn.report.page import write_report
+
+        write_report([results], report)
     if hardware:
         from eventsnn.report.sections import free_running
 
@@ -94,6 +109,8 @@ def run(
         made.add_row("failed", f"{len(results.failures)}, in no figure here")
     made.add_row("digest", results.digest)
     show.print_table(made, f"{network} on {data}, split {reading.split or 'all'}")
+    if report is not None:
+        show.note(f"wrote {report}")
     show.note("results not kept: give -o RESULTS.h5 to keep them" if output is None else f"wrote {output}")
     if hardware:
         show.note(show.model_figures(hardware))
