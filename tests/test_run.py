@@ -34,7 +34,8 @@ def test_results_have_the_promised_fields(full, tmp_path):
     found = json.loads(full.to_json())
     assert found.keys() == {
         *("samples", "accuracy", "synaptic_operations", "spikes", "input_events", "latency_s"),
-        *("energy_j", "energy_interval_j", "decided_early", "failed", "digest", "version", "configuration"),
+        *("energy_j", "energy_interval_j", "decided_early", "rejected", "failed"),
+        *("digest", "version", "configuration"),
     }
     assert found["samples"] == 20
     assert found["synaptic_operations"].keys() == {"mean", "p50", "p95", "max"}
