@@ -3,8 +3,8 @@
     python benchmarks/results_scale.py [--json] [--quick]
 
 Traces are drawn: 1,800 checks of 10 classes, of which 15 % change at each check, which deflate badly. Bounds:
-decompression, and exponentials at each check of each rule. Memory is the peak of the process, imports included.
-No data are needed.
+decompression, and exponentials at each check of each rule. Memory is the peak of the process, imports
+included. No data are needed.
 """
 
 from __future__ import annotations

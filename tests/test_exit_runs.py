@@ -20,7 +20,7 @@ from eventsnn.network import Network
 from eventsnn.results.following import Moments, follow
 from eventsnn.results.results import Results
 
-OPTIONS = RunOptions(max_events=20_000)
+OPTIONS = RunOptions(record_spikes=True, max_events=20_000)
 STEP = 700
 
 

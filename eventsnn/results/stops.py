@@ -61,6 +61,13 @@ class Stops:
         return self.prediction == REJECTED
 
 
+COLUMNS = {
+    "early": "?", "prediction": "i8", "latency_s": "f8", "synaptic_operations": "i8", "spikes": "i8",
+    "energy_j": "f8", "decision_operations": "i8",
+}  # fmt: skip
+"""Fields of ``Stops`` by sample and threshold, and their types."""
+
+
 def thresholds_of(values: Any) -> Float64:
     """Thresholds as an array of numbers from 0 to 1.
 
@@ -124,9 +131,7 @@ def stops_of_rules(table: ResultTable, rules: Sequence[str | ExitRule], threshol
         _require_followable(table, rule)
     programs = [None if isinstance(rule, str) else program_of(rule) for rule in asked]
     shape = (len(table.samples), len(chosen))
-    found: list[list[NDArray[Any]]] = [
-        [np.empty(shape, kind) for kind in ("?", "i8", "f8", "i8", "i8", "f8", "i8")] for _ in asked
-    ]
+    found: list[list[NDArray[Any]]] = [[np.empty(shape, kind) for kind in COLUMNS.values()] for _ in asked]
     for row, sample in enumerate(table.samples):
         run = _FullRun.of(table, sample)
         for rule, program, columns in zip(asked, programs, found, strict=True):
@@ -141,7 +146,8 @@ def stops_of_rules(table: ResultTable, rules: Sequence[str | ExitRule], threshol
         for columns in found:
             columns[2][:] = np.nan
     label, prediction = table.column("label"), table.column("prediction")
-    return [Stops(chosen, *columns, label, prediction) for columns in found]
+    ends: dict[str, Any] = {"label": label, "full_prediction": prediction}
+    return [Stops(chosen, **dict(zip(COLUMNS, columns, strict=True)), **ends) for columns in found]
 
 
 def _require_full_run(table: ResultTable) -> None:
