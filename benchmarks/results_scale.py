@@ -81,7 +81,7 @@ def main() -> None:
         Figure("megabytes of memory at the peak", memory, 1000.0, at_most=True),
         Figure("seconds for curves of 8 rules at 200 thresholds", ended - opened, 60.0, at_most=True),
         Figure("kilobytes of the file a sample", size / samples / 1e3, None),
-        Figure("kilobytes of a trace as it is", 8 * CHECKS * (CLASSES + 4) / 1e3, None),
+        Figure("kilobytes of a trace as it is", 8 * CHECKS * (CLASSES + 5) / 1e3, None),
         Figure("seconds to put the file together", written - began, None),
         Figure("seconds to open it", opened - written, None),
     )

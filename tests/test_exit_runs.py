@@ -16,6 +16,7 @@ from eventsnn.decide import REJECTED, Check, ExitRule, Verdict, parse_rule, with
 from eventsnn.engine import RunOptions, make_engine
 from eventsnn.engine.contract import output_scale, output_weights
 from eventsnn.errors import InvalidExitRule, InvalidRequest
+from eventsnn.hardware import Chip
 from eventsnn.network import Network
 from eventsnn.results.following import Moments, follow
 from eventsnn.results.results import Results
@@ -49,8 +50,8 @@ def stops_alike(network, mapping, options, seed, rules=6):
     moments, output = moments_of(network, asked), network.order.index(network.output)
     stopped = 0
     for _ in range(rules):
-        text = random_rule(rng, spikes and output_weights(network) is None)
-        rule = parse_rule(with_threshold(text, float(rng.choice([0.0, 0.02, 0.2, 0.6, 1.0]))))
+        text = random_rule(rng, spikes and output_weights(network) is None, coldest=1e-4)
+        rule = parse_rule(with_threshold(text, float(rng.choice([0.0, 0.02, 0.2, 0.6]))))
         followed = follow(rule, np.array([rule.threshold]), moments)
         check, prediction, looks = followed.check[0], followed.prediction[0], followed.looks[0]
         asking = replace(options, exit_rule=rule)
@@ -61,37 +62,50 @@ def stops_alike(network, mapping, options, seed, rules=6):
         assert_same_run(*runs)
         run, early = runs[0], check < len(moments.readout)
         assert (run.decided_early, run.prediction) == (early, prediction), str(rule)
-        assert len(run.trace.time) == (check + 1 if early else len(full.trace.time)), str(rule)
+        if early:
+            # While the decision unit works, on an accelerator, the readout may change again.
+            latency = run.decision_time - run.trace.time[check]
+            assert latency == (0 if mapping is None else Chip(mapping).decision), str(rule)
+            assert len(run.trace.time) == check + 1 or latency > 0, str(rule)
+        else:
+            assert len(run.trace.time) == len(full.trace.time), str(rule)
         operations = run.counters[output, COLUMN["decision_operations"]]
         assert operations == looks * moments.readout.shape[1], str(rule)
+        rows = check + 1  # of those after it, the totals are those of the decision
         for name in ("time", "readout", "synaptic_operations", "spikes", "energy", "input_events"):
-            kept = getattr(full.trace, name)[: len(run.trace.time)]
-            np.testing.assert_array_equal(getattr(run.trace, name), kept, name)
+            kept = getattr(run.trace, name)[:rows]
+            np.testing.assert_array_equal(kept, getattr(full.trace, name)[:rows], name)
         stopped += early
     return stopped
 
 
+# Small ones whose outputs speak; those of odd seeds spike, the charge of the others is read.
+ACTIVE = [
+    (2, "signed"), (3, "rate"), (6, "rate"), (7, "rate"), (10, "signed"), (11, "rate"), (20, "signed"),
+    (22, "signed"), (29, "signed"),
+]  # fmt: skip
+STEPPED = [0, 2, 4, 6, 16, 22, 29]
+
+
 def test_engines_and_traces_stop_alike_in_the_event_schedule():
-    found = [
-        stops_alike(random_network(seed, kind, readout=seed % 2 == 0), None, OPTIONS, seed)
-        for seed in range(6)
-        for kind in ("signed", "rate")
-    ]
-    assert 25 < sum(found) < 72
+    networks = [(random_network(seed, kind, readout=seed % 2 == 0), seed) for seed, kind in ACTIVE]
+    found = [stops_alike(network, None, OPTIONS, seed) for network, seed in networks]
+    assert 20 < sum(found) < 6 * len(found)
+    assert min(found) > 0
 
 
 def test_engines_and_traces_stop_alike_in_steps():
     options = replace(OPTIONS, schedule="step", step=STEP)
-    found = [stops_alike(stepped(seed), None, options, seed) for seed in range(6)]
-    assert 10 < sum(found) < 36
+    found = [stops_alike(stepped(seed), None, options, seed) for seed in STEPPED]
+    assert 15 < sum(found) < 6 * len(found)
 
 
 def test_engines_and_traces_stop_alike_on_accelerators():
     found = []
-    for seed in range(4):
+    for seed in (2, 10, 20, 29):
         network = random_network(seed, "signed", readout=seed % 2 == 0)
         found.append(stops_alike(network, random_mapping(seed, network), OPTIONS, seed))
-    assert 6 < sum(found) < 24
+    assert 8 < sum(found) < 6 * len(found)
 
 
 def stepped(seed):
@@ -184,7 +198,7 @@ def test_oracles_are_of_curves_alone(folder):
     with pytest.raises(InvalidExitRule, match="oracle"):
         eventsnn.simulate(network, data, exit="first-correct:0.5", samples=1)
     with pytest.raises(InvalidExitRule, match="oracle"):
-        eventsnn.calibrate(full, "stays-correct")
+        eventsnn.calibrate(full, "stays-correct", limit=0.5, confidence=0.5)
     unknown = replace(full.table, samples=tuple(replace(s, label=-1) for s in full.table.samples))
     with pytest.raises(InvalidRequest, match=r"knows the labels.*have none"):
         Results(unknown).curve("first-correct")

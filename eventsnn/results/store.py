@@ -259,7 +259,7 @@ def _stored_traces(file: BinaryIO, path: str, sealed: bool, reader: Reader, samp
         require(start[0] == 0 and bool((np.diff(start) >= 0).all()), f"{GROUP}/{name} does not ascend from 0")
     hashes = reader.read(f"{GROUP}/checksum", "S", samples).tolist()
     kinds: Kinds = {}
-    for column in (*PACKED_COLUMNS, *(name for name in LATER_COLUMNS if reader.has(f"{GROUP}/{name}"))):
+    for column in (*PACKED_COLUMNS, *(name for name in LATER_COLUMNS if reader.holds(f"{GROUP}/{name}"))):
         start = starts["change_start" if column in CHANGE_COLUMNS else "start"]
         kinds[column] = reader.fitting(f"{GROUP}/{column}", "i", int(start[-1])).dtype
     traces = StoredTraces(

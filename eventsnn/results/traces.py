@@ -59,6 +59,9 @@ class LazyTrace(Trace):
     def __len__(self) -> int:
         return len(list(iter(self)))
 
+    def __contains__(self, name: object) -> bool:
+        return name in TRACE_FIELDS or (name in LATER_COLUMNS and name in self.kinds)
+
     def __reduce__(self) -> tuple[Any, ...]:
         # Where it goes there may be no file.
         return self.packed().__reduce__()

@@ -31,12 +31,12 @@ LOGITS = (*SOFTMAX, "logit-lead", "checkpoint-lead")
 OF_SPIKES = ("count", "count-lead", "first-spike")
 
 
-def random_rule(rng, spikes=True, span_us=0.02, every=9):
+def random_rule(rng, spikes=True, span_us=0.02, every=9, coldest=0.2):
     """The text of a random combination, without its threshold; times lie within ``span_us``."""
     head = str(rng.choice([*LOGITS, "fixed-time", *(OF_SPIKES if spikes else ())]))
     others = []
-    if head in LOGITS and rng.random() < 0.5:
-        others.append(f"temperature={rng.uniform(0.2, 5)!r}")
+    if head in LOGITS and rng.random() < 0.6:
+        others.append(f"temperature={float(np.exp(rng.uniform(np.log(coldest), np.log(5))))!r}")
     if head in ("logit-lead", "count", "count-lead"):
         others.append(f"of={rng.integers(1, 12)}")
     if head == "first-spike":
