@@ -10,6 +10,7 @@ from eventsnn.decide.accumulators import (
     Readout,
     Sum,
 )
+from eventsnn.decide.as_parts import as_combination
 from eventsnn.decide.base import (
     REJECTED,
     Check,
@@ -24,7 +25,6 @@ from eventsnn.decide.combination import Combination, with_threshold
 from eventsnn.decide.margin import Margin
 from eventsnn.decide.max_probability import MaxProbability
 from eventsnn.decide.memories import Memory, NoMemory, Patience, ProbabilityRatio
-from eventsnn.decide.program import as_combination, program_of
 from eventsnn.decide.rules import KEYS, ORACLES, RULES, check_rule, kernel_of, parse_kind, parse_rule
 from eventsnn.decide.schedules import EachOutputEvent, EachStep, EveryEvents, GivenTimes, Schedule
 from eventsnn.decide.scores import (
@@ -87,7 +87,6 @@ __all__ = [
     "kernel_of",
     "parse_kind",
     "parse_rule",
-    "program_of",
     "started",
     "weighed",
     "with_threshold",

@@ -9,10 +9,8 @@ from numpy.typing import NDArray
 
 from eventsnn.decide import kernels as k
 from eventsnn.decide.accumulators import Leaky, Rate
+from eventsnn.decide.as_parts import as_combination
 from eventsnn.decide.base import NOT_SURE, ExitRule
-from eventsnn.decide.combination import Combination
-from eventsnn.decide.margin import Margin
-from eventsnn.decide.max_probability import MaxProbability
 from eventsnn.decide.memories import Patience, ProbabilityRatio
 from eventsnn.decide.parts import ticks
 from eventsnn.decide.schedules import EveryEvents, GivenTimes
@@ -23,8 +21,6 @@ from eventsnn.decide.scores import (
     FixedTime,
     LogitLead,
     LogitScore,
-    MarginScore,
-    MaxProbabilityScore,
 )
 
 Float64 = NDArray[np.float64]
@@ -53,18 +49,6 @@ class Program(NamedTuple):
 
 NO_PROGRAM = Program(np.zeros(k.TIMES, dtype=np.int64), np.zeros(k.LEADS))
 """Where there is no rule, or none that kernels know."""
-
-
-def as_combination(rule: ExitRule) -> Combination | None:
-    """A rule as parts; None where only the rule itself can say what it does."""
-    if type(rule) is Combination:
-        return rule
-    own = (getattr(method, "__func__", None) for method in (rule.confidence, rule.start, rule.consider))
-    said = tuple(own)
-    for known, score in ((Margin, MarginScore), (MaxProbability, MaxProbabilityScore)):
-        if said == (known.confidence, known.start, known.consider):
-            return Combination(rule.threshold, score())
-    return None
 
 
 def program_of(rule: ExitRule) -> Program | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from eventsnn.decide.as_parts import as_combination
 from eventsnn.decide.base import ExitRule
-from eventsnn.decide.program import as_combination
 from eventsnn.errors import InvalidExitRule
 
 

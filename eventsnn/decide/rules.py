@@ -8,13 +8,13 @@ from typing import Any
 
 from eventsnn.arguments import nearest, shown
 from eventsnn.decide.accumulators import ACCUMULATORS, Readout
+from eventsnn.decide.as_parts import as_combination
 from eventsnn.decide.base import ExitRule, checked_threshold
 from eventsnn.decide.combination import Combination
 from eventsnn.decide.margin import Margin
 from eventsnn.decide.max_probability import MaxProbability
 from eventsnn.decide.memories import MEMORIES, NoMemory
 from eventsnn.decide.parts import Part
-from eventsnn.decide.program import as_combination
 from eventsnn.decide.schedules import SCHEDULES, EachOutputEvent
 from eventsnn.decide.scores import SCORES
 from eventsnn.errors import InvalidExitRule

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from eventsnn.counting.counters import COLUMN
 from eventsnn.counting.digest import SampleDigest, spikes_of_log
-from eventsnn.decide import Check, ExitRule, considered, program_of, started, weighed
+from eventsnn.decide import Check, ExitRule, considered, started, weighed
+from eventsnn.decide.program import program_of
 from eventsnn.engine.contract import Engine, RunOptions, SampleRun, output_scale, output_weights
 from eventsnn.engine.failures import deadlock, event_limit, history_limit, overflow
 from eventsnn.engine.kernels import records as k

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.decide import Check, ExitRule, considered, program_of, started
-from eventsnn.decide.program import Program
+from eventsnn.decide import Check, ExitRule, considered, started
 from eventsnn.results.oracles import ORACLES
+
+if TYPE_CHECKING:
+    from eventsnn.decide.program import Program
 
 Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]
@@ -67,6 +69,8 @@ class Followed:
 
 def follow(rule: ExitRule, thresholds: Float64, moments: Moments) -> Followed:
     """A rule with each of ``thresholds`` in place of its own."""
+    from eventsnn.decide.program import program_of
+
     return follow_program(rule, program_of(rule), thresholds, moments)
 
 

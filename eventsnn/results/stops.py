@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.arguments import shown
-from eventsnn.decide import ORACLES, REJECTED, ExitRule, parse_kind, program_of
+from eventsnn.decide import ORACLES, REJECTED, ExitRule, parse_kind
 from eventsnn.decide.requirements import Setting, require_followable
 from eventsnn.errors import InvalidExitRule, InvalidRequest
 from eventsnn.results.following import Followed, Moments, follow_oracle, follow_program
@@ -124,6 +124,8 @@ def stops(table: ResultTable, rule: str | ExitRule, thresholds: Any) -> Stops:
 
 def stops_of_rules(table: ResultTable, rules: Sequence[str | ExitRule], thresholds: Any) -> list[Stops]:
     """``stops`` of several rules: each trace is read once for all."""
+    from eventsnn.decide.program import program_of
+
     asked = [rule if rule in ORACLES else rule_of(rule) for rule in rules]
     chosen = thresholds_of(thresholds)
     _require_full_run(table)

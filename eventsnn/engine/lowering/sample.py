@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.counting.counters import COLUMN, COUNTERS
-from eventsnn.decide import program_of
 from eventsnn.decide.kernels import RULE_NONE, RULE_OWN, RULE_PARTS
-from eventsnn.decide.program import NO_PROGRAM
+from eventsnn.decide.program import NO_PROGRAM, program_of
 from eventsnn.engine.analog import AnalogInput
 from eventsnn.engine.contract import RunOptions, output_scale, output_weights
 from eventsnn.engine.failures import overflow
