@@ -3,8 +3,8 @@
     python benchmarks/results_scale.py [--json] [--quick]
 
 Traces are drawn: 1,800 checks of 10 classes, of which 15 % change at each check, which deflate badly. Bounds:
-decompression, and softmax at each check of each rule. Memory is the peak of the process, imports included. No
-data are needed.
+decompression, and exponentials at each check of each rule. Memory is the peak of the process, imports
+included. No data are needed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 from measure import Figure, Report, arguments
 
-from eventsnn.decide import Margin, MaxProbability
 from eventsnn.results import Journal, ResultTable, SampleRecord
 from eventsnn.results.curves import even_thresholds
 from eventsnn.results.results import Results
@@ -29,7 +28,13 @@ CHECKS, CLASSES, CHANGING = 1800, 10, 0.15
 def drawn(rng: np.random.Generator, index: int) -> SampleRecord:
     """A sample with a trace of random walks."""
     changes = rng.integers(-127, 128, (CHECKS, CLASSES)) * (rng.random((CHECKS, CLASSES)) < CHANGING)
-    steps = {"time_ps": 300_000_000, "synaptic_operations": 2000, "spikes": 5, "energy_aj": 10**9}
+    steps = {
+        "time_ps": 300_000_000,
+        "synaptic_operations": 2000,
+        "spikes": 5,
+        "energy_aj": 10**9,
+        "input_events": 9,
+    }
     trace = {name: np.cumsum(rng.integers(0, most, CHECKS)) for name, most in steps.items()}
     trace["readout"] = np.cumsum(changes, axis=0)
     end, operations, spikes = (int(trace[name][-1]) for name in ("time_ps", "synaptic_operations", "spikes"))
@@ -39,13 +44,16 @@ def drawn(rng: np.random.Generator, index: int) -> SampleRecord:
     )  # fmt: skip
 
 
-def rules() -> list[Margin | MaxProbability]:
-    """Eight rules, four of each kind by name."""
-    return [
-        type(f"{kind.__name__}{number}", (kind,), {"name": f"{kind.name}-{number}"})(0.5)
-        for number in range(4)
-        for kind in (Margin, MaxProbability)
-    ]
+RULES = (
+    "margin",
+    "max-probability,temperature=2",
+    "entropy",
+    "logit-lead,patience=3",
+    "margin,probability-ratio=4",
+    "entropy,accumulator=leaky",
+    "max-probability,every=20",
+    "margin,accumulator=sum,after-us=100,reject=0.2",
+)
 
 
 def main() -> None:
@@ -64,7 +72,7 @@ def main() -> None:
         written = time.perf_counter()
         found = Results.load(path)
         opened = time.perf_counter()
-        found.curves(rules(), even_thresholds(200))
+        found.curves(RULES, even_thresholds(200))
         ended = time.perf_counter()
         size = path.stat().st_size
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -73,7 +81,7 @@ def main() -> None:
         Figure("megabytes of memory at the peak", memory, 1000.0, at_most=True),
         Figure("seconds for curves of 8 rules at 200 thresholds", ended - opened, 60.0, at_most=True),
         Figure("kilobytes of the file a sample", size / samples / 1e3, None),
-        Figure("kilobytes of a trace as it is", 8 * CHECKS * (CLASSES + 4) / 1e3, None),
+        Figure("kilobytes of a trace as it is", 8 * CHECKS * (CLASSES + 5) / 1e3, None),
         Figure("seconds to put the file together", written - began, None),
         Figure("seconds to open it", opened - written, None),
     )

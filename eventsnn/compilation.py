@@ -19,6 +19,7 @@ from numba import njit
 _SOURCES = (
     "compilation.py",
     "decide/kernels.py",
+    "decide/tables.py",
     "engine/kernels",
     "engine/order.py",
     "engine/seeds.py",

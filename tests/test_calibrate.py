@@ -354,7 +354,7 @@ def test_a_selection_keeps_the_hashes_of_its_samples(folder):
 WRONG = [
     (("calibrate", "{f}/r.h5"), "are too few: even without an error"),
     (("calibrate", "{f}/r.h5", *CALIBRATE, "-o", "{f}/c.txt"), "a certificate is a .json file"),
-    (("calibrate", "{f}/r.h5", *CALIBRATE, "--rule", "entropy"), "exit rule 'entropy' is not known"),
+    (("calibrate", "{f}/r.h5", *CALIBRATE, "--rule", "entropie"), "exit rule 'entropie' is not known"),
     (("run", "{f}/net.h5", "--data", "nmnist:{f}/set", "--exit", "{f}/no.json"), "there is no certificate"),
 ]
 

@@ -34,7 +34,8 @@ def test_results_have_the_promised_fields(full, tmp_path):
     found = json.loads(full.to_json())
     assert found.keys() == {
         *("samples", "accuracy", "synaptic_operations", "spikes", "input_events", "latency_s"),
-        *("energy_j", "energy_interval_j", "decided_early", "failed", "digest", "version", "configuration"),
+        *("energy_j", "energy_interval_j", "decided_early", "rejected", "failed"),
+        *("digest", "version", "configuration"),
     }
     assert found["samples"] == 20
     assert found["synaptic_operations"].keys() == {"mean", "p50", "p95", "max"}
@@ -230,8 +231,8 @@ def test_labels_outside_the_classes_are_refused():
     ("changes", "error", "message"),
     [
         ({"exit": "margin:2"}, InvalidExitRule, "threshold 2.0; allowed is a number from 0 to 1"),
-        ({"exit": "sure:0.3"}, InvalidExitRule, "'sure:0.3' is not known; allowed are margin"),
-        ({"exit": ""}, InvalidExitRule, "'' is not known; allowed are margin"),
+        ({"exit": "sure:0.3"}, InvalidExitRule, "'sure:0.3' is not known; allowed are max-probability:THRESHOLD, margin"),
+        ({"exit": ""}, InvalidExitRule, "'' is not known; allowed are max-probability:THRESHOLD, margin"),
         ({"exit": 0.5}, InvalidExitRule, "exit rule 0.5 is not known"),
         ({"seed": 1.5}, InvalidRequest, "seed is 1.5; it must be a whole number"),
         ({"workers": 1.5}, InvalidRequest, "workers is 1.5"),

@@ -17,7 +17,7 @@ def calibrate(
     ] = None,
     rule: Annotated[
         list[str] | None,
-        typer.Option("--rule", help="margin (default) or max-probability; several share the confidence."),
+        typer.Option("--rule", help="As of curve; margin (default). Several share the confidence."),
     ] = None,
     risk: Annotated[
         str, typer.Option("--risk", help="gap, error, disagreement (without labels) or deadline.")

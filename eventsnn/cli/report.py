@@ -13,12 +13,15 @@ from eventsnn.cli.options import ONLY_OF_RUN, Data, Json, NetworkFile, taking
 from eventsnn.run.options import Options
 from eventsnn.run.reading import Reading
 
+RULES_OF_CURVES = (
+    "An exit rule without its threshold, as margin (default) or entropy,patience=3; or an oracle, "
+    "first-correct or stays-correct; repeatable."
+)
+
 
 def curve(
     results: Annotated[Path, typer.Argument(help="Results of a run without an exit rule.")],
-    rule: Annotated[
-        list[str] | None, typer.Option("--rule", help="margin (default), max-probability; repeatable.")
-    ] = None,
+    rule: Annotated[list[str] | None, typer.Option("--rule", help=RULES_OF_CURVES)] = None,
     thresholds: Annotated[
         int | None, typer.Option("--thresholds", help="How many, from 0 to 1; denser near 1.")
     ] = None,
@@ -69,6 +72,7 @@ def _print_curve(rule: str, rows: Any, found: Any, results: Path) -> None:
         "spikes",
         "energy",
         "decided early",
+        *(["none of these"] if any(rows["rejected"] > 0) else []),
         optional=("spikes", "decided early", "energy"),
     )
     for row in rows:
@@ -80,6 +84,7 @@ def _print_curve(rule: str, rows: Any, found: Any, results: Path) -> None:
             show.si(float(row["spikes"])),
             show.si(float(row["energy_j"]), "J"),
             show.percent(float(row["decided_early"])),
+            *([show.percent(float(row["rejected"]))] if any(rows["rejected"] > 0) else []),
         )
     title = f"{results}, exit rule {rule}: means over {len(found)} samples"
     if found.failures:

@@ -170,6 +170,7 @@ def summary_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
         (f"energy{modelled}", spread("energy_j", "J", "no accelerator modelled")),
         *interval,
         ("decided early", percent(summary["decided_early"])),
+        *([("none of these", percent(summary["rejected"]))] if summary["rejected"] else []),
     ]
 
 

@@ -7,12 +7,60 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
+from eventsnn.decide.tables import exponential
 from eventsnn.errors import EventsnnError, InvalidExitRule
 
 LEEWAY = 1e-9
 """How far the rounding of a sum may take a confidence out of 0 to 1."""
+NOT_SURE = -1.0
+"""Below every confidence: a check that stops at no threshold."""
+UNDECIDED = -1
+"""The prediction of a sample that no output spoke for; counted wrong."""
+REJECTED = -2
+"""The prediction "none of these": of a sample that had to be answered, by a rule that was not sure."""
+
+
+class Check(NamedTuple):
+    """What can be known at an exit check.
+
+    Attributes
+    ----------
+    readout : list of int
+        Charges in quanta or spike counts, one per class, times their weights in the decision.
+    scale : float
+        Logit per unit of the readout.
+    time_ps : int
+        Since the sample's first event, below 0 before it; in steps the end of the step.
+    input_events : int
+        Events of the input so far, those of this tick or step included.
+    """
+
+    readout: list[int]
+    scale: float
+    time_ps: int = 0
+    input_events: int = 0
+
+
+class Verdict(NamedTuple):
+    """What a rule says at a check.
+
+    Attributes
+    ----------
+    due : bool
+        Whether the decision unit compared the readout; else it costs nothing.
+    confidence : float
+        0 to 1, or ``NOT_SURE``.
+    prediction : int
+        What a stop here answers.
+    stops : bool
+    """
+
+    due: bool
+    confidence: float
+    prediction: int
+    stops: bool
 
 
 @dataclass(frozen=True)
@@ -66,6 +114,18 @@ class ExitRule(ABC):
         scale : float
             Logit per unit of the readout.
         """
+
+    def consider(self, check: Check) -> Verdict:
+        """What is said at a check of one sample; asked of what ``start`` gave, in order."""
+        best = decision(check.readout)
+        if best < 0 or check.time_ps < 0:
+            return Verdict(True, NOT_SURE, best, False)
+        sure = confidence_of(self, check.readout, check.scale)
+        return Verdict(True, sure, best, sure >= self.threshold)
+
+    def at_end(self, prediction: int) -> int:
+        """What a sample is answered that nothing stopped and whose full run decides so."""
+        return prediction
 
     def __str__(self) -> str:
         others = "".join(f",{k}={v!r}" for k, v in sorted(vars(self).items()) if k != "threshold")
@@ -142,19 +202,43 @@ def confidence_of(rule: ExitRule, readout: Sequence[int], scale: float) -> float
     return float(found)
 
 
-def asks_to_stop(rule: ExitRule, readout: Sequence[int], scale: float) -> bool:
-    """Whether a rule, asked in Python, stops at a readout; see ``confidence_of``."""
-    return confidence_of(rule, readout, scale) >= rule.threshold
+def considered(rule: ExitRule, check: Check) -> Verdict:
+    """What a rule says at a check, checked.
+
+    Raises
+    ------
+    InvalidExitRule
+        The rule fails, or what it says is no ``Verdict``.
+    """
+    try:
+        found: Any = rule.consider(check)
+    except EventsnnError:
+        raise
+    except Exception as error:
+        raise InvalidExitRule(
+            f"exit rule {rule.name!r} failed at a check: {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(found, Verdict):
+        raise InvalidExitRule(
+            f"exit rule {rule.name!r} said {found!r} at a check; consider() gives a Verdict"
+        )
+    return found
 
 
-def softmax(readout: Sequence[int], scale: float) -> list[float]:
-    """Probabilities, the sum taken in index order."""
-    best = max(readout)
-    terms = [math.exp((value - best) * scale) for value in readout]
+def softmax(logits: Sequence[float]) -> list[float]:
+    """Probabilities, the sum taken in index order, by ``tables``: the same on every machine."""
+    best = max(logits)
+    terms = [float(exponential(value - best)) for value in logits]
     total = 0.0
     for term in terms:
         total += term
     return [term / total for term in terms]
+
+
+def logits_of(readout: Sequence[float], scale: float) -> list[float]:
+    """How far each class is behind the best, in logits."""
+    best = max(readout)
+    return [(value - best) * scale for value in readout]
 
 
 def weighed(readout: Sequence[int], weights: Iterable[Any] | None) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from eventsnn.decide.base import ExitRule, softmax
+from eventsnn.decide.base import ExitRule, logits_of, softmax
 
 
 class Margin(ExitRule):
@@ -16,5 +16,5 @@ class Margin(ExitRule):
 
     def confidence(self, readout: Sequence[int], scale: float) -> float:
         """Largest minus second largest probability, 0 to 1."""
-        first, second = sorted([*softmax(readout, scale), 0.0], reverse=True)[:2]
+        first, second = sorted([*softmax(logits_of(readout, scale)), 0.0], reverse=True)[:2]
         return first - second

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from eventsnn.decide.base import ExitRule, softmax
+from eventsnn.decide.base import ExitRule, logits_of, softmax
 
 
 class MaxProbability(ExitRule):
@@ -16,4 +16,4 @@ class MaxProbability(ExitRule):
 
     def confidence(self, readout: Sequence[int], scale: float) -> float:
         """Largest probability, 0 to 1."""
-        return max(softmax(readout, scale))
+        return max(softmax(logits_of(readout, scale)))

@@ -12,8 +12,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.counting.counters import COLUMN
 from eventsnn.counting.digest import SampleDigest, spikes_of_log
-from eventsnn.decide import ExitRule, asks_to_stop, decision, started, weighed
+from eventsnn.decide import Check, ExitRule, considered, started, weighed
+from eventsnn.decide.program import program_of
 from eventsnn.engine.contract import Engine, RunOptions, SampleRun, output_scale, output_weights
 from eventsnn.engine.failures import deadlock, event_limit, history_limit, overflow
 from eventsnn.engine.kernels import records as k
@@ -42,6 +44,8 @@ class CompiledEngine(Engine):
         about = (network, self._machine.plan, self.options, self.step, mapping is not None)
         self._start = SampleStart(*about)
         self._read_out = ReadOut(*about, self._start.shift)
+        rule = self.options.exit_rule
+        self._own_rule = None if rule is None or program_of(rule) is not None else rule
         self._scale, self._weights = output_scale(network), output_weights(network)
 
     def begin_at(self, charge: dict[str, NDArray[np.int64]], counts: dict[str, NDArray[np.int64]]) -> Engine:
@@ -65,7 +69,7 @@ class CompiledEngine(Engine):
         settings = settings._replace(slab=ticks)
         moving = machine.fresh(room, state)
         given = self._start.input(stimulus, index)
-        rule = started(self.options.exit_rule)
+        rule = started(self._own_rule)
         digest = SampleDigest(self.network.order)
         pieces: list[NDArray[np.int64]] = []
         scalar = state.scalar
@@ -79,14 +83,16 @@ class CompiledEngine(Engine):
                 if self.options.record_spikes:
                     pieces.append(spikes_of_log(self.network.order, log))
                 if status == k.DONE:
+                    if rule is not None and not scalar.early:
+                        scalar.prediction = rule.at_end(scalar.prediction)
                     played = machine.played(state, moving, stimulus.first)
-                    return self._read_out.sample_run(index, state, played, digest, pieces)
+                    return self._read_out.sample_run(index, state, played, digest, pieces, given[0])
                 if scalar["logged"] == 0:  # one tick alone does not fit
                     room.log *= 2
                     state = state._replace(log=np.zeros(room.log, dtype=np.int64))
                 scalar["logged"] = 0
             elif status == k.ASK_RULE:
-                self._ask_rule(rule, state)
+                self._ask_rule(rule, state, stimulus, given[0])
             elif status == k.GROW_TRACE:
                 room.trace *= 2
                 state = _doubled(state, "trace", "trace_readout")
@@ -102,16 +108,30 @@ class CompiledEngine(Engine):
                 room.enlarge(status, state, settings.slab > 0)
                 return None
 
-    def _ask_rule(self, rule: ExitRule | None, state: State) -> None:
+    def _ask_rule(
+        self, rule: ExitRule | None, state: State, stimulus: Stimulus, given: NDArray[np.int64]
+    ) -> None:
         """A check of a rule that no kernel knows: what ``kernels.checks.check`` does for the others."""
         scalar = state.scalar
         assert rule is not None
         last = scalar.checks - 1
-        readout = weighed(state.trace_readout[last].tolist(), self._weights)
-        if asks_to_stop(rule, readout, self._scale):
+        now = int(state.trace[last].time)
+        verdict = considered(
+            rule,
+            Check(
+                weighed(state.trace_readout[last].tolist(), self._weights),
+                self._scale,
+                now - stimulus.first,
+                int(np.searchsorted(given, now, side="right")),
+            ),
+        )
+        if verdict.due:
+            output = self.network.order.index(self.network.output)
+            state.counters[output, COLUMN["decision_operations"]] += state.trace_readout.shape[1]
+        if verdict.stops:
             latency = self._machine.plan.chip.decision_latency
-            scalar.prediction = decision(readout)
-            scalar.decision_time = scalar.stop_at = state.trace[last].time + latency
+            scalar.prediction = verdict.prediction
+            scalar.decision_time = scalar.stop_at = now + latency
             scalar.early = 1
 
     def _failure(self, status: int, state: State, moving: Any, index: int) -> Exception:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.decide import ExitRule, check_rule
+from eventsnn.decide.requirements import Setting, require_followable
 from eventsnn.engine.request import FEATURES, check_request, needed_features, stimulus_features
 from eventsnn.engine.stimulus import (
     TICKS_PER_MICROSECOND,
@@ -102,7 +103,10 @@ class Trace:
         Charge in quanta (readout populations) or spike counts, as they are: decisions weigh them first where
         the output's units differ (``output_weights``).
     synaptic_operations, spikes, energy : int64, shape (checks,)
-        Totals at ``time`` plus the decision unit's latency; energy is dynamic, in attojoules.
+        Totals at ``time`` plus the decision unit's latency; energy is dynamic, in attojoules, without that
+        of the decision unit.
+    input_events : int64, shape (checks,)
+        Events of the input so far, those of that tick or step included.
     """
 
     time: Int64
@@ -110,6 +114,7 @@ class Trace:
     synaptic_operations: Int64
     spikes: Int64
     energy: Int64
+    input_events: Int64
 
 
 @dataclass(frozen=True)
@@ -219,6 +224,14 @@ class Engine(ABC):
         options = self.options
         needed = needed_features(network, mapping, options.schedule, options.ties, options.history_period)
         self._refuse_unsupported(needed)
+        self._require_followable(events=True)
+
+    def _require_followable(self, events: bool) -> None:
+        rule = self.options.exit_rule
+        if rule is not None:
+            spikes = self.network.populations[self.network.output].neuron.emits != "nothing"
+            weighs = output_weights(self.network) is not None
+            require_followable(rule, Setting(spikes, weighs, self.step > 0, events=events))
 
     def _refuse_unsupported(self, needed: set[str]) -> None:
         lacking = sorted(FEATURES[name] for name in needed - self.supports)
@@ -231,6 +244,7 @@ class Engine(ABC):
         """Refuse a stimulus that is not for this network or engine; every run starts with it."""
         check_stimulus(stimulus, self.network)
         self._refuse_unsupported(stimulus_features(stimulus))
+        self._require_followable(events=stimulus.analog is None)
 
     def begin_at(self, charge: dict[str, Int64], counts: dict[str, Int64]) -> Engine:
         """An engine whose samples begin with a settled state: that of a run that has come to rest.

@@ -92,11 +92,13 @@ def _headline_column(run: Results, full: Results | None) -> dict[str, Cell]:
     else:
         around = f"95{SPACE}% interval {interval_text(run.accuracy, len(run))}"
         accuracy = Cell(percent(run.accuracy), f"{correct} of {len(run)}; {around}")
-    undecided = int((run.table.column("prediction") < 0).sum())
+    rejected = int(run.rejected.sum())
+    undecided = int((run.table.column("prediction") < 0).sum()) - rejected
+    others = f", {rejected} none of these" if rejected else ""
     early = run.table.column("decided_early")
     rule = run.configuration.get("exit")
     return {
-        "Samples": Cell(str(len(run)), f"{int(undecided)} undecided{_left_out(run)}"),
+        "Samples": Cell(str(len(run)), f"{undecided} undecided{others}{_left_out(run)}"),
         "Accuracy": accuracy,
         "Synaptic operations per sample": _spread(run, full, "synaptic_operations", "SOP"),
         "Latency per sample": _spread(run, full, "latency_s", "s"),

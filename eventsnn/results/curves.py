@@ -23,11 +23,13 @@ CURVE_DTYPE = np.dtype(
         ("spikes", "f8"),
         ("energy_j", "f8"),
         ("decided_early", "f8"),
+        ("decision_operations", "f8"),
+        ("rejected", "f8"),
     ]
 )
 COSTS = ("latency_s", "synaptic_operations", "energy_j")
 Z = 1.959963984540054  # 95 % of a normal distribution lie within so many standard deviations
-BYTES_OF_STOP = 41
+BYTES_OF_STOP = 49
 """What ``Stops`` takes for a sample and a threshold."""
 MOST_BYTES = 1 << 28
 DEFAULT_THRESHOLDS = np.concatenate([np.linspace(0.0, 0.9, 19), [0.95, 0.98, 0.99, 0.999, 1.0]])
@@ -51,7 +53,8 @@ def trade_off(
     -------
     structured array with the fields of ``CURVE_DTYPE``, one row per threshold, means over samples;
     ``energy_j`` is NaN without an accelerator, ``accuracy`` is NaN without labels, ``latency_s`` is NaN
-    where no time passes (``Results.latency_s``).
+    where no time passes (``Results.latency_s``). ``rejected`` is the share answered "none of these", which is
+    neither right nor in ``accuracy``; ``decision_operations`` are what the decision unit compared.
     """
     return trade_offs(table, [rule], thresholds)[0]
 
@@ -79,6 +82,8 @@ def _means(found: Stops) -> NDArray[Any]:
         ("spikes", found.spikes),
         ("energy_j", found.energy_j),
         ("decided_early", found.early),
+        ("decision_operations", found.decision_operations),
+        ("rejected", found.rejected),
     ):
         # By sample in index order, as means of separate runs are taken.
         curve[name] = np.ascontiguousarray(values.T, dtype=np.float64).mean(axis=1)

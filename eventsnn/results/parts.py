@@ -20,7 +20,15 @@ from eventsnn.results.table import (
     CounterHistory,
     SampleRecord,
 )
-from eventsnn.results.traces import PACKED_COLUMNS, Kinds, LazyTrace, PackedTrace, Trace, pack_trace
+from eventsnn.results.traces import (
+    LATER_COLUMNS,
+    PACKED_COLUMNS,
+    Kinds,
+    LazyTrace,
+    PackedTrace,
+    Trace,
+    pack_trace,
+)
 
 _DIGITS = 32
 
@@ -35,7 +43,7 @@ def pack(record: SampleRecord) -> bytes:
         name: np.array(getattr(record, name), dtype=kind) for name, kind in SCALAR_FIELDS.items()
     }
     trace = pack_trace(record.trace)
-    arrays |= {f"packed_{name}": trace.columns[name] for name in PACKED_COLUMNS}
+    arrays |= {f"packed_{name}": column for name, column in trace.columns.items()}
     arrays["packed_classes"] = np.array(trace.classes)
     if record.history is not None:
         arrays |= {f"history_{name}": getattr(record.history, name) for name in HISTORY_FIELDS}
@@ -78,7 +86,8 @@ def _trace(data: Any) -> Trace:
     if "packed_classes" not in data:
         # So did versions write it that kept traces as they are.
         return PackedTrace.of({name: data[f"trace_{name}"] for name in TRACE_FIELDS})
-    columns = {name: data[f"packed_{name}"] for name in PACKED_COLUMNS}
+    there = [*PACKED_COLUMNS, *(name for name in LATER_COLUMNS if f"packed_{name}" in data)]
+    columns = {name: data[f"packed_{name}"] for name in there}
     return PackedTrace(columns, data["packed_classes"].item())
 
 

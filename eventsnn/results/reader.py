@@ -74,6 +74,10 @@ class Reader:
             return name in self._file
         return any(path == name or path.startswith(name + "/") for path in self.contents)
 
+    def holds(self, name: str) -> bool:
+        """Whether the file has such a dataset, be it in its contents or, as columns of traces, not."""
+        return name in self._file
+
     def read(self, name: str, kind: str, *shape: int | None) -> NDArray[Any]:
         """A dataset of a type and shape, None being any length; "S" is text, "i" integers of any width."""
         item = self.fitting(name, kind, *shape)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn import arguments
-from eventsnn.decide import ExitRule
+from eventsnn.decide import REJECTED, ExitRule
 from eventsnn.errors import InvalidRequest
 from eventsnn.results import CounterHistory, FailedSample, ResultTable, open_results, write_results
 from eventsnn.results.latency import time_passed
@@ -100,7 +100,7 @@ class Results:
 
     @property
     def correct(self) -> NDArray[np.bool_]:
-        """Whether each sample was decided right, shape (samples,); undecided is wrong."""
+        """Whether each sample was decided right, shape (samples,); undecided and rejected are not."""
         right: NDArray[np.bool_] = self.table.column("prediction") == self.table.column("label")
         return right & (self.table.column("label") >= 0)
 
@@ -108,6 +108,12 @@ class Results:
     def accuracy(self) -> float | None:
         """Share of samples decided right; None when any label is unknown."""
         return None if (self.table.column("label") < 0).any() else float(self.correct.mean())
+
+    @property
+    def rejected(self) -> NDArray[np.bool_]:
+        """Whether each sample was answered "none of these", shape (samples,)."""
+        found: NDArray[np.bool_] = self.table.column("prediction") == REJECTED
+        return found
 
     @property
     def latency_s(self) -> NDArray[np.float64]:
@@ -181,6 +187,7 @@ class Results:
             "energy_j": distribution(table.column("energy_j")),
             "energy_interval_j": self.energy_interval_j,
             "decided_early": float(table.column("decided_early").mean()),
+            "rejected": float(self.rejected.mean()),
         }
 
     def to_dict(self) -> dict[str, Any]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from copy import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.arguments import shown
-from eventsnn.decide import RULES, ExitRule, asks_to_stop, check_rule, kernel_of, started
+from eventsnn.decide import ORACLES, REJECTED, ExitRule, parse_kind
+from eventsnn.decide.requirements import Setting, require_followable
 from eventsnn.errors import InvalidExitRule, InvalidRequest
+from eventsnn.results.following import Followed, Moments, follow_oracle, follow_program
 from eventsnn.results.latency import time_passed
 from eventsnn.results.table import ResultTable, SampleRecord
-from eventsnn.results.traces import classes_of, pack_trace
+from eventsnn.results.traces import Trace, classes_of, pack_trace
 
 Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]
@@ -31,13 +32,14 @@ class Stops:
     early : bool array, shape (samples, thresholds)
         Whether the rule stopped the sample at a check.
     prediction : int64 array, shape (samples, thresholds)
-        -1 where undecided.
+        -1 where undecided, -2 for "none of these".
     latency_s : float64 array, shape (samples, thresholds)
         Seconds since the first event; NaN where no time passes in any sample.
     synaptic_operations, spikes : int64 array, shape (samples, thresholds)
     energy_j : float64 array, shape (samples, thresholds)
-        NaN without an accelerator. The energy of the decision unit, counted apart, is left out of stopped
-        samples.
+        NaN without an accelerator; that of the decision unit included, if the run says what it costs.
+    decision_operations : int64 array, shape (samples, thresholds)
+        Readout values that the decision unit compared, counted apart from other operations.
     label, full_prediction : int64 array, shape (samples,)
         -1 where unknown, and where undecided at the end of the full run.
     """
@@ -49,8 +51,21 @@ class Stops:
     synaptic_operations: Int64
     spikes: Int64
     energy_j: Float64
+    decision_operations: Int64
     label: Int64
     full_prediction: Int64
+
+    @property
+    def rejected(self) -> NDArray[np.bool_]:
+        """Whether a sample was answered "none of these", shape (samples, thresholds)."""
+        return self.prediction == REJECTED
+
+
+COLUMNS = {
+    "early": "?", "prediction": "i8", "latency_s": "f8", "synaptic_operations": "i8", "spikes": "i8",
+    "energy_j": "f8", "decision_operations": "i8",
+}  # fmt: skip
+"""Fields of ``Stops`` by sample and threshold, and their types."""
 
 
 def thresholds_of(values: Any) -> Float64:
@@ -73,16 +88,14 @@ def thresholds_of(values: Any) -> Float64:
 
 
 def rule_of(rule: str | ExitRule) -> ExitRule:
-    """A rule to be asked at any threshold, by its name or as it is.
+    """A rule to be asked at any threshold, by its text without one or as it is.
 
     Raises
     ------
     InvalidExitRule
         Unknown.
     """
-    if isinstance(rule, str) and rule not in RULES:
-        raise InvalidExitRule(f"exit rule {rule!r} is not known; allowed are {', '.join(sorted(RULES))}")
-    return RULES[rule](0.0) if isinstance(rule, str) else check_rule(rule)
+    return parse_kind(rule)
 
 
 def stops(table: ResultTable, rule: str | ExitRule, thresholds: Any) -> Stops:
@@ -93,44 +106,50 @@ def stops(table: ResultTable, rule: str | ExitRule, thresholds: Any) -> Stops:
     table : ResultTable
         A run without an exit rule.
     rule : str or ExitRule
-        An exit rule's name, or a rule, with each of ``thresholds`` in place of its own. A rule of one's own
-        is asked in Python.
+        An exit rule's text without its threshold, or a rule, with each of ``thresholds`` in place of its
+        own; a rule of one's own is asked in Python. Or an oracle, ``first-correct`` or ``stays-correct``.
     thresholds : float array
         Values from 0 to 1.
 
     Raises
     ------
     InvalidExitRule
-        Unknown rule, or a threshold outside 0 to 1.
+        Unknown rule, one that cannot be followed in these traces, or a threshold outside 0 to 1.
     InvalidRequest
-        The run had an exit rule: its traces end where it stopped. Or it had one output, and decided nothing.
+        The run had an exit rule: its traces end where it stopped. Or it had one output, and decided
+        nothing. Or an oracle is asked, and a label is unknown.
     """
     return stops_of_rules(table, [rule], thresholds)[0]
 
 
 def stops_of_rules(table: ResultTable, rules: Sequence[str | ExitRule], thresholds: Any) -> list[Stops]:
     """``stops`` of several rules: each trace is read once for all."""
-    asked, chosen = [rule_of(rule) for rule in rules], thresholds_of(thresholds)
+    from eventsnn.decide.program import program_of
+
+    asked = [rule if rule in ORACLES else rule_of(rule) for rule in rules]
+    chosen = thresholds_of(thresholds)
     _require_full_run(table)
+    for rule in asked:
+        _require_followable(table, rule)
+    programs = [None if isinstance(rule, str) else program_of(rule) for rule in asked]
     shape = (len(table.samples), len(chosen))
-    found: list[list[NDArray[Any]]] = [
-        [np.empty(shape, kind) for kind in ("?", "i8", "f8", "i8", "i8", "f8")] for _ in asked
-    ]
+    found: list[list[NDArray[Any]]] = [[np.empty(shape, kind) for kind in COLUMNS.values()] for _ in asked]
     for row, sample in enumerate(table.samples):
-        checks = _Checks.of(table, sample)
-        for rule, columns in zip(asked, found, strict=True):
-            values = checks.stopped(rule, chosen, table.readout_scale)
-            for column, value in zip(columns, values, strict=True):
+        run = _FullRun.of(table, sample)
+        for rule, program, columns in zip(asked, programs, found, strict=True):
+            if isinstance(rule, str):
+                followed = follow_oracle(rule, chosen, run.moments, sample.label)
+            else:
+                followed = follow_program(rule, program, chosen, run.moments)
+            for column, value in zip(columns, run.outcomes(followed), strict=True):
                 column[row] = value
     whole = np.array([sample.latency_s for sample in table.samples])
     if np.isnan(time_passed(whole, table.configuration)).any():
         for columns in found:
             columns[2][:] = np.nan
     label, prediction = table.column("label"), table.column("prediction")
-    return [
-        Stops(chosen, early, best, latency, operations, spikes, energy, label, prediction)
-        for early, best, latency, operations, spikes, energy in found
-    ]
+    ends: dict[str, Any] = {"label": label, "full_prediction": prediction}
+    return [Stops(chosen, **dict(zip(COLUMNS, columns, strict=True)), **ends) for columns in found]
 
 
 def _require_full_run(table: ResultTable) -> None:
@@ -143,54 +162,75 @@ def _require_full_run(table: ResultTable) -> None:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class _Checks:
-    """A full run's sample at its checks.
+def _require_followable(table: ResultTable, rule: str | ExitRule) -> None:
+    configuration = table.configuration
+    if isinstance(rule, str):
+        if (table.column("label") < 0).any():
+            raise InvalidRequest(f"the oracle {rule!r} knows the labels, and some of these samples have none")
+        return
+    steps = configuration.get("schedule") == "step"
+    readout = configuration.get("readout")
+    counted = configuration.get("input") not in ("analog", "charge")
+    require_followable(
+        rule,
+        Setting(
+            spikes=None if readout is None else readout == "counts",
+            weighs=table.decision_weights is not None,
+            steps=steps,
+            times=not (steps and configuration.get("hardware") is not None),
+            events=counted and all("input_events" in sample.trace for sample in table.samples),
+        ),
+    )
 
-    ``readout`` has shape (checks, classes), ``decided`` (checks,); the others have a row more, the end
-    of the run, which is no check.
-    """
+
+@dataclass(frozen=True, eq=False)
+class _FullRun:
+    """A full run's sample, read and unpacked once for all rules; ``trace`` has a row more than checks."""
 
     sample: SampleRecord
     trace: dict[str, Int64]
-    readout: Int64
-    decided: NDArray[np.bool_]
-    best: Int64
+    moments: Moments
     watts: float
     delay_ps: int
+    joules: float  # of an operation of the decision unit
 
     @classmethod
-    def of(cls, table: ResultTable, sample: SampleRecord) -> _Checks:
-        """Read and unpacked, once for all rules."""
-        packed = pack_trace(sample.trace)
+    def of(cls, table: ResultTable, sample: SampleRecord) -> _FullRun:
+        packed: Trace = pack_trace(sample.trace)
         trace = {name: packed[name] for name in packed}
-        readout = weighed_readout(table, trace["readout"])[:-1]
-        decided: NDArray[np.bool_] = np.any(readout != 0, axis=1)
-        decided &= trace["time_ps"][:-1] >= sample.first_event_ps
+        configuration = table.configuration
+        moments = Moments(
+            weighed_readout(table, trace["readout"])[:-1],
+            trace["time_ps"][:-1] - sample.first_event_ps,
+            trace.get("input_events", np.zeros_like(trace["time_ps"]))[:-1],
+            table.readout_scale,
+            sample.prediction,
+        )
         return cls(
-            sample, trace, readout, decided, np.append(readout.argmax(1), sample.prediction),
-            float(table.configuration.get("static_watts", 0.0)),
-            int(table.configuration.get("decision_latency_ps", 0)),
+            sample, trace, moments, float(configuration.get("static_watts", 0.0)),
+            int(configuration.get("decision_latency_ps", 0)),
+            int(configuration.get("decision_energy_aj", 0)) * 1e-18,
         )  # fmt: skip
 
-    def stopped(self, rule: ExitRule, thresholds: Float64, scale: float) -> tuple[NDArray[Any], ...]:
-        """A sample's row of ``Stops``: early, prediction, latency, operations, spikes, energy."""
-        sample, trace = self.sample, self.trace
-        check = _stopping_checks(rule, thresholds, self.readout, self.decided, scale)
-        early = check < len(self.readout)
+    def outcomes(self, followed: Followed) -> tuple[NDArray[Any], ...]:
+        """A sample's row of ``Stops``."""
+        sample, trace, check = self.sample, self.trace, followed.check
+        early = check < len(self.moments.readout)
         time_ps = np.where(early, trace["time_ps"][check] + self.delay_ps, sample.decision_time_ps)
         latency = (time_ps - sample.first_event_ps) * 1e-12
-        energy = np.full(len(thresholds), sample.energy_j)
+        operations = followed.looks * self.moments.readout.shape[1]
+        energy = np.full(len(check), sample.energy_j)
         if not np.isnan(sample.energy_j):
             energy = np.where(early, trace["energy_aj"][check] * 1e-18 + self.watts * latency, energy)
-        best = self.best[check]
+            energy += operations * self.joules
         return (
             early,
-            np.where(early, best, sample.prediction),
+            followed.prediction,
             latency,
             np.where(early, trace["synaptic_operations"][check], sample.synaptic_operations),
             np.where(early, trace["spikes"][check], sample.spikes),
             energy,
+            operations,
         )
 
 
@@ -198,31 +238,3 @@ def weighed_readout(table: ResultTable, readout: Int64) -> Int64:
     """What the decision looked at, check by check, shape (checks, classes)."""
     weights = table.decision_weights
     return readout if weights is None else readout * np.tile(weights, readout.shape[1] // len(weights))
-
-
-def _stopping_checks(
-    rule: ExitRule, thresholds: Float64, readout: Int64, decided: NDArray[np.bool_], scale: float
-) -> Int64:
-    """The first check that stops a run at each threshold; the number of checks where none does."""
-    code = kernel_of(rule)
-    if code is None:
-        found = (_asked(rule, threshold, readout, decided, scale) for threshold in thresholds.tolist())
-        return np.fromiter(found, np.int64, len(thresholds))
-    from eventsnn.decide.trace_kernels import confidences
-
-    sure = np.empty(len(readout))
-    confidences(np.ascontiguousarray(readout), scale, code, sure)
-    # The first check that reaches a threshold is the first whose largest confidence so far does.
-    sure[~decided] = -np.inf
-    return np.searchsorted(np.maximum.accumulate(sure), thresholds, side="left").astype(np.int64)
-
-
-def _asked(rule: ExitRule, threshold: float, readout: Int64, decided: NDArray[np.bool_], scale: float) -> int:
-    """The same of a rule that has no kernel: it is asked as it is in a run with that threshold."""
-    asked = copy(rule)
-    object.__setattr__(asked, "threshold", threshold)
-    asked.__post_init__()
-    watching = started(asked)
-    assert watching is not None
-    checks: Iterable[int] = map(int, np.flatnonzero(decided))
-    return next((n for n in checks if asks_to_stop(watching, readout[n].tolist(), scale)), len(readout))

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.counting.counters import COUNTERS, HARDWARE_COUNTERS
+from eventsnn.decide import REJECTED
 from eventsnn.errors import EventsnnError, InvalidFile
 from eventsnn.output import hdf5_replaced_whole, require_seal
 from eventsnn.provenance import require_records
@@ -41,7 +42,7 @@ from eventsnn.results.table import (
     SampleRecord,
 )
 from eventsnn.results.trace_file import GROUP, StoredTrace, StoredTraces, write_traces
-from eventsnn.results.traces import PACKED_COLUMNS, ROW_COLUMNS, Kinds, Trace, classes_of
+from eventsnn.results.traces import CHANGE_COLUMNS, LATER_COLUMNS, PACKED_COLUMNS, Kinds, Trace, classes_of
 
 FORMAT = "eventsnn-results"
 SCHEMA = 2
@@ -62,6 +63,7 @@ CONFIGURATION_TYPES: dict[str, tuple[type, ...]] = {
     "mapping": (dict, type(None)),
     "static_watts": (int, float),
     "decision_latency_ps": (int,),
+    "decision_energy_aj": (int,),
     "exit": (str, type(None)),
     "schedule": (str,),
     "step_ps": (int,),
@@ -265,8 +267,8 @@ def _stored_traces(file: BinaryIO, path: str, sealed: bool, reader: Reader, samp
         require(start[0] == 0 and bool((np.diff(start) >= 0).all()), f"{GROUP}/{name} does not ascend from 0")
     hashes = reader.read(f"{GROUP}/checksum", "S", samples).tolist()
     kinds: Kinds = {}
-    for column in PACKED_COLUMNS:
-        start = starts["start" if column in ROW_COLUMNS else "change_start"]
+    for column in (*PACKED_COLUMNS, *(name for name in LATER_COLUMNS if reader.holds(f"{GROUP}/{name}"))):
+        start = starts["change_start" if column in CHANGE_COLUMNS else "start"]
         kinds[column] = reader.fitting(f"{GROUP}/{column}", "i", int(start[-1])).dtype
     traces = StoredTraces(
         file, path, starts["start"], starts["change_start"], hashes, kinds, int(str(classes))
@@ -300,8 +302,8 @@ def _read_table(reader: Reader, read_traces: Callable[[Reader, int], list[Trace]
         shapes = {"time_ps": (), "counters": (len(order), None), "readout": (None,)}
         history = _read_rows(reader, "history", count, shapes)
     classes = classes_of(trace[0]) if count else 0
-    for name in ("label", "prediction"):
-        inside = (scalars[name] >= -1) & (scalars[name] < classes)
+    for name, least in (("label", -1), ("prediction", REJECTED)):
+        inside = (scalars[name] >= least) & (scalars[name] < classes)
         require(bool(inside.all()), f"samples/{name} has values outside the {classes} classes")
     samples = tuple(
         SampleRecord(

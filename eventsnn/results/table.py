@@ -44,7 +44,7 @@ class SampleRecord:
     index : int
         Position in the sorted list of its data set.
     label, prediction : int
-        -1 when unknown, or undecided.
+        -1 when unknown, or undecided; a prediction of -2 is "none of these" (an exit rule with ``reject``).
     first_event_ps, decision_time_ps : int
         Picoseconds since the sample's start.
     decided_early : bool

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from eventsnn.errors import InvalidFile, InvalidRequest
 from eventsnn.results.traces import (
     CHANGE_COLUMNS,
+    LATER_COLUMNS,
     PACKED_COLUMNS,
-    ROW_COLUMNS,
     Kinds,
     LazyTrace,
     PackedTrace,
@@ -39,10 +39,16 @@ BLOCK = 1 << 18
 DIGITS = 16
 
 
+def columns_of(there: Iterable[str]) -> list[str]:
+    """The columns of a trace in the order in which they are written and hashed."""
+    found = set(there)
+    return [*PACKED_COLUMNS, *(name for name in LATER_COLUMNS if name in found)]
+
+
 def hash_of(columns: dict[str, NDArray[Any]], classes: int) -> bytes:
     """Of a sample's columns as they are in the file."""
     digest = hashlib.blake2b(f"{classes}".encode(), digest_size=DIGITS // 2)
-    for name in PACKED_COLUMNS:
+    for name in columns_of(columns):
         column = np.ascontiguousarray(columns[name], dtype=columns[name].dtype.newbyteorder("<"))
         digest.update(f"{name}{column.dtype.str}{len(column)}".encode())
         digest.update(column.data)
@@ -69,19 +75,20 @@ def write_traces(file: Any, traces: Sequence[Trace]) -> tuple[dict[str, NDArray[
         raise InvalidRequest(f"samples with readouts of {sorted(widths)} classes are not of one network")
     classes = widths.pop() if widths else 0
     kinds = widest(traces)
+    names = columns_of(kinds)
     made = {
         name: file.create_dataset(
             f"{GROUP}/{name}", (0,), kinds[name].newbyteorder("<"), maxshape=(None,), chunks=(CHUNK,),
             compression="gzip", compression_opts=1, shuffle=True, fletcher32=True,
         )
-        for name in PACKED_COLUMNS
+        for name in names
     }  # fmt: skip
-    waiting: dict[str, list[NDArray[Any]]] = {name: [] for name in PACKED_COLUMNS}
+    waiting: dict[str, list[NDArray[Any]]] = {name: [] for name in names}
     rows, changes, written, hashes = [0], [0], 0, []
     for trace in traces:
         packed = pack_trace(trace).columns
-        columns = {name: packed[name].astype(kinds[name], copy=False) for name in PACKED_COLUMNS}
-        for name in PACKED_COLUMNS:
+        columns = {name: packed[name].astype(kinds[name], copy=False) for name in names}
+        for name in names:
             waiting[name].append(columns[name])
         rows.append(rows[-1] + len(columns["time_ps"]))
         changes.append(changes[-1] + len(columns["gap"]))
@@ -129,7 +136,7 @@ class StoredTraces:
         hashes: list[bytes], kinds: Kinds, classes: int,
     ) -> None:  # fmt: skip
         self._file, self._path, self.classes, self._hashes = file, path, classes, hashes
-        self._starts = dict.fromkeys(ROW_COLUMNS, start) | dict.fromkeys(CHANGE_COLUMNS, change_start)
+        self._starts = {name: change_start if name in CHANGE_COLUMNS else start for name in kinds}
         self.kinds = kinds
         self._sizes = np.maximum(start, change_start)
         self._block: dict[str, NDArray[Any]] = {}

@@ -2,7 +2,8 @@
 
 Between two checks few classes change, and times and counts grow by little. A trace is kept as
 
-* for time, operations, spikes and energy: the difference to the row before, the first row to zero;
+* for time, operations, spikes, energy and input events: the difference to the row before, the first row to
+  zero;
 * for the readout, the same differences row by row, zeros left out: each that is left as its distance
   (``gap``) in the flat table of rows and classes from the one before, the first from -1, and its value
   (``change``).
@@ -23,6 +24,8 @@ TRACE_FIELDS = ("time_ps", "readout", "synaptic_operations", "spikes", "energy_a
 ROW_COLUMNS = tuple(name for name in TRACE_FIELDS if name != "readout")
 CHANGE_COLUMNS = ("gap", "change")
 PACKED_COLUMNS = (*ROW_COLUMNS, *CHANGE_COLUMNS)
+LATER_COLUMNS = ("input_events",)
+"""Row by row, too; traces that were recorded before these were lack them."""
 
 Int64 = NDArray[np.int64]
 Trace = Mapping[str, Int64]
@@ -43,17 +46,21 @@ class LazyTrace(Trace):
 
     @property
     def kinds(self) -> Kinds:
-        """The integers of each of ``PACKED_COLUMNS``."""
+        """The integers of each of ``PACKED_COLUMNS``, and of later ones that it has."""
         return {name: column.dtype for name, column in self.packed().columns.items()}
 
     def __getitem__(self, name: str) -> Int64:
         return self.packed()[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(TRACE_FIELDS)
+        later = [name for name in LATER_COLUMNS if name in self.kinds]
+        return iter([*TRACE_FIELDS, *later])
 
     def __len__(self) -> int:
-        return len(TRACE_FIELDS)
+        return len(list(iter(self)))
+
+    def __contains__(self, name: object) -> bool:
+        return name in TRACE_FIELDS or (name in LATER_COLUMNS and name in self.kinds)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Where it goes there may be no file.
@@ -67,7 +74,7 @@ class PackedTrace(LazyTrace):
     Attributes
     ----------
     columns : dict of integer arrays
-        Those of ``ROW_COLUMNS`` of shape (checks,), the others of shape (changes,).
+        Those of ``ROW_COLUMNS`` and ``LATER_COLUMNS`` of shape (checks,), the others of shape (changes,).
     width : int
         Classes of the readout.
     """
@@ -77,8 +84,9 @@ class PackedTrace(LazyTrace):
 
     @classmethod
     def of(cls, trace: Trace) -> PackedTrace:
-        """Of the columns of ``TRACE_FIELDS``."""
-        columns = {name: narrowed(_differences(trace[name])) for name in ROW_COLUMNS}
+        """Of the columns of ``TRACE_FIELDS``, and of those that came later."""
+        there = [*ROW_COLUMNS, *(name for name in LATER_COLUMNS if name in trace)]
+        columns = {name: narrowed(_differences(trace[name])) for name in there}
         readout = np.asarray(trace["readout"], dtype=np.int64)
         changes = _differences(readout).reshape(-1)
         places = np.flatnonzero(changes)
@@ -102,7 +110,7 @@ class PackedTrace(LazyTrace):
 
     def __getitem__(self, name: str) -> Int64:
         if name != "readout":
-            if name not in ROW_COLUMNS:
+            if name not in (*ROW_COLUMNS, *LATER_COLUMNS):
                 raise KeyError(name)
             return np.cumsum(self.columns[name], dtype=np.int64)
         readout = np.zeros((self.checks, self.width), dtype=np.int64)
@@ -115,7 +123,7 @@ class PackedTrace(LazyTrace):
 
     def sound(self) -> bool:
         """Whether these columns are those of a trace."""
-        rows = {len(self.columns[name]) for name in ROW_COLUMNS}
+        rows = {len(column) for name, column in self.columns.items() if name not in CHANGE_COLUMNS}
         gaps = self.columns["gap"]
         if len(rows) != 1 or len(gaps) != len(self.columns["change"]) or (len(gaps) and gaps.min() < 1):
             return False
@@ -123,13 +131,17 @@ class PackedTrace(LazyTrace):
 
 
 def widest(traces: Iterable[Trace]) -> Kinds:
-    """The narrowest integers that hold every column of all traces; no trace is read for it."""
-    found: Kinds = dict.fromkeys(PACKED_COLUMNS, np.dtype("i1"))
+    """The narrowest integers that hold each column that all traces have; no trace is read for it."""
+    least = np.dtype("i1")
+    found: Kinds = dict.fromkeys(PACKED_COLUMNS, least)
+    lacking: set[str] = set()
     for trace in traces:
-        for name, kind in (trace if isinstance(trace, LazyTrace) else pack_trace(trace)).kinds.items():
-            if kind.itemsize > found[name].itemsize:
+        kinds = (trace if isinstance(trace, LazyTrace) else pack_trace(trace)).kinds
+        for name, kind in kinds.items():
+            if kind.itemsize >= found.get(name, least).itemsize:
                 found[name] = kind
-    return found
+        lacking |= set(LATER_COLUMNS) - kinds.keys()
+    return {name: kind for name, kind in found.items() if name not in lacking}
 
 
 def pack_trace(trace: Trace) -> PackedTrace:

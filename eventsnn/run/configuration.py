@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from eventsnn.counting import COLUMN
 from eventsnn.hardware import Chip
 from eventsnn.hardware.baselines import work_of
+from eventsnn.network import Network
 from eventsnn.network.decision import decision_weights
 from eventsnn.run.job import Job
 from eventsnn.run.samples import describe, origins
@@ -20,7 +22,8 @@ def configuration(job: Job) -> dict[str, Any]:
     mapping = job.mapping()
     chip = None if mapping is None else Chip(mapping)
     macs = job.network.metadata.get("conversion", {}).get("original_macs")
-    weights = decision_weights(job.network.populations[job.network.output])
+    output = job.network.populations[job.network.output]
+    weights = decision_weights(output)
     return {
         "version": __version__,
         "network": job.network.checksum,
@@ -40,6 +43,10 @@ def configuration(job: Job) -> dict[str, Any]:
         "mapping": None if mapping is None else mapping.description(),
         "static_watts": 0.0 if chip is None else chip.static_watts,
         "decision_latency_ps": 0 if chip is None else chip.decision,
+        "decision_energy_aj": 0 if chip is None else decision_energy(job.network, chip, settings.schedule),
+        # Events in flight when the decision is out are left: its counts are those of the full run until then.
+        "after_stop": "flush",
+        "readout": "charge" if output.neuron.emits == "nothing" else "counts",
         "exit": "none" if settings.rule is None else str(settings.rule),
         "schedule": settings.schedule,
         "step_ps": settings.timestep_ps(job.network),
@@ -51,6 +58,12 @@ def configuration(job: Job) -> dict[str, Any]:
         **({} if settings.certificate is None else {"certificate": settings.certificate.checksum}),
         **({} if weights is None else {"decision_weights": weights.tolist()}),
     }
+
+
+def decision_energy(network: Network, chip: Chip, schedule: str) -> int:
+    """Attojoules of an operation of the decision unit."""
+    table = chip.energy(network.order, schedule == "step")
+    return int(table[network.order.index(network.output), COLUMN["decision_operations"]])
 
 
 LONG = ("architecture", "mapping", "dense_work", "original_macs", "class_names", "decision_weights")

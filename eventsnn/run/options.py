@@ -29,7 +29,9 @@ class Options:
         None, "Populations to cores: layer (default), channel, area, pack, or a file."
     )
     exit: str | ExitRule | None = option(
-        None, "margin:0.3, max-probability:0.9, none, or a certificate (.json).", typed="none"
+        None,
+        "margin:0.3, entropy:0.9,patience=3 (all: docs/decisions.md), none, or a certificate (.json).",
+        typed="none",
     )
     schedule: str = option("event", "event or step.", allowed=("event", "step"))
     step_us: float | None = option(None, "Timestep, microseconds; else the network's period.", unit="us")

@@ -40,6 +40,7 @@ def record(run: SampleRun, label: int | None, energy: EnergyModel | None) -> Sam
                 "synaptic_operations": run.trace.synaptic_operations,
                 "spikes": run.trace.spikes,
                 "energy_aj": run.trace.energy,
+                "input_events": run.trace.input_events,
             }
         ),
         digest=run.digest,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eventsnn.arguments import nearest, number, shown, truth, whole
-from eventsnn.decide import ExitRule, parse_rule
+from eventsnn.decide import ExitRule, parse_rule, with_threshold
 from eventsnn.decide.certificate import Certificate, is_certificate, read_certificate
 from eventsnn.engine import RunOptions
 from eventsnn.engine.request import step_length
@@ -46,7 +46,7 @@ class Settings(Options):
             raise InvalidRequest("the step schedule knows no ties; leave ties='seeded' (--ties) out")
         certificate = read_certificate(self.exit) if is_certificate(self.exit) else None
         object.__setattr__(self, "certificate", certificate)
-        rule = self.exit if certificate is None else f"{certificate.rule}:{certificate.threshold!r}"
+        rule = self.exit if certificate is None else with_threshold(certificate.rule, certificate.threshold)
         object.__setattr__(self, "rule", parse_rule(rule))
         found = None if self.hardware is None else load_architecture(self.hardware)
         object.__setattr__(self, "architecture", found)

@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+import numpy as np
+
 from eventsnn.decide import ExitRule
 
 
@@ -22,3 +24,45 @@ class Lead(ExitRule):
         second, first = sorted(readout)[-2:]
         lead = (first - second) * scale
         return lead / (1 + lead)
+
+
+SOFTMAX = ("margin", "max-probability", "entropy")
+LOGITS = (*SOFTMAX, "logit-lead", "checkpoint-lead")
+OF_SPIKES = ("count", "count-lead", "first-spike")
+
+
+def random_rule(rng, spikes=True, span_us=0.02, every=9, coldest=0.2):
+    """The text of a random combination, without its threshold; times lie within ``span_us``."""
+    head = str(rng.choice([*LOGITS, "fixed-time", *(OF_SPIKES if spikes else ())]))
+    others = []
+    if head in LOGITS and rng.random() < 0.6:
+        others.append(f"temperature={float(np.exp(rng.uniform(np.log(coldest), np.log(5))))!r}")
+    if head in ("logit-lead", "count", "count-lead"):
+        others.append(f"of={rng.integers(1, 12)}")
+    if head == "first-spike":
+        others.append(f"more={rng.integers(0, 5)}")
+    if head == "fixed-time":
+        others.append(f"of-us={rng.uniform(0.05, 1.5) * span_us!r}")
+    kinds = ["readout", "counts" if spikes else "charge", "sum", "mean", "rate", "leaky"]
+    accumulator = str(rng.choice(kinds))
+    others += [f"accumulator={accumulator}"] if accumulator != "readout" else []
+    others += [f"keep={rng.random()!r}"] if accumulator == "leaky" else []
+    others += [f"per-us={rng.uniform(0.005, 0.5) * span_us!r}"] if accumulator == "rate" else []
+    memory = rng.integers(0, 3)
+    others += [f"patience={rng.integers(1, 6)}"] if memory == 1 else []
+    others += [f"probability-ratio={rng.uniform(0.1, 9)!r}"] if memory == 2 else []
+    schedule = rng.integers(0, 3)
+    if head == "checkpoint-lead" or schedule == 1:
+        times = np.unique(rng.integers(0, 1000, 4)) / 1000 * span_us
+        others.append("at-us=" + ";".join(map(repr, times.tolist())))
+        if head == "checkpoint-lead":
+            leads = rng.integers(0, 9, len(times)) / 2
+            others.append("leads=" + ";".join(map(repr, leads.tolist())))
+    elif schedule == 2:
+        others.append(f"every={rng.integers(1, every)}")
+    after = rng.uniform(0, 0.4) * span_us if rng.random() < 0.3 else 0.0
+    others += [f"after-us={after!r}"] if after else []
+    others += [f"until-us={after + rng.uniform(0, 1) * span_us!r}"] if rng.random() < 0.3 else []
+    others += [f"reject={rng.random()!r}"] if rng.random() < 0.3 else []
+    rng.shuffle(others)
+    return ",".join([head, *others])

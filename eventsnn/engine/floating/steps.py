@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from eventsnn.counting.counters import COLUMN, COUNTERS
 from eventsnn.counting.digest import SampleDigest
-from eventsnn.decide import asks_to_stop, decision, started, weighed
+from eventsnn.decide import Check, considered, decision, started, weighed
 from eventsnn.engine.contract import SampleRun, SpikeList, Trace, output_scale, output_weights
 from eventsnn.engine.failures import event_limit
 from eventsnn.engine.floating.sums import Float
@@ -86,7 +86,7 @@ class FloatSample:
         self.output = self.network.order.index(self.network.output)
         self.counters = np.zeros((len(self.network.order), len(COUNTERS)), dtype=np.int64)
         self.emitted: list[Int64] = []  # (4, spikes): time, rank, neuron, payload
-        self.checks: list[tuple[int, list[int], int, int]] = []
+        self.checks: list[tuple[int, list[int], int, int, int]] = []
         self.layers = self._fresh_layers()
         self._frames()
 
@@ -292,7 +292,10 @@ class FloatSample:
     def _record_check(self) -> list[int]:
         readout, total = self._readout(), self.counters.sum(axis=0)
         spikes = total[COLUMN["spikes_positive"]] + total[COLUMN["spikes_negative"]]
-        self.checks.append((self.now, readout, int(total[COLUMN["synaptic_operations"]]), int(spikes)))
+        events = int(total[COLUMN["input_events"]])
+        self.checks.append(
+            (self.now, readout, int(total[COLUMN["synaptic_operations"]]), int(spikes), events)
+        )
         return readout
 
     def _end_of_step(self) -> None:
@@ -303,16 +306,19 @@ class FloatSample:
         readout, rule = self._record_check(), self.rule
         if rule is None:
             return
-        self.counters[self.output, COLUMN["decision_operations"]] += len(readout)
         seen = weighed(readout, output_weights(self.network))
-        if self.now < self.stimulus.first or decision(seen) < 0:
-            return
-        if asks_to_stop(rule, seen, output_scale(self.network)):
-            self.prediction, self.stop_at = decision(seen), self.now
+        since = self.now - self.stimulus.first
+        verdict = considered(rule, Check(seen, output_scale(self.network), since, self.checks[-1][-1]))
+        if verdict.due:
+            self.counters[self.output, COLUMN["decision_operations"]] += len(readout)
+        if verdict.stops:
+            self.prediction, self.stop_at = verdict.prediction, self.now
 
     def _result(self) -> FloatRun:
         if self.stop_at < 0:
             self.prediction = decision(weighed(self._record_check(), output_weights(self.network)))
+            if self.rule is not None:
+                self.prediction = self.rule.at_end(self.prediction)
         for rank, layer in enumerate(self.layers):
             biased = int(np.count_nonzero(layer.current))
             if biased:
@@ -325,7 +331,7 @@ class FloatSample:
         digest.add_spikes(*spikes)
         integer = digest.finish(self.prediction, self.now, self.counters)
         own = hashlib.blake2b(f"{self.engine.dtype}:{integer}".encode(), digest_size=16).hexdigest()
-        time, readout, operations, fired = (
+        time, readout, operations, fired, events = (
             np.array(column, dtype=np.int64) for column in zip(*self.checks, strict=True)
         )
         named = {layer.population.name: layer for layer in self.layers}
@@ -337,7 +343,7 @@ class FloatSample:
             first_event=self.stimulus.first,
             counters=self.counters,
             digest=own,
-            trace=Trace(time, readout, operations, fired, energy=np.zeros_like(time)),
+            trace=Trace(time, readout, operations, fired, np.zeros_like(time), events),
             counts={name: layer.count for name, layer in named.items()},
             charge={name: np.rint(layer.charge).astype(np.int64) for name, layer in named.items()},
             lost={

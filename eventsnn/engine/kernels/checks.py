@@ -4,7 +4,19 @@ import numpy as np
 
 from eventsnn.compilation import inlined, inner
 from eventsnn.counting.counters import COLUMN
-from eventsnn.decide.kernels import RULE_NONE, RULE_OWN, confidence, winner
+from eventsnn.decide.kernels import (
+    CHOSEN,
+    DUE,
+    EVERY_EVENTS,
+    FORCED,
+    RULE_NONE,
+    RULE_OWN,
+    RULE_PARTS,
+    SCHEDULE,
+    consider,
+    unsure,
+    winner,
+)
 from eventsnn.engine.kernels.currents import floor_charge
 from eventsnn.engine.kernels.records import ASK_RULE, GROW_HISTORY, HISTORY_LIMIT, KIND_READOUT, NEVER
 
@@ -93,25 +105,47 @@ def weigh(st, settings, n):
         st.weighed[i] = st.trace_readout[n, i] * settings.decision_weights[i]
 
 
+@inner
+def _events_until(time, now):
+    """How many times are not later, by bisection: counters may be booked later."""
+    low, high = np.int64(0), np.int64(len(time))
+    while low < high:
+        middle = (low + high) // 2
+        if time[middle] <= now:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
 @inlined
-def check(plan, st, settings, now, end):
+def check(plan, st, settings, stimulus_time, now, end):
     """The exit check, last in its tick; for a rule without a kernel the caller of ``advance`` is asked."""
     record_check(plan, st, settings, now, end)
     if settings.rule == RULE_NONE or st.scalar.stop_at != NEVER:
         return
-    weigh(st, settings, st.scalar.checks - 1)
-    st.counters[settings.output_rank, DECISION_OPERATIONS] += len(st.weighed)
-    chosen = winner(st.weighed)
-    if chosen < 0 or now < settings.first_event:
-        return
     if settings.rule == RULE_OWN:
         st.scalar.status = ASK_RULE
         return
-    if confidence(st.weighed, settings.output_scale, settings.rule) >= settings.rule_threshold:
-        st.scalar.prediction = chosen
-        st.scalar.decision_time = now + plan.chip.decision_latency
-        st.scalar.stop_at = now + plan.chip.decision_latency
-        st.scalar.early = 1
+    weigh(st, settings, st.scalar.checks - 1)
+    events = np.int64(0)
+    if settings.rule_parts[SCHEDULE] == EVERY_EVENTS:
+        events = _events_until(stimulus_time, now)
+    since = now - settings.first_event
+    sure = consider(
+        st.weighed, settings.output_scale, since, events, settings.rule_parts, settings.rule_numbers, st.rule
+    )
+    if st.rule[DUE] > 0:
+        st.counters[settings.output_rank, DECISION_OPERATIONS] += len(st.weighed)
+    chosen = np.int64(st.rule[CHOSEN])
+    if sure < settings.rule_threshold:
+        if st.rule[FORCED] == 0:
+            return
+        chosen = unsure(chosen, settings.rule_numbers, st.rule)
+    st.scalar.prediction = chosen
+    st.scalar.decision_time = now + plan.chip.decision_latency
+    st.scalar.stop_at = now + plan.chip.decision_latency
+    st.scalar.early = 1
 
 
 @inlined
@@ -171,6 +205,8 @@ def finish(plan, st, settings, end):
         record_check(plan, st, settings, s.decision_time, end)
         weigh(st, settings, s.checks - 1)
         s.prediction = winner(st.weighed)
+        if settings.rule == RULE_PARTS:
+            s.prediction = unsure(s.prediction, settings.rule_numbers, st.rule)
     fill_totals(
         plan.energy, plan.chip, plan.population, st.rank, st.counters, st.trace, s, np.int64(NEVER), end
     )

@@ -326,6 +326,6 @@ def advance(plan, st, settings, full, ideal, slabs, streams, queues, stimulus_ti
         if settings.step > 0 and now == s.next_step:
             s.next_step = now + settings.step
         if s.output_changed and s.status == records.RUNNING:
-            check(plan, st, settings, now, end)
+            check(plan, st, settings, stimulus_time, now, end)
         if settings.played and s.status == records.RUNNING:
             s.status = records.STEP_COMPUTED

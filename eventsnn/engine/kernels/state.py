@@ -41,6 +41,8 @@ class Settings(NamedTuple):
 
     rule: int
     rule_threshold: float
+    rule_parts: NDArray[np.int64]  # of an exit rule, see decide.program
+    rule_numbers: NDArray[np.float64]
     input_rank: int
     output_rank: int
     output_scale: float
@@ -115,6 +117,7 @@ class State(NamedTuple):
     trace: Records  # (capacity,) CHECK
     trace_readout: NDArray[np.int64]  # (capacity, classes)
     weighed: NDArray[np.int64]  # (classes,) scratch
+    rule: NDArray[np.float64]  # what the exit rule remembers
     history: NDArray[np.int64]  # (rows, ranks, counters)
     history_readout: NDArray[np.int64]  # (rows, classes)
     part: Records  # (parts,) PART_STATE

@@ -77,8 +77,9 @@ class ReadOut:
         played: Played,
         digest: SampleDigest,
         pieces: list[NDArray[np.int64]],
+        given: NDArray[np.int64],
     ) -> SampleRun:
-        """All that a run gave; ``pieces`` are its spikes."""
+        """All that a run gave; ``pieces`` are its spikes, ``given`` the ticks of its input."""
         scalar = state.scalar
         checks = scalar["checks"]
         biases = state.rank["bias_length"].tolist()
@@ -104,6 +105,7 @@ class ReadOut:
                 synaptic_operations=state.trace["synaptic_operations"][:checks].copy(),
                 spikes=state.trace["spikes"][:checks].copy(),
                 energy=state.trace["energy"][:checks].copy(),
+                input_events=np.searchsorted(given, state.trace["time"][:checks], side="right"),
             ),
             counts=counts,
             charge=charges,

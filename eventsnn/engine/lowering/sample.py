@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.counting.counters import COLUMN, COUNTERS
-from eventsnn.decide import ExitRule, kernel_of
-from eventsnn.decide.kernels import RULE_NONE, RULE_OWN
+from eventsnn.decide.kernels import RULE_NONE, RULE_OWN, RULE_PARTS
+from eventsnn.decide.program import NO_PROGRAM, program_of
 from eventsnn.engine.analog import AnalogInput
 from eventsnn.engine.contract import RunOptions, output_scale, output_weights
 from eventsnn.engine.failures import overflow
@@ -89,6 +89,10 @@ class SampleStart:
         self.late = np.flatnonzero(late).tolist()
         self.softmaxes = [(r, p.neuron) for r, p in enumerate(network) if p.neuron.rule == "softmax"]
         self._usual: _Template | None = None
+        rule = options.exit_rule
+        program = None if rule is None else program_of(rule)
+        self.rule = RULE_NONE if rule is None else RULE_OWN if program is None else RULE_PARTS
+        self.program = program or NO_PROGRAM
 
     def _scalars(self, rank: k.Records) -> k.Records:
         """``SCALARS`` as far as samples begin with the same."""
@@ -199,8 +203,10 @@ class SampleStart:
         biased = (rank.biased > 0).tolist()
         settles = all(p.neuron.comes_to_rest(b) for p, b in zip(self.network, biased, strict=True))
         return Settings(
-            rule=_rule_code(rule),
+            rule=self.rule,
             rule_threshold=0.0 if rule is None else float(rule.threshold),
+            rule_parts=self.program.parts,
+            rule_numbers=self.program.numbers,
             input_rank=self.network.order.index(self.network.input),
             output_rank=self.output,
             output_scale=output_scale(self.network),
@@ -272,6 +278,7 @@ class SampleStart:
             trace=np.empty(room.trace, k.CHECK),
             trace_readout=np.empty((room.trace, classes), dtype=np.int64),
             weighed=np.empty(classes, dtype=np.int64),
+            rule=self.program.state(classes),
             history=np.empty((room.history, *start.counters.shape), dtype=np.int64),
             history_readout=np.empty((room.history, classes), dtype=np.int64),
             part=np.zeros(len(start.parts), k.PART_STATE),
@@ -380,10 +387,3 @@ class SampleStart:
             order = np.lexsort((neuron, np.array(drawn, dtype=np.int64), time))
             words = words[order]
         return np.ascontiguousarray(time), np.ascontiguousarray(words)
-
-
-def _rule_code(rule: ExitRule | None) -> int:
-    if rule is None:
-        return RULE_NONE
-    code = kernel_of(rule)
-    return RULE_OWN if code is None else code

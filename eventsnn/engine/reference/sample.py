@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from eventsnn.counting.counters import COLUMN, COUNTERS, MODEL_COUNTERS
 from eventsnn.counting.digest import SampleDigest
-from eventsnn.decide import asks_to_stop, decision, started, weighed
+from eventsnn.decide import Check, considered, decision, started, weighed
 from eventsnn.engine.contract import (
     History,
     SampleRun,
@@ -63,6 +63,7 @@ class Sample:
         self.spikes: list[tuple[int, int, int, int]] = []
         self.service: list[tuple[int, ...]] = []
         self.checks: list[tuple[int, list[int]]] = []
+        self.events: list[int] = []
         self.totals: list[tuple[int, int, int]] = []
         self.history: list[tuple[NDArray[np.int64], list[int]]] = []
         self.deliveries = 0
@@ -213,16 +214,20 @@ class Sample:
         self.output_changed = False
         readout = self._readout(self.now)
         self.checks.append((self.now, readout))
+        self.events.append(self._input_events())
         rule = self.rule
         if rule is None or self.stop_at is not None:
             return
-        self._count(self.output, "decision_operations", len(readout))
-        seen = weighed(readout, self.weights)
-        if self.now < self.stimulus.first or decision(seen) < 0:
-            return
-        if asks_to_stop(rule, seen, self.scale):
-            self.prediction = decision(seen)
+        since = self.now - self.stimulus.first
+        verdict = considered(rule, Check(weighed(readout, self.weights), self.scale, since, self.events[-1]))
+        if verdict.due:
+            self._count(self.output, "decision_operations", len(readout))
+        if verdict.stops:
+            self.prediction = verdict.prediction
             self.stop_at = self.now + self.latency
+
+    def _input_events(self) -> int:
+        return int(self.counters[self.input, COLUMN["input_events"]])
 
     def _before_tick(self, upcoming: int) -> None:
         """What is due before the first event of a tick: totals of decisions, rows of the history."""
@@ -268,7 +273,10 @@ class Sample:
         final = self._readout(decision_time)
         if not early:
             self.checks.append((self.now, final))
+            self.events.append(self._input_events())
             self.prediction = decision(weighed(final, self.weights))
+            if self.rule is not None:
+                self.prediction = self.rule.at_end(self.prediction)
         readout = np.array([readout for _, readout in self.checks], dtype=np.int64)
         check_readout(self.network, readout, self.index)
         self._fill_totals(None)
@@ -303,6 +311,7 @@ class Sample:
                 synaptic_operations=totals[:, 0],
                 spikes=totals[:, 1],
                 energy=totals[:, 2],
+                input_events=np.array(self.events, dtype=np.int64),
             ),
             counts=by_name([neurons.count for neurons in self.neurons]),
             charge=by_name(charges),
