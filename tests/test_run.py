@@ -231,7 +231,11 @@ def test_labels_outside_the_classes_are_refused():
     ("changes", "error", "message"),
     [
         ({"exit": "margin:2"}, InvalidExitRule, "threshold 2.0; allowed is a number from 0 to 1"),
-        ({"exit": "sure:0.3"}, InvalidExitRule, "'sure:0.3' is not known; allowed are max-probability:THRESHOLD, margin"),
+        (
+            {"exit": "sure:0.3"},
+            InvalidExitRule,
+            "'sure:0.3' is not known; allowed are max-probability:THRESHOLD, margin",
+        ),
         ({"exit": ""}, InvalidExitRule, "'' is not known; allowed are max-probability:THRESHOLD, margin"),
         ({"exit": 0.5}, InvalidExitRule, "exit rule 0.5 is not known"),
         ({"seed": 1.5}, InvalidRequest, "seed is 1.5; it must be a whole number"),

@@ -43,6 +43,7 @@ def calibrate(
     from eventsnn.calibration import calibrate as certify
     from eventsnn.calibration.risks import RISKS
     from eventsnn.cli import show
+    from eventsnn.decide import with_threshold
     from eventsnn.decide.certificate import require_certificate_name
     from eventsnn.results.results import Results
 
@@ -78,7 +79,8 @@ def calibrate(
             saved = show.percent(1 - there / value) if value else ""
             table.add_row(CALLED[name], show.si(value, unit), show.si(there, unit), saved)
     show.print_table(
-        table, f"{made.rule}:{made.threshold!r}, on the {made.samples} samples that calibrated it"
+        table,
+        f"{with_threshold(made.rule, made.threshold)}, on the {made.samples} samples that calibrated it",
     )
     show.note(
         f"with confidence {made.confidence:g}: that {RISKS[risk].says} happens in at most {made.limit:.3g} "

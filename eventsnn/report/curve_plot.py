@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsnn.decide import with_threshold
 from eventsnn.errors import InvalidRequest, MissingExtra
 from eventsnn.output import replaced_whole
 from eventsnn.report.si import prefix_of
@@ -28,7 +29,7 @@ AXES = {
 # Told apart with colour-blind eyes: Okabe and Ito's, the yellow left out.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 LINES = ("solid", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)))
-WIDE = 4.0
+WIDE, MANY_DECADES = 4.0, 1000.0
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "eventsnn",
@@ -138,7 +139,8 @@ def _spread(axes: Axes, costs: NDArray[np.float64]) -> None:
     if costs.min() <= 0 or costs.max() < WIDE * costs.min():
         return
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    few = costs.max() < MANY_DECADES * costs.min()
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
 
@@ -149,7 +151,8 @@ def _survival(axes: Axes, stop_times: Mapping[str, tuple[float, NDArray[np.float
         x = np.concatenate([[0.0], np.sort(times)]) / scale
         y = 100 * (1 - np.arange(len(times) + 1) / len(times))
         colour, style = COLOURS[number % len(COLOURS)], LINES[number % len(LINES)]
-        axes.step(x, y, where="post", color=colour, linestyle=style, label=f"{rule}:{threshold:.4g}")
+        label = with_threshold(rule, float(f"{threshold:.4g}"))
+        axes.step(x, y, where="post", color=colour, linestyle=style, label=label)
     axes.set_xlim(left=0)
     axes.set_ylim(0, 102)
     axes.set_xlabel(f"time since the first event ({prefix}s)")
