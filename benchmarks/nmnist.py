@@ -28,6 +28,9 @@ from eventsnn.results.results import Results
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 EXIT = "margin:0.9"
+ACCUMULATED = "fixed-time:1,of-us=295000,accumulator=sum"
+"""Nearly the whole recording, decided by the readouts of all checks added up: ON and OFF counts of a pixel
+are nearly equal at its very end, when the picture is back where it began."""
 ACCELERATORS = ("event-conv-small", "event-conv-large")
 
 
@@ -94,6 +97,7 @@ def main() -> None:
         for share in (0.05, 0.1, 0.2, 0.5)
     ]
     others.append(row("whole, no accelerator", eventsnn.simulate(network, test)))
+    others.append(row("the same, readouts added up", eventsnn.simulate(network, test, exit=ACCUMULATED)))
     others.append(row("as converted: tested at each event", eventsnn.simulate(plain, test)))
     others.append(row("same weights, rate neurons", eventsnn.simulate(rate, test)))
     law9 = {"shipped": deviating_neurons(network, test), "as_converted": deviating_neurons(plain, test)}
