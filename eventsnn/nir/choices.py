@@ -1,4 +1,7 @@
-"""What NIR leaves open: reset, comparison, spikes a step, lower clamp, how time is stepped."""
+"""What NIR leaves open: reset, comparison, spikes a step, lower clamp, how time is stepped.
+
+The command line shows it: beside the standard library nothing is imported before it is needed.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from eventsnn.arguments import number, shown, whole
 from eventsnn.errors import InvalidFile, InvalidRequest
 from eventsnn.nir.warned import NirWarning
 from eventsnn.options import option, options_of
@@ -52,9 +54,11 @@ class Choices:
     step_us: float | None = option(
         None, "a timestep, up to 2147 us; needed with time constants, delays, biases.", unit="us"
     )
-    threshold: int | None = option(None, "Quanta per threshold; chosen so that weights fit unless given.")
+    threshold: int | None = option(None, "quanta per threshold; chosen so that weights fit unless given.")
 
     def __post_init__(self) -> None:
+        from eventsnn.arguments import number, shown, whole
+
         for name, one in options_of(Choices).items():
             value = getattr(self, name)
             if one.allowed and value is not None and value not in one.allowed:
@@ -104,6 +108,8 @@ def said_in(metadata: Mapping[str, Any], where: str) -> dict[str, Any]:
     InvalidFile
         A choice in words that are not known.
     """
+    from eventsnn.arguments import number, shown
+
     found: dict[str, Any] = {}
     for name, words in SAID_BY_OTHERS.items():
         if name not in metadata:

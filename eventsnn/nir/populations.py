@@ -65,11 +65,8 @@ def population_of(
     quanta = quanta_for(name, largest, kept.get("quanta", threshold))
     projections, error = [], 0.0
     for (chain, made), weight in zip(wires, scaled, strict=True):
-        whole = rounded(weight * quanta, name)
-        error = max(error, float(np.abs(whole / quanta - weight).max(initial=0)))
-        projections.append(
-            _projection(graph, chain, made, whole, _bias(made, unit * quanta, name, ours[2]), step)
-        )
+        error = max(error, float(np.abs(np.rint(weight * quanta) / quanta - weight).max(initial=0)))
+        projections.append(_projection(graph, chain, made, weight * quanta, unit * quanta, step))
     if error > COARSE * largest:
         warnings.warn(
             f"node {name!r}: the largest weight is {largest:.3g} thresholds, and rounding to whole quanta "
@@ -110,24 +107,32 @@ def _form(graph: Described, chain: Chain, unit: Floats) -> Form:
     return form(plain, graph.shapes[chain.source], graph.shapes[chain.target], unit, chain.name)
 
 
-def _bias(made: Form, quanta: Floats, name: str, channels: int) -> NDArray[np.int32] | None:
-    return None if made.bias is None else by_channel(rounded(made.bias * quanta, name), channels)
-
-
 def _projection(
-    graph: Described, chain: Chain, made: Form, whole: NDArray[np.int32], bias: Any, step: int
+    graph: Described, chain: Chain, made: Form, weight: Floats, quanta: Floats, step: int
 ) -> Projection:
-    node = _names_it(graph, chain)
+    """``weight`` in quanta, ``quanta`` per unit of each target neuron, both before rounding."""
+    node, target = _names_it(graph, chain), chain.target
     kept = {} if node is None else kept_in(graph.flat.nodes[node], f"node {node!r}")
     few = made.kind in ("identity", "sum_pool", "average_pool") and not kept.get("per_channel")
-    if few and (whole == whole[0]).all():
-        whole = whole[:1]
+    if few and (weight == weight[0]).all():
+        weight = weight[:1]
+    channels = our_shape(graph.shapes[target], chain.name)[2]
+    bias = None if made.bias is None else by_channel(made.bias * quanta, channels)
     if bias is None and kept.get("zero_bias"):
-        bias = np.zeros(our_shape(graph.shapes[chain.target], chain.name)[2], dtype=np.int32)
+        bias = np.zeros(channels)
+    whole = rounded(weight, target)
+    whole_bias = None if bias is None else rounded(bias, target)
     name = kept.get("projection", node)
-    if name is None:
-        name = f"{chain.source}_to_{chain.target}"
-    return Projection(name, chain.source, chain.target, made.build(whole), bias, _delay(graph, chain, step))
+    return Projection(
+        f"{chain.source}_to_{target}" if name is None else name,
+        chain.source,
+        target,
+        made.build(whole),
+        whole_bias,
+        _delay(graph, chain, step),
+        exact_weight=None if np.array_equal(whole, weight) else weight,
+        exact_bias=None if bias is None or whole_bias is None or np.array_equal(whole_bias, bias) else bias,
+    )
 
 
 def _names_it(graph: Described, chain: Chain) -> str | None:
