@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from eventsnn.nir.reader import from_nir as from_nir
+    from eventsnn.nir.writer import to_nir as to_nir
+    from eventsnn.nir.writer import write_nir as write_nir
 
-_HOME = {"from_nir": "reader"}
+_HOME = {"from_nir": "reader", "to_nir": "writer", "write_nir": "writer"}
 
-__all__ = ["from_nir"]
+__all__ = ["from_nir", "to_nir", "write_nir"]
 
 
 def __getattr__(name: str) -> Any:

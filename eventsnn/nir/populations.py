@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from eventsnn.errors import InvalidNetwork
 from eventsnn.network import Input, IntegrateAndFire, Population, Projection, Readout
+from eventsnn.network.neurons import LEAK_ONE
 from eventsnn.nir.cells import Cell
 from eventsnn.nir.described import Described
 from eventsnn.nir.forms import Form, form, our_order, our_shape
@@ -21,6 +22,8 @@ from eventsnn.nir.operations import Floats, NirShape
 from eventsnn.nir.quanta import Chosen, quanta_for, rounded
 from eventsnn.nir.warned import NirWarning
 
+CLOSE = 1e-6
+"""To 1: a gain that ``to_nir`` wrote, after a time constant has been by way of a logarithm."""
 COARSE = 0.01
 """Part of the largest weight that rounding may take off without a warning."""
 
@@ -56,7 +59,10 @@ def population_of(
     one, shape = graph.cells[name], graph.shapes[name]
     order, ours = our_order(shape), our_shape(shape, f"node {name!r}")
     per_volt = np.ones(prod(shape)) if one.threshold is None else 1 / _in_order(one.threshold, shape, order)
-    unit = _in_order(one.gain, shape, order) * per_volt
+    gain = _in_order(one.gain, shape, order)
+    if "quanta" in kept and (np.abs(gain - 1) < CLOSE).all():
+        gain = np.ones_like(gain)  # as it was written
+    unit = gain * per_volt
     if not np.isfinite(unit).all():
         raise InvalidNetwork(f"node {name!r}: r beside v_threshold is beyond floating point; rescale them")
     wires = [(chain, _form(graph, chain, unit)) for chain in graph.chains if chain.target == name]
@@ -111,13 +117,14 @@ def _projection(
     graph: Described, chain: Chain, made: Form, weight: Floats, quanta: Floats, step: int
 ) -> Projection:
     """``weight`` in quanta, ``quanta`` per unit of each target neuron, both before rounding."""
+    weight = _snapped(weight)
     node, target = _names_it(graph, chain), chain.target
     kept = {} if node is None else kept_in(graph.flat.nodes[node], f"node {node!r}")
     few = made.kind in ("identity", "sum_pool", "average_pool") and not kept.get("per_channel")
     if few and (weight == weight[0]).all():
         weight = weight[:1]
     channels = our_shape(graph.shapes[target], chain.name)[2]
-    bias = None if made.bias is None else by_channel(made.bias * quanta, channels)
+    bias = None if made.bias is None else by_channel(_snapped(made.bias * quanta), channels)
     if bias is None and kept.get("zero_bias"):
         bias = np.zeros(channels)
     whole = rounded(weight, target)
@@ -133,6 +140,15 @@ def _projection(
         exact_weight=None if np.array_equal(whole, weight) else weight,
         exact_bias=None if bias is None or whole_bias is None or np.array_equal(whole_bias, bias) else bias,
     )
+
+
+def _snapped(values: Floats) -> Floats:
+    """Whole numbers that a division and a multiplication have moved by a bit or two."""
+    near = np.rint(values)
+    found: Floats = np.where(
+        np.abs(values - near) <= 4 * np.finfo(np.float64).eps * np.abs(near), near, values
+    )
+    return found
 
 
 def _names_it(graph: Described, chain: Chain) -> str | None:
@@ -188,8 +204,8 @@ def _clamp(one: Cell, reset: Floats, per_volt: Floats) -> int | None:
 
 
 def _neuron(one: Cell, quanta: int, start: int, clamp: int | None, step: int, kept: Mapping[str, Any]) -> Any:
-    own = {key: kept[key] for key in ("unit", "period", "leak_factor", "leak_period") if key in kept}
-    leak = {} if one.leak is None else {"leak_period": step, "leak_factor": round(2**30 * one.leak)}
+    own = {key: kept[key] for key in ("unit", "period") if key in kept}
+    leak = {} if one.leak is None else {"leak_period": step, "leak_factor": round(LEAK_ONE * one.leak)}
     if not one.fires:
         return Readout(**{"unit": 1 / quanta, "period": step, **leak, **own})
     given = {

@@ -1,11 +1,12 @@
 """``to_nir``: a network as a NIR graph, where NIR can say what it is.
 
-Voltages are in thresholds (``v_threshold`` is 1), of readouts in their units. What NIR cannot say is refused by
-name; ``docs/nir.md`` lists it. The same network comes back by ``from_nir``, to the checksum.
+Voltages are in thresholds (``v_threshold`` is 1), of readouts in their units. What NIR cannot say is refused
+by name; ``docs/nir.md`` lists it. The same network comes back by ``from_nir``, to the checksum.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -13,18 +14,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eventsnn.errors import InvalidNetwork
-from eventsnn.network import Axis, Network, Population, Projection
+from eventsnn.network import Network, Population, Projection
 from eventsnn.network.neurons import LEAK_ONE, by_rule
 from eventsnn.nir.file import nir_package
-from eventsnn.nir.forms import our_order
 from eventsnn.nir.kept import KEY
-from eventsnn.output import HDF5, replaced_whole
-
-Floats = NDArray[np.float64]
-NirShape = tuple[int, ...]
+from eventsnn.nir.written_synapses import SYNAPSES, Floats, in_nir_order, nir_shape, voltage_quanta
+from eventsnn.output import HDF5, NOT_OURS, replaced_whole, require_replaceable
 
 
 def write_nir(network: Network, path: str | os.PathLike[str]) -> None:
@@ -37,9 +34,11 @@ def write_nir(network: Network, path: str | os.PathLike[str]) -> None:
     InvalidRequest
         The path is none to write to, or a file of another kind is there.
     """
-    nir, graph = nir_package(), to_nir(network)
+    nir, graph, content = nir_package(), to_nir(network), io.BytesIO()
+    require_replaceable(path, HDF5, NOT_OURS)
+    nir.write(content, graph)
     with replaced_whole(path, HDF5) as aside:
-        nir.write(str(aside), graph)
+        aside.write_bytes(content.getbuffer())
 
 
 def to_nir(network: Network) -> Any:
@@ -154,7 +153,7 @@ class _Writer:
         self._keep(population, None)
         one = np.ones(nir_shape(population))
         if rule.leak_period:
-            tau, r, rest = self._leaking(population, rule, self._quanta(population))
+            tau, r, rest = self._leaking(population, rule, voltage_quanta(population))
             self.nodes[population.name] = self.nir.LI(tau * one, r * one, rest)
         else:
             _refuse(population, population.bias is not None, "biases of its own (not of a projection)")
@@ -162,21 +161,13 @@ class _Writer:
 
     def _keep(self, population: Population, quanta: int | None) -> None:
         neuron: Any = population.neuron
-        found: dict[str, Any] = {"quanta": self._quanta(population) if quanta is None else quanta}
+        found: dict[str, Any] = {"quanta": voltage_quanta(population) if quanta is None else quanta}
         found |= {"unit": neuron.unit, "period": neuron.current_period}
         if neuron.leak_period:
             found |= {"leak_period": neuron.leak_period, "leak_factor": neuron.ruled.leak_factor}
         if population.decision_weights is not None:
             found["decision_weights"] = population.decision_weights.tolist()
         self.kept[population.name] = found
-
-    def _quanta(self, population: Population) -> int:
-        """Quanta of a voltage of 1."""
-        rule = population.neuron.ruled
-        if hasattr(rule, "threshold"):
-            return int(rule.threshold)
-        unit: Any = population.neuron.unit
-        return min(max(1, round(1 / float(unit))), 2**20)
 
     def _leaking(self, population: Population, rule: Any, quanta: int) -> tuple[float, float, Floats]:
         """Time constant, r so that an input adds itself, and v_leak."""
@@ -189,7 +180,7 @@ class _Writer:
             bias = population.bias.astype(np.float64)
             _refuse(population, not bias.any(), "biases of its own that are all 0")
             rest = np.tile(bias, population.size // len(bias)) / quanta / (1 - left)
-        return tau, 1 / (1 - left), _in_nir_order(rest, nir_shape(population))
+        return tau, 1 / (1 - left), in_nir_order(rest, nir_shape(population))
 
     # -- projections ----------------------------------------------------------------------------------------
 
@@ -208,8 +199,17 @@ class _Writer:
                 f"projection {projection.name!r} of kind {kind} has no node in NIR; there are nodes for "
                 f"{', '.join(SYNAPSES)}"
             )
-        nodes = SYNAPSES[kind](self, projection, source, target)
+        nodes = SYNAPSES[kind](projection, source, target, voltage_quanta(target))
         self.last = source.name
+        if projection.delay:
+            # Before what has a bias, which is there from the start.
+            delay = np.full(nir_shape(source), projection.delay / 1e12)
+            if round(float(delay.flat[0]) * 1e12) != projection.delay:
+                raise InvalidNetwork(
+                    f"projection {projection.name!r} has a delay of {projection.delay} ticks, which NIR's "
+                    "seconds cannot say exactly"
+                )
+            self._append(f"{projection.name}.delay", self.nir.Delay(delay))
         for node in nodes[:-1]:
             self._append(f"{projection.name}.{type(node).__name__.lower()}", node)
         main = nodes[-1]
@@ -223,15 +223,6 @@ class _Writer:
         named = main if hasattr(main, "weight") else nodes[0]
         named.metadata[KEY] = json.dumps(kept)
         self._append(projection.name, main)
-        if projection.delay:
-            delay = np.full(nir_shape(target), projection.delay / 1e12)
-            if round(float(delay.flat[0]) * 1e12) != projection.delay:
-                raise InvalidNetwork(
-                    f"projection {projection.name!r}: its delay is too long to be exact in NIR"
-                )
-            self._append(f"{projection.name}.delay", self.nir.Delay(delay))
-        elif projection.source == projection.target:
-            raise InvalidNetwork(f"projection {projection.name!r} is a loop without a delay")
         self.edges.append((self.last, target.name))
 
     def _append(self, name: str, node: Any) -> None:
@@ -240,145 +231,15 @@ class _Writer:
         self.edges.append((self.last, name))
         self.last = name
 
-    def weights(self, projection: Projection, target: Population) -> Floats:
-        """In voltages of the target."""
-        synapses: Any = projection.synapses
-        quanta = synapses.weight if projection.exact_weight is None else projection.exact_weight
-        return quanta.astype(np.float64) / self._quanta(target)
-
-    def bias(self, projection: Projection, target: Population, count: int) -> Floats:
-        """One value a channel (or output), in voltages of the target."""
-        if projection.bias is None:
-            return np.zeros(count)
-        quanta = projection.bias if projection.exact_bias is None else projection.exact_bias
-        if len(quanta) != count:
-            raise InvalidNetwork(
-                f"projection {projection.name!r} has a bias for each neuron, and NIR's convolutions have one "
-                "a channel"
-            )
-        return quanta.astype(np.float64) / self._quanta(target)
-
-
-def nir_shape(population: Population) -> NirShape:
-    """Of a population (y, x, channel): (features,), or (channels, y, x)."""
-    y, x, channels = population.shape
-    return (channels,) if y == x == 1 else (channels, y, x)
-
-
-def _in_nir_order(values: Floats, shape: NirShape) -> Floats:
-    found = np.empty(len(values))
-    found[our_order(shape)] = values
-    return found.reshape(shape)
-
 
 def _refuse(population: Population, has: bool, what: str) -> None:
     if has:
         raise InvalidNetwork(f"population {population.name!r} has {what}, which NIR cannot say")
 
 
-def _folded(writer: _Writer, window: tuple[int, int]) -> list[Any]:
-    if window == (1, 1):
-        return []
-    return [writer.nir.SumPool2d(np.array(window), np.array(window), np.array([0, 0]))]
-
-
-def _paddings(projection: Projection, axes: tuple[Axis, Axis]) -> Any:
-    """NIR's padding of two axes."""
-    if any(axis.transposed for axis in axes):
-        raise InvalidNetwork(f"projection {projection.name!r} is a transposed convolution, which NIR has not")
-    if all(axis.pad_before == axis.pad_after for axis in axes):
-        return tuple(axis.pad_before for axis in axes)
-    spans = [(axis.taps - 1) * axis.dilation for axis in axes]
-    same = [
-        axis.stride == 1 and (axis.pad_before, axis.pad_after) == (span // 2, span - span // 2)
-        for axis, span in zip(axes, spans, strict=True)
-    ]
-    if not all(same):
-        raise InvalidNetwork(f"projection {projection.name!r} is padded unequally, which NIR cannot say")
-    return "same"
-
-
-def _conv2d(writer: _Writer, projection: Projection, source: Population, target: Population) -> list[Any]:
-    synapses: Any = projection.synapses
-    axes = (synapses.y, synapses.x)
-    if len(nir_shape(source)) == 1 or len(nir_shape(target)) == 1:
-        raise InvalidNetwork(
-            f"projection {projection.name!r} is a convolution from or to a single pixel, which NIR would "
-            "read as a row of features; use dense synapses"
-        )
-    weight = writer.weights(projection, target).transpose(3, 2, 0, 1)
-    bias = writer.bias(projection, target, target.shape[2])
-    conv = writer.nir.Conv2d(
-        None, np.ascontiguousarray(weight), tuple(a.stride for a in axes), _paddings(projection, axes),
-        tuple(a.dilation for a in axes), synapses.groups, bias,
-    )  # fmt: skip
-    return [*_folded(writer, (axes[0].pool, axes[1].pool)), conv]
-
-
-def _dense(writer: _Writer, projection: Projection, source: Population, target: Population) -> list[Any]:
-    synapses: Any = projection.synapses
-    before = nir_shape(source)
-    nodes = _folded(writer, synapses.pool)
-    if len(before) > 1:
-        inner = (before[0], *(n // p for n, p in zip(before[1:], synapses.pool, strict=True)))
-        nodes.append(writer.nir.Flatten({"input": np.array(inner)}, 0, -1))
-        before = inner
-    ours = writer.weights(projection, target)
-    weight = np.empty_like(ours)
-    weight[our_order(before)] = ours
-    if projection.bias is None:
-        return [*nodes, writer.nir.Linear(weight.T)]
-    return [*nodes, writer.nir.Affine(weight.T, writer.bias(projection, target, target.shape[2]))]
-
-
-def _pool(writer: _Writer, projection: Projection, source: Population, target: Population) -> list[Any]:
-    synapses: Any = projection.synapses
-    if len(nir_shape(source)) == 1:
-        raise InvalidNetwork(
-            f"projection {projection.name!r} pools a single pixel, which NIR reads as features"
-        )
-    if len(nir_shape(target)) == 1:
-        raise InvalidNetwork(
-            f"projection {projection.name!r} pools to a single pixel, which NIR keeps apart from features; "
-            "use dense synapses"
-        )
-    axes = (synapses.y, synapses.x)
-    if any(a.transposed or a.dilation > 1 or a.pool > 1 or a.pad_before != a.pad_after for a in axes):
-        raise InvalidNetwork(f"projection {projection.name!r} is a pool of a geometry that NIR has not")
-    average = synapses.kind == "average_pool"
-    made = writer.nir.AvgPool2d if average else writer.nir.SumPool2d
-    numbers = [np.array([getattr(a, what) for a in axes]) for what in ("taps", "stride", "pad_before")]
-    factor = float(np.prod(numbers[0])) if average else 1.0
-    return [made(*numbers), _scale(writer, projection, target, factor)]
-
-
-def _scale(writer: _Writer, projection: Projection, target: Population, factor: float = 1.0) -> Any:
-    if projection.bias is not None:
-        raise InvalidNetwork(
-            f"projection {projection.name!r} of kind {projection.synapses.kind} has a bias, which NIR's "
-            "nodes for it have not"
-        )
-    shape = nir_shape(target)
-    weight = writer.weights(projection, target) * factor
-    by_channel = np.broadcast_to(weight, (shape[0],)).reshape(-1, *[1] * (len(shape) - 1))
-    return writer.nir.Scale(np.broadcast_to(by_channel, shape).copy())
-
-
-def _identity(writer: _Writer, projection: Projection, source: Population, target: Population) -> list[Any]:
-    del source
-    return [_scale(writer, projection, target)]
-
-
-SYNAPSES: dict[str, Callable[[_Writer, Projection, Population, Population], list[Any]]] = {
-    "conv2d": _conv2d,
-    "dense": _dense,
-    "sum_pool": _pool,
-    "average_pool": _pool,
-    "identity": _identity,
-}
 NEURONS: dict[str, Callable[[_Writer, Population], None]] = {
     "input": _Writer.input_neurons,
     "rate": _Writer.firing,
     "readout": _Writer.read,
 }
-"""What NIR can say, by kind of synapses and rule of neurons."""
+"""What NIR can say, by the rule of neurons."""
