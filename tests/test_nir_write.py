@@ -10,8 +10,8 @@ nir = pytest.importorskip("nir", reason="the extra nir is not installed")
 
 from builders.networks import random_network  # noqa: E402
 from builders.nir_graphs import random_graph  # noqa: E402
+from builders.nir_runs import CHOICES, check, random_frames, run, spikes_by_step  # noqa: E402
 from oracles.nir_values import Stepped  # noqa: E402
-from test_nir_read import CHOICES, check, random_frames, run, spikes_by_step  # noqa: E402
 
 import eventsnn  # noqa: E402
 from eventsnn.errors import InvalidNetwork  # noqa: E402

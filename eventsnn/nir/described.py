@@ -14,7 +14,7 @@ from eventsnn.errors import InvalidNetwork
 from eventsnn.nir.cells import Cell, cell
 from eventsnn.nir.choices import Choices, said_in, settled
 from eventsnn.nir.graph import Chain, FlatGraph, flat
-from eventsnn.nir.operations import NirShape, Operation, operation
+from eventsnn.nir.operations import NirShape, Operation, numbers, operation
 from eventsnn.nir.warned import NirWarning
 
 
@@ -168,10 +168,9 @@ def declared(graph: FlatGraph, name: str) -> NirShape:
     """The shape that an Input or Output says it has."""
     node = graph.nodes[name]
     shape = (getattr(node, "output_type", None) or {}).get("output")
-    try:
-        array = np.asarray(shape, dtype=np.float64).reshape(-1)
-    except (TypeError, ValueError) as error:
-        raise InvalidNetwork(f"node {name!r} has {shown(shape)} as its shape; give whole numbers") from error
+    array = numbers(shape)
+    if array is None:
+        raise InvalidNetwork(f"node {name!r} has {shown(shape)} as its shape; give whole numbers")
     whole = np.isfinite(array).all() and not (array % 1).any() and bool((array >= 1).all())
     if not whole or array.prod() >= 2**31 or len(array) > 3:
         raise InvalidNetwork(

@@ -98,13 +98,21 @@ def floats(name: str, node: Any, attribute: str, dimensions: int | None = None) 
     return array
 
 
+def numbers(value: Any) -> Floats | None:
+    """A value as float64, one dimension; None where it is no numbers, such as the text of one."""
+    try:
+        array = np.asarray(value)
+        return array.astype(np.float64).reshape(-1) if array.dtype.kind in "fiu" else None
+    except (TypeError, ValueError):
+        return None
+
+
 def wholes(name: str, node: Any, attribute: str, count: int, least: int) -> tuple[int, ...]:
     """A whole number or ``count`` of them, as many."""
     value = getattr(node, attribute)
-    try:
-        array = np.atleast_1d(np.asarray(value, dtype=np.float64)).reshape(-1)
-    except (TypeError, ValueError) as error:
-        raise refused(name, node, f"has {shown(value)} as its {attribute}, no whole number") from error
+    array = numbers(value)
+    if array is None:
+        raise refused(name, node, f"has {shown(value)} as its {attribute}, no whole number")
     if len(array) not in (1, count) or (array % 1).any() or not np.isfinite(array).all():
         raise refused(
             name, node, f"has {shown(value)} as its {attribute}; it has {count} whole numbers, or one"
@@ -120,8 +128,8 @@ def bias_of(name: str, node: Any, count: int) -> Floats | None:
     if getattr(node, "bias", None) is None:
         return None
     bias = floats(name, node, "bias")
-    if bias.size not in (1, count):
-        raise refused(name, node, f"has {bias.size} biases for {count} outputs")
+    if bias.ndim > 1 or bias.size not in (1, count):
+        raise refused(name, node, f"has a bias of shape {bias.shape} for {count} outputs")
     bias = np.broadcast_to(bias.reshape(-1), (count,)).copy()
     return bias if bias.any() else None
 

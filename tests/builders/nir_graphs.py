@@ -54,7 +54,7 @@ class Builder:
         bias = binary(rng, out) if rng.random() < 0.4 else np.zeros(out)
         given = "same" if same else tuple(int(p) for p in padding)
         node = nir.Conv2d(
-            None, weight, tuple(map(int, stride)), given, tuple(map(int, dilation)), groups, bias
+            (height, width), weight, tuple(map(int, stride)), given, tuple(map(int, dilation)), groups, bias
         )
         self.add(node, (out, *sides))
 
@@ -66,7 +66,7 @@ class Builder:
             return
         bias = binary(rng, out)
         self.add(
-            nir.Conv1d(None, binary(rng, out, channels, taps), stride, padding, 1, 1, bias), (out, after)
+            nir.Conv1d(length, binary(rng, out, channels, taps), stride, padding, 1, 1, bias), (out, after)
         )
 
     def pool(self):

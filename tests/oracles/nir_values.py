@@ -116,14 +116,27 @@ class Stepped:
         """
         left, order = [name for name in self.nodes if name not in self.line], []
         while left:
-            ready = [n for n in left if not {s for s, t in self.graph.edges if t == n} & set(left)]
+            ready = [n for n in left if not self._waits_for(n, left)]
             if not ready:
                 firing = [n for n in left if type(self.nodes[n]).__name__ in ("IF", "LIF", "Threshold")]
-                fed = [n for n in firing if any(t == n and s not in left for s, t in self.graph.edges)]
-                ready = fed[:1]
+                # What it still waits for comes from itself.
+                own = [n for n in firing if self._waits_for(n, left) <= self._behind(n)]
+                ready = own[:1]
             order += ready
             left = [n for n in left if n not in ready]
         return order
+
+    def _waits_for(self, name, left):
+        return {s for s, t in self.graph.edges if t == name} & set(left)
+
+    def _behind(self, name):
+        found, waiting = set(), [name]
+        while waiting:
+            last = waiting.pop()
+            new = {t for s, t in self.graph.edges if s == last and t not in self.line} - found
+            found |= new
+            waiting += new
+        return found
 
     def step(self, x):
         """What comes out of the Output; ``self.now`` holds every node's value."""
