@@ -289,4 +289,4 @@ def test_over_five_hundred_malformed_files_are_read_rightly_or_refused_in_one_me
             continue
         check(again, random_frames(rng, again, 2), OWN, source=path)
     assert refused > 15
-    assert read > 5
+    assert read > 2
