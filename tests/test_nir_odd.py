@@ -1,5 +1,6 @@
 """Odd, old and malformed NIR files: read as their equations say, or refused in one message."""
 
+import sys
 import warnings
 
 import h5py
@@ -16,6 +17,7 @@ from eventsnn.errors import (  # noqa: E402
     InvalidFile,
     InvalidNetwork,
     InvalidRequest,
+    MissingExtra,
     MissingFile,
     UnsupportedLayer,
 )
@@ -213,6 +215,13 @@ def test_other_files_are_refused(tmp_path):
         from_nir(tmp_path / "single.nir")
     with pytest.raises(InvalidRequest, match="is no NIR graph"):
         from_nir(np.ones(3))
+
+
+def test_without_the_extra_the_message_says_what_to_install(tmp_path, monkeypatch):
+    nir.write(str(tmp_path / "a.nir"), simple())
+    monkeypatch.setitem(sys.modules, "nir", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'eventsnn\[nir\]'"):
+        from_nir(tmp_path / "a.nir")
 
 
 # -- at random ----------------------------------------------------------------------------------------------

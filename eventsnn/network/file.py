@@ -63,6 +63,17 @@ def load_network(path: str | os.PathLike[str]) -> Network:
     return network
 
 
+def is_network(path: str | os.PathLike[str]) -> bool:
+    """Whether a file says that it is a network of ours, whole or not."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            return bool(file.attrs.get("format") == FORMAT)
+    except (OSError, RuntimeError):
+        return False
+
+
 def _check_header(file: Any, path: object) -> None:
     found = file.attrs.get("format")
     if found != FORMAT:
