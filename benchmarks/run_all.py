@@ -44,6 +44,7 @@ SCRIPTS = (
     "cifar10_dvs",
     "integer_networks",
     "i2e",
+    "nir_nmnist",
     "event_files",
     "results_scale",
 )

@@ -41,6 +41,7 @@ def test_all_benchmarks_with_bars_are_run_by_make_bench() -> None:
         "resnet20",
         "integer_networks",
         "i2e",
+        "nir_nmnist",
         "event_files",
     ],
 )

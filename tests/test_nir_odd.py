@@ -19,10 +19,10 @@ from eventsnn.errors import (  # noqa: E402
     InvalidRequest,
     MissingExtra,
     MissingFile,
+    NirWarning,
     UnsupportedLayer,
 )
 from eventsnn.nir import from_nir  # noqa: E402
-from eventsnn.nir.warned import NirWarning  # noqa: E402
 
 
 def chain(*nodes):

@@ -1,6 +1,9 @@
 """Runs and networks written for other tools by ``eventsnn export --to nir``, and NIR on the command line."""
 
 import json
+import re
+import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -137,6 +140,18 @@ def test_a_network_is_exported_and_converted_back(network, tmp_path):
     assert command("convert", out, "-o", back).exit_code == 0
     assert eventsnn.load(back).checksum == eventsnn.load(net).checksum
     assert nir.read(str(out), type_check=False).nodes["if"].metadata["lower_clamp"] == -2.0
+
+
+def test_the_commands_of_the_page_run(network, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "FILE.nir").write_bytes(network.read_bytes())
+    text = (Path(__file__).resolve().parents[1] / "docs" / "nir.md").read_text()
+    found = re.findall(r"^eventsnn (.*)$", text, re.M)
+    assert len(found) == 5
+    for line in found:
+        words = shlex.split(line.replace("nmnist:FOLDER", DATA))
+        done = command(*words, *(["--samples", "2"] if words[0] == "run" else []))
+        assert done.exit_code == 0, (line, done.output, done.exception)
 
 
 REFUSED = {

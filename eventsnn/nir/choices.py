@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from eventsnn.errors import InvalidFile, InvalidRequest
-from eventsnn.nir.warned import NirWarning
+from eventsnn.errors import InvalidFile, InvalidRequest, NirWarning
 from eventsnn.options import option, options_of
 
 LONGEST_STEP_US = 2**31 / 1e6

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 
 from eventsnn.arguments import shown
-from eventsnn.errors import InvalidNetwork
+from eventsnn.errors import InvalidNetwork, NirWarning
 from eventsnn.nir.cells import Cell, cell
 from eventsnn.nir.choices import Choices, said_in, settled
 from eventsnn.nir.graph import Chain, FlatGraph, flat
 from eventsnn.nir.operations import NirShape, Operation, numbers, operation
-from eventsnn.nir.warned import NirWarning
 
 
 class Described:

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from eventsnn.arguments import shown
-from eventsnn.errors import InvalidFile, MissingExtra, MissingFile
-from eventsnn.nir.warned import NirWarning
+from eventsnn.errors import InvalidFile, MissingExtra, MissingFile, NirWarning
 
 DEEPEST = 32
 """Sub-graphs inside one another."""

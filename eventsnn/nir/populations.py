@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.errors import InvalidNetwork
+from eventsnn.errors import InvalidNetwork, NirWarning
 from eventsnn.network import Input, IntegrateAndFire, Population, Projection, Readout
 from eventsnn.network.neurons import LEAK_ONE
 from eventsnn.nir.cells import Cell
@@ -20,7 +20,6 @@ from eventsnn.nir.graph import Chain
 from eventsnn.nir.kept import kept_in
 from eventsnn.nir.operations import Floats, NirShape
 from eventsnn.nir.quanta import Chosen, quanta_for, rounded
-from eventsnn.nir.warned import NirWarning
 
 CLOSE = 1e-6
 """To 1: a gain that ``to_nir`` wrote, after a time constant has been by way of a logarithm."""
