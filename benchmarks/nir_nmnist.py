@@ -3,8 +3,8 @@
     EVENTSNN_DATA=... python benchmarks/nir_nmnist.py [--json] [--quick] [--float N]
 
 In the step schedule bins of 1 ms, what is later than 300 ms in the last; in the event schedule the events as
-they are. ``--float N`` runs N recordings, taken evenly, on the float32 engine, too (float weights, as a tensor
-library steps them; about a second a recording), and the integers on the same ones.
+they are. ``--float N`` runs N recordings, taken evenly, on the float32 engine, too: float weights, as a
+tensor library steps them, a quarter of a second a recording; and the integers on the same ones.
 """
 
 from __future__ import annotations

@@ -20,6 +20,27 @@ def test_random_graphs_of_exact_numbers_spike_as_their_equations_say(seed):
 
 
 @pytest.mark.parametrize("seed", range(60))
+def test_resets_to_other_voltages_than_zero_do_too(seed):
+    rng = np.random.default_rng(3000 + seed)
+    graph = random_graph(rng, resets=True)
+    check(graph, random_frames(rng, graph), CHOICES[seed % 2])
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_leaks_towards_other_voltages_than_zero_do_in_floating_point(seed):
+    rng = np.random.default_rng(4000 + seed)
+    graph = random_graph(rng, leaky=True, resets=True)
+    check(
+        graph,
+        random_frames(rng, graph),
+        CHOICES[seed % 2],
+        "float64",
+        ("exponential", "euler")[seed % 2],
+        1e-3,
+    )
+
+
+@pytest.mark.parametrize("seed", range(60))
 def test_leaky_graphs_do_in_floating_point(seed):
     """Leaks round in integers; the float engine keeps what the equations say."""
     rng = np.random.default_rng(1000 + seed)

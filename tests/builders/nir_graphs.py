@@ -23,8 +23,8 @@ def lengths(length, taps, stride, before, after, dilation=1):
 class Builder:
     """A chain of nodes with branches and loops; ``nodes`` and ``edges`` as ``nir.NIRGraph`` takes them."""
 
-    def __init__(self, rng, shape, leaky=False, alike=False):
-        self.rng, self.leaky, self.alike = rng, leaky, alike
+    def __init__(self, rng, shape, leaky=False, alike=False, resets=False):
+        self.rng, self.leaky, self.alike, self.resets = rng, leaky, alike, resets
         self.nodes = {"input": nir.Input(np.array(shape))}
         self.edges = []
         self.last, self.shape = "input", tuple(shape)
@@ -124,18 +124,25 @@ class Builder:
         theta = theta.flat[0] if self.alike else theta
         theta = np.broadcast_to(theta, self.shape).copy()
         one = np.ones(self.shape)
+        # The two lie a power of two apart, so that charges stay exact.
+        reset = theta - few(rng, *([] if self.alike else channels)) * one if self.resets else 0 * one
         kind = rng.choice(["IF", "IF", "IF", "Threshold"])
         if self.leaky and kind == "IF":
             tau = STEP * float(rng.integers(1, 9))
-            node = nir.LIF(one * tau, few(rng, *channels) * one, 0 * one, theta, 0 * one)
+            node = nir.LIF(one * tau, few(rng, *channels) * one, self.rest(one), theta, reset)
         elif kind == "Threshold":
             node = nir.Threshold(theta)
         else:
-            node = nir.IF(few(rng, *channels) * one, theta, 0 * one)
+            node = nir.IF(few(rng, *channels) * one, theta, reset)
         name = self.add(node, self.shape)
         if len(self.shape) == 1 and rng.random() < 0.3:
             self.loop(name)
         return name
+
+    def rest(self, one):
+        """``v_leak``: 0, or another for each channel."""
+        channels = [self.shape[0], *[1] * (len(self.shape) - 1)]
+        return binary(self.rng, *channels, size=8) * one if self.resets else 0 * one
 
     def loop(self, name):
         """Back onto itself, after a Delay or without."""
@@ -173,13 +180,14 @@ def inside(graph):
     return nir.NIRGraph(outer, [("input", "all"), ("all", "output")], type_check=False)
 
 
-def random_graph(rng, leaky=False, alike=False):
+def random_graph(rng, leaky=False, alike=False, resets=False):
     """One to three layers, some with a delay, a loop, a second branch, inside a sub-graph, a readout behind.
 
-    ``alike``: all neurons of a layer have one threshold, as a lower clamp needs.
+    ``alike``: all neurons of a layer have one threshold, as a lower clamp needs; ``resets``: a ``v_reset``
+    and a ``v_leak`` that are not 0, as the hard reset allows.
     """
     shape = [(2, 5, 4), (1, 4, 4), (3, 6), (4,)][int(rng.integers(4))]
-    made = Builder(rng, shape, leaky, alike)
+    made = Builder(rng, shape, leaky, alike, resets)
     for _ in range(int(rng.integers(1, 4))):
         source, before = made.last, made.shape
         if rng.random() < 0.2:
