@@ -101,6 +101,22 @@ def test_a_flatten_without_input_type_is_read(tmp_path):
     assert same_as(path, graph) == []
 
 
+def test_a_convolution_that_says_another_shape_is_refused(tmp_path):
+    conv = nir.Conv2d((5, 5), np.ones((1, 2, 3, 3)), 1, 0, 1, 1, np.zeros(1))
+    graph = nir.NIRGraph.from_list(
+        nir.Input(np.array([2, 6, 5])),
+        conv,
+        fires((1, 4, 3)),
+        nir.Output(np.array([1, 4, 3])),
+        type_check=False,
+    )
+    with pytest.raises(InvalidNetwork, match=r"\(5, 5\) comes in, and \(6, 5\) does"):
+        from_nir(graph)
+    path = saved(graph, tmp_path / "conv.nir", put("conv2d/input_shape", [6, 5]))
+    conv.input_shape = None
+    assert same_as(path, graph) == []
+
+
 def test_choices_stand_in_metadata_and_a_contradiction_is_warned_of():
     graph = simple()
     graph.metadata = {"reset": "subtract", "comparison": ">="}

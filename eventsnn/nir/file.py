@@ -165,14 +165,18 @@ def built(name: str, document: Any, depth: int = 0) -> Any:
         fields |= _of_one_shape(where, kind, fields)
     if kind == "Delay":
         fields["delay"] = np.asarray(fields["delay"])
+    # nir computes with it before anybody has looked at it.
+    declared = fields.get("input_shape")
     if kind in ("Conv1d", "Conv2d"):
-        # What comes in says it, and nir takes it to pieces if it is odd.
         fields["input_shape"] = None
     try:
-        return nir.dict2NIRNode(fields)
+        node = nir.dict2NIRNode(fields)
     except Exception as error:  # nir asserts, and lets NumPy fail
         what = str(error) or type(error).__name__
         raise InvalidFile(f"{where} ({kind}) is not as NIR has it: {what}") from error
+    if declared is not None:
+        node.input_shape = declared
+    return node
 
 
 def _graph(where: str, name: str, fields: dict[str, Any], depth: int) -> Any:

@@ -161,6 +161,10 @@ def _conv(name: str, node: Any, before: NirShape, weight: Floats, sides: int) ->
         raise refused(
             name, node, f"reads (channels, {'y, x' if sides == 2 else 'length'}), and {before} comes in"
         )
+    if getattr(node, "input_shape", None) is not None:
+        declared = numbers(node.input_shape)
+        if declared is None or tuple(declared) != before[1:]:
+            raise refused(name, node, f"says {shown(node.input_shape)} comes in, and {before[1:]} does")
     groups = wholes(name, node, "groups", 1, 1)[0]
     if before[0] != weight.shape[1] * groups or weight.shape[0] % groups:
         raise refused(
