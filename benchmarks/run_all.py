@@ -46,6 +46,7 @@ SCRIPTS = (
     "trained",
     "certified",
     "i2e",
+    "nir_nmnist",
     "event_files",
     "long_stream",
     "results_scale",

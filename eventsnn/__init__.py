@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from eventsnn.network import Upsample as Upsample
     from eventsnn.network import conv1d as conv1d
     from eventsnn.network import load_network as load
+    from eventsnn.nir.reader import from_nir as from_nir
     from eventsnn.report.page import write_report as write_report
     from eventsnn.results.results import Results as Results
     from eventsnn.run.profile import profile_samples as profile
@@ -96,6 +97,7 @@ _PUBLIC = {
     "conv1d": ("eventsnn.network", "conv1d"),
     "calibrate": ("eventsnn.calibration", "calibrate"),
     "convert": ("eventsnn.convert", "convert"),
+    "from_nir": ("eventsnn.nir.reader", "from_nir"),
     "image_set": ("eventsnn.events", "image_set"),
     "load": ("eventsnn.network", "load_network"),
     "load_architecture": ("eventsnn.hardware", "load_architecture"),
@@ -150,6 +152,7 @@ __all__ = [
     "calibrate",
     "conv1d",
     "convert",
+    "from_nir",
     "image_set",
     "load",
     "load_architecture",

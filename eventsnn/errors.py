@@ -93,5 +93,9 @@ class UnreadableSamples(EventsnnWarning):
     """A run left out samples that cannot be read; ``Results.failures`` says which, and why."""
 
 
+class NirWarning(EventsnnWarning):
+    """Something in a NIR graph was read in the only way that makes sense of it; what, and how, is said."""
+
+
 class UnfinishedRun(EventsnnWarning):
     """Results were asked for whose run has not ended; those so far are given."""

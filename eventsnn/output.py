@@ -32,6 +32,8 @@ except ImportError:
     fcntl = None
 
 HDF5 = b"\x89HDF"
+NOT_OURS = "nothing of ours"
+"""What HDF5 files of other programs hold, for ``require_replaceable``."""
 HTML = b"<!DOCTYPE html"
 JSON = b"{"
 # The oldest layout in which HDF5 keeps checksums of its own structures, and no index for single chunks.
@@ -97,7 +99,7 @@ def _format_of(path: Path) -> str | None:
 
     try:
         with h5py.File(path, "r") as file:
-            return str(file.attrs.get("format", "nothing of ours"))
+            return str(file.attrs.get("format", NOT_OURS))
     except (OSError, RuntimeError):
         return None
 

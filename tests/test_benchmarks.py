@@ -43,6 +43,7 @@ def test_all_benchmarks_with_bars_are_run_by_make_bench() -> None:
         "trained",
         "certified",
         "i2e",
+        "nir_nmnist",
         "event_files",
     ],
 )

@@ -207,7 +207,11 @@ def test_synapses_from_outside_are_kept_in_files(tmp_path):
             }
             | {"graded": 1},
         ),
-        (Readout(), "readout", {"period": 1, "start_time": 0}),
+        (
+            Readout(),
+            "readout",
+            {"period": 1, "start_time": 0, "leak_period": 0, "leak_factor": 2**30},
+        ),
         (
             Softmax("clock", unit=0.5, interval=7),
             "softmax",

@@ -9,6 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from eventsnn.cli.nir import (
+    Comparison,
+    Integration,
+    LowerClamp,
+    Spikes,
+    StepUs,
+    Threshold,
+    convert_nir,
+    given_options,
+    refuse_options_of_nir,
+)
 from eventsnn.cli.options import Json, shape, taking
 from eventsnn.convert.options import Options
 from eventsnn.run.reading import Reading
@@ -37,14 +48,19 @@ FEWEST = 8
     },
 )
 def convert(
+    context: typer.Context,
     model: Annotated[
-        Path, typer.Argument(help="PyTorch (torch.save of a module, or of parameters), ONNX, or Keras .h5.")
+        Path,
+        typer.Argument(help="PyTorch (torch.save of a module, or of parameters), ONNX, Keras .h5, or NIR."),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Network file to write (.h5).")],
-    calibration: Annotated[
-        str, typer.Option("--calibration", help="KIND:PATH of recordings or images to calibrate on.")
-    ],
     *,
+    calibration: Annotated[
+        str | None,
+        typer.Option(
+            "--calibration", help="KIND:PATH of recordings or images to calibrate on; all but NIR need it."
+        ),
+    ] = None,
     definition: Annotated[
         str | None,
         typer.Option(
@@ -98,15 +114,35 @@ def convert(
     page: Annotated[
         Path | None, typer.Option("--page", help="Write the comparison as a self-contained HTML page.")
     ] = None,
+    comparison: Comparison = None,
+    spikes: Spikes = None,
+    lower_clamp: LowerClamp = None,
+    integration: Integration = None,
+    step_us: StepUs = None,
+    threshold: Threshold = None,
     json_: Json = False,
 ) -> None:
-    """Convert a trained network to a spiking one and compare it layer by layer."""
+    """Convert a trained network to a spiking one and compare it layer by layer; read a NIR graph as it is."""
+    from eventsnn.convert.formats import is_nir
+    from eventsnn.errors import InvalidRequest
+
+    given = given_options(context)
+    if is_nir(model):
+        del comparison, spikes, lower_clamp, integration, step_us, threshold
+        convert_nir(model, output, given, json_)
+        return
+    refuse_options_of_nir(given)
+    if calibration is None:
+        raise InvalidRequest(
+            "--calibration is missing: scales of a trained network are set by samples of its data; give "
+            "KIND:PATH, "
+            "as images:FILE.npz"
+        )
     from eventsnn.cli import show
     from eventsnn.convert import compare, load_model
     from eventsnn.convert import convert as convert_model
     from eventsnn.convert.diagnosis import Diagnosis
     from eventsnn.convert.trained import trained_model
-    from eventsnn.errors import InvalidRequest
     from eventsnn.network.writing import FORMAT
     from eventsnn.output import HDF5, HTML, require_replaceable
 

@@ -122,18 +122,53 @@ def report(
     show.note(f"wrote {output}")
 
 
+@taking(without=["samples"])
 def export(
-    results: Annotated[Path, typer.Argument(help="A results file.")],
-    to: Annotated[str, typer.Option("--to", help="csv, parquet (a row a sample), or neurobench.")],
+    results: Annotated[Path, typer.Argument(help="A results file; with --to nir a network file, too.")],
+    to: Annotated[str, typer.Option("--to", help="csv, parquet (a row a sample), neurobench, or nir.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")],
+    *,
+    network: Annotated[
+        Path | None, typer.Option("--network", help="nir: the run's network, if it is elsewhere now.")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", help="nir: KIND:PATH of the run's samples, if elsewhere now.")
+    ] = None,
+    reading: Reading,
 ) -> None:
-    """Write results for other tools: tables, or NeuroBench's metrics."""
+    """Write results for other tools: tables, NeuroBench's metrics, spikes (NIRGraphData); networks as NIR."""
     from eventsnn.cli import show
+    from eventsnn.errors import InvalidRequest
     from eventsnn.report.export import export as write
     from eventsnn.results.results import Results
 
-    write(Results.load(results), to, output)
+    if to == "nir":
+        _export_nir(results, output, network, None if data is None else reading.open(data))
+    elif network is not None or data is not None or reading != Reading():
+        raise InvalidRequest("--network, --data and how data are read are for --to nir; leave them out")
+    else:
+        write(Results.load(results), to, output)
     show.note(f"wrote {output}")
+
+
+def _export_nir(file: Path, output: Path, network: Path | None, data: Any) -> None:
+    """A network as a NIR graph, or a run as NIRGraphData: its samples run again."""
+    from eventsnn.cli import show
+    from eventsnn.errors import InvalidRequest
+    from eventsnn.network import load_network
+    from eventsnn.network.file import is_network
+    from eventsnn.nir.writer import write_nir
+    from eventsnn.results.results import Results
+    from eventsnn.run.spikes import write_run_as_nir
+
+    if is_network(file):
+        if network is not None or data is not None:
+            raise InvalidRequest(f"{file} is a network; --network and --data are for the spikes of a run")
+        write_nir(load_network(file), output)
+        return
+    found = Results.load(file)
+    with show.progress_bar("running again") as progress:
+        write_run_as_nir(found, output, network, data, progress)
 
 
 @taking(

@@ -44,6 +44,22 @@ def kind_of_file(path: Path) -> str:
     return TORCH
 
 
+def is_nir(path: Path) -> bool:
+    """Whether a file is a NIR graph, damaged or not: HDF5 with a group ``node``, or called .nir."""
+    import h5py
+
+    if path.suffix.lower() == ".nir":
+        return True
+    try:
+        with path.open("rb") as opened:
+            if opened.read(len(HDF5)) != HDF5:
+                return False
+        with h5py.File(path, "r") as file:
+            return "node" in file and "format" not in file.attrs
+    except (OSError, RuntimeError, KeyError):
+        return False
+
+
 def _is_onnx(start: bytes) -> bool:
     """A version of the format, then a field that models begin with."""
     return (
@@ -93,7 +109,10 @@ def _hdf5(path: Path) -> str:
     elif own.startswith("eventsnn"):
         told = f"is a file of the format {own}, no model; {GIVE}"
     elif "node" in names or path.suffix.lower() == ".nir":
-        told = f"is a NIR graph (HDF5), {NOT_YET}"
+        told = (
+            "is a NIR graph (HDF5), a spiking network already, which is read and not converted: "
+            "eventsnn.from_nir(path), or eventsnn convert FILE.nir -o NETWORK.h5"
+        )
     else:
         told = f"is an HDF5 file, and no Keras model; {GIVE}"
     raise InvalidFile(f"{path} {told}")

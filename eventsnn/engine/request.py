@@ -102,6 +102,7 @@ def check_request(network: Network, schedule: str, step: int, mapping: Mapping |
         _check_whole_steps(network, length)
     else:
         _check_tests(network)
+        _check_leaks(network)
     for population in network:
         if takes_current(population):
             check_currents(population, network.bias(population.name), length)
@@ -224,6 +225,16 @@ def _check_tests(network: Network) -> None:
             raise InvalidRequest(
                 f"population {population.name!r} is tested each {population.neuron.test_period} ticks "
                 "(test_period), which the event schedule does not do; use schedule='step' (--schedule step)"
+            )
+
+
+def _check_leaks(network: Network) -> None:
+    """Refuse leaky readouts between steps: what is read then would depend on when one looks."""
+    for population in network:
+        if population.neuron.only_read and population.neuron.leak_period:
+            raise InvalidRequest(
+                f"population {population.name!r} of {population.neuron.kind} neurons leaks, which the event "
+                "schedule does not do; use schedule='step' (--schedule step)"
             )
 
 

@@ -124,6 +124,8 @@ class _Bounds:
         name, neuron = population.name, population.neuron
         analog = self._analog(name)
         flows = neuron.current_period > 0
+        if neuron.leak_period:
+            return None  # a leak forgets the old sooner than the new
         if not self.in_order or (flows and (self.network.bias(name).any() or analog.any())):
             return None  # the latter a current without end
         low, high = self._offset(population) - analog, self._offset(population) + analog

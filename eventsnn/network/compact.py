@@ -191,7 +191,7 @@ def _scaled_population(population: Population, scale: Fraction) -> Population:
 def _scaled_projection(projection: Projection, scale: Fraction, source: Shape) -> Projection:
     bias = None if projection.bias is None else _rounded(projection.bias, scale)
     synapses = projection.synapses.with_weights(lambda weight: _rounded(weight, scale), source)
-    return replace(projection, synapses=synapses, bias=bias)
+    return replace(projection, synapses=synapses, bias=bias, exact_weight=None, exact_bias=None)
 
 
 def _round(value: int, scale: Fraction) -> int:

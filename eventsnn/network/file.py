@@ -17,7 +17,7 @@ from eventsnn.network.neurons import NEURON_KINDS
 from eventsnn.network.population import Population
 from eventsnn.network.projections import Projection
 from eventsnn.network.synapses import SYNAPSE_KINDS, Axis, Synapses
-from eventsnn.network.writing import FORMAT, POPULATION_ARRAYS, SCHEMA
+from eventsnn.network.writing import FORMAT, POPULATION_ARRAYS, PROJECTION_FLOATS, SCHEMA
 
 
 def load_network(path: str | os.PathLike[str]) -> Network:
@@ -61,6 +61,17 @@ def load_network(path: str | os.PathLike[str]) -> Network:
             "file was changed or damaged after it was written"
         )
     return network
+
+
+def is_network(path: str | os.PathLike[str]) -> bool:
+    """Whether a file says that it is a network of ours, whole or not."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            return bool(file.attrs.get("format") == FORMAT)
+    except (OSError, RuntimeError):
+        return False
 
 
 def _check_header(file: Any, path: object) -> None:
@@ -118,4 +129,5 @@ def _read_projection(group: Any, name: str) -> Projection:
     bias = group["bias"][...] if "bias" in group else None
     source, target = str(attributes["source"]), str(attributes["target"])
     offset = _plain(attributes.get("channel_offset", 0))
-    return Projection(name, source, target, synapses, bias, _plain(attributes["delay"]), offset)
+    exact = {key: group[key][...] for key in PROJECTION_FLOATS if key in group}
+    return Projection(name, source, target, synapses, bias, _plain(attributes["delay"]), offset, **exact)

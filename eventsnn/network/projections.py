@@ -16,7 +16,7 @@ from eventsnn.arguments import shown, text
 from eventsnn.errors import InvalidNetwork
 from eventsnn.network.population import check_name
 from eventsnn.network.synapses import SYNAPSE_KINDS, Box, Int32, Int64, Shape, Synapses
-from eventsnn.network.synapses.base import Bool, added, as_weights, whole
+from eventsnn.network.synapses.base import Bool, Float, added, as_weights, whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +38,9 @@ class Projection:
     channel_offset : int
         The synapses' first channel is this one of the target population, which may have more channels
         than the synapses: projections side by side concatenate.
+    exact_weight, exact_bias : float64 array or None
+        What weights and bias were before they were rounded to quanta, of their shapes: for the engines that
+        compute in floating point. Integers are what the network is.
     """
 
     name: str
@@ -47,6 +50,8 @@ class Projection:
     bias: Int32 | None = None
     delay: int = 0
     channel_offset: int = added(0)
+    exact_weight: Float | None = None
+    exact_bias: Float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", check_name(self.name, "projection"))
@@ -70,6 +75,23 @@ class Projection:
             )
         if self.bias is not None:
             object.__setattr__(self, "bias", as_weights(self.bias, 1, f"{self.name!r} bias"))
+        self._check_exact("exact_weight", getattr(self.synapses, "weight", None))
+        self._check_exact("exact_bias", self.bias)
+
+    def _check_exact(self, name: str, quanta: Int32 | None) -> None:
+        """Refuse what is not what these quanta were rounded from."""
+        given = getattr(self, name)
+        if given is None:
+            return
+        array = np.array(given, dtype=np.float64)
+        if quanta is None or array.shape != quanta.shape or not (np.abs(array - quanta) <= 0.5).all():
+            raise InvalidNetwork(
+                f"projection {self.name!r}: {name} of shape {array.shape} is not what its quanta were "
+                "rounded from; "
+                "it has their shape and lies within half a quantum of each, or leave it out"
+            )
+        array.flags.writeable = False
+        object.__setattr__(self, name, array)
 
     def own_shape(self, source: Shape) -> Shape:
         """The shape (y, x, channel) that the synapses from a source end in, ``channel_offset`` left out."""

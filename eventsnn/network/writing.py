@@ -3,8 +3,9 @@
 ``populations/<name>`` holds the attributes ``neuron``, ``shape`` and the neuron's parameters, and for a
 network at rest the datasets ``initial_charge`` and ``initial_count``, with biases of its own ``bias``, and
 of the output ``decision_weights`` (int64) where a count of its channels is not worth the same;
-``projections/<name>`` holds ``kind``, ``source``, ``target``, ``delay``, ``channel_offset``, the dataset
-``bias``, and the fields of the synapses' kind: arrays (``weight``; ``indptr`` and ``indices`` of sparse
+``projections/<name>`` holds ``kind``, ``source``, ``target``, ``delay``, ``channel_offset``, the datasets
+``bias``, ``exact_weight`` and ``exact_bias`` (float64, what weights and bias were rounded from; both in the
+checksum), and the fields of the synapses' kind: arrays (``weight``; ``indptr`` and ``indices`` of sparse
 synapses) as datasets, an axis ``y`` as ``y_taps``, ``y_stride`` and so on, numbers as attributes. What
 schema 1 gained later is left out at its default. ``metadata`` is a JSON attribute; of it only ``input``, the
 input contract, and ``output`` are part of the checksum.
@@ -42,6 +43,7 @@ POPULATION_ARRAYS = {
     "bias": "<i4",
     "decision_weights": "<i8",
 }
+PROJECTION_FLOATS = ("exact_weight", "exact_bias")
 # A parameter that is None has no HDF5 value: it is left out of the file and of the checksum.
 
 
@@ -109,6 +111,10 @@ def content_checksum(network: Network) -> str:
             add_array(array, array.dtype.newbyteorder("<").str)
         if projection.bias is not None:
             add_array(projection.bias)
+        for key in PROJECTION_FLOATS:
+            if getattr(projection, key) is not None:
+                digest.update(key.encode())
+                add_array(getattr(projection, key), "<f8")
     if network.sinks != [network.output]:
         add("output", {"output": network.output})
     if network.contract is not None:
@@ -145,3 +151,6 @@ def save_network(network: Network, path: str | os.PathLike[str]) -> None:
                 group.create_dataset(key, data=array, compression="gzip", shuffle=True)
             if projection.bias is not None:
                 group.create_dataset("bias", data=projection.bias)
+            for key in PROJECTION_FLOATS:
+                if getattr(projection, key) is not None:
+                    group.create_dataset(key, data=getattr(projection, key), compression="gzip", shuffle=True)

@@ -80,5 +80,9 @@ def export(results: Results, to: str, path: str | os.PathLike[str]) -> None:
         The extra is not installed.
     """
     if to not in KINDS:
-        raise InvalidRequest(f"results cannot be exported to {to!r}; allowed are {', '.join(KINDS)}")
+        raise InvalidRequest(
+            f"results cannot be exported to {to!r}; allowed are {', '.join(KINDS)}, and nir on the command "
+            "line "
+            "(eventsnn.run.spikes in Python)"
+        )
     KINDS[to](path, results)

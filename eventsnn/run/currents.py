@@ -67,7 +67,10 @@ def scaled_network(network: Network, calibrated_ps: int, own_ps: int) -> Network
             )
         populations.append(replace(population, bias=scaled.astype(np.int32)))
         moved.add(population.name)
-    projections = [replace(p, bias=None) if p.target in moved else p for p in network.projections.values()]
+    projections = [
+        replace(p, bias=None, exact_bias=None) if p.target in moved else p
+        for p in network.projections.values()
+    ]
     return Network(populations, projections, network.metadata)
 
 

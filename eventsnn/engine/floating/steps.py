@@ -97,9 +97,9 @@ class FloatSample:
         layers = []
         for rank, population in enumerate(self.network):
             n, name = population.size, population.name
-            charge = charges[start : start + n].astype(np.int64)
-            current = np.zeros(n, dtype=np.int64)
-            held = analog.get(name, current)
+            charge: Any = charges[start : start + n].astype(np.int64)
+            current: Any = np.zeros(n, dtype=np.int64)
+            held = analog.get(name, current) + sum(sums.left_out for sums in self.engine.incoming[rank])
             if takes_current(population):
                 current = self.network.bias(name) + held
             else:

@@ -1,11 +1,13 @@
 """Weighted sums of a layer's spikes in floating point: whole vectors at a time, as a tensor library adds.
 
 Numbers are integers held as floats, so sums are exact below 2^24 (float32) or 2^53 (float64), in any order.
+Where a projection keeps what its quanta were rounded from (``exact_weight``) it is that which is summed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -26,6 +28,8 @@ class FloatSums:
         Rank of the source population.
     delay : int
         Steps from emission to arrival.
+    left_out : float64 array, shape (target neurons,)
+        What rounding took off the bias of each.
     fan_out, effective : int64 arrays, shape (source neurons,)
         Existing synapses of each source neuron, with and without zero weights.
     """
@@ -40,7 +44,27 @@ class FloatSums:
         self._shape, self._synapses = source.shape, projection.synapses
         self._own = projection.own_shape(source.shape)
         self._channels = slice(*projection.channels(source.shape))
-        self._weights = self._synapses.summing(source.shape, lambda weight: weight.astype(dtype))
+        self._weights = self._summing(projection, source.shape)
+        self.left_out = self._rounded_off(projection)
+
+    def _summing(self, projection: Projection, source: tuple[int, int, int]) -> Callable[[Float], Float]:
+        exact = projection.exact_weight
+        if exact is None:
+            return self._synapses.summing(source, lambda weight: weight.astype(self._dtype))
+        # Weights by their number, wherever the kind of synapses puts them.
+        synapses: Any = self._synapses
+        numbered = replace(synapses, weight=np.arange(exact.size, dtype=np.int32).reshape(exact.shape))
+        values = exact.reshape(-1).astype(self._dtype)
+        return numbered.summing(source, lambda number: values[number])
+
+    def _rounded_off(self, projection: Projection) -> Float:
+        """What rounding took off the bias of each target neuron, float64."""
+        found = np.zeros(self._target)
+        if projection.exact_bias is not None and projection.bias is not None:
+            off = projection.exact_bias - projection.bias
+            whole = off.size == np.prod(self._own)
+            found[..., self._channels] = off.reshape(self._own) if whole else off
+        return found.reshape(-1)
 
     def weighted(self, payload: Float) -> Float:
         """Charge that summed payloads of shape (source neurons,) bring to each target neuron."""

@@ -81,7 +81,7 @@ class SampleStart:
         self.shift = np.where(rows.kind == k.KIND_RATE, rows.threshold + rows.strict, 0)
         rate = rows[rows.kind == k.KIND_RATE]
         self.refractory = bool((rate.refractory > 0).any())
-        self.loses = bool((rate.hard | rate.clamped | rate.leak_period | rate.refractory_drop).any())
+        self.loses = bool((rate.hard | rate.clamped | rate.refractory_drop).any() or rows.leak_period.any())
         self.queued = bool((rows.direct == 0).any())
         self.largest, self.classes = int(rows.neurons.max()), int(rows[self.output].neurons)
         self.once = bool((rows.kind == k.KIND_FIRST_SPIKE).any())

@@ -39,15 +39,15 @@ RULES: dict[str, set[str]] = {
         "rate": "threshold hard strict multispike clamped clamp period refractory refractory_drop "
         "leak_period leak_factor start_time test_period",
         "first_spike": "threshold period alone",
-        "readout": "period start_time",
+        "readout": "period start_time leak_period leak_factor",
         "softmax": "period filter interval logit_unit",
         "exact_gate": "graded settle_time period factor",
         "rate_gate": "graded settle_time period factor filter",
     }.items()
 }
 """What engines can do with a neuron, and the parameters that takes. A kind names a rule and gives these."""
-# From the start, and at each step: a kind of one's own need not name them.
-UNLESS_GIVEN = {"start_time": 0, "test_period": 0}
+# From the start, at each step, no leak: a kind of one's own need not name them.
+UNLESS_GIVEN = {"start_time": 0, "test_period": 0, "leak_period": 0, "leak_factor": LEAK_ONE}
 
 
 @dataclass(frozen=True)
@@ -295,6 +295,23 @@ def check_start_time(neuron: Any) -> None:
     require(
         0 <= neuron.start_time <= LONGEST_SETTLE,
         f"start_time is {neuron.start_time} ticks; allowed are 0 (from the start) to 10^15 (1000 s)",
+    )
+
+
+def check_leak(neuron: Any) -> None:
+    """``InvalidNetwork`` where a leak is not possible."""
+    kind = neuron.kind
+    require(
+        0 <= neuron.leak_period <= LONGEST_SETTLE,
+        f"{kind} leak_period is {neuron.leak_period} ticks; allowed are 0 (no leak) to 10^15 (1000 s)",
+    )
+    require(
+        0 <= neuron.leak_factor <= LEAK_ONE,
+        f"{kind} leak_factor is {neuron.leak_factor}; allowed are 0 to 2^30, the part that stays",
+    )
+    require(
+        neuron.leak_period > 0 or neuron.leak_factor == LEAK_ONE,
+        f"{kind} leak_factor {neuron.leak_factor} needs a leak_period above 0",
     )
 
 

@@ -14,6 +14,7 @@ from eventsnn.network.neurons.base import (
     THRESHOLD_LIMIT,
     Neuron,
     added,
+    check_leak,
     check_parameters,
     check_start_time,
     require,
@@ -108,18 +109,7 @@ class IntegrateAndFire(Neuron):
             self.refractory > 0 or not self.refractory_drop,
             "refractory_drop needs a refractory time above 0",
         )
-        require(
-            0 <= self.leak_period <= LONGEST_SETTLE,
-            f"leak_period is {self.leak_period} ticks; allowed are 0 (no leak) to 10^15 (1000 s)",
-        )
-        require(
-            0 <= self.leak_factor <= LEAK_ONE,
-            f"leak_factor is {self.leak_factor}; allowed are 0 to 2^30, the part of the charge that stays",
-        )
-        require(
-            self.leak_period > 0 or self.leak_factor == LEAK_ONE,
-            f"leak_factor {self.leak_factor} needs a leak_period above 0",
-        )
+        check_leak(self)
         check_start_time(self)
         require(
             0 <= self.test_period <= LONGEST_SETTLE,

@@ -7,7 +7,15 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import ClassVar
 
-from eventsnn.network.neurons.base import Neuron, added, check_parameters, check_start_time, require
+from eventsnn.network.neurons.base import (
+    LEAK_ONE,
+    Neuron,
+    added,
+    check_leak,
+    check_parameters,
+    check_start_time,
+    require,
+)
 
 
 @dataclass(frozen=True)
@@ -16,7 +24,8 @@ class Readout(Neuron):
 
     ``unit`` is the activation (logit) per quantum. ``period`` is that of ``IntegrateAndFire`` when the
     population takes its bias as a current, or 0 when the bias is a charge at time 0. ``start_time`` is that
-    of ``IntegrateAndFire``, for readouts with a ``period``.
+    of ``IntegrateAndFire``, for readouts with a ``period``. ``leak_period`` and ``leak_factor`` are those of
+    ``IntegrateAndFire``, for the step schedule: a leaky integrator.
     """
 
     kind: ClassVar[str] = "readout"
@@ -28,6 +37,8 @@ class Readout(Neuron):
     unit: float = 1.0
     period: int = 0
     start_time: int = added(0)
+    leak_period: int = added(0)
+    leak_factor: int = added(LEAK_ONE)
 
     def __post_init__(self) -> None:
         check_parameters(self)
@@ -36,6 +47,7 @@ class Readout(Neuron):
             f"period is {self.period} ticks; allowed are 0 (bias at time 0) to 2^31",
         )
         check_start_time(self)
+        check_leak(self)
         require(
             self.start_time == 0 or self.period > 0,
             f"a readout with the start_time {self.start_time} has its bias as a charge at time 0; a start is "
@@ -43,7 +55,10 @@ class Readout(Neuron):
         )
 
     def parameters_of_rule(self) -> dict[str, int | str]:
-        return {"period": max(1, self.period), "start_time": self.start_time}
+        return {
+            "period": max(1, self.period), "start_time": self.start_time, "leak_period": self.leak_period,
+            "leak_factor": self.leak_factor,
+        }  # fmt: skip
 
     @property
     def current_period(self) -> int:
@@ -54,4 +69,4 @@ class Readout(Neuron):
         return replace(self, unit=float(self.unit / scale))
 
     def comes_to_rest(self, biased: bool) -> bool:
-        return not biased
+        return not biased and self.leak_period == 0

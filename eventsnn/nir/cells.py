@@ -1,0 +1,194 @@
+"""The neurons of NIR as what the engines step: one small function for each node.
+
+Charges are relative to ``v_reset``, so that a hard reset sets them to 0. Per step a neuron's voltage becomes
+``leak x voltage + gain x input + drift``, then it is tested. With time constants, per step of D:
+
+- ``exponential``: leak = exp(-D / tau), gain = r (1 - leak): the exact solution for an input held over the
+  step;
+- ``euler``: leak = 1 - D / tau, gain = r D / tau.
+
+Without (IF, I) the input of a step is added as it is: gain = r, as every library does whatever its step.
+Voltages start at 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from eventsnn.errors import InvalidNetwork, UnsupportedLayer
+from eventsnn.nir.choices import Choices
+from eventsnn.nir.operations import Floats, floats, refused
+
+FAITHFUL, APPROXIMATE, UNSUPPORTED = "faithful", "approximate", "unsupported"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Neurons of one node, arrays of the node's own shape (NIR's order); shape () where it says none.
+
+    Attributes
+    ----------
+    name : str
+    fires : bool
+        Otherwise it is only read.
+    choices : Choices
+        Reset, comparison and so on, of this node.
+    gain, drift, start : float64 arrays
+        Voltage per input; per step; at time 0.
+    threshold : float64 array or None
+        Voltage above ``v_reset``.
+    reset : float64 array
+        ``v_reset`` itself.
+    leak : float or None
+        What a step leaves of the voltage.
+    """
+
+    name: str
+    fires: bool
+    choices: Choices
+    gain: Floats
+    drift: Floats
+    start: Floats
+    threshold: Floats | None
+    reset: Floats
+    leak: float | None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the arrays."""
+        return self.gain.shape
+
+
+def cell(name: str, node: Any, choices: Choices) -> Cell:
+    """The neurons of a node.
+
+    Raises
+    ------
+    InvalidNetwork
+        Numbers that are not possible, or that no population can have.
+    UnsupportedLayer
+        Neurons that are not there yet.
+    """
+    return CELLS[type(node).__name__](name, node, choices)
+
+
+def _if(name: str, node: Any, choices: Choices) -> Cell:
+    gain, reset = floats(name, node, "r"), _reset(name, node)
+    return _firing(name, node, choices, gain, np.zeros_like(gain), reset, None)
+
+
+def _lif(name: str, node: Any, choices: Choices) -> Cell:
+    leak, gain = _stepped(name, node, choices)
+    reset = _reset(name, node)
+    drift = (1 - leak) * (floats(name, node, "v_leak") - reset)
+    return _firing(name, node, choices, gain, drift, reset, leak)
+
+
+def _firing(
+    name: str, node: Any, choices: Choices, gain: Floats, drift: Floats, reset: Floats, leak: float | None
+) -> Cell:
+    threshold = floats(name, node, "v_threshold") - reset
+    if threshold.min() <= 0:
+        raise refused(
+            name,
+            node,
+            f"has a v_threshold that is {threshold.min():g} above v_reset: a neuron would fire for ever",
+        )
+    if choices.reset == "soft" and reset.any():
+        raise refused(
+            name,
+            node,
+            "has a v_reset that is not 0, and the soft reset takes off the threshold: what v_reset means "
+            "then is not defined. Use the hard reset (--reset hard), or set v_reset to 0",
+        )
+    start = -reset
+    if (start >= threshold).any():
+        raise refused(name, node, "has a v_threshold of 0 or less: it would fire before anything came")
+    return Cell(name, True, choices, gain, drift, start, threshold, reset, leak)
+
+
+def _threshold(name: str, node: Any, choices: Choices) -> Cell:
+    threshold = floats(name, node, "threshold")
+    if threshold.min() <= 0:
+        raise refused(
+            name,
+            node,
+            f"has a threshold of {threshold.min():g}: it would fire at no input; allowed is above 0",
+        )
+    # No memory: nothing of a step's charge is left in the next.
+    one, none = np.ones_like(threshold), np.zeros_like(threshold)
+    alone = Choices(
+        reset="hard", comparison=choices.comparison, spikes="one", integration=choices.integration,
+        step_us=choices.step_us, threshold=choices.threshold,
+    )  # fmt: skip
+    return Cell(name, True, alone, one, none, none, threshold, none, 0.0)
+
+
+def _integrator(name: str, node: Any, choices: Choices) -> Cell:
+    gain = floats(name, node, "r")
+    none = np.zeros_like(gain)
+    return Cell(name, False, choices, gain, none, none, None, none, None)
+
+
+def _leaky_integrator(name: str, node: Any, choices: Choices) -> Cell:
+    leak, gain = _stepped(name, node, choices)
+    drift, none = (1 - leak) * floats(name, node, "v_leak"), np.zeros_like(gain)
+    return Cell(name, False, choices, gain, drift, none, None, none, leak)
+
+
+def _two_states(name: str, node: Any, choices: Choices) -> Cell:
+    del choices
+    raise UnsupportedLayer(
+        f"node {name!r} ({type(node).__name__}) has two states, a current and a voltage, each with a time "
+        "constant of its own; populations have one. Train with LIF (LI) neurons in its place, or, where "
+        "tau_syn is much shorter than a step, replace the node by one"
+    )
+
+
+def _reset(name: str, node: Any) -> Floats:
+    if getattr(node, "v_reset", None) is None:
+        return np.zeros_like(floats(name, node, "v_threshold"))
+    return floats(name, node, "v_reset")
+
+
+def _stepped(name: str, node: Any, choices: Choices) -> tuple[float, Floats]:
+    """What a step leaves, and voltage per input."""
+    tau, r = floats(name, node, "tau"), floats(name, node, "r")
+    if tau.min() <= 0:
+        raise refused(name, node, f"has a time constant of {tau.min():g} s; allowed is above 0")
+    if choices.step_us is None:
+        raise InvalidNetwork(
+            f"node {name!r} ({type(node).__name__}) has time constants (tau {tau.min():g} s), and NIR does "
+            "not say how long a step is; give step_us (--step-us), the timestep it was trained with"
+        )
+    if tau.max() > tau.min() * (1 + 1e-6):
+        raise UnsupportedLayer(
+            f"node {name!r} ({type(node).__name__}) has time constants from {tau.min():g} to {tau.max():g} "
+            "s; the neurons of a population share one. Train with one tau a layer, or split the node by its "
+            "taus"
+        )
+    ratio = choices.step_us * 1e-6 / float(np.median(tau))
+    if choices.integration == "euler":
+        if ratio > 1:
+            raise InvalidNetwork(
+                f"node {name!r} ({type(node).__name__}): an euler step of {choices.step_us:g} us is longer "
+                f"than the time constant of {tau.min():g} s; use shorter steps, or integration='exponential'"
+            )
+        return 1 - ratio, r * ratio
+    return math.exp(-ratio), r * -math.expm1(-ratio)
+
+
+CELLS: dict[str, Callable[[str, Any, Choices], Cell]] = {
+    "IF": _if,
+    "LIF": _lif,
+    "Threshold": _threshold,
+    "I": _integrator,
+    "LI": _leaky_integrator,
+    "CubaLIF": _two_states,
+    "CubaLI": _two_states,
+}
