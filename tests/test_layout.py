@@ -36,7 +36,7 @@ BUDGET = {
     "events": 9350,
     "hardware": 4200,
     "insight": 1900,
-    "network": 4450,
+    "network": 4480,
     "nir": 3200,
     "options": 80,
     "output": 300,
