@@ -163,10 +163,14 @@ REFUSED = {
         nir.LIF(np.array([0.01, 0.02, 0.01]), np.ones(3), np.zeros(3), np.ones(3)),
         {"step_us": 1000}, UnsupportedLayer, "'lif' .*share one",
     ),
-    "two states": (
-        nir.CubaLIF(**CUBA, v_threshold=np.ones(3)), {"step_us": 1000}, UnsupportedLayer, "two states",
+    "shifted current": (
+        nir.CubaLIF(**CUBA | {"v_leak": np.full(3, 0.5)}, v_threshold=np.ones(3)), {"step_us": 1000},
+        UnsupportedLayer, "'cubalif' .*a v_leak that is not v_reset",
     ),
-    "two states read": (nir.CubaLI(**CUBA), {"step_us": 1000}, UnsupportedLayer, "'cubali'.*two states"),
+    "taus of currents": (
+        nir.CubaLI(**CUBA | {"tau_syn": np.array([0.01, 0.02, 0.01])}), {"step_us": 1000}, UnsupportedLayer,
+        "'cubali'.*tau_syn from",
+    ),
     "soft and reset": (
         fires(v_reset=np.full(3, 0.5)), {"reset": "soft"}, InvalidNetwork, "v_reset that is not 0",
     ),

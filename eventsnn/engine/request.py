@@ -26,6 +26,7 @@ FEATURES: dict[str, str] = {
     "start": "start times (the voltage clamp)",
     "first_spike": "neurons that fire once a sample",
     "test_period": "rate neurons that are not tested in every step",
+    "synapse": "neurons with a synaptic current (synapse_factor)",
     "source": "populations with a bias and no projection",
     "max_gate": "max gates",
     "softmax": "spiking softmax outputs",
@@ -94,6 +95,13 @@ def check_request(network: Network, schedule: str, step: int, mapping: Mapping |
     if once and (mapping is not None or not length):
         raise InvalidRequest(
             f"population {once[0]!r} of neurons that fire once (first_spike) knows steps without an "
+            "accelerator only; use schedule='step' (--schedule step), and no hardware"
+        )
+    currents = [p.name for p in network if "synapse" in p.neuron.features]
+    if currents and (mapping is not None or not length):
+        raise InvalidRequest(
+            f"population {currents[0]!r} of neurons with a synaptic current (synapse_factor) knows steps "
+            "without an "
             "accelerator only; use schedule='step' (--schedule step), and no hardware"
         )
     if mapping is not None:

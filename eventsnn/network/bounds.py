@@ -124,8 +124,8 @@ class _Bounds:
         name, neuron = population.name, population.neuron
         analog = self._analog(name)
         flows = neuron.current_period > 0
-        if neuron.leak_period:
-            return None  # a leak forgets the old sooner than the new
+        if neuron.leak_period or "synapse" in neuron.features:
+            return None  # a leak forgets the old sooner than the new; a current goes on
         if not self.in_order or (flows and (self.network.bias(name).any() or analog.any())):
             return None  # the latter a current without end
         low, high = self._offset(population) - analog, self._offset(population) + analog
@@ -192,7 +192,7 @@ class _Bounds:
             start = int(population.initial_charge.min())
         gains = self._gains(population)
         integrates = neuron.refractory > 0 and not neuron.refractory_drop
-        if gains is None or integrates or neuron.test_period:
+        if gains is None or integrates or neuron.test_period or neuron.synapse_factor:
             return None
         down, up = gains
         single = not neuron.hard and (neuron.refractory > 0 or not neuron.multispike)
@@ -260,7 +260,7 @@ class _Bounds:
             return (0, 1)
         if name in self._in_work:
             return None  # a cycle of neurons that emit many spikes a step
-        if rule.test_period:
+        if rule.test_period or rule.synapse_factor:
             return None
         self._in_work.add(name)
         gains = self._gains(self.network.populations[name])

@@ -7,15 +7,16 @@ Charges are relative to ``v_reset``, so that a hard reset sets them to 0. Per st
   step;
 - ``euler``: leak = 1 - D / tau, gain = r D / tau.
 
-Without (IF, I) the input of a step is added as it is: gain = r, as every library does whatever its step.
-Voltages start at 0.
+CubaLIF and CubaLI have a current with a time constant of its own, stepped likewise from ``w_in`` times the
+input; the voltage takes the current of the same step. Without (IF, I) the input of a step is added as it is:
+gain = r, as every library does whatever its step. Voltages start at 0.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,8 @@ from eventsnn.errors import InvalidNetwork, UnsupportedLayer
 from eventsnn.nir.choices import Choices
 from eventsnn.nir.operations import Floats, floats, refused
 
-FAITHFUL, APPROXIMATE, UNSUPPORTED = "faithful", "approximate", "unsupported"
+FAITHFUL, APPROXIMATE = "faithful", "approximate"
+"""Two of the three words; what is unsupported is refused by name."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Cell:
         ``v_reset`` itself.
     leak : float or None
         What a step leaves of the voltage.
+    synapse : float or None
+        What a step leaves of the synaptic current, which takes the input and which the voltage takes.
     """
 
     name: str
@@ -57,6 +61,7 @@ class Cell:
     threshold: Floats | None
     reset: Floats
     leak: float | None
+    synapse: float | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -141,13 +146,24 @@ def _leaky_integrator(name: str, node: Any, choices: Choices) -> Cell:
     return Cell(name, False, choices, gain, drift, none, None, none, leak)
 
 
-def _two_states(name: str, node: Any, choices: Choices) -> Cell:
-    del choices
-    raise UnsupportedLayer(
-        f"node {name!r} ({type(node).__name__}) has two states, a current and a voltage, each with a time "
-        "constant of its own; populations have one. Train with LIF (LI) neurons in its place, or, where "
-        "tau_syn is much shorter than a step, replace the node by one"
-    )
+def _cuba(fires: bool) -> Callable[[str, Any, Choices], Cell]:
+    def made(name: str, node: Any, choices: Choices) -> Cell:
+        leak, gain = _stepped(name, node, choices, "tau_mem")
+        left, share = _decay(name, node, choices, "tau_syn")
+        gain = gain * share * floats(name, node, "w_in")
+        reset = _reset(name, node) if fires else np.zeros_like(gain)
+        if (floats(name, node, "v_leak") != reset).any():
+            raise UnsupportedLayer(
+                f"node {name!r} ({type(node).__name__}) has a v_leak that is not "
+                f"{'v_reset' if fires else '0'}; beside a "
+                "synaptic current that is not stepped. Shift its voltages so that it is"
+            )
+        if fires:
+            return replace(_firing(name, node, choices, gain, 0 * gain, reset, leak), synapse=left)
+        none = np.zeros_like(gain)
+        return Cell(name, False, choices, gain, none, none, None, none, leak, left)
+
+    return made
 
 
 def _reset(name: str, node: Any) -> Floats:
@@ -156,31 +172,39 @@ def _reset(name: str, node: Any) -> Floats:
     return floats(name, node, "v_reset")
 
 
-def _stepped(name: str, node: Any, choices: Choices) -> tuple[float, Floats]:
+def _stepped(name: str, node: Any, choices: Choices, constant: str = "tau") -> tuple[float, Floats]:
     """What a step leaves, and voltage per input."""
-    tau, r = floats(name, node, "tau"), floats(name, node, "r")
+    left, share = _decay(name, node, choices, constant)
+    return left, floats(name, node, "r") * share
+
+
+def _decay(name: str, node: Any, choices: Choices, constant: str) -> tuple[float, float]:
+    """What a step leaves, and the share of its input that it takes."""
+    tau, what = floats(name, node, constant), f"node {name!r} ({type(node).__name__})"
     if tau.min() <= 0:
-        raise refused(name, node, f"has a time constant of {tau.min():g} s; allowed is above 0")
+        raise refused(name, node, f"has a {constant} of {tau.min():g} s; allowed is above 0")
     if choices.step_us is None:
         raise InvalidNetwork(
-            f"node {name!r} ({type(node).__name__}) has time constants (tau {tau.min():g} s), and NIR does "
-            "not say how long a step is; give step_us (--step-us), the timestep it was trained with"
+            f"{what} has time constants ({constant} {tau.min():g} s), and NIR does not say how long a step "
+            "is; give "
+            "step_us (--step-us), the timestep it was trained with"
         )
     if tau.max() > tau.min() * (1 + 1e-6):
         raise UnsupportedLayer(
-            f"node {name!r} ({type(node).__name__}) has time constants from {tau.min():g} to {tau.max():g} "
-            "s; the neurons of a population share one. Train with one tau a layer, or split the node by its "
-            "taus"
+            f"{what} has a {constant} from {tau.min():g} to {tau.max():g} s; the neurons of a population "
+            "share one. "
+            "Train with one a layer, or split the node by them"
         )
     ratio = choices.step_us * 1e-6 / float(np.median(tau))
     if choices.integration == "euler":
         if ratio > 1:
             raise InvalidNetwork(
-                f"node {name!r} ({type(node).__name__}): an euler step of {choices.step_us:g} us is longer "
-                f"than the time constant of {tau.min():g} s; use shorter steps, or integration='exponential'"
+                f"{what}: an euler step of {choices.step_us:g} us is longer than the {constant} of "
+                f"{tau.min():g} s; "
+                "use shorter steps, or integration='exponential'"
             )
-        return 1 - ratio, r * ratio
-    return math.exp(-ratio), r * -math.expm1(-ratio)
+        return 1 - ratio, ratio
+    return math.exp(-ratio), -math.expm1(-ratio)
 
 
 CELLS: dict[str, Callable[[str, Any, Choices], Cell]] = {
@@ -189,6 +213,6 @@ CELLS: dict[str, Callable[[str, Any, Choices], Cell]] = {
     "Threshold": _threshold,
     "I": _integrator,
     "LI": _leaky_integrator,
-    "CubaLIF": _two_states,
-    "CubaLI": _two_states,
+    "CubaLIF": _cuba(fires=True),
+    "CubaLI": _cuba(fires=False),
 }

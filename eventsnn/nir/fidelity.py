@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from eventsnn.nir.cells import APPROXIMATE, FAITHFUL, UNSUPPORTED
+from eventsnn.nir.cells import APPROXIMATE, FAITHFUL
 from eventsnn.nir.choices import NIRS_OWN, Choices
 from eventsnn.nir.described import Described
 
+CUBA = "steps of both time constants; steps only, engines reference, float32, float64"
 WORDS: dict[str, tuple[str, str]] = {
     "Input": (FAITHFUL, ""),
     "Output": (FAITHFUL, ""),
@@ -25,8 +26,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "LIF": (APPROXIMATE, "steps of the time constant; the leak is on a grid of steps in either schedule"),
     "I": (FAITHFUL, "as the output: its charge is read"),
     "LI": (APPROXIMATE, "as the output; steps of the time constant"),
-    "CubaLIF": (UNSUPPORTED, "two states"),
-    "CubaLI": (UNSUPPORTED, "two states"),
+    "CubaLIF": (APPROXIMATE, CUBA),
+    "CubaLI": (APPROXIMATE, f"as the output; {CUBA}"),
 }
 """By node: the word, and what to know of it."""
 
@@ -48,7 +49,7 @@ def fidelity(graph: Described) -> list[Fidelity]:
         kind = type(node).__name__
         word, reason = WORDS[kind]
         notes = [reason] if reason else []
-        if kind in ("IF", "LIF"):
+        if kind in ("IF", "LIF", "CubaLIF"):
             departs = _departs(graph.cells[name].choices)
             if departs:
                 word = APPROXIMATE

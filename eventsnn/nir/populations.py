@@ -205,6 +205,8 @@ def _clamp(one: Cell, reset: Floats, per_volt: Floats) -> int | None:
 def _neuron(one: Cell, quanta: int, start: int, clamp: int | None, step: int, kept: Mapping[str, Any]) -> Any:
     own = {key: kept[key] for key in ("unit", "period") if key in kept}
     leak = {} if one.leak is None else {"leak_period": step, "leak_factor": round(LEAK_ONE * one.leak)}
+    if one.synapse is not None:
+        leak["synapse_factor"] = min(round(LEAK_ONE * one.synapse), LEAK_ONE - 1)
     if not one.fires:
         return Readout(**{"unit": 1 / quanta, "period": step, **leak, **own})
     given = {

@@ -118,6 +118,8 @@ class _Writer:
         _refuse(
             population, bool(rule.hard and rule.multispike), "many spikes a test and a hard reset at once"
         )
+        bare = rule.synapse_factor and not (rule.leak_period and rule.leak_factor)
+        _refuse(population, bool(bare), "a synaptic current without a leak")
         self._keep(population, rule.threshold)
         metadata: dict[str, Any] = {
             "reset": "hard" if rule.hard else "soft",
@@ -133,6 +135,12 @@ class _Writer:
             self.nodes[population.name] = self.nir.Threshold(one, metadata=metadata)
         elif rule.leak_period:
             tau, r, rest = self._leaking(population, rule, rule.threshold)
+            if rule.synapse_factor:
+                self.nodes[population.name] = self.nir.CubaLIF(
+                    **self._synaptic(population, rule), tau_mem=tau * one, r=r * one, v_leak=0 * one,
+                    v_threshold=one, v_reset=0 * one, metadata=metadata,
+                )  # fmt: skip
+                return
             self.nodes[population.name] = self.nir.LIF(
                 tau * one, r * one, rest, one, 0 * one, metadata=metadata
             )
@@ -150,10 +158,17 @@ class _Writer:
         _refuse(population, bool(biased), "a bias that is a charge at time 0")
         if population.name == self.network.output and self.network.outgoing(population.name):
             _refuse(population, True, "what reads it")
+        bare = rule.synapse_factor and not rule.leak_period
+        _refuse(population, bool(bare), "a synaptic current without a leak")
         self._keep(population, None)
         one = np.ones(nir_shape(population))
         if rule.leak_period:
             tau, r, rest = self._leaking(population, rule, voltage_quanta(population))
+            if rule.synapse_factor:
+                self.nodes[population.name] = self.nir.CubaLI(
+                    **self._synaptic(population, rule), tau_mem=tau * one, r=r * one, v_leak=0 * one
+                )
+                return
             self.nodes[population.name] = self.nir.LI(tau * one, r * one, rest)
         else:
             _refuse(population, population.bias is not None, "biases of its own (not of a projection)")
@@ -168,6 +183,13 @@ class _Writer:
         if population.decision_weights is not None:
             found["decision_weights"] = population.decision_weights.tolist()
         self.kept[population.name] = found
+
+    def _synaptic(self, population: Population, rule: Any) -> dict[str, Floats]:
+        """Time constant of the current, and w_in so that an input adds itself."""
+        _refuse(population, population.bias is not None, "biases of its own beside a synaptic current")
+        left, one = rule.synapse_factor / LEAK_ONE, np.ones(nir_shape(population))
+        tau = -(self.step / 1e12) / math.log(left)
+        return {"tau_syn": tau * one, "w_in": one / (1 - left)}
 
     def _leaking(self, population: Population, rule: Any, quanta: int) -> tuple[float, float, Floats]:
         """Time constant, r so that an input adds itself, and v_leak."""

@@ -130,6 +130,9 @@ class Builder:
         if self.leaky and kind == "IF":
             tau = STEP * float(rng.integers(1, 9))
             node = nir.LIF(one * tau, few(rng, *channels) * one, self.rest(one), theta, reset)
+            if rng.random() < 0.5 and not self.resets:
+                taus = [one * STEP * float(rng.integers(1, 9)) for _ in range(2)]
+                node = nir.CubaLIF(*taus, node.r, node.v_leak, theta, reset, few(rng, *channels) * one)
         elif kind == "Threshold":
             node = nir.Threshold(theta)
         else:

@@ -98,7 +98,7 @@ class Stepped:
     def __init__(self, graph, **choices):
         self.graph, self.choices = graph, choices
         self.nodes = dict(graph.nodes)
-        self.voltage, self.last = {}, {}
+        self.voltage, self.current, self.last = {}, {}, {}
         self.inner = {n: Stepped(g, **choices) for n, g in self.nodes.items() if hasattr(g, "nodes")}
         self.line = {
             name: self._line(name, node) for name, node in self.nodes.items() if hasattr(node, "delay")
@@ -118,7 +118,9 @@ class Stepped:
         while left:
             ready = [n for n in left if not self._waits_for(n, left)]
             if not ready:
-                firing = [n for n in left if type(self.nodes[n]).__name__ in ("IF", "LIF", "Threshold")]
+                firing = [
+                    n for n in left if type(self.nodes[n]).__name__ in ("IF", "LIF", "CubaLIF", "Threshold")
+                ]
                 # What it still waits for comes from itself.
                 own = [n for n in firing if self._waits_for(n, left) <= self._behind(n)]
                 ready = own[:1]
@@ -170,6 +172,10 @@ class Stepped:
             return LINEAR[kind](node, x)
         return self._neurons(name, kind, node, x)
 
+    def _left(self, tau):
+        ratio = self.choices["step_us"] * 1e-6 / tau
+        return np.exp(-ratio) if self.choices["integration"] == "exponential" else 1 - ratio
+
     def _neurons(self, name, kind, node, x):
         above = np.greater if self.choices["comparison"] == "greater" else np.greater_equal
         if kind == "Threshold":
@@ -178,10 +184,13 @@ class Stepped:
         if kind in ("IF", "I"):
             v = v + node.r * x
         else:
-            ratio = self.choices["step_us"] * 1e-6 / node.tau
-            left = np.exp(-ratio) if self.choices["integration"] == "exponential" else 1 - ratio
+            if kind.startswith("Cuba"):
+                left = self._left(node.tau_syn)
+                current = self.current.get(name, np.zeros_like(x))
+                x = self.current[name] = left * current + (1 - left) * node.w_in * x
+            left = self._left(node.tau_mem if kind.startswith("Cuba") else node.tau)
             v = left * v + (1 - left) * (node.v_leak + node.r * x)
-        if kind in ("I", "LI"):
+        if kind in ("I", "LI", "CubaLI"):
             self.voltage[name] = v
             return v
         theta = np.broadcast_to(node.v_threshold, v.shape)

@@ -63,6 +63,7 @@ class FloatEngine(Engine):
             "duration",
             "start",
             "test_period",
+            "synapse",
         }
     )
 

@@ -20,7 +20,7 @@ from eventsnn.engine.lowering.initial import initial_charge, initial_count
 from eventsnn.engine.request import number_of_steps, takes_current
 from eventsnn.engine.stimulus import Int64, Stimulus
 from eventsnn.network import Population
-from eventsnn.network.neurons import by_rule
+from eventsnn.network.neurons import LEAK_ONE, by_rule
 
 if TYPE_CHECKING:
     from eventsnn.engine.floating.engine import FloatEngine
@@ -61,6 +61,7 @@ class Layer:
     lost: dict[str, Float]
     free_at: Int64
     touched: NDArray[np.bool_]
+    synaptic: Float
     due: int | None = None
     sent: dict[int, Spikes] = field(default_factory=dict)
 
@@ -112,7 +113,7 @@ class FloatSample:
                     population, charge.astype(dtype), current.astype(dtype),
                     counts[start : start + n].astype(np.int64),
                     {cause: np.zeros(n, dtype=dtype) for cause in CAUSES},
-                    np.zeros(n, dtype=np.int64), np.zeros(n, dtype=bool),
+                    np.zeros(n, dtype=np.int64), np.zeros(n, dtype=bool), np.zeros(n, dtype=dtype),
                 )
             )  # fmt: skip
             biased = population.initial_charge is None and bool(self.network.bias(name).any())
@@ -175,9 +176,12 @@ class FloatSample:
             dropped = np.where(self.now < layer.free_at, received, 0)
             layer.lost["refractory"] += dropped
             received = received - dropped
-        layer.charge += received
         if self.now <= self.end:
-            layer.charge += layer.current
+            received = received + layer.current
+        factor = getattr(layer.model, "synapse_factor", 0)
+        if factor:
+            received = layer.synaptic = layer.synaptic * (factor / LEAK_ONE) + received
+        layer.charge += received
         by_rule(TESTS, layer.population)(self, rank, layer, arrived)
 
     def _receive(self, rank: int) -> tuple[Float, bool]:
@@ -204,7 +208,7 @@ class FloatSample:
 
     def _read(self, rank: int, layer: Layer, arrived: bool) -> None:
         del rank
-        self.output_changed |= arrived or bool(layer.current.any())
+        self.output_changed |= arrived or bool(layer.current.any() or layer.synaptic.any())
 
     def _fire_rate(self, rank: int, layer: Layer, arrived: bool) -> None:
         del arrived  # tested in every step

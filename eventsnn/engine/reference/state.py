@@ -39,6 +39,7 @@ class Neurons:
         self.leak_period, self.start = population.neuron.leak_period, population.neuron.start_time
         self.charge = [int(v) for v in charge]
         self.current = [int(b) for b in current]
+        self.synaptic = [0] * n  # what a synaptic current brings in each step
         self.count = [0] * n if given is None else [int(v) for v in given]
         self.slope = [0] * n  # of neurons that fire once: what arrived, which comes again in each step
         self.ordinal = [0] * n

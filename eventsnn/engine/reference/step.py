@@ -42,6 +42,7 @@ from eventsnn.engine.reference.parts import Destination
 from eventsnn.engine.reference.sample import Sample
 from eventsnn.engine.reference.state import Neurons, unit_payloads
 from eventsnn.engine.request import number_of_steps
+from eventsnn.engine.rounding import leaked
 from eventsnn.engine.service import SERVICE
 from eventsnn.engine.softmax_tables import next_event
 from eventsnn.network.neurons import by_rule
@@ -191,6 +192,14 @@ class StepSample(Sample):
         for j, charge in enumerate(received):
             if neurons.leak_period:
                 neurons.leak(j)
+            factor = getattr(neurons.model, "synapse_factor", 0)
+            if factor:
+                given = charge + (neurons.current[j] if self.now <= self.end else 0)
+                neurons.synaptic[j] = leaked(neurons.synaptic[j], factor) + given
+                self._guard(rank, j, neurons.synaptic[j])
+                neurons.charge[j] += neurons.synaptic[j]
+                self._guard(rank, j, neurons.charge[j])
+                continue
             if self.now < neurons.free_at[j] and neurons.model.refractory_drop:
                 neurons.lost["refractory"][j] += charge
             else:
@@ -201,7 +210,7 @@ class StepSample(Sample):
 
     def _step_readout(self, rank: int, neurons: Neurons, arrivals: list[Arrival]) -> None:
         self._add(rank, neurons, arrivals)
-        self.output_changed |= bool(arrivals) or any(neurons.current)
+        self.output_changed |= bool(arrivals) or any(neurons.current) or any(neurons.synaptic)
 
     def _step_signed(self, rank: int, neurons: Neurons, arrivals: list[Arrival]) -> None:
         self._add(rank, neurons, arrivals)

@@ -181,7 +181,7 @@ class StepTwinEngine(ReferenceEngine):
         No accelerator, or the event schedule.
     """
 
-    supports: ClassVar[frozenset[str]] = frozenset(FEATURES)
+    supports: ClassVar[frozenset[str]] = frozenset(FEATURES) - {"synapse"}
     chip_steps: ClassVar[Any] = TwinSteps
 
     def __init__(

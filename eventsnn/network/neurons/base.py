@@ -37,17 +37,19 @@ RULES: dict[str, set[str]] = {
         "input": "",
         "signed": "threshold levels lowest settle_time hysteresis_low hysteresis_high graded",
         "rate": "threshold hard strict multispike clamped clamp period refractory refractory_drop "
-        "leak_period leak_factor start_time test_period",
+        "leak_period leak_factor start_time test_period synapse_factor",
         "first_spike": "threshold period alone",
-        "readout": "period start_time leak_period leak_factor",
+        "readout": "period start_time leak_period leak_factor synapse_factor",
         "softmax": "period filter interval logit_unit",
         "exact_gate": "graded settle_time period factor",
         "rate_gate": "graded settle_time period factor filter",
     }.items()
 }
 """What engines can do with a neuron, and the parameters that takes. A kind names a rule and gives these."""
-# From the start, at each step, no leak: a kind of one's own need not name them.
-UNLESS_GIVEN = {"start_time": 0, "test_period": 0, "leak_period": 0, "leak_factor": LEAK_ONE}
+# From the start, at each step, no leak, no synaptic current: a kind of one's own need not name them.
+UNLESS_GIVEN = {
+    "start_time": 0, "test_period": 0, "leak_period": 0, "leak_factor": LEAK_ONE, "synapse_factor": 0,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,7 @@ class Neuron(ABC):
             "leak": rule.get("leak_period"),
             "start": rule.get("start_time"),
             "test_period": rule.get("test_period"),
+            "synapse": rule.get("synapse_factor"),
             "max_gate": not (self.holds_charge or self.is_input),
             "softmax": self.rule == "softmax",
             "first_spike": self.rule == "first_spike",
@@ -312,6 +315,15 @@ def check_leak(neuron: Any) -> None:
     require(
         neuron.leak_period > 0 or neuron.leak_factor == LEAK_ONE,
         f"{kind} leak_factor {neuron.leak_factor} needs a leak_period above 0",
+    )
+
+
+def check_synapse(neuron: Any) -> None:
+    """``InvalidNetwork`` where a synaptic current is not possible."""
+    require(
+        0 <= neuron.synapse_factor < LEAK_ONE,
+        f"{neuron.kind} synapse_factor is {neuron.synapse_factor}; allowed are 0 (no synaptic current) to "
+        "below 2^30",
     )
 
 

@@ -17,6 +17,7 @@ from eventsnn.network.neurons.base import (
     check_leak,
     check_parameters,
     check_start_time,
+    check_synapse,
     require,
 )
 
@@ -60,6 +61,10 @@ class IntegrateAndFire(Neuron):
     test_period : int
         Ticks between two tests, of the step schedule only: at its multiples; in the steps between them
         charge is held, leaks and grows. 0: each step is a test.
+    synapse_factor : int
+        Parts of 2^30 that a step leaves of the synaptic current: what arrives (biases too) goes into a
+        current ``J = round_half_away(J synapse_factor / 2^30) + arriving``, and the charge takes J in every
+        step. Of the step schedule without an accelerator only; 0: what arrives is charge at once.
     """
 
     kind: ClassVar[str] = "rate"
@@ -81,6 +86,7 @@ class IntegrateAndFire(Neuron):
     leak_factor: int = added(LEAK_ONE)
     start_time: int = added(0)
     test_period: int = added(0)
+    synapse_factor: int = added(0)
 
     def __post_init__(self) -> None:
         check_parameters(self)
@@ -110,6 +116,11 @@ class IntegrateAndFire(Neuron):
             "refractory_drop needs a refractory time above 0",
         )
         check_leak(self)
+        check_synapse(self)
+        require(
+            not (self.synapse_factor and self.refractory_drop),
+            "refractory_drop beside a synaptic current (synapse_factor) is not defined; leave one out",
+        )
         check_start_time(self)
         require(
             0 <= self.test_period <= LONGEST_SETTLE,
@@ -117,7 +128,10 @@ class IntegrateAndFire(Neuron):
         )
 
     def parameters_of_rule(self) -> dict[str, int | str]:
-        return {
+        synaptic: dict[str, int | str] = (
+            {"synapse_factor": self.synapse_factor} if self.synapse_factor else {}
+        )
+        return synaptic | {
             "threshold": self.threshold, "hard": int(self.reset == "hard"), "strict": int(self.strict),
             "multispike": int(self.multispike), "clamped": int(self.lower_clamp is not None),
             "clamp": self.lower_clamp or 0, "period": self.period, "refractory": self.refractory,

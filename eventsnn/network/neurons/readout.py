@@ -14,6 +14,7 @@ from eventsnn.network.neurons.base import (
     check_leak,
     check_parameters,
     check_start_time,
+    check_synapse,
     require,
 )
 
@@ -25,7 +26,7 @@ class Readout(Neuron):
     ``unit`` is the activation (logit) per quantum. ``period`` is that of ``IntegrateAndFire`` when the
     population takes its bias as a current, or 0 when the bias is a charge at time 0. ``start_time`` is that
     of ``IntegrateAndFire``, for readouts with a ``period``. ``leak_period`` and ``leak_factor`` are those of
-    ``IntegrateAndFire``, for the step schedule: a leaky integrator.
+    ``IntegrateAndFire``, for the step schedule: a leaky integrator; so is ``synapse_factor``.
     """
 
     kind: ClassVar[str] = "readout"
@@ -39,6 +40,7 @@ class Readout(Neuron):
     start_time: int = added(0)
     leak_period: int = added(0)
     leak_factor: int = added(LEAK_ONE)
+    synapse_factor: int = added(0)
 
     def __post_init__(self) -> None:
         check_parameters(self)
@@ -48,6 +50,7 @@ class Readout(Neuron):
         )
         check_start_time(self)
         check_leak(self)
+        check_synapse(self)
         require(
             self.start_time == 0 or self.period > 0,
             f"a readout with the start_time {self.start_time} has its bias as a charge at time 0; a start is "
@@ -55,7 +58,10 @@ class Readout(Neuron):
         )
 
     def parameters_of_rule(self) -> dict[str, int | str]:
-        return {
+        synaptic: dict[str, int | str] = (
+            {"synapse_factor": self.synapse_factor} if self.synapse_factor else {}
+        )
+        return synaptic | {
             "period": max(1, self.period), "start_time": self.start_time, "leak_period": self.leak_period,
             "leak_factor": self.leak_factor,
         }  # fmt: skip
@@ -69,4 +75,4 @@ class Readout(Neuron):
         return replace(self, unit=float(self.unit / scale))
 
     def comes_to_rest(self, biased: bool) -> bool:
-        return not biased and self.leak_period == 0
+        return not (biased or self.leak_period or self.synapse_factor)
