@@ -299,6 +299,15 @@ def test_a_certificate_refuses_other_runs_and_its_own_data(results):
     require_same(made, results.configuration)
     with pytest.raises(InvalidRequest, match='calibrated with network "abc", this run has "x"'):
         require_same(made, {**results.configuration, "network": "x"})
+    for engine in ("compiled", "reference"):
+        require_same(made, {**results.configuration, "engine": engine})
+    with pytest.raises(InvalidRequest, match='calibrated with arithmetic "integer", this run has "float32"'):
+        require_same(made, {**results.configuration, "engine": "float32"})
+    data = {"kind": "events", "split": "test", "samples": 3, "files": "another", "fractions": []}
+    require_same(made, {**results.configuration, "data": data})
+    for read in ({"fractions": [0.5]}, {"transforms": ["drop:share=0.5"]}, {"clock": "sort"}):
+        with pytest.raises(InvalidRequest, match=r"calibrated with reading \{\}, this run has"):
+            require_same(made, {**results.configuration, "data": data | read})
     require_other_data(made, {0: "f" * 16})
     with pytest.raises(InvalidRequest, match="1 of the 2 samples calibrated this certificate"):
         require_other_data(made, {0: f"{7:016x}", 1: "f" * 16})

@@ -21,7 +21,7 @@ from eventsnn.calibration.binomial import (
 from eventsnn.calibration.halt_times import halt_time_p_values
 from eventsnn.calibration.risks import RISKS, Risk
 from eventsnn.decide import ExitRule
-from eventsnn.decide.certificate import Certificate
+from eventsnn.decide.certificate import Certificate, conditions_of
 from eventsnn.errors import InvalidRequest
 from eventsnn.results.results import Results
 from eventsnn.results.stops import Stops, rule_of, stops
@@ -33,10 +33,6 @@ GRID: NDArray[np.float64] = np.unique(
 )
 """Thresholds, fixed before any data is seen; dense near 1, where confidences of softmax lie."""
 SAVES = ("synaptic_operations", "latency_s", "energy_j")
-CONDITIONS = (
-    "network", "schedule", "step_ps", "ties", "input", "duration_ps", "max_rate_hz", "origin",
-    "scale_currents", "architecture", "mapping", "decision_weights",
-)  # fmt: skip
 ASSUMPTIONS = (
     "calibration samples and later ones are drawn alike and independently of one another",
     "the network, the rules and the grid of thresholds were fixed before the calibration data were seen",
@@ -234,7 +230,7 @@ def _certificate(
         deadline_s=deadline_s,
         by_halt_time=by_halt_time,
         measured={"full": _plain(full), "stopped": _plain(means)},
-        conditions={name: configuration[name] for name in CONDITIONS if name in configuration},
+        conditions=conditions_of(configuration),
         calibrated_on={
             "data": configuration.get("data"),
             "data_path": configuration.get("data_path"),
