@@ -255,7 +255,9 @@ REFUSED = [
     ({"risk": "deadline"}, "a deadline (--deadline-us) goes with the risk 'deadline'"),
     ({"deadline_s": 1.0}, "a deadline (--deadline-us) goes with the risk 'deadline'"),
     ({"risk": "deadline", "deadline_s": 0.0}, "the deadline is 0 s"),
-    ({"rule": []}, "there is no rule to calibrate"),
+    ({"rule": []}, "give one or more, each once"),
+    ({"rule": ["margin", "margin,temperature=1"]}, "give one or more, each once"),
+    ({"rule": None}, "give a rule or a list of them"),
     ({"saves": "time"}, "saves is 'time'; allowed are synaptic_operations, latency_s, energy_j"),
     ({"saves": "energy_j", "limit": 0.03}, "these results have no energy_j"),
     ({"by_halt_time": True, "limit": 0.003}, "1500 samples are too few to hold 0.003 at halt times"),
@@ -299,6 +301,15 @@ def test_a_certificate_refuses_other_runs_and_its_own_data(results):
     require_same(made, results.configuration)
     with pytest.raises(InvalidRequest, match='calibrated with network "abc", this run has "x"'):
         require_same(made, {**results.configuration, "network": "x"})
+    for engine in ("compiled", "reference"):
+        require_same(made, {**results.configuration, "engine": engine})
+    with pytest.raises(InvalidRequest, match='calibrated with arithmetic "integer", this run has "float32"'):
+        require_same(made, {**results.configuration, "engine": "float32"})
+    data = {"kind": "events", "split": "test", "samples": 3, "files": "another", "fractions": []}
+    require_same(made, {**results.configuration, "data": data})
+    for read in ({"fractions": [0.5]}, {"transforms": ["drop:share=0.5"]}, {"clock": "sort"}):
+        with pytest.raises(InvalidRequest, match=r"calibrated with reading \{\}, this run has"):
+            require_same(made, {**results.configuration, "data": data | read})
     require_other_data(made, {0: "f" * 16})
     with pytest.raises(InvalidRequest, match="1 of the 2 samples calibrated this certificate"):
         require_other_data(made, {0: f"{7:016x}", 1: "f" * 16})

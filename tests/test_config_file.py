@@ -101,3 +101,11 @@ def test_every_command_takes_it():
 def test_several_values_of_an_option_that_takes_several(tmp_path):
     found = invoke(tmp_path, 'results = ["none-1.h5", "none-2.h5"]', command=("report",))
     assert "none-1.h5" in str(found.exception)
+
+
+def test_every_long_name_of_an_option_is_a_key(tmp_path):
+    for key in ("max-gap", "max_risk"):
+        found = invoke(tmp_path, f'results = "none.h5"\n{key} = 0.1', command=("calibrate",))
+        assert "none.h5" in str(found.exception)
+    found = invoke(tmp_path, "max-gap = 0.1\nmax-risk = 0.2", "none.h5", command=("calibrate",))
+    assert "max-risk is there twice" in str(found.exception)

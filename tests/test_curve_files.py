@@ -39,7 +39,7 @@ def test_several_rules_are_each_alone(saved, monkeypatch, most):
     together = found.curves(RULES, even_thresholds(40))
     for rule in RULES:
         assert together[rule].tobytes() == found.curve(rule, even_thresholds(40)).tobytes()
-    for wrong in ([], ["margin", "margin"]):
+    for wrong in ([], ["margin", "margin"], ["entropy", " entropy,temperature=1.0"]):
         with pytest.raises(InvalidRequest, match="each once"):
             found.curves(wrong)
 

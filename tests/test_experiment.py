@@ -154,6 +154,7 @@ def test_the_command_line_plans_runs_and_writes(tmp_path, made):
     rows = list(csv.DictReader(output.read_text().splitlines()))
     digests = [one.results.digest for one in made[1][:2]]
     assert [row["digest"] for row in rows] == digests
+    assert (rows[0]["decided_early"], rows[0]["rejected"]) == ("0.0", "0.0")
     assert [row["digest"] for row in json.loads(done.stdout)["cells"]] == digests
     assert np.isclose(float(rows[0]["latency_s_mean"]), made[1][0].results.latency_s.mean())
     assert sorted(path.name for path in (tmp_path / "run.cells").iterdir()) == sorted(

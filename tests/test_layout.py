@@ -30,7 +30,7 @@ BUDGET = {
     "compilation": 62,
     "convert": 17260,
     "counting": 200,
-    "decide": 2500,
+    "decide": 2640,
     "engine": 12170,
     "errors": 120,
     "events": 9400,

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,9 +17,23 @@ from builders.runs import assert_same_run
 from builders.step_chips import random_step_mapping
 
 import eventsnn
-from eventsnn.decide import ExitRule, Margin, MaxProbability, check_rule, kernel_of, parse_rule
+from eventsnn.decide import (
+    Combination,
+    CountLead,
+    ExitRule,
+    LogitLead,
+    Margin,
+    MarginScore,
+    MaxProbability,
+    Memory,
+    Schedule,
+    check_rule,
+    kernel_of,
+    parse_rule,
+)
 from eventsnn.engine import RunOptions, make_engine
 from eventsnn.errors import InvalidExitRule, InvalidRequest
+from eventsnn.results.following import Moments, follow
 from eventsnn.results.results import Results
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -214,6 +229,87 @@ def test_which_rules_have_kernels():
         for rule in (Margin(0.3), Renamed(0.3))
     }
     assert len(digests) == 1
+
+
+@dataclass(frozen=True)
+class HalfLead(LogitLead):
+    """Derived from a part that has a kernel, which must not speak for it."""
+
+    def confidence(self, values, asked):
+        return super().confidence(values, asked) / 2
+
+
+@dataclass(frozen=True)
+class EverySecond(Schedule):
+    """Nothing but what a part must have."""
+
+    def start(self):
+        seen = []
+        return lambda check: seen.append(check) or len(seen) % 2 == 0
+
+
+@dataclass(frozen=True)
+class Twice(Memory):
+    def start(self):
+        scores = [0.0]
+        return lambda score, best: scores.append(score) or min(scores[-2:])
+
+
+def lead(row, scale):
+    second, first = sorted(row)[-2:]
+    return (first - second) * scale
+
+
+def test_parts_of_ones_own_are_asked_everywhere():
+    stopped = 0
+    for seed in range(6):
+        network = random_network(seed, "signed")
+        stimulus = random_stimulus(seed, network)
+        scale = network.populations[network.output].neuron.unit
+        trace = make_engine("reference", network, None, OPTIONS).run(stimulus).trace
+        rows, times = trace.readout[:-1].tolist(), (trace.time[:-1] - stimulus.first).tolist()
+        spoken = [any(row) and time >= 0 for row, time in zip(rows, times, strict=True)]
+        leads = [min(lead(row, scale), 1.0) for row in rows]
+        half = [n for n, sure in enumerate(leads) if spoken[n] and sure / 2 >= 0.01]
+        second = [n for n in range(1, len(rows), 2) if spoken[n]]
+        twice = [n for m, n in pairwise(second) if min(leads[m], leads[n]) >= 0.01]
+        for rule, checks in (
+            (Combination(0.01, HalfLead(of=1)), half),
+            (Combination(0.01, LogitLead(of=1), memory=Twice(), schedule=EverySecond()), twice),
+        ):
+            assert kernel_of(check_rule(rule)) is None
+            moments = Moments(trace.readout[:-1], np.array(times), trace.input_events[:-1], scale, 0)
+            check = checks[0] if checks else len(rows)
+            assert follow(rule, np.array([0.01]), moments).check == check
+            for engine in ("compiled", "reference"):
+                run = make_engine(engine, network, None, replace(OPTIONS, exit_rule=rule)).run(stimulus)
+                assert run.decided_early == bool(checks)
+                assert run.decision_time == trace.time[check]
+            stopped += bool(checks)
+    assert stopped > 3
+
+
+def test_parts_of_ones_own_are_called_by_their_own_names():
+    @dataclass(frozen=True)
+    class Posing(MarginScore):
+        name = "margin"
+
+    class Broken(MarginScore):
+        def confidence(self, values, asked):
+            return float("nan")
+
+    assert str(Combination(0.5, HalfLead())) == "HalfLead:0.5"
+    made = Combination(0.5, MarginScore(), memory=Twice(), schedule=EverySecond())
+    assert str(made) == "margin:0.5,memory=Twice,schedule=EverySecond"
+    with pytest.raises(InvalidExitRule, match="says something else"):
+        check_rule(Combination(0.5, Posing()))
+    network, stimulus = random_network(2, "signed"), random_stimulus(2, random_network(2, "signed"))
+    broken = replace(OPTIONS, exit_rule=Combination(0.5, Broken()))
+    with pytest.raises(InvalidExitRule, match="'Broken' gave the confidence nan"):
+        make_engine("compiled", network, None, broken).run(stimulus)
+    counting = Combination(0.5, CountLead(), memory=Twice())
+    with pytest.raises(InvalidExitRule, match="an output that spikes"):
+        make_engine("compiled", network, None, replace(OPTIONS, exit_rule=counting))
 
 
 def test_patience_counts_checks_in_a_row_and_starts_anew():

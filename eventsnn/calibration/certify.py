@@ -20,11 +20,11 @@ from eventsnn.calibration.binomial import (
 )
 from eventsnn.calibration.halt_times import halt_time_p_values
 from eventsnn.calibration.risks import RISKS, Risk
-from eventsnn.decide import ExitRule
-from eventsnn.decide.certificate import Certificate
+from eventsnn.decide import ExitRule, parse_kind
+from eventsnn.decide.certificate import Certificate, conditions_of
 from eventsnn.errors import InvalidRequest
 from eventsnn.results.results import Results
-from eventsnn.results.stops import Stops, rule_of, stops
+from eventsnn.results.stops import Stops, rules_by_name, stops
 from eventsnn.results.training import require_untrained
 from eventsnn.version import __version__
 
@@ -33,10 +33,6 @@ GRID: NDArray[np.float64] = np.unique(
 )
 """Thresholds, fixed before any data is seen; dense near 1, where confidences of softmax lie."""
 SAVES = ("synaptic_operations", "latency_s", "energy_j")
-CONDITIONS = (
-    "network", "schedule", "step_ps", "ties", "input", "duration_ps", "max_rate_hz", "origin",
-    "scale_currents", "architecture", "mapping", "decision_weights",
-)  # fmt: skip
 ASSUMPTIONS = (
     "calibration samples and later ones are drawn alike and independently of one another",
     "the network, the rules and the grid of thresholds were fixed before the calibration data were seen",
@@ -118,9 +114,7 @@ def calibrate(
     by_halt_time = truth(by_halt_time, "by_halt_time", InvalidRequest)
     chosen_risk = RISKS[risk]
     _require_sound(results, chosen_risk, risk, deadline_s)
-    rules = [rule] if isinstance(rule, str | ExitRule) else list(rule)
-    if not rules:
-        raise InvalidRequest("there is no rule to calibrate; give one or more")
+    rules = list(rules_by_name(rule).values())
     delta = (1 - confidence) / len(rules)
     if len(results) < least_samples(limit, delta):
         raise InvalidRequest(
@@ -131,7 +125,7 @@ def calibrate(
         )
     thresholds = GRID if grid is None else np.asarray(grid)
     tried = [
-        _certified(results, rule_of(each), chosen_risk, limit, delta, thresholds, deadline_s,
+        _certified(results, parse_kind(each), chosen_risk, limit, delta, thresholds, deadline_s,
                    whole(seed, "seed", InvalidRequest) if by_halt_time else None)
         for each in rules
     ]  # fmt: skip
@@ -234,7 +228,7 @@ def _certificate(
         deadline_s=deadline_s,
         by_halt_time=by_halt_time,
         measured={"full": _plain(full), "stopped": _plain(means)},
-        conditions={name: configuration[name] for name in CONDITIONS if name in configuration},
+        conditions=conditions_of(configuration),
         calibrated_on={
             "data": configuration.get("data"),
             "data_path": configuration.get("data_path"),

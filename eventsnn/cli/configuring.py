@@ -137,7 +137,7 @@ def checked(
     from eventsnn.errors import InvalidFile
 
     parameters = {
-        _called(one): one for one in context.command.params if _called(one) not in ("config", "help")
+        name: one for one in context.command.params for name in _names(one) if name not in ("config", "help")
     }
     found: dict[str, Any] = {}
     lists: dict[str, list[Any]] = {}
@@ -148,7 +148,7 @@ def checked(
         kind, several = kinds[parameter.name]
         where = f"{path}: {key}"
         if parameter.name in found:
-            raise InvalidFile(f"{where} is there twice, with _ and with -; leave one")
+            raise InvalidFile(f"{where} is there twice, by two of its names; leave one")
         if several:
             values = value if isinstance(value, list) else [value]
             found[parameter.name] = [_plain(one, kind, where) for one in values]
@@ -162,10 +162,10 @@ def checked(
     return found, lists
 
 
-def _called(parameter: Any) -> str:
-    """The long name of an option without its dashes, or an argument's name."""
+def _names(parameter: Any) -> list[str]:
+    """The long names of an option without their dashes, or an argument's name."""
     long = [name for name in parameter.opts if name.startswith("--")]
-    return str(long[0] if long else parameter.name).lstrip("-").replace("_", "-")
+    return [str(name).lstrip("-").replace("_", "-") for name in long or [parameter.name]]
 
 
 def _require_known(name: str, known: set[str], what: str, path: Path) -> None:

@@ -171,9 +171,11 @@ def _show(found: Any, outcomes: list[Any], output: Path | None, json_: bool) -> 
     if json_:
         show.print_json({"cells": made})
         return
+    rejects = any(row["rejected"] for row in made)
     table = show.table(
         *(found.axes or ["cell"]),
         "accuracy",
+        *(["none of these"] if rejects else []),
         "time to decision",
         "synaptic operations",
         "energy",
@@ -182,6 +184,7 @@ def _show(found: Any, outcomes: list[Any], output: Path | None, json_: bool) -> 
     for one, row in zip(outcomes, made, strict=True):
         figures = [
             show.percent(row["accuracy"]),
+            *([show.percent(row["rejected"])] if rejects else []),
             _si(row["latency_s_mean"], "s"),
             _si(row["synaptic_operations_mean"]),
             _si(row["energy_j_mean"], "J"),

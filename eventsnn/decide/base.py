@@ -193,6 +193,10 @@ def confidence_of(rule: ExitRule, readout: Sequence[int], scale: float) -> float
             f"exit rule {rule.name!r} failed on a readout of {len(readout)} classes: "
             f"{type(error).__name__}: {error}"
         ) from error
+    return _checked_confidence(rule, found)
+
+
+def _checked_confidence(rule: ExitRule, found: Any) -> float:
     number = isinstance(found, Real) and not isinstance(found, bool) and math.isfinite(found)
     if not number or not -LEEWAY <= float(found) <= 1.0 + LEEWAY:
         raise InvalidExitRule(
@@ -208,7 +212,7 @@ def considered(rule: ExitRule, check: Check) -> Verdict:
     Raises
     ------
     InvalidExitRule
-        The rule fails, or what it says is no ``Verdict``.
+        The rule fails, or what it says is no ``Verdict`` or has no confidence.
     """
     try:
         found: Any = rule.consider(check)
@@ -222,6 +226,8 @@ def considered(rule: ExitRule, check: Check) -> Verdict:
         raise InvalidExitRule(
             f"exit rule {rule.name!r} said {found!r} at a check; consider() gives a Verdict"
         )
+    if found.confidence != NOT_SURE:
+        _checked_confidence(rule, found.confidence)
     return found
 
 

@@ -17,6 +17,12 @@ from eventsnn.errors import InvalidFile, InvalidRequest, MissingFile
 
 FORMAT = "eventsnn-certificate"
 SCHEMA = 1
+CONDITIONS = (
+    "network", "schedule", "step_ps", "ties", "input", "duration_ps", "max_rate_hz", "origin",
+    "scale_currents", "architecture", "mapping", "decision_weights",
+)  # fmt: skip
+READING = ("fractions", "transforms", "orientation", "clock")
+"""Of the description of recordings, what makes other input of the same files."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +161,17 @@ def read_certificate(path: str | os.PathLike[str]) -> Certificate:
     return Certificate(**content, checksum=checksum)
 
 
+def conditions_of(configuration: dict[str, Any]) -> dict[str, Any]:
+    """What a run must share with the calibrated one, of its configuration."""
+    found = {name: configuration[name] for name in CONDITIONS if name in configuration}
+    data = configuration.get("data") or {}
+    found["reading"] = {name: data[name] for name in READING if data.get(name)}
+    # Engines of integers give the same run; floating point is another network.
+    engine = str(configuration.get("engine"))
+    found["arithmetic"] = engine if engine.startswith("float") else "integer"
+    return found
+
+
 def require_same(certificate: Certificate, configuration: dict[str, Any]) -> None:
     """Refuse a run that is not as the calibrated one was.
 
@@ -163,11 +180,12 @@ def require_same(certificate: Certificate, configuration: dict[str, Any]) -> Non
     InvalidRequest
         Another network, accelerator, schedule, or whatever else ``conditions`` names.
     """
+    here = conditions_of(configuration)
     for name, value in certificate.conditions.items():
-        if configuration.get(name) != value:
+        if here.get(name) != value:
             raise InvalidRequest(
                 f"the certificate was calibrated with {name} {_short(value)}, this run has "
-                f"{_short(configuration.get(name))}; it holds for runs like the calibrated one only: "
+                f"{_short(here.get(name))}; it holds for runs like the calibrated one only: "
                 "calibrate again"
             )
 

@@ -102,12 +102,15 @@ class Combination(ExitRule):
     def _others(self) -> list[str]:
         """All but the threshold and the score's name, as text."""
         found: dict[str, Any] = dict(self.score.parameters)
-        if self.accumulator != Readout():
-            found["accumulator"] = self.accumulator.name
-        for part in (self.accumulator, self.memory):
+        for kind, part, usual in (
+            ("accumulator", self.accumulator, Readout()),
+            ("memory", self.memory, NoMemory()),
+            ("schedule", self.schedule, EachOutputEvent()),
+        ):
+            # What has a parameter of its own name is known by it.
+            if part != usual and part.name not in part.parameters:
+                found[kind] = part.name
             found |= part.parameters
-        if self.schedule != EachOutputEvent():
-            found |= self.schedule.parameters or {"schedule": self.schedule.name}
         if self.after_us:
             found["after-us"] = self.after_us
         found |= {"until-us": self.until_us} if self.until_us is not None else {}
@@ -129,11 +132,10 @@ class Combination(ExitRule):
 class Watch(ExitRule):
     """One sample of a ``Combination``: its parts in Python, in the order in which ``kernels`` has them."""
 
-    name: ClassVar[str] = "watch"
-
     def __init__(self, threshold: float, rule: Combination) -> None:
         super().__init__(threshold)
         self.rule = rule
+        object.__setattr__(self, "name", rule.name)  # in messages
         self.accumulate, self.remember = rule.accumulator.start(), rule.memory.start()
         self.is_due = rule.schedule.start()
         self.number, self.last = 0, NOT_SURE

@@ -2,7 +2,9 @@
 
 A part is a frozen dataclass. Its fields are its parameters, written as ``name=value`` in a rule's text (with
 ``-`` for ``_``, several values separated by ``;``). Each part says how it works in Python, which is what the
-reference engine runs, and by ``code`` and its parameters which lines of ``kernels`` do the same.
+reference engine runs, and by ``code`` and its parameters which lines of ``kernels`` do the same. A part of
+one's own needs no ``code``: a rule with it is asked in Python everywhere. It is called as its class, unless
+it has a ``name``.
 """
 
 from __future__ import annotations
@@ -30,6 +32,12 @@ class Part:
     of_time: ClassVar[bool] = False
     """Whether it looks at the time of a check."""
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        # One derived from another works otherwise, and so is not called the same.
+        if "name" not in vars(cls):
+            cls.name = cls.__name__
+
     @property
     def parameters(self) -> dict[str, Any]:
         """Values by key, those that are not the default."""
@@ -54,12 +62,13 @@ class Part:
         """Check a parameter that is a number."""
         object.__setattr__(self, name, self._number(name, getattr(self, name), least, most))
 
-    def positive(self, name: str, most: float = 1e12) -> None:
-        """Check a parameter that is a number above 0."""
-        value = self._number(name, getattr(self, name), 0.0, most)
-        if not value > 0:
-            raise InvalidExitRule(f"{self._called(name)} is {value:g}; allowed are numbers above 0")
-        object.__setattr__(self, name, value)
+    def positive(self, name: str) -> None:
+        """Check a parameter that something is divided by: so far above 0 that no quotient overflows."""
+        self.within(name, 1e-9, 1e12)
+
+    def duration(self, name: str) -> None:
+        """Check a parameter that is a time in microseconds, a picosecond or longer."""
+        self.within(name, 1 / PS_PER_US, LONGEST_US)
 
     def whole(self, name: str, least: int, most: int) -> None:
         """Check a parameter that is a whole number."""

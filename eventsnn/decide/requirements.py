@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from eventsnn.decide.as_parts import as_combination
 from eventsnn.decide.base import ExitRule
+from eventsnn.decide.combination import Combination
 from eventsnn.errors import InvalidExitRule
 
 
@@ -35,13 +36,13 @@ class Setting:
 
 
 def require_followable(rule: ExitRule, setting: Setting) -> None:
-    """Refuse a rule that cannot be followed there; rules of one's own are not looked into.
+    """Refuse a rule that cannot be followed there; rules of one's own are not looked into, but parts are.
 
     Raises
     ------
     InvalidExitRule
     """
-    found = as_combination(rule)
+    found = rule if type(rule) is Combination else as_combination(rule)
     if found is None:
         return
     said = f"exit rule '{rule}'"

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
 from eventsnn.arguments import nearest, shown
-from eventsnn.decide.accumulators import ACCUMULATORS, Readout
-from eventsnn.decide.as_parts import as_combination
+from eventsnn.decide.accumulators import Readout
+from eventsnn.decide.as_parts import KINDS, as_combination, own_parts
 from eventsnn.decide.base import ExitRule, checked_threshold
 from eventsnn.decide.combination import Combination
 from eventsnn.decide.margin import Margin
 from eventsnn.decide.max_probability import MaxProbability
-from eventsnn.decide.memories import MEMORIES, NoMemory
+from eventsnn.decide.memories import NoMemory
 from eventsnn.decide.parts import Part
-from eventsnn.decide.schedules import SCHEDULES, EachOutputEvent
+from eventsnn.decide.schedules import EachOutputEvent
 from eventsnn.decide.scores import SCORES
 from eventsnn.errors import InvalidExitRule
 
@@ -23,12 +22,6 @@ RULES: dict[str, type[ExitRule]] = {rule.name: rule for rule in (Margin, MaxProb
 """Rules that are a threshold alone, by name."""
 ORACLES = ("first-correct", "stays-correct")
 """What a curve can show and no run can follow: they know the label."""
-KINDS: dict[str, Mapping[str, type[Part]]] = {
-    "score": SCORES,
-    "accumulator": ACCUMULATORS,
-    "memory": MEMORIES,
-    "schedule": SCHEDULES,
-}
 BOUNDS = ("after-us", "until-us", "reject")
 
 
@@ -65,13 +58,22 @@ def check_rule(rule: Any) -> ExitRule:
     name, where = rule.name, f"exit rule {type(rule).__name__}"
     if not isinstance(name, str) or not name or ":" in name:
         raise InvalidExitRule(f"{where} is named {name!r}; a name is text without a colon")
-    head = name.partition(",")[0]
-    if head in ("none", *ORACLES) or (head in SCORES and not _says(rule, name)):
+    if _misnamed(rule, name):
         raise InvalidExitRule(
             f"{where} is named {name!r}, which says something else; results would pass for those of another "
             "rule. Give it a name of its own, or leave it out to be called as its class"
         )
     return rule
+
+
+def _misnamed(rule: ExitRule, name: str) -> bool:
+    """Whether a rule, or a part of it, is called as something that it is not."""
+    head = name.partition(",")[0]
+    if head in ("none", *ORACLES):
+        return True
+    if type(rule) is Combination:
+        return any(part.name in KINDS[kind] for kind, part in own_parts(rule))
+    return head in SCORES and not _says(rule, name)
 
 
 def parse_rule(text: str | ExitRule | None) -> ExitRule | None:

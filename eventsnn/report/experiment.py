@@ -29,7 +29,7 @@ def rows(axes: Sequence[str], found: Sequence[tuple[dict[str, Any], Any, str, st
         for quantity in QUANTITIES:
             values = summary.get(quantity) or {}
             row |= {f"{quantity}_{part}": values.get(part) for part in SPREAD}
-        row["decided_early"] = summary.get("decided_early")
+        row |= {name: summary.get(name) for name in ("decided_early", "rejected")}
         row["digest"] = None if results is None else results.digest
         made.append(row | {"file": file, "failed": failed})
     return made

@@ -231,11 +231,10 @@ class Results:
             No rule, or two of one name.
         """
         from eventsnn.results.curves import trade_offs
+        from eventsnn.results.stops import rules_by_name
 
-        names = [rule if isinstance(rule, str) else getattr(rule, "name", repr(rule)) for rule in rules]
-        if not names or len(set(names)) != len(names):
-            raise InvalidRequest(f"rules are {names}; give one or more, each once")
-        return dict(zip(names, trade_offs(self.table, rules, thresholds), strict=True))
+        asked = rules_by_name(rules)
+        return dict(zip(asked, trade_offs(self.table, list(asked.values()), thresholds), strict=True))
 
     def to_xarray(self) -> xarray.Dataset:
         """Scalars by sample and counters by sample and population, as an ``xarray.Dataset``.

@@ -87,15 +87,24 @@ def thresholds_of(values: Any) -> Float64:
     return chosen
 
 
-def rule_of(rule: str | ExitRule) -> ExitRule:
-    """A rule to be asked at any threshold, by its text without one or as it is.
+def rules_by_name(rules: str | ExitRule | Sequence[str | ExitRule]) -> dict[str, str | ExitRule]:
+    """Rules, and names of oracles, by what results call them: one text for each, however it was written.
 
     Raises
     ------
+    InvalidRequest
+        None, or two of one name.
     InvalidExitRule
         Unknown.
     """
-    return parse_kind(rule)
+    if not isinstance(rules, str | ExitRule | Sequence):
+        raise InvalidRequest(f"rules are {shown(rules)}; give a rule or a list of them")
+    given = [rules] if isinstance(rules, str | ExitRule) else list(rules)
+    asked = [rule if rule in ORACLES else parse_kind(rule) for rule in given]
+    names = [rule if isinstance(rule, str) else rule.name for rule in asked]
+    if not names or len(set(names)) != len(names):
+        raise InvalidRequest(f"rules are {names}; give one or more, each once")
+    return dict(zip(names, asked, strict=True))
 
 
 def stops(table: ResultTable, rule: str | ExitRule, thresholds: Any) -> Stops:
@@ -126,7 +135,7 @@ def stops_of_rules(table: ResultTable, rules: Sequence[str | ExitRule], threshol
     """``stops`` of several rules: each trace is read once for all."""
     from eventsnn.decide.program import program_of
 
-    asked = [rule if rule in ORACLES else rule_of(rule) for rule in rules]
+    asked = [rule if rule in ORACLES else parse_kind(rule) for rule in rules]
     chosen = thresholds_of(thresholds)
     _require_full_run(table)
     for rule in asked:

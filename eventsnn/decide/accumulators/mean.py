@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from eventsnn.decide.accumulators.base import Accumulating, Accumulator
 from eventsnn.decide.base import Check
-from eventsnn.decide.parts import LONGEST_US, ticks
+from eventsnn.decide.parts import ticks
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Rate(Accumulator):
     per_us: float = 1000.0
 
     def __post_init__(self) -> None:
-        self.positive("per_us", LONGEST_US)
+        self.duration("per_us")
 
     def start(self) -> Accumulating:
         """Divides."""

@@ -24,7 +24,7 @@ class ProbabilityRatio(Memory):
     probability_ratio: float
 
     def __post_init__(self) -> None:
-        self.positive("probability_ratio", 500.0)
+        self.within("probability_ratio", 1e-9, 500.0)
 
     def start(self) -> Remembering:
         """Adds up."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from eventsnn.decide.parts import LONGEST_US, ticks
+from eventsnn.decide.parts import ticks
 from eventsnn.decide.scores.base import Asked, Score
 
 
@@ -20,7 +20,7 @@ class FixedTime(Score):
     of_us: float = 1000.0
 
     def __post_init__(self) -> None:
-        self.positive("of_us", LONGEST_US)
+        self.duration("of_us")
 
     def confidence(self, values: Sequence[float], asked: Asked) -> float:
         """Time / ``of_us``, 1 at most."""
