@@ -13,6 +13,7 @@ from eventsnn.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from eventsnn.calibration import calibrate as calibrate
+    from eventsnn.calibration import calibrate_sets as calibrate_sets
     from eventsnn.convert import convert as convert
     from eventsnn.decide import ExitRule as ExitRule
     from eventsnn.decide import Margin as Margin
@@ -96,6 +97,7 @@ _PUBLIC = {
     "Upsample": ("eventsnn.network", "Upsample"),
     "conv1d": ("eventsnn.network", "conv1d"),
     "calibrate": ("eventsnn.calibration", "calibrate"),
+    "calibrate_sets": ("eventsnn.calibration", "calibrate_sets"),
     "convert": ("eventsnn.convert", "convert"),
     "from_nir": ("eventsnn.nir.reader", "from_nir"),
     "image_set": ("eventsnn.events", "image_set"),
@@ -150,6 +152,7 @@ __all__ = [
     "Upsample",
     "__version__",
     "calibrate",
+    "calibrate_sets",
     "conv1d",
     "convert",
     "from_nir",

@@ -10,7 +10,7 @@ from builders.command_line import write_files
 from scipy.stats import binom
 
 import eventsnn
-from eventsnn.calibration import RISKS, calibrate
+from eventsnn.calibration import RISKS, calibrate, calibrate_sets
 from eventsnn.calibration.binomial import (
     fixed_sequence,
     largest_errors,
@@ -21,8 +21,9 @@ from eventsnn.calibration.binomial import (
 )
 from eventsnn.calibration.conformal import bounds, rank, scores, sets, stopping_checkpoint
 from eventsnn.calibration.halt_times import halt_time_p_values
+from eventsnn.decide import parse_kind
 from eventsnn.decide.certificate import read_certificate, require_other_data, require_same
-from eventsnn.errors import InvalidFile, InvalidRequest, MissingFile
+from eventsnn.errors import EventsnnError, InvalidFile, InvalidRequest, MissingFile
 from eventsnn.results import ResultTable, SampleRecord
 from eventsnn.results.results import Results
 from eventsnn.results.stops import stops
@@ -245,6 +246,59 @@ def test_by_halt_time_is_stricter(results):
     assert strict.threshold > plain.threshold
 
 
+def test_sets_that_cover_stop_where_one_class_is_left(results):
+    times = (2.0, 5.0, 9.0)
+    half = np.arange(len(results)) < 750
+    made = calibrate_sets(results.select(half), times, 0.1)
+    rule = parse_kind(made.rule)
+    assert made.threshold == 1.0
+    assert rule.schedule.at_us == times
+    # By hand: the rows of the given times, the rank of Bonferroni's share, the largest score of the rank.
+    table = results.table
+    at = [np.searchsorted(table.samples[0].trace["time_ps"], t * 1e6) for t in times]
+    logits = np.array([sample.trace["readout"][at] for sample in table.samples[:750]]) * table.readout_scale
+    labels = table.column("label")[:750]
+    own = scores(logits)[np.arange(750)[:, None], np.arange(3), labels[:, None]]
+    bound = np.sort(own, axis=0)[rank(750, 0.1, 3) - 1]
+    np.testing.assert_allclose(rule.score.least, np.exp(-bound), rtol=1e-8)
+    assert made.errors <= 0.1 * 750
+    found = stops(results.select(~half).table, made.rule, [1.0])
+    early = found.early[:, 0]
+    assert 0.2 < early.mean() < 1
+    # What was stopped with one class left is wrong at most as often as a set may miss.
+    assert ((found.prediction[:, 0] != found.label) & early).mean() <= 0.13
+    other = calibrate_sets(results.select(half), times, 0.1, size=2)
+    assert stops(results.select(~half).table, other.rule, [0.5]).early.mean() >= early.mean()
+
+
+def test_sets_keep_their_promise_over_draws():
+    missed, wrong = [], []
+    for seed in range(60):
+        drawn = results_of(*drift(400, 100 + seed))
+        half = np.arange(400) < 200
+        made = calibrate_sets(drawn.select(half), (3.0, 8.0), 0.2)
+        found = stops(drawn.select(~half).table, made.rule, [1.0])
+        wrong.append(((found.prediction[:, 0] != found.label) & found.early[:, 0]).mean())
+        missed.append(made.errors / 200)
+    assert max(missed) <= 0.2
+    assert np.mean(wrong) <= 0.2
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"at_us": ()}, "at-us of an exit rule is empty"),
+        ({"at_us": (5.0, 2.0)}, "each later than the one before"),
+        ({"limit": 0.0}, "limit is 0"),
+        ({"size": 0}, "size is 0"),
+        ({"limit": 0.001}, "1500 samples are too few"),
+    ],
+)
+def test_sets_that_cannot_be_calibrated_are_refused(results, settings, message):
+    with pytest.raises(EventsnnError, match=message):
+        calibrate_sets(**({"results": results, "at_us": (2.0, 5.0)} | settings))
+
+
 REFUSED = [
     ({"limit": 0.001}, "1500 samples are too few: even without an error they certify gap at most 0.002"),
     ({"limit": 0}, "limit is 0; allowed are numbers between 0 and 1"),
@@ -353,6 +407,28 @@ def test_the_command_line_calibrates_and_runs_by_the_certificate(folder):
     assert "samples calibrated this certificate" in refused.stderr
     with pytest.raises(InvalidRequest, match="was calibrated with schedule"):
         eventsnn.simulate(folder / "net.h5", others, exit=folder / "c.json", schedule="step", step_us=1000)
+
+
+def test_the_command_line_calibrates_sets(folder):
+    line = ("calibrate", folder / "r.h5", "--risk", "coverage", "--max-risk", 0.5)
+    done = command(*line, "--at-us", 100, "--at-us", 20_000, "-o", folder / "sets.json")
+    assert done.returncode == 0, done.stderr
+    assert "the true class is missing from a set" in done.stderr
+    data = eventsnn.open_dataset(f"nmnist:{folder / 'set'}")
+    others = data[len(data) // 2 :]
+    stopped = eventsnn.simulate(folder / "net.h5", others, exit=folder / "sets.json")
+    assert stopped.configuration["exit"].startswith("prediction-set:1.0,least=")
+    for wrong, message in (
+        ((), "give --at-us"),
+        (("--at-us", 5, "--rule", "margin"), "--rule goes with other risks"),
+        (("--at-us", 5, "--confidence", 0.9), "--confidence goes with other risks"),
+    ):
+        refused = command(*line, *wrong)
+        assert refused.returncode == 2
+        assert message in refused.stderr
+    refused = command("calibrate", folder / "r.h5", *CALIBRATE, "--set-size", 2)
+    assert refused.returncode == 2
+    assert "--set-size goes with --risk coverage" in refused.stderr
 
 
 def test_a_selection_keeps_the_hashes_of_its_samples(folder):

@@ -54,6 +54,10 @@ def test_scores_by_hand():
         "fixed-time:1,of-us=8": 0.25,
         "first-spike:1,more=3": 0.25,
         "checkpoint-lead:1,at-us=1;5,leads=4;1": 0.25,
+        "prediction-set:1,at-us=1;5,least=0.2;0.9": 0.5,
+        "prediction-set:1,at-us=1;5,least=0.3;0.0": 1.0,
+        "prediction-set:1,at-us=1;5,least=0.8;0.0": 1.0,
+        "prediction-set:1,at-us=1;5,least=0.01;0.0": 1 / 3,
     }.items():
         assert said(text, [[4, 3, 1]], times=[2]) == [pytest.approx(value, rel=1e-14)], text
     assert said("margin:1", [[40, 30, 10]], scale=0.1) == [pytest.approx(p[0] - p[1])]

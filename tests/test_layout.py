@@ -25,8 +25,8 @@ LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 # Lines a room may have. Raising one is a decision: say in the commit what came in for it.
 BUDGET = {
     "arguments": 150,
-    "calibration": 600,
-    "cli": 3280,
+    "calibration": 680,
+    "cli": 3340,
     "compilation": 62,
     "convert": 17260,
     "counting": 200,

@@ -107,13 +107,16 @@ def calibrate(
     if not isinstance(results, Results):
         raise InvalidRequest(f"results are {shown(results)}; give Results, of simulate or a file")
     if risk not in RISKS:
-        raise InvalidRequest(f"risk is {shown(risk)}; allowed are {', '.join(RISKS)}")
+        raise InvalidRequest(
+            f"risk is {shown(risk)}; allowed are {', '.join(RISKS)}; coverage has calibrate_sets"
+        )
     if saves not in SAVES:
         raise InvalidRequest(f"saves is {shown(saves)}; allowed are {', '.join(SAVES)}")
     limit, confidence = share(limit, "limit"), share(confidence, "confidence")
     by_halt_time = truth(by_halt_time, "by_halt_time", InvalidRequest)
     chosen_risk = RISKS[risk]
-    _require_sound(results, chosen_risk, risk, deadline_s)
+    require_sound(results, risk, chosen_risk.labelled)
+    _require_deadline(results, risk, deadline_s)
     rules = list(rules_by_name(rule).values())
     delta = (1 - confidence) / len(rules)
     if len(results) < least_samples(limit, delta):
@@ -144,16 +147,27 @@ def calibrate(
     )  # fmt: skip
 
 
-def _require_sound(results: Results, risk: Risk, name: str, deadline_s: float | None) -> None:
+def require_sound(results: Results, risk: str, labelled: bool) -> None:
+    """Refuse results that are no fair draw of samples, trained the network, or lack labels that are needed.
+
+    Raises
+    ------
+    InvalidRequest
+    """
+    if not isinstance(results, Results):
+        raise InvalidRequest(f"results are {shown(results)}; give Results, of simulate or a file")
     if results.failures:
         raise InvalidRequest(
             f"{len(results.failures)} samples of this run could not be read: what is left is no fair draw; "
             "calibrate on a run of all its samples"
         )
     require_untrained(results.table, "on them a network does better than on others, and nothing is promised")
-    if risk.labelled and (results.table.column("label") < 0).any():
-        raise InvalidRequest(f"risk {name} needs labels, which these samples lack; 'disagreement' needs none")
-    if (name == "deadline") != (deadline_s is not None):
+    if labelled and (results.table.column("label") < 0).any():
+        raise InvalidRequest(f"risk {risk} needs labels, which these samples lack; 'disagreement' needs none")
+
+
+def _require_deadline(results: Results, risk: str, deadline_s: float | None) -> None:
+    if (risk == "deadline") != (deadline_s is not None):
         raise InvalidRequest("a deadline (--deadline-us) goes with the risk 'deadline', and with it alone")
     if deadline_s is not None and not deadline_s > 0:
         raise InvalidRequest(f"the deadline is {deadline_s:g} s; allowed are times above 0")
@@ -198,10 +212,21 @@ def _certificate(
     delta: float, deadline_s: float | None, by_halt_time: bool,
 ) -> Certificate:  # fmt: skip
     place = _place(best)
-    configuration = results.configuration
     errors = int(best.losses[best.tested, place].sum())
+    return stated(
+        results, best.stops, place, rule=best.rule.name, risk=risk, limit=limit, confidence=confidence,
+        samples=len(best.tested), errors=errors, p_value=float(best.p[best.certified - 1]),
+        bound=upper_bound(errors, len(best.tested), delta), rules=tuple(rules),
+        grid=len(best.stops.thresholds), tested=min(best.certified + 1, len(best.p)), deadline_s=deadline_s,
+        by_halt_time=by_halt_time, assumptions=ASSUMPTIONS,
+    )  # fmt: skip
+
+
+def stated(results: Results, found: Stops, place: int, **said: Any) -> Certificate:
+    """A certificate of the threshold at a place of ``found``, with what was measured, and on what."""
+    configuration = results.configuration
     means = {
-        name: float(np.mean(getattr(best.stops, name)[:, place]))
+        name: float(np.mean(getattr(found, name)[:, place]))
         for name in ("latency_s", "synaptic_operations", "spikes", "energy_j")
     }
     full = {
@@ -211,22 +236,9 @@ def _certificate(
     }
     if results.accuracy is not None:
         full["accuracy"] = results.accuracy
-        means["accuracy"] = float((best.stops.prediction[:, place] == best.stops.label).mean())
+        means["accuracy"] = float((found.prediction[:, place] == found.label).mean())
     return Certificate(
-        rule=best.rule.name,
-        threshold=float(best.stops.thresholds[place]),
-        risk=risk,
-        limit=limit,
-        confidence=confidence,
-        samples=len(best.tested),
-        errors=errors,
-        p_value=float(best.p[best.certified - 1]),
-        bound=upper_bound(errors, len(best.tested), delta),
-        rules=tuple(rules),
-        grid=len(best.stops.thresholds),
-        tested=min(best.certified + 1, len(best.p)),
-        deadline_s=deadline_s,
-        by_halt_time=by_halt_time,
+        threshold=float(found.thresholds[place]),
         measured={"full": _plain(full), "stopped": _plain(means)},
         conditions=conditions_of(configuration),
         calibrated_on={
@@ -236,8 +248,8 @@ def _certificate(
             "sources": sorted(results.table.sources.values()),
             "contents": sorted(results.table.contents.values()),
         },
-        assumptions=ASSUMPTIONS,
         version=__version__,
+        **said,
     )
 
 

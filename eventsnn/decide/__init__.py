@@ -38,6 +38,7 @@ from eventsnn.decide.scores import (
     LogitLead,
     MarginScore,
     MaxProbabilityScore,
+    PredictionSet,
     Score,
 )
 
@@ -73,6 +74,7 @@ __all__ = [
     "Memory",
     "NoMemory",
     "Patience",
+    "PredictionSet",
     "ProbabilityRatio",
     "Rate",
     "Readout",

@@ -35,14 +35,15 @@ class Certificate:
         Name of the exit rule.
     threshold : float
     risk : str
-        What is bounded: ``gap``, ``error``, ``disagreement``, ``deadline``.
+        What is bounded: ``gap``, ``error``, ``disagreement``, ``deadline``, ``coverage``.
     limit : float
         The risk is at most this ...
-    confidence : float
-        ... with at least this probability over the draw of the calibration samples.
+    confidence : float or None
+        ... with at least this probability over the draw of the calibration samples. None for ``coverage``,
+        whose limit is that of both draws together.
     samples, errors : int
         Calibration samples, and how many of them were lost at the threshold.
-    p_value, bound : float
+    p_value, bound : float or None
         Of the exact binomial test at ``limit``; the risk that ``errors`` exclude at this confidence.
     rules : tuple of str
         All rules among which this was chosen; each was tested at (1 - confidence) / their number.
@@ -65,11 +66,11 @@ class Certificate:
     threshold: float
     risk: str
     limit: float
-    confidence: float
+    confidence: float | None
     samples: int
     errors: int
-    p_value: float
-    bound: float
+    p_value: float | None
+    bound: float | None
     rules: tuple[str, ...]
     grid: int
     tested: int

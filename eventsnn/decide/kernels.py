@@ -19,8 +19,8 @@ REJECTED = -2
 SCORE, ACCUMULATOR, MEMORY, SCHEDULE, PATIENCE, EVERY, AFTER, UNTIL, MORE, OF_TIME, PER_TIME, TIMES = range(
     12
 )
-# Places in ``numbers`` (float64); the leads of the given times stand last.
-TEMPERATURE, OF, KEEP, REJECT, LIMIT, LEADS = range(6)
+# Places in ``numbers`` (float64); what a score has for each of the given times stands last.
+TEMPERATURE, OF, KEEP, REJECT, LIMIT, AT_TIMES = range(6)
 # Places in ``state`` (float64), one per sample, zeros at its start but LAST; then two values a class, then
 # the last scores.
 DUE, NUMBER, PASSED, LED, HELD, FORCED, LAST, CHOSEN, VALUES = range(9)
@@ -32,6 +32,7 @@ NEVER = 2**62
 MAX_PROBABILITY, MARGIN, ENTROPY, LEAD, CHECKPOINT_LEAD, COUNT, COUNT_LEAD, FIRST_SPIKE, FIXED_TIME = range(
     1, 10
 )
+PREDICTION_SET = 10
 READOUT, SUM, MEAN, RATE, LEAKY = range(5)
 NO_MEMORY, PATIENT, PROBABILITY_RATIO = range(3)
 EACH, EVERY_EVENTS, GIVEN_TIMES = range(3)
@@ -113,6 +114,15 @@ def _second(values, best):
 
 
 @inner
+def _place(time, parts):
+    """Which of the given times is the last that has come; 0 where none has."""
+    place = 0
+    while TIMES + place + 1 < len(parts) and parts[TIMES + place + 1] <= time:
+        place += 1
+    return place
+
+
+@inner
 def _score(values, best, scale, time, parts, numbers, state):
     """How sure the values are."""
     kind = parts[SCORE]
@@ -130,10 +140,8 @@ def _score(values, best, scale, time, parts, numbers, state):
         lead = (first - _second(values, best)) * factor
         if kind == LEAD:
             return min(lead / numbers[OF], 1.0)
-        place = 0
-        while TIMES + place + 1 < len(parts) and parts[TIMES + place + 1] <= time:
-            place += 1
-        return 1.0 if lead >= numbers[LEADS + place] else lead / numbers[LEADS + place]
+        least = numbers[AT_TIMES + _place(time, parts)]
+        return 1.0 if lead >= least else lead / least
     total = 0.0
     second = 0.0
     weighted = 0.0
@@ -144,6 +152,13 @@ def _score(values, best, scale, time, parts, numbers, state):
         weighted += term * logit
         if i != best and term > second:
             second = term
+    if kind == PREDICTION_SET:
+        least = numbers[AT_TIMES + _place(time, parts)] * total
+        size = 0
+        for i in range(len(values)):
+            if exponential((values[i] - first) * factor) >= least:
+                size += 1
+        return 1.0 / max(size, 1)
     if kind == MAX_PROBABILITY:
         return 1.0 / total
     if kind == MARGIN:

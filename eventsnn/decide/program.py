@@ -15,7 +15,6 @@ from eventsnn.decide.memories import Patience, ProbabilityRatio
 from eventsnn.decide.parts import ticks
 from eventsnn.decide.schedules import EveryEvents, GivenTimes
 from eventsnn.decide.scores import (
-    CheckpointLead,
     Count,
     FirstSpike,
     FixedTime,
@@ -34,7 +33,7 @@ class Program(NamedTuple):
     parts : int64 array
         Codes and whole numbers, at the places that ``kernels`` names; given times last.
     numbers : float64 array
-        Likewise; leads last.
+        Likewise; what a score has for each given time last.
     """
 
     parts: NDArray[np.int64]
@@ -47,7 +46,7 @@ class Program(NamedTuple):
         return found
 
 
-NO_PROGRAM = Program(np.zeros(k.TIMES, dtype=np.int64), np.zeros(k.LEADS))
+NO_PROGRAM = Program(np.zeros(k.TIMES, dtype=np.int64), np.zeros(k.AT_TIMES))
 """Where there is no rule, or none that kernels know."""
 
 
@@ -58,7 +57,7 @@ def program_of(rule: ExitRule) -> Program | None:
         return None
     score, accumulator, memory, schedule = found.parts
     times = schedule.times_ps if isinstance(schedule, GivenTimes) else []
-    leads = score.leads if isinstance(score, CheckpointLead) else ()
+    at_times = getattr(score, score.places) if score.places else ()
     parts = np.zeros(k.TIMES + len(times), dtype=np.int64)
     parts[: k.PATIENCE] = score.code, accumulator.code, memory.code, schedule.code
     parts[k.PATIENCE] = memory.patience if isinstance(memory, Patience) else 0
@@ -69,11 +68,11 @@ def program_of(rule: ExitRule) -> Program | None:
     parts[k.OF_TIME] = ticks(score.of_us) if isinstance(score, FixedTime) else 1
     parts[k.PER_TIME] = ticks(accumulator.per_us) if isinstance(accumulator, Rate) else 1
     parts[k.TIMES :] = times
-    numbers = np.zeros(k.LEADS + len(leads))
+    numbers = np.zeros(k.AT_TIMES + len(at_times))
     numbers[k.TEMPERATURE] = score.temperature if isinstance(score, LogitScore) else 1.0
     numbers[k.OF] = score.of if isinstance(score, LogitLead | Count) else 1.0
     numbers[k.KEEP] = accumulator.keep if isinstance(accumulator, Leaky) else 0.0
     numbers[k.REJECT] = -2.0 if found.reject is None else found.reject
     numbers[k.LIMIT] = memory.probability_ratio if isinstance(memory, ProbabilityRatio) else 1.0
-    numbers[k.LEADS :] = leads
+    numbers[k.AT_TIMES :] = at_times
     return Program(parts, numbers)

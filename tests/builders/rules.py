@@ -27,7 +27,8 @@ class Lead(ExitRule):
 
 
 SOFTMAX = ("margin", "max-probability", "entropy")
-LOGITS = (*SOFTMAX, "logit-lead", "checkpoint-lead")
+AT_TIMES = ("checkpoint-lead", "prediction-set")
+LOGITS = (*SOFTMAX, "logit-lead", *AT_TIMES)
 OF_SPIKES = ("count", "count-lead", "first-spike")
 
 
@@ -52,12 +53,14 @@ def random_rule(rng, spikes=True, span_us=0.02, every=9, coldest=0.2):
     others += [f"patience={rng.integers(1, 6)}"] if memory == 1 else []
     others += [f"probability-ratio={rng.uniform(0.1, 9)!r}"] if memory == 2 else []
     schedule = rng.integers(0, 3)
-    if head == "checkpoint-lead" or schedule == 1:
+    if head in AT_TIMES or schedule == 1:
         times = np.unique(rng.integers(0, 1000, 4)) / 1000 * span_us
         others.append("at-us=" + ";".join(map(repr, times.tolist())))
         if head == "checkpoint-lead":
             leads = rng.integers(0, 9, len(times)) / 2
             others.append("leads=" + ";".join(map(repr, leads.tolist())))
+        if head == "prediction-set":
+            others.append("least=" + ";".join(map(repr, (rng.random(len(times)) ** 3).tolist())))
     elif schedule == 2:
         others.append(f"every={rng.integers(1, every)}")
     after = rng.uniform(0, 0.4) * span_us if rng.random() < 0.3 else 0.0

@@ -9,12 +9,13 @@ from eventsnn.decide.scores.fixed_time import FixedTime
 from eventsnn.decide.scores.logit_lead import LogitLead
 from eventsnn.decide.scores.margin import MarginScore
 from eventsnn.decide.scores.max_probability import MaxProbabilityScore
+from eventsnn.decide.scores.prediction_set import PredictionSet
 
 SCORES: dict[str, type[Score]] = {
     kind.name: kind
     for kind in (
         MaxProbabilityScore, MarginScore, Entropy, LogitLead, CheckpointLead, Count, CountLead, FirstSpike,
-        FixedTime,
+        FixedTime, PredictionSet,
     )
 }  # fmt: skip
 """Scores by name."""
@@ -32,5 +33,6 @@ __all__ = [
     "LogitScore",
     "MarginScore",
     "MaxProbabilityScore",
+    "PredictionSet",
     "Score",
 ]
