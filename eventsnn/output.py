@@ -35,7 +35,7 @@ HDF5 = b"\x89HDF"
 NOT_OURS = "nothing of ours"
 """What HDF5 files of other programs hold, for ``require_replaceable``."""
 HTML = b"<!DOCTYPE html"
-JSON = b"{"
+CERTIFICATE = b'{\n "format": "eventsnn-certificate"'
 # The oldest layout in which HDF5 keeps checksums of its own structures, and no index for single chunks.
 HDF5_LAYOUT = ("v110", "v110")
 SEAL = b"eventsnn blake2b-128 "
@@ -44,6 +44,13 @@ WRITING = ".writing"
 LOOKED_AT = 4096
 Beginning = bytes | Callable[[bytes], bool]
 """How files of a kind begin: all alike, or what their first ``LOOKED_AT`` bytes must satisfy."""
+
+
+def JSON(found: bytes) -> bool:  # noqa: N802 - stands beside the other kinds
+    """Whether a file is a JSON object, and no certificate: that one cannot be made again as easily."""
+    return found.startswith(b"{") and not found.startswith(CERTIFICATE)
+
+
 NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 _numbers = itertools.count()

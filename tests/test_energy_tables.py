@@ -305,3 +305,10 @@ def test_an_accelerator_of_an_earlier_version_is_named_with_a_way_out(run):
     table = replace(run.table, configuration={**run.configuration, "architecture": described})
     with pytest.raises(InvalidRequest, match=r"'event-conv-small' in schema 1, not in 2.*run again.*curve"):
         energy.energy_of(Results(table))
+
+
+def test_energies_beyond_64_bits_are_refused():
+    counters, table = np.array([[3, 2**40]]), np.array([[5, 2**22]])
+    assert dynamic_energy_aj(counters, table) == 15 + 2**62
+    with pytest.raises(InvalidHardware, match=r"a sample take 9\.223 J, and at most 9\.2 J can be held"):
+        dynamic_energy_aj(counters * 2, table)

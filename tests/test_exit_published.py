@@ -48,6 +48,11 @@ def test_dt_snn():
         t for t, row in enumerate(SUMS, 1) if entropy(row) <= theta
     )
     assert str(dt_snn(0.5)) == "entropy:0.5,accumulator=mean"
+    # The second step changes nothing and is no check: 12, 3, 0 is of the fourth, and so divided by 4.
+    watch = dt_snn(theta, step_us=2.0).start()
+    said = [watch.consider(Check(row, 1.0, 2 * t * 10**6)) for t, row in ((1, [1, 1, 0]), (4, [12, 3, 0]))]
+    assert [one.stops for one in said] == [False, True]
+    assert said[1].confidence == pytest.approx(1 - entropies[3])
 
 
 def test_seenn_i():

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from eventsnn.output import Beginning
 
 from eventsnn.cli.configuring import AXES, FILE
 
@@ -98,14 +101,14 @@ def _check_ending(path: Path) -> None:
         )
 
 
-def _beginning(path: Path, found: Any) -> bytes:
+def _beginning(path: Path, found: Any) -> Beginning:
     """How a file of the same kind begins."""
     from eventsnn.output import HTML, JSON
     from eventsnn.report.experiment import csv_header
 
-    return (
-        csv_header(list(found.axes)) if path.suffix == ".csv" else {".html": HTML, ".json": JSON}[path.suffix]
-    )
+    if path.suffix == ".csv":
+        return csv_header(list(found.axes))
+    return HTML if path.suffix == ".html" else JSON
 
 
 def _show_plan(found: Any, json_: bool) -> None:

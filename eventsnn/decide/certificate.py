@@ -98,10 +98,10 @@ class Certificate:
         InvalidRequest, CannotWrite
             As ``eventsnn.output.replaced_whole``.
         """
-        from eventsnn.output import replaced_whole
+        from eventsnn.output import CERTIFICATE, replaced_whole
 
         require_certificate_name(path)
-        with replaced_whole(path, b"{") as aside:
+        with replaced_whole(path, CERTIFICATE) as aside:
             aside.write_text(json.dumps(self.document(), indent=1) + "\n")
 
 

@@ -9,19 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from eventsnn.decide.accumulators import Mean
+from eventsnn.decide.accumulators import Mean, Rate
 from eventsnn.decide.combination import Combination
 from eventsnn.decide.schedules import GivenTimes
 from eventsnn.decide.scores import CheckpointLead, CountLead, Entropy, MaxProbabilityScore
 
 
-def dt_snn(theta: float = 0.1, code: bool = False) -> Combination:
+def dt_snn(theta: float = 0.1, code: bool = False, step_us: float | None = None) -> Combination:
     """DT-SNN (Li et al., DAC 2023, arXiv:2305.17346): normalised entropy below ``theta``.
 
     The paper's output is the mean over timesteps, eq. 1; that of its released code (``code``) the sum, which
-    is what a readout holds.
+    is what a readout holds. A step that leaves the readout as it is has no check: where there are such, the
+    mean over checks is another, and ``step_us``, the length of a timestep, gives that over timesteps (input
+    from time 0 on, as images).
     """
-    return Combination(1.0 - theta, Entropy()) if code else Combination(1.0 - theta, Entropy(), Mean())
+    if code:
+        return Combination(1.0 - theta, Entropy())
+    return Combination(1.0 - theta, Entropy(), Mean() if step_us is None else Rate(per_us=step_us))
 
 
 def seenn_i(alpha: float = 0.9, temperature: float = 1.0) -> Combination:

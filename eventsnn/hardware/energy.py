@@ -11,15 +11,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.counting.counters import COLUMN
+from eventsnn.errors import InvalidHardware
 from eventsnn.hardware.actions import ACTION_OF_COUNTER
 from eventsnn.hardware.chip import Chip
 from eventsnn.hardware.quantities import ATTOJOULES_PER_JOULE, End
 
 Counters = NDArray[np.int64]
+MOST_ATTOJOULES = 9.2e18
+"""A little less than 2^63."""
 
 
 def dynamic_energy_aj(counters: Counters, table: Counters) -> int:
-    """Attojoules of all counted actions."""
+    """Attojoules of all counted actions.
+
+    Raises
+    ------
+    InvalidHardware
+        More than 64 bits hold: engines add up energies of a trace in them.
+    """
+    about = float((counters.astype(np.float64) * table).sum())
+    if about >= MOST_ATTOJOULES:
+        raise InvalidHardware(
+            f"the counted actions of a sample take {about / ATTOJOULES_PER_JOULE:.4g} J, and at most "
+            f"{MOST_ATTOJOULES / ATTOJOULES_PER_JOULE:.4g} J can be held (attojoules in 64 bits); check the "
+            "energies of the accelerator's actions and the ends of their bands, or run less of each sample"
+        )
     return int((counters * table).sum())
 
 

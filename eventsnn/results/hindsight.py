@@ -13,10 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsnn.errors import InvalidRequest
-from eventsnn.results.latency import time_passed
-from eventsnn.results.table import ResultTable, SampleRecord
-from eventsnn.results.traces import PackedTrace, classes_of, pack_trace
+from eventsnn.results.stops import stops_of_rules
+from eventsnn.results.table import ResultTable
 
 ORACLES = {"first": "first correct", "stays": "stays correct"}
 
@@ -54,57 +52,16 @@ def oracles(table: ResultTable) -> dict[str, Hindsight]:
     InvalidRequest
         A run with an exit rule, a sample without a label, or a network with one output.
     """
-    if table.configuration.get("exit") not in (None, "none"):
-        raise InvalidRequest("an oracle looks at the whole of each sample; run again with --exit none")
-    if (table.column("label") < 0).any():
-        raise InvalidRequest("an oracle needs labels, which some of these samples lack")
-    whole = np.array([sample.latency_s for sample in table.samples])
-    timeless = np.isnan(time_passed(whole, table.configuration)).any()
-    rows = [_stopped(table, sample) for sample in table.samples]
-    found = {}
-    for kind in ORACLES:
-        correct, latency, operations, energy = (
-            np.array(column) for column in zip(*(row[kind] for row in rows), strict=True)
-        )
-        latency = np.full(len(rows), np.nan) if timeless else latency.astype(np.float64)
-        found[kind] = Hindsight(correct, latency, operations.astype(np.int64), energy.astype(np.float64))
-    return found
-
-
-_Row = tuple[bool, float, int, float]
-
-
-def _stopped(table: ResultTable, sample: SampleRecord) -> dict[str, _Row]:
-    """A sample's row for each oracle: correct, latency, operations, energy."""
-    classes = classes_of(sample.trace)
-    if classes < 2:
-        raise InvalidRequest("these results are of a network with one output; a decision needs two")
-    packed = pack_trace(sample.trace)
-    times, readout = packed["time_ps"][:-1], packed["readout"][:-1]
-    weights = table.decision_weights
-    if weights is not None:
-        readout = readout * np.tile(weights, classes // len(weights))
-    decided = np.any(readout != 0, axis=1) & (times >= sample.first_event_ps)
-    right = decided & (readout.argmax(axis=1) == sample.label)
-    end = sample.prediction == sample.label
-    # Right at a check and at each after it, up to the end of the run.
-    stays = np.logical_and.accumulate(np.append(right, end)[::-1])[::-1][:-1]
-    whole = end, sample.latency_s, sample.synaptic_operations, sample.energy_j
+    found = stops_of_rules(table, [f"{kind}-correct" for kind in ORACLES], [0.0])
     return {
-        kind: _at(table, sample, packed, int(np.argmax(checks))) if checks.any() else whole
-        for kind, checks in (("first", right), ("stays", stays))
+        kind: Hindsight(
+            stops.prediction[:, 0] == stops.label,
+            stops.latency_s[:, 0],
+            stops.synaptic_operations[:, 0],
+            stops.energy_j[:, 0],
+        )
+        for kind, stops in zip(ORACLES, found, strict=True)
     }
-
-
-def _at(table: ResultTable, sample: SampleRecord, packed: PackedTrace, check: int) -> _Row:
-    """The row of a sample that is stopped at a check, where its decision is right."""
-    stop_ps = int(packed["time_ps"][check]) + int(table.configuration.get("decision_latency_ps", 0))
-    latency = (stop_ps - sample.first_event_ps) * 1e-12
-    energy = sample.energy_j
-    if not np.isnan(energy):
-        watts = float(table.configuration.get("static_watts", 0.0))
-        energy = float(packed["energy_aj"][check]) * 1e-18 + watts * latency
-    return True, latency, int(packed["synaptic_operations"][check]), energy
 
 
 def realised(full: float, stopped: float, at_best: float) -> float | None:
