@@ -127,8 +127,8 @@ class Settings(Options):
             for name in ("levels", "levels_budget", "graded", "settle_time_us", "hysteresis", "verify"):
                 if getattr(self, name) != OPTIONS[name].default:
                     raise InvalidRequest(
-                        f"{name} is {getattr(self, name)!r}, but rate neurons have no {name}; leave it out, "
-                        "or convert with neuron='signed'"
+                        f"{name} is {getattr(self, name)!r}, but rate neurons have no {name} setting; leave "
+                        "it out, or convert with neuron='signed'"
                     )
             self._check_calibration()
             self._check_code()
@@ -141,8 +141,8 @@ class Settings(Options):
             for name in ONLY_RATE:
                 if getattr(self, name) != OPTIONS[name].default:
                     raise InvalidRequest(
-                        f"{name} is {getattr(self, name)!r}, but signed neurons have no {name}; leave it "
-                        "out, or convert with neuron='rate'"
+                        f"{name} is {getattr(self, name)!r}, but signed neurons have no {name} setting; "
+                        "leave it out, or convert with neuron='rate'"
                     )
 
     def _check_calibration(self) -> None:

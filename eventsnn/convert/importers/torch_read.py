@@ -122,7 +122,8 @@ class Reading(fx.Interpreter):
                 raise self._without_rule(node) from error
             raise InvalidNetwork(
                 f"{self._place(node)}, which does not fit what it reads, for inputs of shape "
-                f"{tuple(self.samples.shape[1:])}: {str(error).splitlines()[0]}"
+                f"{tuple(self.samples.shape[1:])}: {str(error).splitlines()[0]}; give "
+                "samples of the size that the model was trained for"
             ) from error
 
     def _read(self, node: fx.Node) -> Any:
