@@ -18,7 +18,7 @@ OPTIONS = options_of(Options)
 ONLY_RATE = (
     *("max_pool", "max_pool_tau_us", "count_zeros", "reset", "initial_charge", "one_spike", "period_us"),
     *("softmax", "bias", "scale_rule", "voltage_clamp_us", "charge_calibration", "test_every"),
-    "spike_code",
+    *("spike_code", "percentile", "spikes_at_lambda"),
 )
 NO_FIRST_SPIKES = (
     *("max_pool", "reset", "initial_charge", "one_spike", "softmax", "bias", "voltage_clamp_us", "verify"),
@@ -132,11 +132,12 @@ class Settings(Options):
                     )
             self._check_calibration()
             self._check_code()
-            if self.count_zeros and self.scale_rule == "balanced":
-                raise InvalidRequest(
-                    "count_zeros is of percentiles, and scale_rule is 'balanced', which counts zeros anyway; "
-                    "leave count_zeros out"
-                )
+            for name in ("count_zeros", "percentile"):
+                if self.scale_rule == "balanced" and getattr(self, name) != OPTIONS[name].default:
+                    raise InvalidRequest(
+                        f"{name} is of percentiles, and scale_rule is 'balanced', which takes none and counts "
+                        f"zeros; leave {name} out"
+                    )
         else:
             for name in ONLY_RATE:
                 if getattr(self, name) != OPTIONS[name].default:
