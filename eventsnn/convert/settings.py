@@ -135,8 +135,8 @@ class Settings(Options):
             for name in ("count_zeros", "percentile"):
                 if self.scale_rule == "balanced" and getattr(self, name) != OPTIONS[name].default:
                     raise InvalidRequest(
-                        f"{name} is of percentiles, and scale_rule is 'balanced', which takes none and counts "
-                        f"zeros; leave {name} out"
+                        f"{name} is of percentiles, and scale_rule is 'balanced', which takes none, but "
+                        f"counts zeros; leave {name} out"
                     )
         else:
             for name in ONLY_RATE:
