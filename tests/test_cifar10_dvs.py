@@ -68,6 +68,11 @@ def test_the_final_counts_are_the_quantised_network_of_the_event_counts(folder, 
 
 def test_a_sensor_larger_than_the_network_is_refused(folder, network):
     with pytest.raises(
-        InvalidRequest, match=r"128 x 128 pixels, .* 32 x 32; divide addresses with --downsample"
+        InvalidRequest, match=r"128 x 128 pixels, .* 32 x 32; divide addresses with --downsample 4 "
     ):
         eventsnn.simulate(network, f"cifar10-dvs:{folder}")
+    recordings = open_dataset(f"cifar10-dvs:{folder}")
+    with pytest.raises(InvalidRequest, match=r"100 x 128 pixels, .* crop:width=32,height=32"):
+        eventsnn.simulate(network, recordings.transformed("crop:width=100,height=128"))
+    with pytest.raises(InvalidRequest, match=r"16 x 16 pixels, .* these have fewer pixels"):
+        eventsnn.simulate(network, recordings.downsampled(8))

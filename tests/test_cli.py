@@ -176,7 +176,7 @@ def test_a_recording_that_free_running_steps_do_not_wait_for_is_warned_of(files)
         (("run", "{net}", "--data", "nmnist:/nowhere", "-o", "r.h5"), "/nowhere"),
         (("run", "{net}", "--data", "frames:{set}", "-o", "r.h5"), "frames"),
         (("run", "{net}", "--data", "nmnist:{set}", "--split", "half", "-o", "r.h5"), "half"),
-        (("run", "{net}", "--data", "nmnist:{set}", "--exit", "sure", "-o", "r.h5"), "allowed are margin"),
+        (("run", "{net}", "--data", "nmnist:{set}", "--exit", "sure", "-o", "r.h5"), "margin:THRESHOLD"),
         (("run", "{net}", "--data", "nmnist:{set}", "--hardware", "loihi9", "-o", "r.h5"), "presets are"),
         (("run", "{net}", "--data", "nmnist:{set}", "--schedule", "step", "-o", "r.h5"), "--step-us"),
         (("run", "{net}", "--data", "nmnist:{set}", "--step-us", "5", "-o", "r.h5"), "--schedule step"),

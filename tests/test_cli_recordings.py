@@ -160,6 +160,10 @@ def test_inspect_tells_kinds_apart(files, tmp_path):
     other = eventsnn("inspect", tmp_path / "a.aedat4")
     assert other.returncode == 2
     assert "cannot be read as AEDAT 4" in other.stderr
+    (tmp_path / "cut.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    cut = eventsnn("inspect", tmp_path / "cut.h5")
+    assert cut.returncode == 2
+    assert "recordings (.bin, .aedat, .aedat4, .dat, .raw" in cut.stderr
 
 
 def test_data_check_counts_what_is_left_out(files):

@@ -57,7 +57,8 @@ def test_lambda_is_balanced_over_all_values_zeros_too(scales):
 def test_what_balancing_has_no_use_for_is_refused():
     with pytest.raises(EventsnnError, match="scale_rule is 'largest'; allowed are"):
         Settings(neuron="rate", scale_rule="largest")
-    with pytest.raises(EventsnnError, match="count_zeros is of percentiles"):
-        Settings(neuron="rate", scale_rule="balanced", count_zeros=True)
+    for name, value in (("count_zeros", True), ("percentile", 100)):
+        with pytest.raises(EventsnnError, match=f"{name} is of percentiles"):
+            Settings(neuron="rate", scale_rule="balanced", **{name: value})
     with pytest.raises(EventsnnError, match="signed neurons have no scale_rule"):
         Settings(scale_rule="balanced")

@@ -88,6 +88,8 @@ SETTINGS = {
     "spikes": ({"neuron": "rate", "spikes_at_lambda": 0}, "spikes_at_lambda is 0"),
     "rate levels": ({"neuron": "rate", "levels": 4}, "rate neurons have no levels"),
     "rate graded": ({"neuron": "rate", "graded": True}, "rate neurons have no graded"),
+    "signed percentile": ({"percentile": 99}, "signed neurons have no percentile setting"),
+    "signed spikes": ({"spikes_at_lambda": 15}, "signed neurons have no spikes_at_lambda setting"),
     "no duration": ({"neuron": "rate"}, "give duration_us"),
     "coarse": ({"neuron": "rate", "duration_us": 10**7}, "use a larger threshold"),
 }

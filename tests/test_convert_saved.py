@@ -80,6 +80,16 @@ def test_a_file_without_a_convertible_model_is_refused(tmp_path, build, match):
         load_model(path)
 
 
+@pytest.mark.parametrize(
+    ("held", "what"), [({}, "nothing"), ({"epoch": 3}, r"a dictionary \(epoch\)"), ([1], "a list")], ids=str
+)
+def test_a_definition_without_parameters_is_refused(tmp_path, held, what):
+    path = tmp_path / "model.pt"
+    torch.save(held, path)
+    with pytest.raises(InvalidFile, match=rf"holds {what}, no parameters .* for lenet5; save these with"):
+        load_model(path, definition="lenet5")
+
+
 def test_a_file_that_runs_a_command_does_not_run_it(tmp_path):
     path, target = tmp_path / "model.pt", tmp_path / "touched"
     torch.save(Command(target), path)

@@ -157,7 +157,7 @@ def test_a_set_can_be_sent_to_another_process(nmnist):
 @pytest.mark.parametrize(
     ("spec", "split", "match"),
     [
-        ("mnist:{root}", None, "KIND one of nmnist, cifar10-dvs, aedat"),
+        ("mnist:{root}", None, r"KIND one of nmnist, cifar10-dvs, aedat.*, images, tonic\.NAME$"),
         ("{root}", None, "write KIND:PATH"),
         ("nmnist:", None, "write KIND:PATH"),
         ("nmnist:{root}/none", None, "there is no .*none"),

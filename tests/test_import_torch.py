@@ -872,7 +872,11 @@ MODELS = {
     "two inputs": (Two, r"takes 2 inputs \(x, y\)"),
     "wrong size": (
         lambda: nn.Sequential(nn.Flatten(), nn.Linear(7, 2)),
-        r"module '1'.*does not fit.*\(2, 8, 8\)",
+        r"module '1'.*does not fit.*\(2, 8, 8\).*give samples of the size",
+    ),
+    "of volumes": (  # which takes the two channels for something else, so that what follows does not fit
+        lambda: nn.Sequential(nn.Conv3d(3, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(7, 2)),
+        "module '0' is a Conv3d, which has no conversion",
     ),
     "complex": (lambda: with_tensor(torch.zeros(4, 2, 3, 3, dtype=torch.complex64)), "complex64"),
     "integers": (lambda: with_tensor(torch.zeros(4, 2, 3, 3, dtype=torch.int8)), "int8; weights are"),

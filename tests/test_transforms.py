@@ -137,6 +137,7 @@ def test_drops_are_drawn_for_seed_and_recording():
 
 REFUSED = {
     "downsmaple:factor=2": "no transform 'downsmaple'; did you mean 'downsample'",
+    "rotate:by=1": "time-scale, window, tonic.NAME",
     "downsample": "factor is missing",
     "downsample:factor=two": "factor is 'two'; it is a whole number",
     "downsample:factor=0": "factor must be an integer from 1",

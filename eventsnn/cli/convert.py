@@ -84,7 +84,9 @@ def convert(
         str | None,
         typer.Option("--split", help="Split of the calibration data; train, where there are splits."),
     ] = None,
-    samples: Annotated[int, typer.Option("--samples", help="How many samples to calibrate on.")] = 200,
+    samples: Annotated[
+        int, typer.Option("--samples", help="How many samples to calibrate on, at most.")
+    ] = 200,
     trained_on: Annotated[
         list[str] | None,
         typer.Option(

@@ -52,10 +52,7 @@ def inspect(
 
         _show(StreamResults.load(file).to_dict(), json_)
     else:
-        raise InvalidFile(
-            f"{file}: format attribute is {kind!r}; known files are eventsnn networks and results (.h5) "
-            "and recordings (.bin, .aedat)"
-        )
+        raise InvalidFile(f"{file}: format attribute is {kind!r}; {recordings.KNOWN_FILES}")
 
 
 def _results(file: Path) -> dict[str, Any]:
@@ -69,6 +66,7 @@ def _results(file: Path) -> dict[str, Any]:
 def _hdf5_format(file: Path) -> Any:
     import h5py
 
+    from eventsnn.cli.recordings import KNOWN_FILES
     from eventsnn.errors import InvalidFile
 
     try:
@@ -77,10 +75,7 @@ def _hdf5_format(file: Path) -> Any:
             return found if isinstance(found, str) else repr(found)
     except Exception as error:
         # HDF5 answers to damage with any kind of error.
-        raise InvalidFile(
-            f"{file} is not an HDF5 file, or is truncated; known files are eventsnn networks and results "
-            "(.h5) and recordings (.bin, .aedat)"
-        ) from error
+        raise InvalidFile(f"{file} is not an HDF5 file, or is truncated; {KNOWN_FILES}") from error
 
 
 def _show(found: dict[str, Any], json_: bool) -> None:

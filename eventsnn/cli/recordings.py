@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 SUFFIXES = {".bin": "nmnist", ".aedat": "aedat"}
 OTHER_SUFFIXES = (".aedat4", ".dat", ".raw", ".npy", ".csv", ".bs2", ".parquet")
 """Of files that are opened as events:PATH; an .npz file may hold images as well."""
+KNOWN_FILES = (
+    "known files are eventsnn networks, results and sets of recordings (.h5), and recordings "
+    f"({', '.join((*SUFFIXES, *OTHER_SUFFIXES))})"
+)
 
 
 def data_named(place: Path) -> str | None:
@@ -62,7 +66,7 @@ def data_named(place: Path) -> str | None:
         is_cifar10_dvs = known == "aedat" and _is_cifar10_dvs([place.name], CIFAR10_CLASSES)
         return f"{'cifar10-dvs' if is_cifar10_dvs else known}:{place}"
     if other is not None and other != "HDF5":
-        instead = "known files are eventsnn networks and results (.h5) and recordings (.bin, .aedat)"
+        instead = KNOWN_FILES
         if other.startswith("NumPy"):
             instead += f"; images are named images:{place}"
         raise InvalidFile(f"{place}: {not_yet(other, instead)}")

@@ -82,6 +82,11 @@ def load_module(path: str | os.PathLike[str], definition: str | None = None) -> 
     state = _parameters(path, found)
     if definition is not None and state is not None:
         return filled(path, built(definition), definition, state)
+    if definition is not None:
+        raise InvalidFile(
+            f"{path} holds {_content(found)}, no parameters (tensors by name) for {definition}; save these "
+            "with torch.save(model.state_dict(), path)"
+        )
     what = f"{path} holds {_content(found)}, no model"
     raise InvalidFile(f"{what}; {_WHOLE}" if state is None else f"{what}; {DEFINE}, or {_WHOLE}")
 
@@ -123,7 +128,7 @@ def _content(found: object) -> str:
             return (
                 f"the parameters of a model (a state_dict of {len(values)} tensors) without its architecture"
             )
-        return "a dictionary (" + ", ".join(str(key) for key in list(found)[:5]) + ")"
+        return f"a dictionary ({', '.join(str(key) for key in list(found)[:5])})" if found else "nothing"
     return f"a {type(found).__name__}"
 
 

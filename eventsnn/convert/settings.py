@@ -18,7 +18,7 @@ OPTIONS = options_of(Options)
 ONLY_RATE = (
     *("max_pool", "max_pool_tau_us", "count_zeros", "reset", "initial_charge", "one_spike", "period_us"),
     *("softmax", "bias", "scale_rule", "voltage_clamp_us", "charge_calibration", "test_every"),
-    "spike_code",
+    *("spike_code", "percentile", "spikes_at_lambda"),
 )
 NO_FIRST_SPIKES = (
     *("max_pool", "reset", "initial_charge", "one_spike", "softmax", "bias", "voltage_clamp_us", "verify"),
@@ -127,22 +127,23 @@ class Settings(Options):
             for name in ("levels", "levels_budget", "graded", "settle_time_us", "hysteresis", "verify"):
                 if getattr(self, name) != OPTIONS[name].default:
                     raise InvalidRequest(
-                        f"{name} is {getattr(self, name)!r}, but rate neurons have no {name}; leave it out, "
-                        "or convert with neuron='signed'"
+                        f"{name} is {getattr(self, name)!r}, but rate neurons have no {name} setting; leave "
+                        "it out, or convert with neuron='signed'"
                     )
             self._check_calibration()
             self._check_code()
-            if self.count_zeros and self.scale_rule == "balanced":
-                raise InvalidRequest(
-                    "count_zeros is of percentiles, and scale_rule is 'balanced', which counts zeros anyway; "
-                    "leave count_zeros out"
-                )
+            for name in ("count_zeros", "percentile"):
+                if self.scale_rule == "balanced" and getattr(self, name) != OPTIONS[name].default:
+                    raise InvalidRequest(
+                        f"{name} is of percentiles, and scale_rule is 'balanced', which takes none, but "
+                        f"counts zeros; leave {name} out"
+                    )
         else:
             for name in ONLY_RATE:
                 if getattr(self, name) != OPTIONS[name].default:
                     raise InvalidRequest(
-                        f"{name} is {getattr(self, name)!r}, but signed neurons have no {name}; leave it "
-                        "out, or convert with neuron='rate'"
+                        f"{name} is {getattr(self, name)!r}, but signed neurons have no {name} setting; "
+                        "leave it out, or convert with neuron='rate'"
                     )
 
     def _check_calibration(self) -> None:

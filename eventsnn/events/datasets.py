@@ -133,7 +133,7 @@ def open_dataset(
         return open_tonic(spec, split)
     if not colon or kind not in _KINDS or not place:
         raise InvalidRequest(
-            f"unknown data set {spec!r}; write KIND:PATH with KIND one of {', '.join(_KINDS)}"
+            f"unknown data set {spec!r}; write KIND:PATH with KIND one of {', '.join(_KINDS)}, {PREFIX}NAME"
         )
     named = named_split(split) if isinstance(split, str) else None
     if split is not None and named is None and not (isinstance(split, str) and split in SPLITS):

@@ -182,10 +182,16 @@ def check_belongs(samples: Samples, network: Network) -> None:
     """Refuse a sensor that is not the network's, labels without a class, and an output without a choice."""
     height, width, _ = network.populations[network.input].shape
     if isinstance(samples, RecordingSet) and (samples.height, samples.width) != (height, width):
+        factor = -(-samples.width // width)
+        if factor > 1 and (-(-samples.width // factor), -(-samples.height // factor)) == (width, height):
+            remedy = f"divide addresses with --downsample {factor} (RecordingSet.downsampled)"
+        elif samples.width >= width and samples.height >= height:
+            remedy = f"keep a part with --transform crop:width={width},height={height},x=...,y=..."
+        else:
+            remedy = "these have fewer pixels: give recordings of the sensor that it was made for"
         raise InvalidRequest(
             f"{samples.kind} recordings are {samples.width} x {samples.height} pixels, the network's "
-            f"input is {width} x {height}; divide addresses with --downsample "
-            "(RecordingSet.downsampled) or take the network made for this sensor"
+            f"input is {width} x {height}; {remedy}, or take the network made for this sensor"
         )
     classes = network.populations[network.output].size
     if classes < 2:

@@ -120,9 +120,13 @@ class Reading(fx.Interpreter):
         except Exception as error:  # whatever PyTorch says of shapes that do not fit
             if self._rule(node) is None:
                 raise self._without_rule(node) from error
+            for value in map(self.values.get, node.all_input_nodes):
+                if isinstance(value, Value) and value.refusal is not None:
+                    raise value.refusal.with_traceback(None) from error  # its shape may be of no use
             raise InvalidNetwork(
                 f"{self._place(node)}, which does not fit what it reads, for inputs of shape "
-                f"{tuple(self.samples.shape[1:])}: {str(error).splitlines()[0]}"
+                f"{tuple(self.samples.shape[1:])}: {str(error).splitlines()[0]}; give "
+                "samples of the size that the model was trained for"
             ) from error
 
     def _read(self, node: fx.Node) -> Any:

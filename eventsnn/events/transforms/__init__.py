@@ -59,7 +59,8 @@ def read_transform(given: Any) -> Transform:
         return TonicTransform(name.removeprefix(PREFIX), tuple(_tonic_parameters(given, said)))
     if name not in TRANSFORMS:
         raise InvalidRequest(
-            f"there is no transform {name!r}{nearest(name, TRANSFORMS)}; there are {', '.join(TRANSFORMS)}"
+            f"there is no transform {name!r}{nearest(name, TRANSFORMS)}; there are "
+            f"{', '.join(TRANSFORMS)}, {PREFIX}NAME"
         )
     kind, values = TRANSFORMS[name], {}
     known = {item.name: item for item in fields(kind)}
