@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
+from builders.floors import asserting, asserts_at_least
 from builders.recordings import random_events, small_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -90,6 +91,7 @@ def test_other_sets_are_read_in_parts_too(tmp_path, small_parts):
     same(own.transformed("refractory:period_us=300").fraction(0.4))
 
 
+@asserts_at_least(10)
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=12), st.integers(4, 9), st.data())
 def test_clocks_of_any_kind(tmp_path_factory, starts, size, data):
@@ -116,6 +118,7 @@ def test_clocks_of_any_kind(tmp_path_factory, starts, size, data):
     elif isinstance(found[1], str):
         assert "undoes wraps of the clock only" in found[1]
     else:
+        asserting()
         assert np.array_equal(*found)
 
 
