@@ -10,6 +10,7 @@ import threading
 import time
 import warnings
 from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -227,6 +228,42 @@ def test_a_sample_that_ends_its_worker_again_and_again_is_named_and_all_others_a
 def iter_into(found, outcomes):
     for outcome in outcomes:
         found.append(outcome)
+
+
+class Large:
+    """A job of more than a pipe takes."""
+
+    def __init__(self):
+        self.weights = bytes(5_000_000)
+
+    def __call__(self):
+        return doubled()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it looks for processes in /proc")
+def test_a_worker_killed_before_it_has_its_job_is_no_hang():
+    killed, stop = set(), threading.Event()
+
+    def kill():
+        while not (killed or stop.is_set()):
+            for child in Path("/proc/self/task").glob("*/children"):
+                with suppress(OSError):
+                    kill_first(child.read_text().split())
+
+    def kill_first(processes):
+        for process in processes:
+            if not killed and b"spawn_main" in Path(f"/proc/{process}/cmdline").read_bytes():
+                os.kill(int(process), signal.SIGKILL)
+                killed.add(process)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        assert sorted(run_in_processes(Large(), list(range(8)), 2)) == list(range(0, 16, 2))
+    finally:
+        stop.set()
+        killer.join()
+    assert killed
 
 
 def test_an_executor_that_takes_no_more_is_said():

@@ -11,21 +11,34 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from eventsnn.decide import ExitRule
 from eventsnn.errors import InvalidRequest
 from eventsnn.run.chunks import Chunks, Job, Outcome, Runner, keep_job
 
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
 PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
 
 
-def _start_worker(job: Job) -> None:
+def _start_worker(key: str, reader: Connection) -> None:
     # An interrupt reaches the whole group; only the parent answers it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _die_with_parent()
-    keep_job(job.key, job.sent)
+    keep_job(key, reader.recv_bytes())
+    reader.close()
+
+
+def _feed(writer: Connection, sent: bytes) -> None:
+    # A worker that ended before it had read all is found, and replaced, by its pool.
+    with suppress(OSError):
+        writer.send_bytes(sent)
+    with suppress(OSError):
+        writer.close()
 
 
 def _die_with_parent() -> None:
@@ -94,23 +107,35 @@ class Processes(Executor):
             given -= {future for future in given if future.done()}
         number = min(range(len(self._pools)), key=lambda number: len(self._given[number]))
         with _interrupts_held():
+            pool = self._pools[number]
             try:
-                future = self._pool(number).submit(call, *args, **named)
+                submit = partial(self._begin, number) if pool is None else pool.submit
+                future = submit(call, *args, **named)
             except BrokenProcessPool:
                 self._end(number)
-                future = self._pool(number).submit(call, *args, **named)
+                future = self._begin(number, call, *args, **named)
         self._given[number].add(future)
         return future
 
-    def _pool(self, number: int) -> ProcessPoolExecutor:
+    def _begin(self, number: int, call: Callable[..., Any], /, *args: Any, **named: Any) -> Future[Any]:
+        """Start a process with its first call.
+
+        The job goes through a pipe of ours, whose other end only the process has: what multiprocessing hands
+        over itself is written while it holds both ends, and where the process is killed before it has read
+        that, and it is more than a pipe takes, it is waited for for ever.
+        """
         import multiprocessing
 
-        pool = self._pools[number]
-        if pool is None:
-            context = multiprocessing.get_context("spawn")
-            pool = ProcessPoolExecutor(1, context, initializer=_start_worker, initargs=(self._job,))
-            self._pools[number] = pool
-        return pool
+        context = multiprocessing.get_context("spawn")
+        reader, writer = context.Pipe(duplex=False)
+        pool = ProcessPoolExecutor(1, context, initializer=_start_worker, initargs=(self._job.key, reader))
+        self._pools[number] = pool
+        try:
+            future = pool.submit(call, *args, **named)
+        finally:
+            reader.close()
+        threading.Thread(target=_feed, args=(writer, self._job.sent), daemon=True).start()
+        return future
 
     def look(self) -> set[Future[Any]]:
         """Calls that will never be done, as their process ended.
