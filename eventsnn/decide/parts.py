@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar
 
-from eventsnn.arguments import number, shown
+from eventsnn.arguments import number
 from eventsnn.errors import InvalidExitRule
 
 PS_PER_US = 10**6
@@ -83,7 +83,7 @@ class Part:
         found = float(number(value, self._called(name), InvalidExitRule))
         if not least <= found <= most:
             raise InvalidExitRule(
-                f"{self._called(name)} is {shown(value)}; allowed are numbers from {least:g} to {most:g}"
+                f"{self._called(name)} is {found:g}; allowed are numbers from {least:g} to {most:g}"
             )
         return found
 
