@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +27,10 @@ from numpy.typing import NDArray
 import eventsnn
 from eventsnn.calibration.certify import calibrate
 from eventsnn.convert.importers.keras import import_keras
+from eventsnn.decide import ORACLES
 from eventsnn.events import image_set
 from eventsnn.results.results import Results
-from eventsnn.results.stops import Stops, stops, weighed_readout
+from eventsnn.results.stops import stops, stops_of_rules
 
 NUMBER = "certified"
 GAP, CONFIDENCE = 0.01, 0.95
@@ -67,28 +67,6 @@ def resnet(root: Path, count: int) -> tuple[Any, Any, dict[str, Any]]:
 WORKLOADS = {"LeNet-5": lenet, "ResNet-20": resnet}
 
 
-def half(results: Results, odd: bool) -> Results:
-    """Every other sample of a run; sources go along, so that calibrating on the other half is refused."""
-    chosen = results.table.samples[odd::2]
-    sources = {sample.index: results.table.sources[sample.index] for sample in chosen}
-    return Results(replace(results.table, samples=chosen, sources=sources))
-
-
-def oracle(results: Results, stays: bool) -> NDArray[np.float64]:
-    """Latency and operations of each sample, (samples, 2), at the first check that is (or stays) right."""
-    costs = []
-    for sample in results.table.samples:
-        trace = sample.trace
-        readout = weighed_readout(results.table, np.asarray(trace["readout"]))
-        right = (readout.argmax(axis=1) == sample.label) & (readout != 0).any(axis=1)
-        if stays:
-            right = np.logical_and.accumulate(right[::-1])[::-1]
-        at = int(right.argmax()) if right.any() else -1
-        time = float(trace["time_ps"][at] - sample.first_event_ps) * 1e-12
-        costs.append((time, float(trace["synaptic_operations"][at])))
-    return np.array(costs)
-
-
 def cut(full: NDArray[Any], stopped: NDArray[Any]) -> float:
     """How much less the mean is, percent."""
     return 100 * (1 - float(stopped.mean()) / float(full.mean()))
@@ -96,10 +74,10 @@ def cut(full: NDArray[Any], stopped: NDArray[Any]) -> float:
 
 def measure(report: Report, name: str, results: Results, whole: bool) -> list[list[str]]:
     """Rows: the certified stop and the oracles, on the half that did not calibrate."""
-    ours = half(results, odd=False)
-    certificate = calibrate(ours, RULES, "gap", GAP, CONFIDENCE)
-    others = half(results, odd=True)
-    found: Stops = stops(others.table, certificate.rule, [certificate.threshold])
+    odd = np.arange(len(results)) % 2 == 1
+    certificate = calibrate(results.select(~odd), RULES, "gap", GAP, CONFIDENCE)
+    others = results.select(odd)
+    found = stops(others.table, certificate.rule, [certificate.threshold])
     full = others.table.column("prediction")
     lost: NDArray[np.bool_] = (found.prediction[:, 0] != found.label) & (full == found.label)
     share = 100 * float(lost.mean())
@@ -111,9 +89,9 @@ def measure(report: Report, name: str, results: Results, whole: bool) -> list[li
         f"{share:.2f} %", f"{saved[0]:.1f} %", f"{saved[1]:.1f} %",
     ]]  # fmt: skip
     ideal = {}
-    for title, stays in (("oracle, first right", False), ("oracle, stays right", True)):
-        costs = oracle(others, stays)
-        ideal[title] = cut(latency, costs[:, 0]), cut(operations, costs[:, 1])
+    known = zip(ORACLES, stops_of_rules(others.table, list(ORACLES), [0.0]), strict=True)
+    for title, best in known:
+        ideal[title] = cut(latency, best.latency_s), cut(operations, best.synaptic_operations)
         rows.append([name, title, "", "", "0 %", *(f"{value:.1f} %" for value in ideal[title])])
     report.add(
         NUMBER,

@@ -63,10 +63,13 @@ def bounds(logits: NDArray[np.float64], labels: NDArray[np.int64], alpha: float)
     InvalidRequest
         Too few samples.
     """
-    found = scores(logits)
-    place = rank(len(found), alpha, found.shape[1]) - 1
-    own = np.take_along_axis(found, labels[:, None, None], axis=2)[:, :, 0]
-    return np.sort(own, axis=0)[place]
+    own = np.take_along_axis(scores(logits), labels[:, None, None], axis=2)[:, :, 0]
+    return bounds_of(own, alpha)
+
+
+def bounds_of(own: NDArray[np.float64], alpha: float) -> NDArray[np.float64]:
+    """``bounds`` from the scores of the true classes, shape (samples, checkpoints)."""
+    return np.sort(own, axis=0)[rank(len(own), alpha, own.shape[1]) - 1]
 
 
 def sets(logits: NDArray[np.float64], bound: NDArray[np.float64], nested: bool = True) -> NDArray[np.bool_]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from eventsnn.arguments import whole
 from eventsnn.calibration.binomial import share
 from eventsnn.calibration.certify import require_sound, stated
-from eventsnn.calibration.conformal import rank, scores
+from eventsnn.calibration.conformal import bounds_of, scores
 from eventsnn.decide import Combination, GivenTimes, PredictionSet
 from eventsnn.decide.certificate import Certificate
 from eventsnn.errors import InvalidRequest
@@ -66,9 +66,8 @@ def calibrate_sets(
         raise InvalidRequest(
             "no time passes in this run, so there are no times to look at; run it on hardware"
         )
-    place = rank(len(results), limit, len(times.at_us)) - 1
     own = np.array([_own_scores(results, sample, times.times_ps) for sample in results.table.samples])
-    bound = np.sort(own, axis=0)[place]
+    bound = bounds_of(own, limit)
     # Where too few looked to tell, no class leaves the set.
     least = tuple(math.exp(-b) * (1 - ROUNDING) if np.isfinite(b) else 0.0 for b in bound)
     rule = Combination(1.0 / size, PredictionSet(least=least), schedule=times)
