@@ -1,4 +1,4 @@
-"""Train image networks of ``eventsnn.convert.definitions`` on MNIST or CIFAR-10.
+"""Train image networks of ``eventsnn.convert.definitions`` on MNIST, CIFAR-10 or a CIFAR-100 subset.
 
     EVENTSNN_DATA=... python models/train_images.py --model lenet5 --data mnist --epochs 4 --output lenet5.pt
 
@@ -29,7 +29,7 @@ from eventsnn.convert.definitions import DEFINITIONS, definition
 from eventsnn.convert.definitions.binary import BinaryConv2d, BinaryLinear
 from eventsnn.convert.definitions.trained import load_trained, save_trained
 
-SHIFT = {"mnist": 2, "cifar10": 4}
+SHIFT = {"mnist": 2, "cifar10": 4, "cifar100": 4}
 """Pixels that a training image is moved by, at most."""
 
 
@@ -52,7 +52,8 @@ def load(data: str, split: str) -> tuple[np.ndarray, np.ndarray]:
     if data == "mnist":
         with np.load(data_folder() / "mnist" / "mnist.npz") as archive:
             return archive[f"{split}_x"][:, None], archive[f"{split}_y"].astype(np.int64)
-    with np.load(data_folder() / "cifar10" / "cifar10_lossless.npz") as archive:
+    name = {"cifar10": "cifar10_lossless.npz", "cifar100": "cifar100_subset_lossless.npz"}[data]
+    with np.load(data_folder() / data / name) as archive:
         images = decoded(archive[f"{split}_resid"]).transpose(0, 3, 1, 2)
         return np.ascontiguousarray(images), archive[f"{split}_y"].astype(np.int64)
 
@@ -106,7 +107,7 @@ def train(model: nn.Module, options: argparse.Namespace) -> bool:
         loss_sum = hits = 0.0
         for step in range(steps):
             chosen = order[step * options.batch : (step + 1) * options.batch]
-            inputs = scaled(shifted(images[chosen], SHIFT[options.data], options.data == "cifar10", rng))
+            inputs = scaled(shifted(images[chosen], SHIFT[options.data], options.data != "mnist", rng))
             target = torch.from_numpy(labels[chosen])
             logits = model(inputs)
             loss = criterion(logits, target)
