@@ -123,7 +123,8 @@ def convert(
         written = rewrite_recordings(
             found, output, format=to, layout=to_layout, orientation=to_orientation, progress=progress
         )
-    typer.echo(f"wrote {len(written)} recordings, {written[0]}{' and others' if len(written) > 1 else ''}")
+    others = f" and {len(written) - 1} more" if len(written) > 1 else ""
+    typer.echo(f"wrote {written[0]}{others}")
 
 
 @app.command("emulate-cifar10-dvs")

@@ -116,7 +116,8 @@ def _data(found: dict[str, Any], json_: bool) -> None:
 
     plain = {name: value for name, value in found.items() if name != "classes"}
     if "splits" in plain and not json_:
-        plain["splits"] = ", ".join(f"{name} {count}" for name, count in found["splits"].items())
+        named = {name: count for name, count in found["splits"].items() if count}
+        plain["splits"] = ", ".join(f"{name} {count}" for name, count in named.items()) or "none"
     _show(found if json_ else plain, json_)
     if "classes" in found and not json_:
         show.print_table(recordings.class_table(found["classes"]))
