@@ -535,3 +535,21 @@ def test_the_sibling_commands_take_origin_and_scaled_currents(tmp_path):
     assert len(said) == 1
     messages = {key: sum(server.messages for server in value.servers) for key, value in found.items()}
     assert messages[True] > messages[False]
+
+
+@pytest.mark.parametrize(("schedule", "engine"), WAYS)
+@pytest.mark.parametrize("periods", [1, 4, 50])
+@pytest.mark.parametrize("coding", ["analog", None])
+def test_without_a_duration_input_and_bias_both_come_once_a_period(schedule, engine, periods, coding):
+    """As networks have it that spiked where they come from: an image that one spike stands for is a bias."""
+    made = rate_network(unit=0.01)
+    network = Network(
+        made.populations.values(), made.projections.values(), contract=InputContract(coding, None)
+    )
+    settings = {"schedule": schedule, "engine": engine, "duration_us": 1000.0 * periods}
+    results = eventsnn.simulate(
+        network, [(np.full((1, 1, 1), 0.01), 0)], input="analog",
+        **settings | ({"step_us": 1000.0} if schedule == "step" else {}),
+    )  # fmt: skip
+    spikes = dict(zip(results.table.order, results.table.counter(COLUMN["spikes_positive"])[0], strict=True))
+    assert spikes["x"] == spikes["b"] == periods

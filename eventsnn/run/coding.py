@@ -44,6 +44,9 @@ class Coding:
     stands_ps
         The time for which bias currents stand, over which an analog value acts once; None is each sample's
         own duration.
+    each_period
+        Whether an analog value acts once in each period of the biases instead, as it does in networks that
+        spiked already where they come from: no duration is theirs.
     """
 
     encoding: Encoding | None = None
@@ -55,6 +58,7 @@ class Coding:
     most: int = LARGEST_DRAW
     contract: InputContract | None = None
     stands_ps: int | None = None
+    each_period: bool = False
 
 
 def coding_of(settings: Settings, network: Network) -> Coding:
@@ -88,6 +92,7 @@ def coding_of(settings: Settings, network: Network) -> Coding:
         most=settings.max_events,
         contract=contract,
         stands_ps=None if stands_us is None else picoseconds(stands_us, "the network's duration_us"),
+        each_period=contract is not None and contract.duration_us is None and not settings.scale_currents,
     )
 
 

@@ -72,7 +72,7 @@ def make_stimulus(item: Recording | Sample, network: Network, coding: Coding) ->
         raise InvalidEvents(f"{where}: {error}") from error
     if stimulus.duration is None and stimulus.end == 0:
         stimulus = replace(stimulus, duration=_duration_of_an_instant(network, stimulus, coding, where))
-    if stimulus.analog is not None and coding.contract is not None:
+    if stimulus.analog is not None and coding.contract is not None and not coding.each_period:
         stimulus = replace(stimulus, analog_time=coding.stands_ps or stimulus.end or None)
     return stimulus
 
