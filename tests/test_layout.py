@@ -36,7 +36,7 @@ BUDGET = {
     "events": 9400,
     "hardware": 4200,
     "insight": 1900,
-    "network": 4560,
+    "network": 4640,
     "nir": 3200,
     "options": 80,
     "output": 320,
