@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from eventsnn.calibration import calibrate as calibrate
     from eventsnn.calibration import calibrate_sets as calibrate_sets
     from eventsnn.convert import convert as convert
+    from eventsnn.convert import from_spiking as from_spiking
     from eventsnn.decide import ExitRule as ExitRule
     from eventsnn.decide import Margin as Margin
     from eventsnn.decide import MaxProbability as MaxProbability
@@ -100,6 +101,7 @@ _PUBLIC = {
     "calibrate_sets": ("eventsnn.calibration", "calibrate_sets"),
     "convert": ("eventsnn.convert", "convert"),
     "from_nir": ("eventsnn.nir.reader", "from_nir"),
+    "from_spiking": ("eventsnn.convert", "from_spiking"),
     "image_set": ("eventsnn.events", "image_set"),
     "load": ("eventsnn.network", "load_network"),
     "load_architecture": ("eventsnn.hardware", "load_architecture"),
@@ -156,6 +158,7 @@ __all__ = [
     "conv1d",
     "convert",
     "from_nir",
+    "from_spiking",
     "image_set",
     "load",
     "load_architecture",

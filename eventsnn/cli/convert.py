@@ -21,6 +21,7 @@ from eventsnn.cli.nir import (
     refuse_options_of_nir,
 )
 from eventsnn.cli.options import Json, shape, taking
+from eventsnn.cli.spiking import convert_spiking, spiking_model
 from eventsnn.convert.options import Options
 from eventsnn.run.reading import Reading
 
@@ -58,7 +59,8 @@ def convert(
     calibration: Annotated[
         str | None,
         typer.Option(
-            "--calibration", help="KIND:PATH of recordings or images to calibrate on; all but NIR need it."
+            "--calibration",
+            help="KIND:PATH of recordings or images to calibrate on; all but spiking networks need it.",
         ),
     ] = None,
     definition: Annotated[
@@ -72,7 +74,11 @@ def convert(
         str | None, typer.Option("--output-node", help="ONNX: node or value with the class scores.")
     ] = None,
     input_shape: Annotated[
-        str | None, typer.Option("--input-shape", help="C,H,W where an ONNX or Keras file leaves it open.")
+        str | None,
+        typer.Option(
+            "--input-shape",
+            help="C,H,W where an ONNX or Keras file leaves it open, or of a spiking library's model.",
+        ),
     ] = None,
     backend: Annotated[
         str | None,
@@ -124,7 +130,7 @@ def convert(
     threshold: Threshold = None,
     json_: Json = False,
 ) -> None:
-    """Convert a trained network to a spiking one and compare it layer by layer; read a NIR graph as it is."""
+    """Convert a trained network to a spiking one and compare both; read spiking networks as they are."""
     from eventsnn.convert.formats import is_nir
     from eventsnn.errors import InvalidRequest
 
@@ -132,6 +138,10 @@ def convert(
     if is_nir(model):
         del comparison, spikes, lower_clamp, integration, step_us, threshold
         convert_nir(model, output, given, json_)
+        return
+    spiking = spiking_model(model, definition)
+    if spiking is not None:
+        convert_spiking(spiking, model, output, given, settings, json_)
         return
     refuse_options_of_nir(given)
     if calibration is None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from eventsnn.nir.choices import Choices
 from eventsnn.options import options_of
+
+if TYPE_CHECKING:
+    from eventsnn.network import Network
 
 OWN = {name: one for name, one in options_of(Choices).items() if name != "reset"}
 """Options that a NIR graph has and a trained network has not."""
@@ -56,7 +59,6 @@ def convert_nir(model: Path, output: Path, given: dict[str, Any], as_json: bool)
     InvalidRequest
         An option of trained networks was given.
     """
-    from eventsnn.cli import show
     from eventsnn.errors import InvalidRequest
     from eventsnn.network.writing import FORMAT
     from eventsnn.nir.reader import from_nir
@@ -74,21 +76,32 @@ def convert_nir(model: Path, output: Path, given: dict[str, Any], as_json: bool)
     network = from_nir(model, **choices, metadata={"model": model.name})
     network.save(output)
     told = network.metadata["nir"]
+    show_reading(model, output, network, told, "node of the NIR graph", as_json)
     if as_json:
-        show.print_json({"model": str(model), "output": str(output), "checksum": network.checksum, **told})
         return
-    made = show.table("node", "is", "read", "what to know", optional=("what to know",))
-    for name, (kind, word, reason) in told["nodes"].items():
-        made.add_row(name, kind, word, reason)
-    show.print_table(made, f"{model} -> {output}: how each node of the NIR graph is read")
-    made = show.table("population", "quanta a threshold", "largest weight", "rounding takes off")
-    for name, one in told["thresholds"].items():
-        made.add_row(name, str(one["quanta"]), f"{one['largest_weight']:.4g}", f"{one['rounding']:.2g}")
-    show.print_table(made, "weights as whole quanta (in thresholds; a readout's in units)")
     clamp = "none" if told["lower_clamp"] is None else f"{told['lower_clamp']:g}"
     typer.echo(
         f"reset {told['reset']}, comparison {told['comparison']}, spikes {told['spikes']}, lower clamp "
         f"{clamp}, integration {told['integration']}, step {told['step_us']:g} us (kept in the network's "
         "metadata)"
     )
+
+
+def show_reading(
+    model: Path, output: Path, network: Network, told: dict[str, Any], what: str, as_json: bool
+) -> None:
+    """Print how each node of a spiking network was read, and the quanta of its thresholds."""
+    from eventsnn.cli import show
+
+    if as_json:
+        show.print_json({"model": str(model), "output": str(output), "checksum": network.checksum, **told})
+        return
+    made = show.table("node", "is", "read", "what to know", optional=("what to know",))
+    for name, (kind, word, reason) in told["nodes"].items():
+        made.add_row(name, kind, word, reason)
+    show.print_table(made, f"{model} -> {output}: how each {what} is read")
+    made = show.table("population", "quanta a threshold", "largest weight", "rounding takes off")
+    for name, one in told["thresholds"].items():
+        made.add_row(name, str(one["quanta"]), f"{one['largest_weight']:.4g}", f"{one['rounding']:.2g}")
+    show.print_table(made, "weights as whole quanta (in thresholds; a readout's in units)")
     show.note(f"wrote {output}: {network!r}")

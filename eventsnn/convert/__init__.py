@@ -4,7 +4,7 @@
 layer, ``compare`` decision by decision as well; ``quantised_activations`` evaluates the integer network
 without running it; ``load_model`` reads a PyTorch, ONNX or Keras file without executing anything in it;
 ``definition`` builds well-known models, whose weights ``load_trained`` reads; ``QCFS`` is the activation to
-train with.
+train with; ``from_spiking`` reads networks of PyTorch's spiking libraries as they are.
 
 Names load on first use, so importing this package imports neither PyTorch nor a compiler.
 """
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from eventsnn.convert.loading import load_model as load_model
     from eventsnn.convert.qcfs import QCFS as QCFS
     from eventsnn.convert.quantised import quantised_activations as quantised_activations
+    from eventsnn.convert.spiking.reader import from_spiking as from_spiking
 
 _HOME = {
     "convert": "converter",
@@ -41,6 +42,7 @@ _HOME = {
     "QCFS": "qcfs",
     "definition": "definitions",
     "load_trained": "definitions.trained",
+    "from_spiking": "spiking.reader",
 }
 
 __all__ = [
@@ -50,6 +52,7 @@ __all__ = [
     "compare",
     "convert",
     "definition",
+    "from_spiking",
     "layer_check",
     "load_model",
     "load_trained",

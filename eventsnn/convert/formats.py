@@ -60,6 +60,14 @@ def is_nir(path: Path) -> bool:
         return False
 
 
+def is_torch(path: Path) -> bool:
+    """Whether a file may be PyTorch's; not where it is none, or of another kind."""
+    try:
+        return kind_of_file(path) == TORCH
+    except (InvalidFile, OSError):
+        return False
+
+
 def _is_onnx(start: bytes) -> bool:
     """A version of the format, then a field that models begin with."""
     return (

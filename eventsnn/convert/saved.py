@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from eventsnn.convert.architecture import built
 from eventsnn.convert.definitions.trained import filled, names_definition, trained_module
 from eventsnn.convert.importers.torch_modules import ADVICE, MODULES
+from eventsnn.convert.spiking.neurons import Neurons
 from eventsnn.errors import InvalidFile, InvalidRequest
 
 _FOREIGN = re.compile(r"(?:Unsupported global: |unsupported )GLOBAL ([\w.]+)")
@@ -20,7 +21,7 @@ _WHOLE = (
     "build the model in Python, load the parameters into it, and save it whole with torch.save(model, path)"
 )
 
-SUPPORTED: tuple[type[nn.Module], ...] = tuple(MODULES)
+SUPPORTED: tuple[type[nn.Module], ...] = tuple(kind for kind in MODULES if kind is not Neurons)
 PREFERRED = ("state_dict", "model_state_dict", "model")
 """Where checkpoints keep a model's parameters, if several of their entries look like some."""
 

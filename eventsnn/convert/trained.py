@@ -177,7 +177,14 @@ def trained_model(model: Any) -> Trained:
         return _OfOriginal(model)
     from eventsnn.convert.importers.torch_fx import import_torch
     from eventsnn.convert.importers.torch_prepare import first_channels
+    from eventsnn.convert.spiking.stand_ins import has_spiking
 
+    if has_spiking(model):
+        raise UnsupportedLayer(
+            f"{type(model).__name__} has spiking neurons: it is a spiking network already, which is read "
+            "and not converted: eventsnn.from_spiking(model, input_shape), or eventsnn convert MODEL.pt "
+            "--definition FILE.py:CALLABLE without --calibration"
+        )
     found = Trained(lambda shape: import_torch(model, shape), channels=first_channels(model))
     found.trained_on = tuple(getattr(model, "trained_on", ()))
     return found

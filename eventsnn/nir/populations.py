@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from eventsnn.errors import InvalidNetwork, NirWarning
 from eventsnn.network import Input, IntegrateAndFire, Population, Projection, Readout
 from eventsnn.network.neurons import LEAK_ONE
+from eventsnn.network.quanta import Chosen, quanta_for, rounded
 from eventsnn.nir.cells import Cell
 from eventsnn.nir.described import Described
 from eventsnn.nir.forms import Form, form, our_order, our_shape
 from eventsnn.nir.graph import Chain
 from eventsnn.nir.kept import kept_in
 from eventsnn.nir.operations import Floats, NirShape
-from eventsnn.nir.quanta import Chosen, quanta_for, rounded
 
 CLOSE = 1e-6
 """To 1: a gain that ``to_nir`` wrote, after a time constant has been by way of a logarithm."""

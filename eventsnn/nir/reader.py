@@ -11,13 +11,13 @@ from typing import Any
 from eventsnn.arguments import shown
 from eventsnn.errors import InvalidFile, InvalidNetwork, InvalidRequest
 from eventsnn.network import InputContract, Network, Projection
+from eventsnn.network.quanta import Chosen
 from eventsnn.nir.choices import USUAL_STEP_US, Choices
 from eventsnn.nir.described import Described
 from eventsnn.nir.fidelity import fidelity
 from eventsnn.nir.file import nir_package, read_graph
 from eventsnn.nir.kept import kept_in, of_population
 from eventsnn.nir.populations import input_population, population_of
-from eventsnn.nir.quanta import Chosen
 
 
 def from_nir(

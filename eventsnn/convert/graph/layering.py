@@ -30,6 +30,7 @@ from eventsnn.convert.graph.operations import (
     Quantised,
     Rearrange,
     ReLU,
+    Spiking,
     Step,
 )
 from eventsnn.convert.graph.passes.merge_linear import AveragePools
@@ -159,9 +160,11 @@ class _Layering:
 
     def activation(self, node: Node) -> None:
         operation = node.operation
-        assert isinstance(operation, ReLU | Quantised | Step)
+        assert isinstance(operation, Activation)
         if isinstance(operation, Quantised):
             operation = replace(operation, unit=in_three(operation.unit, node.shape))
+        if isinstance(operation, Spiking):
+            operation = operation.with_arrays(lambda values: in_three(values, node.shape))
         name = self.layer(node, operation, self.forms[node.inputs[0]])
         self.forms[name] = of_layer(name, three(node.shape))
 
@@ -222,6 +225,7 @@ RULES: dict[type, Callable[[_Layering, Node], None]] = {
     ReLU: _Layering.activation,
     Quantised: _Layering.activation,
     Step: _Layering.activation,
+    Spiking: _Layering.activation,
     MaxPool: _Layering.max_pool,
     Convolution: _Layering.linear,
     Dense: _Layering.linear,

@@ -20,6 +20,7 @@ from eventsnn.convert.graph.operations import (
     MaxPool,
     Quantised,
     ReLU,
+    Spiking,
     Step,
 )
 
@@ -28,7 +29,7 @@ Int64 = NDArray[np.int64]
 Shape3 = tuple[int, int, int]
 
 Linear = Convolution | Dense | AveragePool | LinearMap
-Activation = ReLU | Quantised | Step
+Activation = ReLU | Quantised | Step | Spiking
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,7 @@ class Layer:
         Name of the weighted node (of the pool, the addition) that it comes from, for messages.
     origin : str
         The original's word for that.
-    operation : Input, ReLU, Quantised, Step, MaxPool or None
+    operation : Input, ReLU, Quantised, Step, Spiking, MaxPool or None
         None: the class scores, read as charge, if it is the last; else a linear population (an average,
         what a max-pool reads unrectified). Softmax at the end changes no decision and is left out.
     shape : tuple of int

@@ -8,7 +8,9 @@ upsampling, channel shuffle) is a ``Rearrange``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -215,3 +217,52 @@ class Softmax(Operation):
     """Softmax over all values of a sample, or its logarithm: the order of the values stays."""
 
     logarithm: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Spiking(Operation):
+    """Neurons that spike already, one for each value, in steps of time: modules of spiking libraries.
+
+    In a step the voltage becomes ``leak v + gain x + drift`` with x what arrives, then it is tested and
+    reset, then clamped. Voltages are relative to the one that a reset leads to, and in the module's unit.
+
+    Attributes
+    ----------
+    threshold, gain, drift, start : float64 array
+        Above 0; voltage per input; voltage that each step adds; voltage before the first step. Each
+        broadcasts to the value's shape.
+    leak : float
+        What a step leaves of the voltage; 1 is no leak.
+    hard : bool
+        A spike sets the voltage to 0, else it takes off the threshold.
+    strict : bool
+        A neuron fires above the threshold only, else at it, too.
+    many : bool
+        As many spikes at a test as the voltage holds thresholds; else one.
+    lowest : float or None
+        The lowest voltage, taken after the reset.
+    own_spike : float
+        Voltage that a neuron's own spike adds one step later, apart from its reset.
+    loses_next : bool
+        What arrives in the step after a spike is lost.
+    """
+
+    threshold: Float64
+    gain: Float64
+    drift: Float64
+    start: Float64
+    leak: float = 1.0
+    hard: bool = True
+    strict: bool = False
+    many: bool = False
+    lowest: float | None = None
+    own_spike: float = 0.0
+    loses_next: bool = False
+
+    ARRAYS: ClassVar[tuple[str, ...]] = ("threshold", "gain", "drift", "start")
+
+    def with_arrays(self, change: Callable[[Float64], Float64]) -> Spiking:
+        """With each array that is more than one number changed."""
+        arrays: dict[str, Any] = {name: getattr(self, name) for name in self.ARRAYS}
+        changed: dict[str, Any] = {name: change(one) for name, one in arrays.items() if one.size > 1}
+        return replace(self, **changed)

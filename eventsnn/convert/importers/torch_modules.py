@@ -16,6 +16,7 @@ from eventsnn.convert.importers.torch_calls import Call
 from eventsnn.convert.importers.torch_names import DROPOUTS
 from eventsnn.convert.importers.torch_values import Value, of_rank
 from eventsnn.convert.qcfs import QCFS
+from eventsnn.convert.spiking.neurons import Neurons
 
 Rule = Callable[..., Any]
 
@@ -93,6 +94,18 @@ def _qcfs(call: Call, module: QCFS, input: Any) -> Value:
     return call.emit(Quantised(unit, 0, module.levels, 0.5, "floor"), source)
 
 
+STATE = " reads the voltage of spiking neurons; only their spikes are read. Leave it out of the forward"
+
+
+def _neurons(call: Call, module: Neurons, input: Any, *state: Any) -> Any:
+    source = call.value(input)
+    spikes = call.emit(module.operation, source, shape=source.shape)
+    if not module.gives_state:
+        return spikes
+    state_of = (Value(call.site, refusal=call.site.refusal(STATE)) for _ in range(module.gives_state))
+    return (spikes, *state_of)
+
+
 def _same(call: Call, module: nn.Module, input: Any) -> Value:
     return call.value(input)
 
@@ -120,6 +133,7 @@ MODULES: dict[type[nn.Module], Rule] = {
     nn.ReLU6: lambda call, module, input: arithmetic.relu6(call, input),
     nn.Hardtanh: lambda call, module, input: arithmetic.hardtanh(call, input, module.min_val, module.max_val),
     QCFS: _qcfs,
+    Neurons: _neurons,
     nn.MaxPool2d: _max_pool2d,
     nn.AvgPool2d: _avg_pool2d,
     nn.AdaptiveMaxPool2d: lambda call, module, input: pools.adaptive_max_pool2d(

@@ -90,7 +90,8 @@ def _compiled(model: nn.Module) -> bool:
 
 def _computed(model: nn.Module) -> Iterator[torch.Tensor]:
     for module in model.modules():
-        for value in vars(module).values():
+        # SpikingJelly's modules keep their state in a mapping.
+        for value in (*vars(module).values(), *vars(module).get("_memories", {}).values()):
             if isinstance(value, torch.Tensor) and not value.is_leaf:
                 yield value
 

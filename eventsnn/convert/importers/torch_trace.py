@@ -17,6 +17,7 @@ from eventsnn.convert.importers.torch_evaluate import Float64Mode, run, without_
 from eventsnn.convert.importers.torch_names import cut
 from eventsnn.convert.importers.torch_rewrite import rewrite
 from eventsnn.convert.qcfs import QCFS
+from eventsnn.convert.spiking.neurons import Neurons
 from eventsnn.errors import UnsupportedLayer
 
 
@@ -68,7 +69,7 @@ class _Tracer(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Whether a module becomes one call."""
-        return type(m) is QCFS or super().is_leaf_module(m, module_qualified_name)
+        return type(m) in (QCFS, Neurons) or super().is_leaf_module(m, module_qualified_name)
 
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
         """Parameters themselves."""

@@ -4,7 +4,9 @@ They compute what a tensor framework computes: layer by layer, a whole populatio
 weights as floats. They stand outside the laws. Where every number stays an integer below 2^24 (float32) or
 2^53 (float64) and nothing leaks, spikes, counters and charges equal the integer engines'; above that, and
 with leaks (``V x leak_factor / 2^30`` without rounding), they agree by tolerance. Charges may leave 32 bits.
-A float run's digest names its dtype and is never equal to an integer run's.
+Where a projection keeps its weights as they were before rounding (``exact_weight``), these are summed, and
+what they make of analog values is not rounded either. A float run's digest names its dtype and is never equal
+to an integer run's.
 """
 
 from __future__ import annotations

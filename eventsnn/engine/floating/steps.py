@@ -100,7 +100,8 @@ class FloatSample:
             n, name = population.size, population.name
             charge: Any = charges[start : start + n].astype(np.int64)
             current: Any = np.zeros(n, dtype=np.int64)
-            held = analog.get(name, current) + sum(sums.left_out for sums in self.engine.incoming[rank])
+            held = self._held(rank, analog.get(name, current))
+            held = held + sum(sums.left_out for sums in self.engine.incoming[rank])
             if takes_current(population):
                 current = self.network.bias(name) + held
             else:
@@ -121,6 +122,18 @@ class FloatSample:
                 _touch_all(layers[-1], 0)
             start += n
         return layers
+
+    def _held(self, rank: int, quanta: Int64) -> Any:
+        """What analog values bring a population: as rounded, but where its weights are kept exactly."""
+        population, stimulus = self.network.populations[self.network.order[rank]], self.stimulus
+        read = [s for s in self.engine.incoming[rank] if self.network.order[s.source] == self.network.input]
+        if stimulus.analog is None or not read or not all(sums.exact for sums in read):
+            return quanta
+        values = stimulus.analog.astype(self.engine.dtype) / self.engine.analog.scale
+        held: Any = sum(sums.weighted(values.astype(self.engine.dtype)) for sums in read)
+        if takes_current(population) and stimulus.analog_time is not None:
+            held = held * (population.neuron.current_period / stimulus.analog_time)
+        return held
 
     def _frames(self) -> None:
         """The input's spikes by step, by neuron, those of one neuron as listed."""

@@ -28,6 +28,8 @@ class FloatSums:
         Rank of the source population.
     delay : int
         Steps from emission to arrival.
+    exact : bool
+        Whether the projection keeps what its weights were rounded from.
     left_out : float64 array, shape (target neurons,)
         What rounding took off the bias of each.
     fan_out, effective : int64 arrays, shape (source neurons,)
@@ -38,6 +40,7 @@ class FloatSums:
         source, target = (network.populations[n] for n in (projection.source, projection.target))
         self.source = network.order.index(projection.source)
         self.delay = projection.delay // step
+        self.exact = projection.exact_weight is not None
         self.fan_out = network.fan_out(projection)
         self.effective = network.fan_out(projection, effective=True)
         self._target, self._dtype = target.shape, dtype

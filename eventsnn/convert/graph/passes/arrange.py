@@ -30,6 +30,7 @@ from eventsnn.convert.graph.operations import (
     Rearrange,
     ReLU,
     Softmax,
+    Spiking,
     Step,
 )
 from eventsnn.convert.graph.passes.padding import average_of_padded, convolution_of_padded
@@ -39,7 +40,7 @@ from eventsnn.convert.graph.rewriting import Draft, fresh_name
 from eventsnn.errors import UnsupportedLayer
 
 Int64 = NDArray[np.int64]
-ELEMENTWISE = (Affine, ReLU, Quantised, Step, Softmax)
+ELEMENTWISE = (Affine, ReLU, Quantised, Step, Spiking, Softmax)
 
 
 def arrange(graph: Graph) -> Graph:
@@ -283,6 +284,7 @@ RULES: dict[type, Callable[[_Arranging, Node], _View]] = {
     ReLU: _Arranging.elementwise,
     Quantised: _Arranging.elementwise,
     Step: _Arranging.elementwise,
+    Spiking: _Arranging.elementwise,
     Softmax: _Arranging.elementwise,
     Add: _Arranging.add,
     Concatenate: _Arranging.concatenate,

@@ -17,6 +17,7 @@ from eventsnn.convert.graph.operations import (
     Quantised,
     ReLU,
     Softmax,
+    Spiking,
     Step,
 )
 from eventsnn.convert.graph.places import by_channel
@@ -32,7 +33,7 @@ def permuted(operation: Operation, order: Int64 | None, shape: Shape, stored: Sh
 
     Parameters
     ----------
-    operation : Affine, ReLU, Quantised, Step or Softmax
+    operation : Affine, ReLU, Quantised, Step, Spiking or Softmax
     order : int64 array of shape ``stored``, or None
         Which of the operation's flattened values each stored one is; None: the same order.
     shape, stored : tuple of int
@@ -56,6 +57,10 @@ def _quantised(operation: Quantised, reorder: Reorder) -> Operation:
     return operation if operation.unit.size == 1 else replace(operation, unit=reorder(operation.unit))
 
 
+def _spiking(operation: Spiking, reorder: Reorder) -> Operation:
+    return operation.with_arrays(reorder)
+
+
 def _unchanged(operation: Operation, reorder: Reorder) -> Operation:
     return operation
 
@@ -65,6 +70,7 @@ ELEMENTWISE: dict[type, Callable[..., Operation]] = {
     Quantised: _quantised,
     ReLU: _unchanged,
     Step: _unchanged,
+    Spiking: _spiking,
     Softmax: _unchanged,
 }
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from eventsnn.errors import InvalidNetwork
 from eventsnn.network.neurons import CHARGE_LIMIT, THRESHOLD_LIMIT
-from eventsnn.nir.operations import Floats
+
+Floats = NDArray[np.float64]
 
 USUAL = 2**16
 LARGEST_QUANTA = 2**24

@@ -1,0 +1,119 @@
+"""A model whose spiking modules, and layers that step, are replaced by what a single step of them computes.
+
+Classes are known by the package that they come from and by their name: no library is imported. A class of a
+library that no file here describes is refused by name, and so is one that derives from a library's, since it
+may compute something else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from eventsnn.convert.importers.torch_prepare import float64_copy
+from eventsnn.convert.spiking import spikingjelly
+from eventsnn.convert.spiking.base import Described, Module
+from eventsnn.convert.spiking.neurons import Neurons
+from eventsnn.errors import UnsupportedLayer
+
+LIBRARIES: dict[str, Any] = {one.ROOT: one for one in (spikingjelly,)}
+"""By package: modules with NEURONS (by class, what describes it), LAYERS (by class, the class of ``torch.nn``
+that computes the same in each step) and STATELESS (what a user's own class may derive from)."""
+
+
+@dataclass
+class StandIns:
+    """What was replaced.
+
+    Attributes
+    ----------
+    model : torch.nn.Module
+        A copy, float64, in evaluation mode, that computes a first step from rest.
+    neurons : dict of str to Described
+        By path.
+    kinds : dict of str to str
+        Class of each, by path, as ``spikingjelly LIFNode``.
+    done : dict of Module to Module
+        What each module was replaced by.
+    """
+
+    model: nn.Module
+    neurons: dict[str, Described] = field(default_factory=dict)
+    kinds: dict[str, str] = field(default_factory=dict)
+    done: dict[nn.Module, nn.Module] = field(default_factory=dict, repr=False)
+
+
+def root_of(kind: type) -> str:
+    """The package that a class comes from."""
+    return kind.__module__.partition(".")[0]
+
+
+def has_spiking(model: Any) -> bool:
+    """Whether a module, of whatever kind, holds spiking neurons of a library that is known."""
+    return isinstance(model, nn.Module) and any(
+        root_of(kind) in LIBRARIES and kind.__name__ in LIBRARIES[root_of(kind)].NEURONS
+        for module in model.modules()
+        for kind in type(module).__mro__
+    )
+
+
+def stand_ins(model: nn.Module) -> StandIns:
+    """A copy of a model in which everything that steps stands for one step.
+
+    Raises
+    ------
+    UnsupportedLayer
+        A module of a library that has no description, or one derived from it; names it.
+    InvalidNetwork
+        Numbers of a module that cannot be.
+    """
+    found = StandIns(float64_copy(model))
+    found.model = _replaced(found, found.model, "")
+    return found
+
+
+def _replaced(found: StandIns, module: nn.Module, path: str) -> nn.Module:
+    kind, root = type(module), root_of(type(module))
+    if root not in LIBRARIES:
+        _refuse_derived(module, path)
+        _inside(found, module, path)
+        return module
+    library, name = LIBRARIES[root], kind.__name__
+    if name in library.NEURONS:
+        described: Described = library.NEURONS[name](Module(module, path))
+        found.neurons[path], found.kinds[path] = described, f"{root} {name}"
+        return Neurons(described.operation, described.gives_state)
+    if name in library.LAYERS:
+        plain = getattr(nn, library.LAYERS[name])
+        if not issubclass(kind, plain):
+            return nn.Identity()
+        module.__class__ = plain
+        _inside(found, module, path)
+        return module
+    known = ", ".join([*library.NEURONS, *library.LAYERS])
+    raise UnsupportedLayer(
+        f"module {path or name!r} is a {name} of {root}, which no neurons or synapses here have. Of {root} "
+        f"are read: {known}, and the layers of torch.nn. Replace it, and train again"
+    )
+
+
+def _inside(found: StandIns, module: nn.Module, path: str) -> None:
+    for name, child in list(module._modules.items()):
+        if child is None:
+            continue
+        if child not in found.done:  # one that stands in two places stays one
+            found.done[child] = _replaced(found, child, f"{path}.{name}" if path else name)
+        setattr(module, name, found.done[child])
+
+
+def _refuse_derived(module: nn.Module, path: str) -> None:
+    for kind in type(module).__mro__:
+        root = root_of(kind)
+        if root in LIBRARIES and kind.__name__ not in LIBRARIES[root].STATELESS:
+            raise UnsupportedLayer(
+                f"module {path or type(module).__name__!r} is a {type(module).__name__}, which derives from "
+                f"{kind.__name__} of {root} and may compute something else: use that class itself, or "
+                "derive from torch.nn.Module"
+            )
