@@ -34,7 +34,7 @@ BUDGET = {
     "engine": 12170,
     "errors": 120,
     "events": 9400,
-    "hardware": 4200,
+    "hardware": 4480,
     "insight": 1900,
     "network": 4560,
     "nir": 3200,
