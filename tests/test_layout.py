@@ -26,7 +26,7 @@ LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 BUDGET = {
     "arguments": 150,
     "calibration": 680,
-    "cli": 3340,
+    "cli": 3600,
     "compilation": 62,
     "convert": 17300,
     "counting": 200,
@@ -34,7 +34,7 @@ BUDGET = {
     "engine": 12170,
     "errors": 120,
     "events": 9400,
-    "hardware": 4480,
+    "hardware": 4620,
     "insight": 1900,
     "network": 4560,
     "nir": 3200,
@@ -42,7 +42,7 @@ BUDGET = {
     "output": 320,
     "provenance": 170,
     "report": 3620,
-    "results": 3240,
+    "results": 3320,
     "run": 4500,
     "version": 10,
 }

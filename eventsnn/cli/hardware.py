@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from eventsnn.cli import exchange, placement
+from eventsnn.cli import exchange, placement, stepped
 from eventsnn.cli.options import Json, taking
 from eventsnn.run.options import Options
 
@@ -24,6 +24,7 @@ app = typer.Typer(help="Accelerators: presets, their values and sources, checks.
 app.command("import-sanafe")(exchange.import_sanafe)
 app.command("accelergy")(exchange.accelergy)
 app.command("load")(placement.load)
+app.command("steps")(stepped.steps)
 
 
 @app.command("list")
