@@ -113,17 +113,27 @@ def check(
     network: Annotated[Path | None, typer.Option("--network", help="Also place this network on it.")] = None,
     *,
     settings: dict[str, Any],
+    json_: Json = False,
 ) -> None:
     """Check an architecture file, and whether a network fits it."""
+    from eventsnn.cli import show
     from eventsnn.errors import InvalidRequest
     from eventsnn.hardware import load_architecture
+    from eventsnn.run.checked import check as checked
+    from eventsnn.run.checked import schedule_of
 
+    if network is None and settings["mapping"] is not None:
+        raise InvalidRequest("--mapping places a network; give it with --network")
+    if json_:
+        found = checked(name, network, settings["mapping"])
+        show.print_json(found)
+        if found["problems"]:
+            raise typer.Exit(2)  # as without --json
+        return
     architecture = load_architecture(name)
-    schedule = "event" if architecture.synchronisation.kind == "none" else "step"
+    schedule = schedule_of(architecture)
     typer.echo(f"{architecture.name}: valid, {architecture.number_of_cores} cores, for --schedule {schedule}")
     if network is None:
-        if settings["mapping"] is not None:
-            raise InvalidRequest("--mapping places a network; give it with --network")
         return
     placement.print_use(network, architecture, settings["mapping"])
 
