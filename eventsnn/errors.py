@@ -38,7 +38,15 @@ class InvalidMapping(EventsnnError, ValueError):
 
 
 class DoesNotFit(EventsnnError, ValueError):
-    """A network that exceeds a limit of the accelerator it is mapped to."""
+    """A network that exceeds a limit of the accelerator it is mapped to.
+
+    ``details`` names what its message tells, where there is one of it: ``population``, ``core``, ``limit``,
+    ``need``, ``has``.
+    """
+
+    def __init__(self, message: str, details: dict[str, str | int] | None = None) -> None:
+        super().__init__(message)
+        self.details = details or {}
 
 
 class InvalidExitRule(EventsnnError, ValueError):

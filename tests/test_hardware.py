@@ -25,7 +25,7 @@ def with_tiles(number, **changes):
 @pytest.mark.parametrize("name", preset_names())
 def test_presets_state_unit_kind_and_source_of_every_value(name):
     architecture = load_architecture(name)
-    assert (architecture.static_watts > 0) == (name != "loihi-sanafe-fit")  # dynamic energies alone
+    assert (architecture.static_watts > 0) == (name not in ("elsa-affine", "loihi-sanafe-fit"))
     for action in architecture.actions.model_dump(exclude_none=True).values():
         for quantity in action.values():
             assert quantity["unit"]
@@ -66,7 +66,7 @@ def test_files_are_read_and_unknown_names_refused(tmp_path):
     path.write_text("a: [1")
     with pytest.raises(InvalidHardware, match="not readable as YAML"):
         load_architecture(path)
-    with pytest.raises(InvalidHardware, match="presets are atsnn-style, event-conv-large"):
+    with pytest.raises(InvalidHardware, match="presets are atsnn-style, elsa-affine, event"):
         load_architecture("loihi9")
 
 

@@ -26,7 +26,7 @@ LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 BUDGET = {
     "arguments": 150,
     "calibration": 680,
-    "cli": 3450,
+    "cli": 3710,
     "compilation": 62,
     "convert": 18900,
     "counting": 200,
@@ -34,7 +34,7 @@ BUDGET = {
     "engine": 12170,
     "errors": 120,
     "events": 9400,
-    "hardware": 4200,
+    "hardware": 4620,
     "insight": 1900,
     "network": 4640,
     "nir": 3200,
@@ -42,8 +42,8 @@ BUDGET = {
     "output": 320,
     "provenance": 170,
     "report": 3620,
-    "results": 3240,
-    "run": 4500,
+    "results": 3320,
+    "run": 4640,
     "version": 10,
 }
 BUDGET_OF_KERNELS = 5340

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from eventsnn.cli import exchange, placement
+from eventsnn.cli import exchange, placement, stepped
 from eventsnn.cli.options import Json, taking
 from eventsnn.run.options import Options
 
@@ -23,6 +24,7 @@ app = typer.Typer(help="Accelerators: presets, their values and sources, checks.
 app.command("import-sanafe")(exchange.import_sanafe)
 app.command("accelergy")(exchange.accelergy)
 app.command("load")(placement.load)
+app.command("steps")(stepped.steps)
 
 
 @app.command("list")
@@ -60,7 +62,7 @@ def show_(
     as_yaml: Annotated[bool, typer.Option("--yaml", help="As a file to start from.")] = False,
     json_: Json = False,
 ) -> None:
-    """Print an accelerator: every value with its unit, band, kind and source."""
+    """Print an accelerator: every value with unit, band, kind, origin and source, and what it leaves out."""
     import yaml
 
     from eventsnn.cli import show
@@ -89,15 +91,19 @@ def show_(
             f"corner {corner}{chosen}: times x {factors.time:g}, energies x {factors.energy:g}, "
             f"static power x {factors.static_power:g}; {factors.source}"
         )
-    rows = []
-    for place, value in stated_values(found):
+    rows, values = [], stated_values(found)
+    for place, value in values:
         band = "" if value.band is None else f"{value.band[0]:g} to {value.band[1]:g}"
-        known = value.kind if value.basis is None else f"{value.kind}, {value.basis}"
+        known = ", ".join(word for word in (value.kind, value.basis, value.origin) if word)
         rows.append(((place, f"{value.value:g} {value.unit}", band, known), value.source))
     widths = [max(len(cells[i]) for cells, _ in rows) for i in range(3)]
     for cells, source in rows:
         line = "  ".join(cell.ljust(width) for cell, width in zip(cells, [*widths, 0], strict=True))
         typer.echo(f"{line}\n    {source}")
+    counted = Counter(value.origin or "not said" for _, value in values)
+    typer.echo(f"\norigin of {len(values)} values: {', '.join(f'{n} {name}' for name, n in counted.items())}")
+    left_out = found.not_modelled or ("the file does not say ('not_modelled' in it would)",)
+    typer.echo("not modelled:\n" + "\n".join(f"  {text}" for text in left_out))
 
 
 @app.command("check")
@@ -107,17 +113,27 @@ def check(
     network: Annotated[Path | None, typer.Option("--network", help="Also place this network on it.")] = None,
     *,
     settings: dict[str, Any],
+    json_: Json = False,
 ) -> None:
     """Check an architecture file, and whether a network fits it."""
+    from eventsnn.cli import show
     from eventsnn.errors import InvalidRequest
     from eventsnn.hardware import load_architecture
+    from eventsnn.run.checked import check as checked
+    from eventsnn.run.checked import schedule_of
 
+    if network is None and settings["mapping"] is not None:
+        raise InvalidRequest("--mapping places a network; give it with --network")
+    if json_:
+        found = checked(name, network, settings["mapping"])
+        show.print_json(found)
+        if found["problems"]:
+            raise typer.Exit(2)  # as without --json
+        return
     architecture = load_architecture(name)
-    schedule = "event" if architecture.synchronisation.kind == "none" else "step"
+    schedule = schedule_of(architecture)
     typer.echo(f"{architecture.name}: valid, {architecture.number_of_cores} cores, for --schedule {schedule}")
     if network is None:
-        if settings["mapping"] is not None:
-            raise InvalidRequest("--mapping places a network; give it with --network")
         return
     placement.print_use(network, architecture, settings["mapping"])
 

@@ -23,22 +23,17 @@ NO_RATE = (
 
 def print_use(network: Path, architecture: Architecture, mapping: str | None) -> None:
     """Every part with its use of each limit of its core; refused is what no run would take, too."""
-    from eventsnn.engine.request import check_accelerator
-    from eventsnn.hardware import map_network
-    from eventsnn.hardware.mapping.checks import use_of_cores
     from eventsnn.hardware.mapping.limits import LIMITS
-    from eventsnn.network import load_network
+    from eventsnn.run.checked import place
 
-    loaded = load_network(network)
-    placed = map_network(loaded, architecture, mapping)
-    check_accelerator(placed, "event" if architecture.synchronisation.kind == "none" else "step")
+    placed = place(network, architecture, mapping)
     made = show.table(
         "population", "core", "rows", "channels", *(limit.replace("_", " ") for limit in LIMITS)
     )
-    for part in placed.parts[loaded.input]:
+    for part in placed.mapping.parts[placed.network.input]:
         if part.core < 0:
             made.add_row(*_place(part, "input port"), *("-" for _ in LIMITS))
-    for core in use_of_cores(loaded, placed):
+    for core in placed.cores:
         for part, use in core.of_part.items():
             made.add_row(*_place(part, str(core.core)), *_shares(use))
         if len(core.of_part) > 1:

@@ -172,13 +172,15 @@ class Architecture(Strict):
     ``actions.synapse``; a mapping says which population is served by which, and what one leaves out, time or
     energy, is that of the core's ``synapse``. ``static_power`` is the whole
     chip's, ``core_power`` one core's, for every core there is; ``idle_energy`` is spent per clock cycle. A
-    chip without a clock has no times in cycles.
+    chip without a clock has no times in cycles. ``not_modelled`` are parts and effects of the accelerator
+    that its values leave out, one a line, for whoever reads its figures.
     """
 
     format: Literal["eventsnn-architecture"]
     schema_: Literal[2] = Field(alias="schema")
     name: str = Field(min_length=1)
     description: str = Field(min_length=1)
+    not_modelled: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     clock: Quantity | None = None
     network_on_chip: NetworkOnChip
     tiles: dict[str, dict[str, str]]

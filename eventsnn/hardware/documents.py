@@ -111,16 +111,21 @@ def read_text(path: Path, what: str, error: type[EventsnnError]) -> str:
 
 
 def places(found: ValidationError, model: type[BaseModel]) -> str:
-    """Each wrong place of a document on its own line, with its path; unknown keys with the nearest known."""
-    lines = []
+    """Each wrong place of a document on its own line, with its path."""
+    return "\n".join(f"  {place}: {said}" for place, said in wrong_places(found, model))
+
+
+def wrong_places(found: ValidationError, model: type[BaseModel]) -> list[tuple[str, str]]:
+    """Each wrong place of a document and what is wrong there; unknown keys with the nearest known."""
+    wrong = []
     for item in found.errors():
         place, said = ".".join(str(part) for part in item["loc"]) or "document", item["msg"]
         if item["type"] == "extra_forbidden":
             said = f"there is no such key{nearest(item['loc'][-1], _keys_at(model, item['loc'][:-1]))}"
         elif item["type"] in ("model_type", "model_attributes_type", "dict_type"):
             said = "it must be a mapping, lines of KEY: VALUE"
-        lines.append(f"  {place}: {said.removeprefix('Value error, ')}")
-    return "\n".join(lines)
+        wrong.append((place, said.removeprefix("Value error, ")))
+    return wrong
 
 
 def _keys_at(model: Any, place: tuple[int | str, ...]) -> set[str]:

@@ -1,4 +1,4 @@
-"""Numbers with a unit, a kind and a source: the only way a cost enters an architecture."""
+"""Numbers with a unit, a kind, an origin and a source: the only way a cost enters an architecture."""
 
 from __future__ import annotations
 
@@ -17,6 +17,18 @@ TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "ps": 1e-12}
 ENERGY_UNITS = {"J": 1.0, "mJ": 1e-3, "uJ": 1e-6, "nJ": 1e-9, "pJ": 1e-12, "fJ": 1e-15, "aJ": 1e-18}
 POWER_UNITS = {"W": 1.0, "mW": 1e-3, "uW": 1e-6, "nW": 1e-9}
 FREQUENCY_UNITS = {"Hz": 1.0, "kHz": 1e3, "MHz": 1e6, "GHz": 1e9}
+
+
+ORIGINS: dict[str, str] = {
+    "documented": "its source says it of this accelerator, or of the part that is modelled; at most units "
+    "were converted, sums or differences taken",
+    "fitted": "chosen so that the model gives published figures: a line through powers, micro-benchmarks",
+    "scaled": "a published figure times a factor: another width, size or chip",
+    "inherited": "the figure of another accelerator or process, unchanged",
+    "assumed": "chosen, for want of a source",
+}
+"""How a number came to stand for an accelerator, and what each word means."""
+CONTRADICTORY = (("published", "assumed"), ("assumed", "documented"), ("assumed", "fitted"))
 
 
 def _no_truth_value(value: Any) -> Any:
@@ -45,7 +57,8 @@ class Quantity(BaseModel):
 
     ``kind`` is ``published`` (the number stands in the source), ``measured`` (by who wrote the file),
     ``derived`` (computed from published ones), ``estimated`` or ``assumed``; ``basis`` what the source
-    looked at. ``band`` is the lowest and the highest value it may have, in the same unit; without one the
+    looked at. ``origin`` says how the number came to stand for this accelerator, one of ``ORIGINS``; None is
+    not said. ``band`` is the lowest and the highest value it may have, in the same unit; without one the
     value stands alone.
     """
 
@@ -56,7 +69,17 @@ class Quantity(BaseModel):
     kind: Literal["published", "measured", "derived", "estimated", "assumed"]
     source: str = Field(min_length=1)
     basis: Literal["silicon", "simulation", "specification"] | None = None
+    origin: Literal["documented", "fitted", "scaled", "inherited", "assumed"] | None = None
     band: tuple[Number, Number] | None = None
+
+    @model_validator(mode="after")
+    def _known_as_it_came(self) -> Quantity:
+        if (self.kind, self.origin) in CONTRADICTORY:
+            raise ValueError(
+                f"kind {self.kind!r} and origin {self.origin!r} contradict each other: a figure that "
+                "stands in its source is not assumed, and one that is assumed is not documented"
+            )
+        return self
 
     @model_validator(mode="after")
     def _inside_its_band(self) -> Quantity:

@@ -19,10 +19,11 @@ from eventsnn.hardware.quantities import ENERGY_UNITS, FREQUENCY_UNITS, POWER_UN
 from eventsnn.hardware.values import Place, is_quantity, quantities
 
 # What a document says about itself is no value of the accelerator.
-NOT_VALUES = ("format", "schema", "name", "description", "source")
+NOT_VALUES = ("format", "schema", "name", "description", "not_modelled", "source")
 # Changing these leaves every event at its time, unless they are the names of something.
 ENERGY_ALONE = ("energy", "static_power", "core_power", "idle_energy")
 COST_UNITS = (*TIME_UNITS, "cycles", *ENERGY_UNITS, *POWER_UNITS, *FREQUENCY_UNITS)
+_CHOSEN = {"kind": "assumed", "origin": "assumed"}
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 
 
@@ -168,7 +169,7 @@ def _new_value(old: Any, path: str, text: str) -> Any:
     if not is_quantity(old):
         if old is None and quantity and quantity[3] and not quantity[1]:
             source = "set in a sweep; not there nominally"
-            return {"value": float(quantity[2]), "unit": quantity[3], "kind": "assumed", "source": source}
+            return {"value": float(quantity[2]), "unit": quantity[3], **_CHOSEN, "source": source}
         return _plain(path, text)
     if quantity is None or (quantity[1] and quantity[3]):
         raise InvalidHardware(
@@ -181,7 +182,7 @@ def _new_value(old: Any, path: str, text: str) -> Any:
     if old["unit"] not in COST_UNITS and unit != old["unit"]:
         raise InvalidHardware(f"{path} = {text!r}: {old['unit']} are counted there, not {unit}")
     nominal = _shown(old["value"], old["unit"])
-    return {"value": value, "unit": unit, "kind": "assumed", "source": f"set in a sweep; {nominal} nominally"}
+    return {"value": value, "unit": unit, **_CHOSEN, "source": f"set in a sweep; {nominal} nominally"}
 
 
 def _plain(path: str, text: str) -> Any:

@@ -157,5 +157,6 @@ def accelerator_table(architecture: Architecture) -> Table:
         band = value.band
         within = "" if band is None else f"{band[0]:g} to {band[1]:g}{SPACE}{value.unit}"
         words = place.removeprefix("actions.").replace(".", " ").replace("_", " ")
-        rows.append([Cell(words), Cell(amount, within), Cell(value.kind), Cell(value.source)])
+        known = Cell(value.kind, value.origin or "")
+        rows.append([Cell(words), Cell(amount, within), known, Cell(value.source)])
     return Table(["Value of", "Amount", "Kind", "Source"], rows)

@@ -274,7 +274,7 @@ class _Translation(SanafeFile):
             f"{made['value']:g} {unit} in a band of {low:g} to {high:g}"
         )
         source = f"mean of what differs by tile or direction, {made['source']}"
-        return {**made, "kind": "estimated", "band": [low, high], "source": source}
+        return {**made, "kind": "estimated", "origin": "fitted", "band": [low, high], "source": source}
 
 
 def _base(name: str) -> str:

@@ -114,8 +114,9 @@ class SanafeFile:
     def value(self, number: Decimal, unit: str, scale: Decimal) -> Value:
         """A quantity of the file; ``scale`` units are one of its unit."""
         source = f"imported from {self.path.name}"
-        return {"value": float(number * scale), "unit": unit, "kind": "published", "source": source}
+        known = {"kind": "published", "origin": "documented", "source": source}
+        return {"value": float(number * scale), "unit": unit, **known}
 
     def assumed(self, value: float, unit: str, source: str) -> Value:
         """A quantity that the file does not have."""
-        return {"value": value, "unit": unit, "kind": "assumed", "source": source}
+        return {"value": value, "unit": unit, "kind": "assumed", "origin": "assumed", "source": source}

@@ -151,12 +151,12 @@ def check_limits(network: Network, mapping: Mapping) -> None:
             room.take(Need(demand, part))
         shortage = room.shortage()
         if shortage is not None:
-            raise DoesNotFit(_does_not_fit(demand, mapping, core, parts, shortage))
+            raise _does_not_fit(demand, mapping, core, parts, shortage)
 
 
 def _does_not_fit(
     demand: Demand, mapping: Mapping, core: int, parts: tuple[Part, ...], shortage: Shortage
-) -> str:
+) -> DoesNotFit:
     limits = limits_of(mapping.architecture.kind(core))
     each = {part: Room(limits).use(shortage.limit, Need(demand, part)) for part in parts}
     largest = max(parts, key=lambda part: each[part])
@@ -166,8 +166,9 @@ def _does_not_fit(
     else:
         shares = ", ".join(f"{part.population} {need}" for part, need in each.items())
         subject = f"its parts ({shares}) together need {shortage.what}"
-    return (
+    return DoesNotFit(
         f"core {core} of {mapping.architecture.name!r} has room for {shortage.has} "
         f"{LIMIT_WORDS[shortage.limit]}, and {subject}. Population {population.name!r}: "
-        f"{proposal(demand, population, limits)}"
+        f"{proposal(demand, population, limits)}",
+        {"population": population.name, "core": core, **shortage.details},
     )

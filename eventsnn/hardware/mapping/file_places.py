@@ -110,5 +110,6 @@ def _on_free_cores(
         refused.append(f"kind {kind!r}: {len(boxes)} cores needed, {len(cores)} free")
     raise DoesNotFit(
         f"population {population.name!r} does not fit the free cores of {architecture.name!r} in {asked} by "
-        f"{entry.split}: {'; '.join(refused)}"
+        f"{entry.split}: {'; '.join(refused)}",
+        {"population": population.name},
     )

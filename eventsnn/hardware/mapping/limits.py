@@ -43,6 +43,11 @@ class Shortage:
         """The need in words."""
         return f"{self.need} {LIMIT_WORDS[self.limit]}"
 
+    @property
+    def details(self) -> dict[str, str | int]:
+        """As ``DoesNotFit.details`` names it."""
+        return {"limit": self.limit, "need": self.need, "has": self.has}
+
 
 def limits_of(core: Core) -> dict[str, int | None]:
     """The limits of a kind of core, None where it has none."""

@@ -45,9 +45,9 @@ def hardest_first(demand: Demand, architecture: Architecture, rest: list[Populat
     return sorted(rest, key=ease)
 
 
-def too_large(demand: Demand, architecture: Architecture, population: Population) -> str:
+def too_large(demand: Demand, architecture: Architecture, population: Population) -> DoesNotFit:
     """Why a population fits no core at any split."""
-    reasons = []
+    reasons, first = [], None
     for kind, core in architecture.cores.items():
         shortage = shortage_of_smallest(demand, population, limits_of(core))
         if shortage is not None:
@@ -55,9 +55,11 @@ def too_large(demand: Demand, architecture: Architecture, population: Population
                 f"one row of one channel has {shortage.what}, a core of kind {kind!r} has room for "
                 f"{shortage.has}"
             )
-    return (
+            first = first or shortage
+    return DoesNotFit(
         f"population {population.name!r} does not fit {architecture.name!r}: {'; '.join(reasons)}. No split "
-        "by channel or by rows fits; take larger cores or a smaller layer"
+        "by channel or by rows fits; take larger cores or a smaller layer",
+        {"population": population.name, **({} if first is None else first.details)},
     )
 
 
@@ -90,11 +92,12 @@ def packed(demand: Demand, architecture: Architecture, rest: list[Population], g
         smallest_split(stuck, "channel", each_fits(demand, stuck, limits_of(core)))
         for core in architecture.cores.values()
     ):
-        raise DoesNotFit(too_large(demand, architecture, stuck))
+        raise too_large(demand, architecture, stuck)
     raise DoesNotFit(
         f"the network does not fit the {architecture.number_of_cores} cores of {architecture.name!r}, shared "
         f"('pack'): no room is left for population {stuck.name!r}, whole or in pieces. Take more or larger "
-        "cores, or a smaller network"
+        "cores, or a smaller network",
+        {"population": stuck.name, "limit": "cores"},
     )
 
 

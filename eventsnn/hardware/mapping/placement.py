@@ -122,12 +122,12 @@ def _apart(
     }
     for population in rest:
         if not any(splits[population.name].values()):
-            raise DoesNotFit(too_large(demand, architecture, population))
+            raise too_large(demand, architecture, population)
     for order in (rest, hardest_first(demand, architecture, rest)):
         found = _in_order(order, splits, {kind: iter(cores) for kind, cores in free.items()}, free)
         if found is not None:
             return found
-    raise DoesNotFit(_too_few(demand, architecture, rest, given, splits, free))
+    raise _too_few(demand, architecture, rest, given, splits, free)
 
 
 def _in_order(
@@ -160,7 +160,7 @@ def _too_few(
     given: list[Part],
     splits: dict[str, dict[str, Split | None]],
     free: dict[str, list[int]],
-) -> str:
+) -> DoesNotFit:
     needs, total = [], 0
     for population in rest:
         fewest = min(s[0] * s[1] for s in splits[population.name].values() if s is not None)
@@ -173,4 +173,7 @@ def _too_few(
     except DoesNotFit:
         remedy = f"at least {total} such cores, or larger ones, would fit; sharing cores ('pack') does not"
     listed = ", ".join(needs)
-    return f"the network needs {total} cores ({listed}), {architecture.name!r} has {have} free; {remedy}"
+    return DoesNotFit(
+        f"the network needs {total} cores ({listed}), {architecture.name!r} has {have} free; {remedy}",
+        {"limit": "cores", "need": total, "has": sum(map(len, free.values()))},
+    )
