@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from eventsnn.engine.contract import SampleRun
 from eventsnn.hardware import Mapping
 from eventsnn.insight.backwards import port_or_core
+from eventsnn.insight.bottleneck import Bottleneck
+from eventsnn.insight.bounds import Bound, bound
 from eventsnn.insight.critical_path import critical_path
 from eventsnn.insight.disorder import Disorder, disorders
 from eventsnn.insight.latency import Latency, latencies
@@ -49,6 +51,7 @@ class Profile:
         decision.
     disorders : dict of str to Disorder or None
         By population; None where there is no ideal run to compare with.
+    bound : Bound
     """
 
     index: int
@@ -64,6 +67,7 @@ class Profile:
     queues: dict[Server, NDArray[np.float64]]
     queue_edges: NDArray[np.int64]
     disorders: dict[str, Disorder] | None
+    bound: Bound
 
     def to_dict(self) -> dict[str, Any]:
         """What is this sample's own, as JSON values."""
@@ -79,6 +83,7 @@ class Profile:
                 {"unit": unit, "number": number, **load.to_dict()}
                 for (unit, number), load in self.loads.items()
             ],
+            "bound": self.bound.to_dict(),
             "queue_edges_ps": self.queue_edges.tolist(),
             "queues": [
                 {"unit": unit, "number": number, "mean_waiting": waiting.tolist()}
@@ -141,6 +146,7 @@ def profile(
         queues=queues,
         queue_edges=edges,
         disorders=None if ideal is None else disorders(network, ideal, run),
+        bound=bound(run, network, mapping, step),
     )
 
 
@@ -165,6 +171,11 @@ class Summary:
             return ()
         parts = self.mapping.parts
         return tuple(name for name in parts if any(part.core == number for part in parts[name]))
+
+    @property
+    def bottleneck(self) -> Bottleneck:
+        """The bounds of all samples, and what bounds each core."""
+        return Bottleneck(tuple(profile.bound for profile in self.profiles))
 
     @property
     def uses(self) -> dict[Server, Use]:
@@ -205,6 +216,7 @@ class Summary:
         ]
         return {
             "samples": [profile.to_dict() for profile in self.profiles],
+            "bound": self.bottleneck.to_dict(),
             "servers": [use for use in servers if use["unit"] != LINK],
             "links": [use for use in servers if use["unit"] == LINK],
             "messages": {name: found.to_dict() for name, found in self.latencies.items()},
