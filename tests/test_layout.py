@@ -26,7 +26,7 @@ LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 BUDGET = {
     "arguments": 150,
     "calibration": 680,
-    "cli": 3340,
+    "cli": 3400,
     "compilation": 62,
     "convert": 17300,
     "counting": 200,
@@ -35,15 +35,15 @@ BUDGET = {
     "errors": 120,
     "events": 9400,
     "hardware": 4260,
-    "insight": 2860,
+    "insight": 2900,
     "network": 4560,
     "nir": 3200,
     "options": 80,
     "output": 320,
     "provenance": 170,
-    "report": 3620,
+    "report": 3720,
     "results": 3240,
-    "run": 4500,
+    "run": 4610,
     "version": 10,
 }
 BUDGET_OF_KERNELS = 5340

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,6 +22,7 @@ from eventsnn.insight.occupancy import Occupancy
 from eventsnn.insight.overload import Load, loads
 from eventsnn.insight.path import Path, shares_of
 from eventsnn.insight.service import LINK, Server, jobs_by_server
+from eventsnn.insight.suggest import Suggestion, suggest
 from eventsnn.insight.traces import Traces
 from eventsnn.insight.utilisation import Use, uses
 from eventsnn.network import Network
@@ -172,10 +174,16 @@ class Summary:
         parts = self.mapping.parts
         return tuple(name for name in parts if any(part.core == number for part in parts[name]))
 
-    @property
+    @cached_property
     def bottleneck(self) -> Bottleneck:
         """The bounds of all samples, and what bounds each core."""
         return Bottleneck(tuple(profile.bound for profile in self.profiles))
+
+    @cached_property
+    def suggestion(self) -> Suggestion | None:
+        """The first split or placement that would lower the bound, as counted; None if none was found."""
+        loads = [profile.bound.workload for profile in self.profiles]
+        return suggest(loads[0].network, self.mapping, loads, first=True)
 
     @property
     def uses(self) -> dict[Server, Use]:
@@ -216,7 +224,10 @@ class Summary:
         ]
         return {
             "samples": [profile.to_dict() for profile in self.profiles],
-            "bound": self.bottleneck.to_dict(),
+            "bound": {
+                **self.bottleneck.to_dict(),
+                "suggestion": None if self.suggestion is None else self.suggestion.to_dict(),
+            },
             "servers": [use for use in servers if use["unit"] != LINK],
             "links": [use for use in servers if use["unit"] == LINK],
             "messages": {name: found.to_dict() for name, found in self.latencies.items()},
