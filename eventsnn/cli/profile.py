@@ -14,6 +14,7 @@ from eventsnn.run.reading import Reading
 if TYPE_CHECKING:
     from eventsnn.insight.profile import Summary
     from eventsnn.report.tables import Table
+    from eventsnn.run.suggest import Suggested
 
 MOST_PIECES = 60
 
@@ -35,17 +36,24 @@ def profile(
     reading: Reading,
     settings: dict[str, Any],
     sample: Annotated[int | None, typer.Option("--sample", help="Position in the data set.")] = None,
+    suggest: Annotated[
+        Path | None,
+        typer.Option("--suggest", help="Also look for a mapping of a lower bound, run it and write it."),
+    ] = None,
     json_: Json = False,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Also write an HTML page.")] = None,
 ) -> None:
     """What bounds latency on an accelerator: critical path, waits, load, spike order."""
     from eventsnn.cli import show
+    from eventsnn.hardware.mapping.written import BEGINNING
     from eventsnn.output import HTML, require_replaceable
     from eventsnn.run.profile import profile_samples
 
     hardware = settings["hardware"]
     if output is not None:
         require_replaceable(output, HTML)
+    if suggest is not None:
+        require_replaceable(suggest, BEGINNING)
     with show.progress_bar("profiling") as progress:
         found = profile_samples(
             network,
@@ -55,10 +63,28 @@ def profile(
             progress=progress,
             **settings,
         )
+    better = None
+    if suggest is not None:
+        from eventsnn.run.suggest import suggest_mapping
+
+        with show.progress_bar("running other mappings") as progress:
+            better = suggest_mapping(
+                network,
+                reading.open(data),
+                sample=sample,
+                samples=reading.samples,
+                progress=progress,
+                before=found,
+                **settings,
+            )
     if json_:
-        show.print_json(found.to_dict())
+        show.print_json(found.to_dict() | ({} if better is None else {"suggested": better.to_dict()}))
     else:
         _print(found, hardware)
+        if better is not None:
+            _print_suggested(better)
+    if better is not None and suggest is not None:
+        _write_mapping(better, suggest)
     if output is not None:
         from eventsnn.report.profile import write_profile
 
@@ -66,10 +92,40 @@ def profile(
         show.note(f"wrote {output}")
 
 
+def _print_suggested(better: Suggested) -> None:
+    """What was changed, and what came of it."""
+    from eventsnn.cli import show
+    from eventsnn.report.bounds import seconds
+
+    for change in better.changes:
+        typer.echo(str(change))
+    made = show.table("", "bound", "time")
+    for name, found in (("as given", better.before), ("suggested", better.after)):
+        made.add_row(name, seconds(found.bottleneck.ticks), seconds(found.bottleneck.time))
+    show.print_table(made, "The suggested mapping, run on the same samples")
+
+
+def _write_mapping(better: Suggested, path: Path) -> None:
+    from eventsnn.cli import show
+    from eventsnn.hardware.mapping.written import text_of
+    from eventsnn.output import write_whole
+
+    if not better.changes:
+        show.note(f"no mapping was found whose bound is lower; {path} holds the one that was given")
+    write_whole(path, text_of(better.mapping).encode())
+    show.note(f"wrote {path}; take it with --mapping {path}")
+
+
 def _print(found: Summary, hardware: str) -> None:
     """All tables, on standard output."""
     from eventsnn.cli import show
     from eventsnn.report import profile as tables
+    from eventsnn.report.bounds import (
+        bound_sentence,
+        core_times_table,
+        link_times_table,
+        suggestion_sentence,
+    )
 
     def print_table(made: Table, title: str, *optional: str) -> None:
         listing = show.table(*made.header, optional=optional)
@@ -85,6 +141,11 @@ def _print(found: Summary, hardware: str) -> None:
         if len(only.path.pieces) > MOST_PIECES:
             show.note(f"the last {MOST_PIECES} of {len(only.path.pieces)} pieces; --json has all")
     print_table(tables.shares_table(found), tables.bounds(found), "what")
+    print_table(core_times_table(found), bound_sentence(found), "messages in", "messages out", "weight reads")
+    link_times = link_times_table(found)
+    if link_times.rows:
+        print_table(link_times, "What the messages over each link alone would take")
+    typer.echo(suggestion_sentence(found.suggestion))
     servers, links = (tables.server_table(found, links=which) for which in (False, True))
     spare = ("blocked", "dropped", "mean queue", "service")
     print_table(servers, "Cores and serialisers, from the first event to the decision", *spare)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from eventsnn.engine.contract import SampleRun
 from eventsnn.hardware import Mapping
 from eventsnn.insight.backwards import port_or_core
+from eventsnn.insight.bottleneck import Bottleneck
+from eventsnn.insight.bounds import Bound, bound
 from eventsnn.insight.critical_path import critical_path
 from eventsnn.insight.disorder import Disorder, disorders
 from eventsnn.insight.latency import Latency, latencies
@@ -19,6 +22,7 @@ from eventsnn.insight.occupancy import Occupancy
 from eventsnn.insight.overload import Load, loads
 from eventsnn.insight.path import Path, shares_of
 from eventsnn.insight.service import LINK, Server, jobs_by_server
+from eventsnn.insight.suggest import Suggestion, suggest
 from eventsnn.insight.traces import Traces
 from eventsnn.insight.utilisation import Use, uses
 from eventsnn.network import Network
@@ -49,6 +53,7 @@ class Profile:
         decision.
     disorders : dict of str to Disorder or None
         By population; None where there is no ideal run to compare with.
+    bound : Bound
     """
 
     index: int
@@ -64,6 +69,7 @@ class Profile:
     queues: dict[Server, NDArray[np.float64]]
     queue_edges: NDArray[np.int64]
     disorders: dict[str, Disorder] | None
+    bound: Bound
 
     def to_dict(self) -> dict[str, Any]:
         """What is this sample's own, as JSON values."""
@@ -79,6 +85,7 @@ class Profile:
                 {"unit": unit, "number": number, **load.to_dict()}
                 for (unit, number), load in self.loads.items()
             ],
+            "bound": self.bound.to_dict(),
             "queue_edges_ps": self.queue_edges.tolist(),
             "queues": [
                 {"unit": unit, "number": number, "mean_waiting": waiting.tolist()}
@@ -141,6 +148,7 @@ def profile(
         queues=queues,
         queue_edges=edges,
         disorders=None if ideal is None else disorders(network, ideal, run),
+        bound=bound(run, network, mapping, step),
     )
 
 
@@ -165,6 +173,17 @@ class Summary:
             return ()
         parts = self.mapping.parts
         return tuple(name for name in parts if any(part.core == number for part in parts[name]))
+
+    @cached_property
+    def bottleneck(self) -> Bottleneck:
+        """The bounds of all samples, and what bounds each core."""
+        return Bottleneck(tuple(profile.bound for profile in self.profiles))
+
+    @cached_property
+    def suggestion(self) -> Suggestion | None:
+        """The first split or placement that would lower the bound, as counted; None if none was found."""
+        loads = [profile.bound.workload for profile in self.profiles]
+        return suggest(loads[0].network, self.mapping, loads, first=True)
 
     @property
     def uses(self) -> dict[Server, Use]:
@@ -205,6 +224,10 @@ class Summary:
         ]
         return {
             "samples": [profile.to_dict() for profile in self.profiles],
+            "bound": {
+                **self.bottleneck.to_dict(),
+                "suggestion": None if self.suggestion is None else self.suggestion.to_dict(),
+            },
             "servers": [use for use in servers if use["unit"] != LINK],
             "links": [use for use in servers if use["unit"] == LINK],
             "messages": {name: found.to_dict() for name, found in self.latencies.items()},

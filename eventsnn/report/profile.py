@@ -8,6 +8,7 @@ from eventsnn.insight.path import STAGES
 from eventsnn.insight.profile import Profile, Summary
 from eventsnn.insight.service import CORE, LINK, Server
 from eventsnn.output import HTML, replaced_whole
+from eventsnn.report.bounds import bound_sentence, core_times_table, link_times_table
 from eventsnn.report.si import percent, si
 from eventsnn.report.tables import Cell, Table
 from eventsnn.version import __version__
@@ -230,6 +231,9 @@ def write_profile(found: Summary, path: str | os.PathLike[str], title: str = "Pr
         version=__version__,
         hardware=found.mapping.architecture.name,
         bounds=bounds(found),
+        bound=bound_sentence(found),
+        core_times=core_times_table(found),
+        link_times=link_times_table(found),
         samples=samples,
         shares=shares_table(found),
         servers=server_table(found, links=False),
