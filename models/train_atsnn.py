@@ -24,7 +24,15 @@ from checkpoints import adam, command, train_rounds
 from spikingjelly.activation_based import functional
 from time_loss import TimeLoss
 from torch import nn
-from train_cifar10_dvs import BIN_US, Counts, augmented, count_pictures, read_counts, training_pictures
+from train_cifar10_dvs import (
+    BIN_US,
+    EVENT_VALUE,
+    Counts,
+    augmented,
+    count_pictures,
+    read_counts,
+    training_pictures,
+)
 from train_cifar10_dvs_steps import frames, stepped
 from train_images import load, scaled, shifted
 
@@ -78,6 +86,12 @@ def accuracies(network: nn.Module, draw: Draw, labels: np.ndarray) -> np.ndarray
         found = logits_of(network, draw(chosen, None)).cumsum(0).argmax(2).numpy()
         right.append(found == labels[chosen])
     return np.concatenate(right, 1).mean(1)
+
+
+def event_value(state: dict[str, torch.Tensor], options: argparse.Namespace, to_file: bool) -> None:
+    """Weights of recordings' networks are of one event in the file, of one sixteenth of it in training."""
+    if DATA[options.network] is None:
+        state["0.0.weight"] = state["0.0.weight"] * (EVENT_VALUE if to_file else 1 / EVENT_VALUE)
 
 
 def train(network: nn.Module, draw: Draw, labels: np.ndarray, options: argparse.Namespace) -> bool:
@@ -176,12 +190,16 @@ def main() -> None:
     torch.manual_seed(options.seed)
     network = getattr(atsnn, options.network)().to(memory_format=torch.channels_last)
     if options.initial is not None:
-        network.load_state_dict(torch.load(options.initial, weights_only=True))
+        state = torch.load(options.initial, weights_only=True)
+        event_value(state, options, to_file=False)
+        network.load_state_dict(state)
     draw, labels = training_data(options)
     print(f"{len(labels)} samples, {sum(p.numel() for p in network.parameters())} parameters", flush=True)
     if not train(network, draw, labels, options):
         return
-    torch.save(network.state_dict(), options.output)
+    state = network.state_dict()
+    event_value(state, options, to_file=True)
+    torch.save(state, options.output)
     print(f"wrote {options.output}")
     test = test_data(options)
     if test is not None:
