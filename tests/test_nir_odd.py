@@ -159,17 +159,17 @@ CUBA = {"tau_syn": np.full(3, 0.01), "tau_mem": np.full(3, 0.01), "r": np.ones(3
 WIDE = np.ones((3, 4))
 REFUSED = {
     "no step": (nir.LIF(**TAU, v_threshold=np.ones(3)), {}, InvalidNetwork, "give step_us"),
-    "two taus": (
-        nir.LIF(np.array([0.01, 0.02, 0.01]), np.ones(3), np.zeros(3), np.ones(3)),
-        {"step_us": 1000}, UnsupportedLayer, "'lif' .*share one",
+    "no tau": (
+        nir.LIF(np.array([0.01, 0.0, 0.01]), np.ones(3), np.zeros(3), np.ones(3)),
+        {"step_us": 1000}, InvalidNetwork, "'lif' .*has a tau of 0 s",
     ),
     "shifted current": (
         nir.CubaLIF(**CUBA | {"v_leak": np.full(3, 0.5)}, v_threshold=np.ones(3)), {"step_us": 1000},
         UnsupportedLayer, "'cubalif' .*a v_leak that is not v_reset",
     ),
-    "taus of currents": (
-        nir.CubaLI(**CUBA | {"tau_syn": np.array([0.01, 0.02, 0.01])}), {"step_us": 1000}, UnsupportedLayer,
-        "'cubali'.*tau_syn from",
+    "one tau below the step": (
+        nir.CubaLI(**CUBA | {"tau_syn": np.array([0.01, 0.001, 0.01])}),
+        {"step_us": 2000, "integration": "euler"}, InvalidNetwork, "longer than the tau_syn of 0.001 s",
     ),
     "soft and reset": (
         fires(v_reset=np.full(3, 0.5)), {"reset": "soft"}, InvalidNetwork, "v_reset that is not 0",

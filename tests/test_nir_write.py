@@ -90,6 +90,55 @@ def test_a_network_of_everything_comes_back_as_it_was(threshold, tmp_path):
     assert from_nir(to_nir(network)).checksum == network.checksum
 
 
+def with_factors(seed):
+    """A CubaLIF, a LIF, a CubaLI, each with factors of its neurons or channels, some next to each other."""
+    rng = np.random.default_rng(seed)
+    leak, fires = {"period": 10**9, "leak_period": 10**9}, {"threshold": 3000, "multispike": False}
+    near = np.array([2**29, 2**29 + 1])
+    channels, each = rng.integers(1, 2**30, 3), rng.integers(1, 2**30, 12)
+    each[:2], each[2] = near, 2**30 - 1
+    populations = [
+        Population("in", (2, 2, 3), Input()),
+        Population(
+            "cuba", (2, 2, 3),
+            Rate(**fires, **leak, leak_factor=int(channels.max()), synapse_factor=int(each.max())),
+            leak_factors=channels, synapse_factors=each,
+        ),
+        Population(
+            "lif", (2, 2, 3), Rate(**fires, **leak, leak_factor=int(each.max())), leak_factors=each,
+            bias=rng.integers(-99, 99, 12 if seed % 2 else 3),
+        ),
+        Population(
+            "out", (1, 1, 2), Readout(**leak, leak_factor=7, synapse_factor=int(near.max())),
+            synapse_factors=near,
+        ),
+    ]  # fmt: skip
+    one, other = (rng.integers(-999, 999, n) for n in (3, (12, 2)))
+    projections = [
+        Projection("a", "in", "cuba", Identity(one)), Projection("b", "cuba", "lif", Identity(one)),
+        Projection("c", "lif", "out", Dense(other)),
+    ]  # fmt: skip
+    return Network(populations, projections)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_several_time_constants_come_back(seed, tmp_path):
+    network = with_factors(seed)
+    write_nir(network, tmp_path / "net.nir")
+    assert from_nir(tmp_path / "net.nir").checksum == network.checksum
+
+
+@pytest.mark.parametrize("left", [0, 2**30])
+def test_leaks_that_take_all_or_nothing_cannot_be_said(left):
+    neuron = Rate(10, leak_period=10**9, leak_factor=max(left, 5))
+    population = Population("n", (1, 1, 2), neuron, leak_factors=[left, 5])
+    network = Network([Population("in", (1, 1, 2), Input()), population], [
+        Projection("p", "in", "n", Identity(np.array([1])))
+    ])  # fmt: skip
+    with pytest.raises(InvalidNetwork, match=r"leak_factor that (leaves|takes) nothing"):
+        to_nir(network)
+
+
 def test_what_is_written_steps_as_the_network_does():
     """The graph's own equations, whatever our metadata says: spikes of each population, step by step."""
     network = made(np.random.default_rng(5), 2**14)

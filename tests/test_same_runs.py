@@ -21,7 +21,7 @@ def test_engines_give_the_same_run(feature, stepped, seed):
     compare(seed, feature, stepped)
 
 
-@pytest.mark.parametrize("feature", ["seeded", "leak", "gate", "rate_gate", "softmax", "cycle"])
+@pytest.mark.parametrize("feature", ["seeded", "leak", "factors", "gate", "rate_gate", "softmax", "cycle"])
 @asserts_at_least(7)
 @given(SEEDS)
 @settings(max_examples=15, deadline=None, derandomize=True)

@@ -71,7 +71,7 @@ def check(network, mapping, stimulus, options):
 
 
 @pytest.mark.parametrize("stepped", [False, True])
-@pytest.mark.parametrize("feature", FEATURES)
+@pytest.mark.parametrize("feature", [*FEATURES, "synaptic", "factors"])
 @asserts_at_least(6)
 @given(SEEDS)
 @settings(max_examples=20, deadline=None, derandomize=True)

@@ -34,7 +34,7 @@ from eventsnn.network import Network
 class CompiledEngine(Engine):
     """Spike by spike in Numba kernels; a first run in a fresh environment compiles for some seconds."""
 
-    supports: ClassVar[frozenset[str]] = frozenset(FEATURES) - {"synapse"}
+    supports: ClassVar[frozenset[str]] = frozenset(FEATURES)
 
     def __init__(
         self, network: Network, mapping: Mapping | None = None, options: RunOptions | None = None

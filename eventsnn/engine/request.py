@@ -97,20 +97,13 @@ def check_request(network: Network, schedule: str, step: int, mapping: Mapping |
             f"population {once[0]!r} of neurons that fire once (first_spike) knows steps without an "
             "accelerator only; use schedule='step' (--schedule step), and no hardware"
         )
-    currents = [p.name for p in network if "synapse" in p.neuron.features]
-    if currents and (mapping is not None or not length):
-        raise InvalidRequest(
-            f"population {currents[0]!r} of neurons with a synaptic current (synapse_factor) knows steps "
-            "without an "
-            "accelerator only; use schedule='step' (--schedule step), and no hardware"
-        )
     if mapping is not None:
         check_accelerator(mapping, schedule)
     if length:
         _check_whole_steps(network, length)
     else:
         _check_tests(network)
-        _check_leaks(network)
+        _check_synaptic(network, mapping)
     for population in network:
         if takes_current(population):
             check_currents(population, network.bias(population.name), length)
@@ -203,6 +196,13 @@ def check_currents(population: Population, currents: NDArray[np.int64], step: in
     if not currents.any():
         return
     period = neuron.current_period
+    if not step and neuron.update_period:
+        step = neuron.update_period
+        if period != step:
+            raise InvalidRequest(
+                f"population {population.name!r} of neurons with a synaptic current has biases per {period} "
+                f"ticks and leaks each {step}; at its updates the two are one"
+            )
     if step and period != step:
         raise InvalidRequest(
             f"population {population.name!r} has biases per {period} ticks, a step is {step}; in the step "
@@ -236,13 +236,22 @@ def _check_tests(network: Network) -> None:
             )
 
 
-def _check_leaks(network: Network) -> None:
-    """Refuse leaky readouts between steps: what is read then would depend on when one looks."""
+def _check_synaptic(network: Network, mapping: Mapping | None) -> None:
+    """Neurons with a synaptic current are updated on a grid, which accelerators do in steps only."""
     for population in network:
-        if population.neuron.only_read and population.neuron.leak_period:
+        neuron = population.neuron
+        if "synapse" not in neuron.features:
+            continue
+        if mapping is not None:
             raise InvalidRequest(
-                f"population {population.name!r} of {population.neuron.kind} neurons leaks, which the event "
-                "schedule does not do; use schedule='step' (--schedule step)"
+                f"population {population.name!r} of neurons with a synaptic current (synapse_factor) knows "
+                "accelerators in steps only; use schedule='step' (--schedule step), or no hardware"
+            )
+        if not neuron.update_period:
+            raise InvalidRequest(
+                f"population {population.name!r} of neurons with a synaptic current (synapse_factor) names "
+                "no period (leak_period, period) at which the event schedule would update it; give it one, "
+                "or use schedule='step' (--schedule step)"
             )
 
 

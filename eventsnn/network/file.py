@@ -17,7 +17,13 @@ from eventsnn.network.neurons import NEURON_KINDS
 from eventsnn.network.population import Population
 from eventsnn.network.projections import Projection
 from eventsnn.network.synapses import SYNAPSE_KINDS, Axis, Synapses
-from eventsnn.network.writing import FORMAT, POPULATION_ARRAYS, PROJECTION_FLOATS, SCHEMA
+from eventsnn.network.writing import (
+    FORMAT,
+    POPULATION_ARRAYS,
+    POPULATION_FACTORS,
+    PROJECTION_FLOATS,
+    SCHEMA,
+)
 
 
 def load_network(path: str | os.PathLike[str]) -> Network:
@@ -101,7 +107,7 @@ def _read_population(group: Any, name: str) -> Population:
         raise InvalidNetwork(f"population {name!r} has neuron {kind!r}; known are {', '.join(NEURON_KINDS)}")
     model = NEURON_KINDS[kind]
     parameters = {f.name: _plain(group.attrs[f.name]) for f in fields(model) if f.name in group.attrs}
-    arrays = {key: group[key][...] for key in POPULATION_ARRAYS if key in group}
+    arrays = {key: group[key][...] for key in (*POPULATION_ARRAYS, *POPULATION_FACTORS) if key in group}
     return Population(name, tuple(group.attrs["shape"].tolist()), model(**parameters), **arrays)
 
 

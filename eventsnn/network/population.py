@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from eventsnn.arguments import shown, text, whole
 from eventsnn.errors import InvalidNetwork
 from eventsnn.network.decision import check_decision_weights
-from eventsnn.network.neurons import CHARGE_LIMIT, NEURON_KINDS, Neuron
+from eventsnn.network.neurons import CHARGE_LIMIT, LEAK_ONE, NEURON_KINDS, Neuron
 from eventsnn.network.neurons.base import require
 
 
@@ -72,6 +72,10 @@ class Population:
     decision_weights : int64 array of shape (channels,), or None
         Of the network's output only: what a count of each channel weighs in the decision, in parts of 2^20
         of the largest; see ``eventsnn.network.decision``. None takes the units of its neurons.
+    leak_factors, synapse_factors : int32 array of shape (channels,) or (neurons,), or None
+        Several time constants: the factor of each neuron in place of the model's ``leak_factor`` or
+        ``synapse_factor``, which is the largest of them. Kept in the shortest form: one a channel where that
+        says it all, None where all are the same.
     """
 
     name: str
@@ -81,6 +85,8 @@ class Population:
     initial_count: NDArray[np.int32] | None = field(default=None, repr=False)
     bias: NDArray[np.int32] | None = field(default=None, repr=False)
     decision_weights: NDArray[np.int64] | None = field(default=None, repr=False)
+    leak_factors: NDArray[np.int32] | None = field(default=None, repr=False)
+    synapse_factors: NDArray[np.int32] | None = field(default=None, repr=False)
     size: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -97,6 +103,8 @@ class Population:
         self._check_unit()
         self._check_initial_state()
         self._check_bias()
+        for name, most in (("leak_factor", LEAK_ONE), ("synapse_factor", LEAK_ONE - 1)):
+            object.__setattr__(self, f"{name}s", self._checked_factors(name, most))
         object.__setattr__(self, "decision_weights", check_decision_weights(self))
 
     def _check_unit(self) -> None:
@@ -107,6 +115,45 @@ class Population:
             f"population {self.name!r} has {values} units for {self.shape[2]} channels; give one in all or "
             "one per channel",
         )
+
+    def factors(self, name: str) -> NDArray[np.int64]:
+        """The ``leak_factor`` or ``synapse_factor`` of every neuron, int64, shape (neurons,)."""
+        own = getattr(self, f"{name}s")
+        if own is None:
+            return np.full(self.size, getattr(self.neuron.ruled, name, 0), dtype=np.int64)
+        return np.tile(own.astype(np.int64), self.size // own.size)
+
+    def _checked_factors(self, name: str, most: int) -> NDArray[np.int32] | None:
+        given = getattr(self, f"{name}s")
+        if given is None:
+            return None
+        what = f"population {self.name!r}: {name}s"
+        array = _array(given, what)
+        require(
+            np.issubdtype(array.dtype, np.integer)
+            and array.shape in ((self.shape[2],), (self.size,))
+            and int(array.min()) >= 0
+            and int(array.max()) <= most,
+            f"{what} have shape {array.shape} and dtype {array.dtype}; they are {self.shape[2]} (one a "
+            f"channel) or {self.size} (one a neuron) whole numbers from 0 to {most}",
+        )
+        ruled, period = self.neuron.ruled, "leak_period" if name == "leak_factor" else name
+        require(
+            bool(getattr(ruled, period, 0)),
+            f"{what} are given, and its {self.neuron.kind} neurons have no {period}",
+        )
+        largest = int(getattr(ruled, name))
+        require(
+            largest == int(array.max()),
+            f"{what} go up to {int(array.max())}, and the {name} of its neurons is {largest}; it is the "
+            "largest of them",
+        )
+        rows = array.reshape(-1, self.shape[2])
+        if (array == largest).all():
+            return None
+        array = np.array(rows[0] if (rows == rows[0]).all() else array, dtype=np.int32)
+        array.flags.writeable = False
+        return array
 
     def _check_bias(self) -> None:
         if self.bias is None:

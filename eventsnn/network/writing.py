@@ -2,7 +2,8 @@
 
 ``populations/<name>`` holds the attributes ``neuron``, ``shape`` and the neuron's parameters, and for a
 network at rest the datasets ``initial_charge`` and ``initial_count``, with biases of its own ``bias``, and
-of the output ``decision_weights`` (int64) where a count of its channels is not worth the same;
+of the output ``decision_weights`` (int64) where a count of its channels is not worth the same; with several
+time constants ``leak_factors`` and ``synapse_factors``;
 ``projections/<name>`` holds ``kind``, ``source``, ``target``, ``delay``, ``channel_offset``, the datasets
 ``bias``, ``exact_weight`` and ``exact_bias`` (float64, what weights and bias were rounded from; both in the
 checksum), and the fields of the synapses' kind: arrays (``weight``; ``indptr`` and ``indices`` of sparse
@@ -43,6 +44,8 @@ POPULATION_ARRAYS = {
     "bias": "<i4",
     "decision_weights": "<i8",
 }
+# Likewise; the checksum takes their names, too.
+POPULATION_FACTORS = ("leak_factors", "synapse_factors")
 PROJECTION_FLOATS = ("exact_weight", "exact_bias")
 # A parameter that is None has no HDF5 value: it is left out of the file and of the checksum.
 
@@ -104,6 +107,10 @@ def content_checksum(network: Network) -> str:
         for key, stored in POPULATION_ARRAYS.items():
             if getattr(population, key) is not None:
                 add_array(getattr(population, key), stored)
+        for key in POPULATION_FACTORS:
+            if getattr(population, key) is not None:
+                digest.update(key.encode())
+                add_array(getattr(population, key))
     for name in sorted(network.projections):
         projection = network.projections[name]
         add(name, _projection_attributes(projection))
@@ -141,7 +148,7 @@ def save_network(network: Network, path: str | os.PathLike[str]) -> None:
         for name, population in network.populations.items():
             group = file.create_group(f"populations/{name}")
             group.attrs.update(_population_attributes(population))
-            for key in POPULATION_ARRAYS:
+            for key in (*POPULATION_ARRAYS, *POPULATION_FACTORS):
                 if getattr(population, key) is not None:
                     group.create_dataset(key, data=getattr(population, key), compression="gzip")
         for name, projection in network.projections.items():

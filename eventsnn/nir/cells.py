@@ -23,6 +23,7 @@ import numpy as np
 
 from eventsnn.errors import InvalidNetwork, UnsupportedLayer
 from eventsnn.nir.choices import Choices
+from eventsnn.nir.kept import kept_in
 from eventsnn.nir.operations import Floats, floats, refused
 
 FAITHFUL, APPROXIMATE = "faithful", "approximate"
@@ -46,9 +47,9 @@ class Cell:
         Voltage above ``v_reset``.
     reset : float64 array
         ``v_reset`` itself.
-    leak : float or None
-        What a step leaves of the voltage.
-    synapse : float or None
+    leak : float, float64 array or None
+        What a step leaves of the voltage: of all neurons, or where they have several time constants of each.
+    synapse : float, float64 array or None
         What a step leaves of the synaptic current, which takes the input and which the voltage takes.
     """
 
@@ -60,8 +61,8 @@ class Cell:
     start: Floats
     threshold: Floats | None
     reset: Floats
-    leak: float | None
-    synapse: float | None = None
+    leak: float | Floats | None
+    synapse: float | Floats | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -95,7 +96,13 @@ def _lif(name: str, node: Any, choices: Choices) -> Cell:
 
 
 def _firing(
-    name: str, node: Any, choices: Choices, gain: Floats, drift: Floats, reset: Floats, leak: float | None
+    name: str,
+    node: Any,
+    choices: Choices,
+    gain: Floats,
+    drift: Floats,
+    reset: Floats,
+    leak: float | Floats | None,
 ) -> Cell:
     threshold = floats(name, node, "v_threshold") - reset
     if threshold.min() <= 0:
@@ -172,14 +179,18 @@ def _reset(name: str, node: Any) -> Floats:
     return floats(name, node, "v_reset")
 
 
-def _stepped(name: str, node: Any, choices: Choices, constant: str = "tau") -> tuple[float, Floats]:
+def _stepped(name: str, node: Any, choices: Choices, constant: str = "tau") -> tuple[float | Floats, Floats]:
     """What a step leaves, and voltage per input."""
     left, share = _decay(name, node, choices, constant)
     return left, floats(name, node, "r") * share
 
 
-def _decay(name: str, node: Any, choices: Choices, constant: str) -> tuple[float, float]:
-    """What a step leaves, and the share of its input that it takes."""
+def _decay(name: str, node: Any, choices: Choices, constant: str) -> tuple[float | Floats, float | Floats]:
+    """What a step leaves, and the share of its input that it takes; of each neuron if they differ.
+
+    Time constants within 10^-6 of each other are one that was rounded, unless ``to_nir`` says that they are
+    several.
+    """
     tau, what = floats(name, node, constant), f"node {name!r} ({type(node).__name__})"
     if tau.min() <= 0:
         raise refused(name, node, f"has a {constant} of {tau.min():g} s; allowed is above 0")
@@ -189,21 +200,18 @@ def _decay(name: str, node: Any, choices: Choices, constant: str) -> tuple[float
             "is; give "
             "step_us (--step-us), the timestep it was trained with"
         )
-    if tau.max() > tau.min() * (1 + 1e-6):
-        raise UnsupportedLayer(
-            f"{what} has a {constant} from {tau.min():g} to {tau.max():g} s; the neurons of a population "
-            "share one. "
-            "Train with one a layer, or split the node by them"
-        )
-    ratio = choices.step_us * 1e-6 / float(np.median(tau))
+    several = bool(tau.max() > tau.min() * (1 if kept_in(node, what).get("several") else 1 + 1e-6))
+    ratio: Any = choices.step_us * 1e-6 / (tau if several else float(np.median(tau)))
     if choices.integration == "euler":
-        if ratio > 1:
+        if np.max(ratio) > 1:
             raise InvalidNetwork(
                 f"{what}: an euler step of {choices.step_us:g} us is longer than the {constant} of "
                 f"{tau.min():g} s; "
                 "use shorter steps, or integration='exponential'"
             )
         return 1 - ratio, ratio
+    if several:
+        return np.exp(-ratio), -np.expm1(-ratio)
     return math.exp(-ratio), -math.expm1(-ratio)
 
 

@@ -8,7 +8,7 @@ from eventsnn.nir.cells import APPROXIMATE, FAITHFUL
 from eventsnn.nir.choices import NIRS_OWN, Choices
 from eventsnn.nir.described import Described
 
-CUBA = "steps of both time constants; steps only, engines reference, float32, float64"
+CUBA = "steps of both time constants; in the event schedule, too, it is updated at the end of each step"
 WORDS: dict[str, tuple[str, str]] = {
     "Input": (FAITHFUL, ""),
     "Output": (FAITHFUL, ""),
@@ -20,12 +20,12 @@ WORDS: dict[str, tuple[str, str]] = {
     "SumPool2d": (FAITHFUL, "folded into the synapses beside it"),
     "Flatten": (FAITHFUL, ""),
     "Scale": (FAITHFUL, "folded into the synapses beside it"),
-    "Delay": (FAITHFUL, "one delay for all synapses of a projection"),
+    "Delay": (FAITHFUL, "several delays are several projections"),
     "Threshold": (FAITHFUL, "in the step schedule; in the event schedule it sums up to the end of the step"),
     "IF": (FAITHFUL, ""),
     "LIF": (APPROXIMATE, "steps of the time constant; the leak is on a grid of steps in either schedule"),
     "I": (FAITHFUL, "as the output: its charge is read"),
-    "LI": (APPROXIMATE, "as the output; steps of the time constant"),
+    "LI": (APPROXIMATE, "as the output; steps of the time constant, on a grid of steps in either schedule"),
     "CubaLIF": (APPROXIMATE, CUBA),
     "CubaLI": (APPROXIMATE, f"as the output; {CUBA}"),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsnn.errors import InvalidNetwork, NirWarning
-from eventsnn.network import Input, IntegrateAndFire, Population, Projection, Readout
+from eventsnn.network import Input, IntegrateAndFire, Population, Projection, Readout, Sparse
 from eventsnn.network.neurons import LEAK_ONE
 from eventsnn.network.quanta import Chosen, quanta_for, rounded
 from eventsnn.nir.cells import Cell
@@ -23,6 +24,8 @@ from eventsnn.nir.operations import Floats, NirShape
 
 CLOSE = 1e-6
 """To 1: a gain that ``to_nir`` wrote, after a time constant has been by way of a logarithm."""
+MOST_DELAYS = 64
+"""Of one chain: projections that it becomes."""
 COARSE = 0.01
 """Part of the largest weight that rounding may take off without a warning."""
 
@@ -71,7 +74,7 @@ def population_of(
     projections, error = [], 0.0
     for (chain, made), weight in zip(wires, scaled, strict=True):
         error = max(error, float(np.abs(np.rint(weight * quanta) / quanta - weight).max(initial=0)))
-        projections.append(_projection(graph, chain, made, weight * quanta, unit * quanta, step))
+        projections += _projections(graph, chain, made, weight * quanta, unit * quanta, step)
     if error > COARSE * largest:
         warnings.warn(
             f"node {name!r}: the largest weight is {largest:.3g} thresholds, and rounding to whole quanta "
@@ -84,13 +87,18 @@ def population_of(
     alike = bool((start == start[0]).all()) and (one.fires or not start.any())
     clamp = _clamp(one, _in_order(one.reset, shape, order), per_volt * quanta)
     weights = kept.get("decision_weights")
+    factors: dict[str, Any] = {
+        "leak_factor": _factors(one.leak, shape, order, LEAK_ONE),
+        "synapse_factor": _factors(one.synapse, shape, order, LEAK_ONE - 1),
+    }
     population = Population(
         name,
         ours,
-        _neuron(one, quanta, int(start[0]) if alike else 0, clamp, step, kept),
+        _neuron(one, quanta, int(start[0]) if alike else 0, clamp, step, factors, kept),
         initial_charge=None if alike else start,
         bias=by_channel(drift, ours[2]) if drift.any() else None,
         decision_weights=None if weights is None else np.array(weights),
+        **{f"{key}s": of_each for key, of_each in factors.items() if len(of_each) > 1 and of_each.max() > 0},
     )
     return population, projections, Chosen(quanta, largest, error)
 
@@ -112,8 +120,36 @@ def _form(graph: Described, chain: Chain, unit: Floats) -> Form:
     return form(plain, graph.shapes[chain.source], graph.shapes[chain.target], unit, chain.name)
 
 
-def _projection(
+def _projections(
     graph: Described, chain: Chain, made: Form, weight: Floats, quanta: Floats, step: int
+) -> list[Projection]:
+    """A chain's projection, or one for each delay of its source neurons; see ``_projection``."""
+    delays = _delays(graph, chain, step)
+    if delays.ndim == 0:
+        return [_projection(graph, chain, made, weight, quanta, step, int(delays))]
+    size, ours = len(delays), our_shape(graph.shapes[chain.target], chain.name)
+    numbers = np.arange(weight.size, dtype=np.int32).reshape(weight.shape)
+    before = our_shape(graph.shapes[chain.source], chain.name)
+    source, target, number = made.build(numbers).edges(before, ours)
+    order = np.lexsort((target, source))
+    source, target, number = source[order], target[order], number[order]
+    found = []
+    for place, ticks in enumerate(np.unique(delays)):
+        mine = delays[source] == ticks
+        # Each spike is one message to one of them; a bias comes once.
+        part = Form(
+            "sparse",
+            weight.reshape(-1)[number[mine]],
+            target[mine],
+            partial(Sparse.from_edges, source[mine], target[mine], source_neurons=size, shape=ours),
+            None if place else made.bias,
+        )
+        found.append(_projection(graph, chain, part, part.weight, quanta, step, int(ticks)))
+    return found
+
+
+def _projection(
+    graph: Described, chain: Chain, made: Form, weight: Floats, quanta: Floats, step: int, delay: int
 ) -> Projection:
     """``weight`` in quanta, ``quanta`` per unit of each target neuron, both before rounding."""
     weight = _snapped(weight)
@@ -135,7 +171,7 @@ def _projection(
         target,
         made.build(whole),
         whole_bias,
-        _delay(graph, chain, step),
+        delay,
         exact_weight=None if np.array_equal(whole, weight) else weight,
         exact_bias=None if bias is None or whole_bias is None or np.array_equal(whole_bias, bias) else bias,
     )
@@ -157,37 +193,50 @@ def _names_it(graph: Described, chain: Chain) -> str | None:
     return next(iter([*weighted, *others]), None)
 
 
-def _delay(graph: Described, chain: Chain, step: int) -> int:
-    """Ticks, one for all synapses of a chain."""
-    total, named = 0.0, False
+def _delays(graph: Described, chain: Chain, step: int) -> NDArray[np.int64]:
+    """Ticks: one for all synapses of a chain, shape (), or one for each source neuron, our order.
+
+    The latter where a Delay of several values stands before what adds up: each spike still has one delay.
+    """
+    source = graph.shapes[chain.source]
+    total: Any = np.zeros(prod(source))
+    named, alone = False, True
     for one in graph.operations(chain):
         if one.delay is None:
+            alone = alone and one.kind in ("scale", "flatten")
             continue
         named = True
-        if one.delay.max() > one.delay.min():
+        if one.delay.max() > one.delay.min() and not alone:
             raise InvalidNetwork(
-                f"node {one.name!r} (Delay) has delays from {one.delay.min():g} to {one.delay.max():g} s; "
-                "those of one projection are the same. Put a Delay node of one value each between parts of "
-                "the layer"
+                f"node {one.name!r} (Delay) has delays from {one.delay.min():g} to {one.delay.max():g} s "
+                "behind what adds several signals up; a spike then has several delays, which one projection "
+                "has not. Put it before, or a Delay node of one value each between parts of the layer"
             )
-        total += float(one.delay.max())
+        total = total + (one.delay.reshape(-1) if alone else float(one.delay.max()))
     if not named and chain.source == chain.target:
-        return step
-    ticks = round(total * 1e12)
-    if ticks % step:
+        return np.array(step)
+    ticks = np.rint(total * 1e12).astype(np.int64)[our_order(source)]
+    for late in np.unique(ticks[ticks % step > 0])[:1]:
         warnings.warn(
-            f"the delay of {chain.name}, {total:g} s, is no whole number of steps of {step / 1e6:g} us, "
-            "which the step schedule asks for",
+            f"the delay of {chain.name}, {late / 1e12:g} s, is no whole number of steps of "
+            f"{step / 1e6:g} us, which the step schedule asks for",
             NirWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
-    return ticks
+    different = len(np.unique(ticks))
+    if different > MOST_DELAYS:
+        raise InvalidNetwork(
+            f"{chain.name} has {different} different delays, each of which is a projection of its own; at "
+            f"most {MOST_DELAYS}. Round them to whole steps"
+        )
+    return ticks if (ticks != ticks[0]).any() else ticks[0]
 
 
 def _clamp(one: Cell, reset: Floats, per_volt: Floats) -> int | None:
     """The lower clamp in quanta above the reset, the same for all neurons."""
     asked = one.choices.lower_clamp
-    if asked is None or not one.fires or one.leak == 0.0:
+    memoryless = one.leak is not None and not np.any(one.leak)
+    if asked is None or not one.fires or memoryless:
         return None
     lowest = rounded((asked - reset) * per_volt, one.name)
     if (lowest != lowest[0]).any():
@@ -202,11 +251,32 @@ def _clamp(one: Cell, reset: Floats, per_volt: Floats) -> int | None:
     return int(lowest[0])
 
 
-def _neuron(one: Cell, quanta: int, start: int, clamp: int | None, step: int, kept: Mapping[str, Any]) -> Any:
+def _factors(
+    left: float | Floats | None, shape: NirShape, order: NDArray[np.int64], most: int
+) -> NDArray[np.int64]:
+    """What a step leaves, in parts of 2^30: of each neuron, of all in one number, or of nothing in none."""
+    if left is None:
+        return np.zeros(0, dtype=np.int64)
+    values = np.asarray(left, dtype=np.float64)
+    if values.ndim or values.size > 1:
+        values = _in_order(values, shape, order)
+    found = np.rint(LEAK_ONE * values.reshape(-1)).astype(np.int64)
+    return np.minimum(found, most)
+
+
+def _neuron(
+    one: Cell,
+    quanta: int,
+    start: int,
+    clamp: int | None,
+    step: int,
+    factors: Mapping[str, NDArray[np.int64]],
+    kept: Mapping[str, Any],
+) -> Any:
     own = {key: kept[key] for key in ("unit", "period") if key in kept}
-    leak = {} if one.leak is None else {"leak_period": step, "leak_factor": round(LEAK_ONE * one.leak)}
-    if one.synapse is not None:
-        leak["synapse_factor"] = min(round(LEAK_ONE * one.synapse), LEAK_ONE - 1)
+    leak = {key: int(of_each.max()) for key, of_each in factors.items() if len(of_each)}
+    if one.leak is not None:
+        leak["leak_period"] = step
     if not one.fires:
         return Readout(**{"unit": 1 / quanta, "period": step, **leak, **own})
     given = {

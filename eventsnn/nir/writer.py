@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import os
 from collections.abc import Callable
 from typing import Any
@@ -134,16 +133,15 @@ class _Writer:
             _refuse(population, not plain, "a leak that leaves nothing, and more than a Threshold node has")
             self.nodes[population.name] = self.nir.Threshold(one, metadata=metadata)
         elif rule.leak_period:
-            tau, r, rest = self._leaking(population, rule, rule.threshold)
+            tau, r, rest = self._leaking(population, rule.threshold)
+            self._say_several(population, metadata)
             if rule.synapse_factor:
                 self.nodes[population.name] = self.nir.CubaLIF(
-                    **self._synaptic(population, rule), tau_mem=tau * one, r=r * one, v_leak=0 * one,
+                    **self._synaptic(population), tau_mem=tau, r=r, v_leak=0 * one,
                     v_threshold=one, v_reset=0 * one, metadata=metadata,
                 )  # fmt: skip
                 return
-            self.nodes[population.name] = self.nir.LIF(
-                tau * one, r * one, rest, one, 0 * one, metadata=metadata
-            )
+            self.nodes[population.name] = self.nir.LIF(tau, r, rest, one, 0 * one, metadata=metadata)
         else:
             _refuse(population, population.bias is not None, "biases of its own (not of a projection)")
             self.nodes[population.name] = self.nir.IF(one, one, 0 * one, metadata=metadata)
@@ -163,13 +161,16 @@ class _Writer:
         self._keep(population, None)
         one = np.ones(nir_shape(population))
         if rule.leak_period:
-            tau, r, rest = self._leaking(population, rule, voltage_quanta(population))
+            tau, r, rest = self._leaking(population, voltage_quanta(population))
+            metadata: dict[str, Any] = {}
+            self._say_several(population, metadata)
             if rule.synapse_factor:
                 self.nodes[population.name] = self.nir.CubaLI(
-                    **self._synaptic(population, rule), tau_mem=tau * one, r=r * one, v_leak=0 * one
-                )
+                    **self._synaptic(population), tau_mem=tau, r=r, v_leak=0 * one,
+                    metadata=metadata,
+                )  # fmt: skip
                 return
-            self.nodes[population.name] = self.nir.LI(tau * one, r * one, rest)
+            self.nodes[population.name] = self.nir.LI(tau, r, rest, metadata=metadata)
         else:
             _refuse(population, population.bias is not None, "biases of its own (not of a projection)")
             self.nodes[population.name] = self.nir.I(one)
@@ -184,25 +185,36 @@ class _Writer:
             found["decision_weights"] = population.decision_weights.tolist()
         self.kept[population.name] = found
 
-    def _synaptic(self, population: Population, rule: Any) -> dict[str, Floats]:
+    def _say_several(self, population: Population, metadata: dict[str, Any]) -> None:
+        """Time constants that lie next to each other are not one that was rounded."""
+        if population.leak_factors is not None or population.synapse_factors is not None:
+            metadata[KEY] = json.dumps({"several": True})
+
+    def _left(self, population: Population, name: str) -> Floats:
+        """What a step leaves, of each neuron in our order."""
+        left: Floats = population.factors(name) / LEAK_ONE
+        _refuse(population, bool((left == 0).any()), f"a {name} that leaves nothing")
+        _refuse(population, bool((left == 1).any()), f"a {name} that takes nothing")
+        return left
+
+    def _synaptic(self, population: Population) -> dict[str, Floats]:
         """Time constant of the current, and w_in so that an input adds itself."""
         _refuse(population, population.bias is not None, "biases of its own beside a synaptic current")
-        left, one = rule.synapse_factor / LEAK_ONE, np.ones(nir_shape(population))
-        tau = -(self.step / 1e12) / math.log(left)
-        return {"tau_syn": tau * one, "w_in": one / (1 - left)}
+        left, shape = self._left(population, "synapse_factor"), nir_shape(population)
+        tau = -(self.step / 1e12) / np.log(left)
+        return {"tau_syn": in_nir_order(tau, shape), "w_in": in_nir_order(1 / (1 - left), shape)}
 
-    def _leaking(self, population: Population, rule: Any, quanta: int) -> tuple[float, float, Floats]:
+    def _leaking(self, population: Population, quanta: int) -> tuple[Floats, Floats, Floats]:
         """Time constant, r so that an input adds itself, and v_leak."""
-        _refuse(population, rule.leak_factor == LEAK_ONE, "a leak that takes nothing")
-        left = rule.leak_factor / LEAK_ONE
-        _refuse(population, left == 0, "a leak that leaves nothing")
-        tau = -(rule.leak_period / 1e12) / math.log(left)
+        left, shape = self._left(population, "leak_factor"), nir_shape(population)
+        tau = -(population.neuron.leak_period / 1e12) / np.log(left)
         rest = np.zeros(population.size)
         if population.bias is not None:
             bias = population.bias.astype(np.float64)
             _refuse(population, not bias.any(), "biases of its own that are all 0")
             rest = np.tile(bias, population.size // len(bias)) / quanta / (1 - left)
-        return tau, 1 / (1 - left), in_nir_order(rest, nir_shape(population))
+        tau, r, rest = (in_nir_order(values, shape) for values in (tau, 1 / (1 - left), rest))
+        return tau, r, rest
 
     # -- projections ----------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from builders.networks import (
     with_payloads,
     with_rates,
     with_starts,
+    with_time_constants,
 )
 from eventsnn.decide import parse_rule
 from eventsnn.engine import RunOptions
@@ -50,10 +51,14 @@ def random_case(seed, feature, stepped):
     """A network, its input and options that use a feature, besides others now and then."""
     rng = generator(seed, 7)
     step = int(rng.integers(1, 2000)) if stepped else 0
-    kind = "rate" if feature in ("leak", "rate_gate", "start") else str(rng.choice(KINDS))
+    kind = (
+        "rate" if feature in ("leak", "rate_gate", "start", "synaptic", "factors") else str(rng.choice(KINDS))
+    )
     if feature == "lowest":
         kind = "signed"
     small = feature == "cycle"
+    if feature in ("synaptic", "factors") and rng.random() < 0.3:
+        kind = "mixed"
     network = random_network(seed, kind, bool(rng.random() < 0.5) and not small, bool(rng.random() < 0.4))
     if feature in ("leak", "step") or rng.random() < 0.4 or step:
         network = with_rates(network, seed, step)
@@ -72,6 +77,8 @@ def random_case(seed, feature, stepped):
         network = with_lowest(network, seed)
     if feature == "start":
         network = with_starts(network, seed, 20 * step or 20_000, step)
+    if feature in ("synaptic", "factors"):
+        network = with_time_constants(network, seed, step, 0.8 if feature == "synaptic" else 0)
     if feature == "softmax":
         network = with_softmax(network, seed, step)
     stimulus = random_stimulus(seed, network, span=20 * step if step else 20_000)

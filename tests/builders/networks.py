@@ -192,6 +192,42 @@ def with_rates(network, seed, step=0):
     return Network(populations, projections)
 
 
+def with_time_constants(network, seed, step=0, synaptic=0.6):
+    """The same network with synaptic currents, leaky readouts, factors of single neurons or channels."""
+    rng = generator(seed, 9)
+    unit, populations = step or int(rng.integers(1, 3000)), []
+    for name in sorted(network.populations):
+        p = network.populations[name]
+        neuron, own = p.neuron, {}
+        if isinstance(neuron, Rate | Readout) and p.leak_factors is None:
+            current = rng.random() < synaptic
+            leaky = rng.random() < 0.7 or (current and not neuron.current_period)
+            if current:
+                own["synapse_factor"] = drawn_factors(rng, p, 2**30 - 1)
+                if isinstance(neuron, Rate):
+                    neuron = replace(neuron, refractory_drop=False)
+                if not step:
+                    neuron = replace(neuron, period=unit if neuron.period else 0)
+            if leaky:
+                own["leak_factor"] = drawn_factors(rng, p, 2**30)
+            neuron = replace(
+                neuron,
+                leak_period=unit if leaky else 0,
+                leak_factor=int(own["leak_factor"].max()) if leaky else 2**30,
+                synapse_factor=int(own["synapse_factor"].max()) if current else 0,
+            )
+        populations.append(replace(p, neuron=neuron, **{f"{key}s": value for key, value in own.items()}))
+    return Network(populations, network.projections.values())
+
+
+def drawn_factors(rng, population, most):
+    """One factor a neuron, one a channel, or one for all; the largest is above 0."""
+    size = int(rng.choice([1, population.shape[2], population.size]))
+    factors = np.minimum(rng.integers(0, most + 1, size), most)
+    factors[0] = max(1, factors[0])
+    return np.tile(factors, population.size // size).astype(np.int64)
+
+
 def with_starts(network, seed, span=20_000, step=0):
     """The same network with start times, charges of single neurons, and in steps tests each few steps."""
     rng = generator(seed, 6)

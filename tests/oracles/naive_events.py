@@ -33,6 +33,7 @@ class TickByTick:
         ]
         self.charge, self.current, self.count, self.free, self.lost = [], [], [], [], []
         self.touched, self.due, self.window = [], [], []
+        self.leaks, self.synapses, self.synaptic, self.arrived = [], [], [], []
         analog = analog_sums(network, stimulus)
         for name, population in zip(self.order, self.populations, strict=True):
             neuron, n = population.neuron, population.size
@@ -51,6 +52,10 @@ class TickByTick:
             self.touched.append(set(range(n)) if tested else set())
             self.due.append(0 if tested else None)
             self.window.append(windows(network, name))
+            self.leaks.append(factors_of(population, "leak_factor"))
+            self.synapses.append(factors_of(population, "synapse_factor"))
+            self.synaptic.append([0] * n)
+            self.arrived.append([0] * n)
         self.ordinal = defaultdict(int)
         self.arrivals = defaultdict(list)  # by (time, rank of the emitter)
         self.spikes = []
@@ -74,17 +79,19 @@ class TickByTick:
 
     def flow(self):
         """Currents up to this tick, then leaks."""
-        for population, charge, current, lost in zip(
-            self.populations, self.charge, self.current, self.lost, strict=True
+        for population, charge, current, lost, leaks in zip(
+            self.populations, self.charge, self.current, self.lost, self.leaks, strict=True
         ):
             neuron, t = population.neuron, min(self.now, self.end)
+            if getattr(neuron, "synapse_factor", 0):
+                continue
             for j, b in enumerate(current):
                 if b and getattr(neuron, "start_time", 0) < self.now <= self.end:
                     charge[j] += b * t // neuron.period - b * (t - 1) // neuron.period
             held = self.now <= getattr(neuron, "start_time", 0)
             if getattr(neuron, "leak_period", 0) and not held and self.now % neuron.leak_period == 0:
                 for j, v in enumerate(charge):
-                    charge[j] = half_away(v * neuron.leak_factor, ONE)
+                    charge[j] = half_away(v * leaks[j], ONE)
                     lost["leak"][j] += v - charge[j]
         for population, window in zip(self.populations, self.window, strict=True):
             neuron = population.neuron
@@ -100,6 +107,8 @@ class TickByTick:
         if neuron.kind == "input":
             for j, payload in self.inputs[self.now]:
                 self.emit(rank, j, payload)
+        elif getattr(neuron, "synapse_factor", 0):
+            self.update(rank, neuron)
         elif neuron.kind == "rate":
             for j, current in enumerate(self.current[rank]):
                 if current or neuron.refractory:
@@ -110,6 +119,29 @@ class TickByTick:
         arrivals.sort(key=lambda arrival: (self.tie(self.now, rank, arrival[0]), *arrival[:3]))
         for _, _, _, target, edges, j, payload in arrivals:
             self.deliver(target, edges, j, payload)
+
+    def update(self, rank, neuron):
+        """A step of neurons with a synaptic current, at its multiples, up to the input's last."""
+        period = neuron.leak_period or neuron.period
+        last = int(self.stimulus.time[-1]) // period + 1 if len(self.stimulus.time) else 1
+        last = max(last, -(-(self.stimulus.duration or 0) // period)) * period
+        if self.now % period or not neuron.start_time < self.now <= last:
+            return
+        charge, current, lost = self.charge[rank], self.synaptic[rank], self.lost[rank]
+        for j, arrived in enumerate(self.arrived[rank]):
+            if neuron.leak_period:
+                left = half_away(charge[j] * self.leaks[rank][j], ONE)
+                lost["leak"][j] += charge[j] - left
+                charge[j] = left
+            current[j] = half_away(current[j] * self.synapses[rank][j], ONE)
+            current[j] += arrived + self.current[rank][j]
+            charge[j] += current[j]
+            self.arrived[rank][j] = 0
+            if neuron.kind == "rate":
+                self.test_rate(rank, j)
+                if neuron.lower_clamp is not None and charge[j] < neuron.lower_clamp:
+                    lost["clamp"][j] += charge[j] - neuron.lower_clamp
+                    charge[j] = neuron.lower_clamp
 
     def emit(self, rank, j, payload):
         self.spikes.append((self.now, rank, j, payload))
@@ -126,6 +158,10 @@ class TickByTick:
             self.reach_gates(target, neuron, [j for j, _ in edges], source, payload)
             return
         if self.now < getattr(neuron, "start_time", 0):
+            return
+        if getattr(neuron, "synapse_factor", 0):
+            for j, weight in edges:
+                self.arrived[target][j] += weight * payload
             return
         for j, weight in edges:
             if neuron.kind == "rate" and neuron.refractory_drop and self.now < self.free[target][j]:
@@ -199,6 +235,13 @@ class TickByTick:
             if source == min(i for i in estimates if estimates[i] == max(estimates.values())):
                 self.count[rank][j] += payload
                 self.emit(rank, j, payload)
+
+
+def factors_of(population, name):
+    """The factor of every neuron: the population's own, else that of the model."""
+    own, model = getattr(population, f"{name}s"), getattr(population.neuron, name, 0)
+    own = [model] if own is None else own.tolist()
+    return [int(f) for f in own] * (population.size // len(own))
 
 
 def targets_of(network, projection):

@@ -21,6 +21,26 @@ def matrix(network, projection, ones=False):
     return weights
 
 
+def factors_of(population, name):
+    """The factor of every neuron: the population's own, else that of the model."""
+    own, model = getattr(population, f"{name}s"), getattr(population.neuron, name, 0)
+    return np.resize(np.array([model]) if own is None else own.astype(np.int64), population.size)
+
+
+def integrated(population, own, v, arrived, lost):
+    """The charge leaks, and takes what arrives and the bias, by way of a synaptic current if any."""
+    if population.neuron.leak_period:
+        left = half_away(v * factors_of(population, "leak_factor"), ONE)
+        lost["leak"] += v - left
+        v[:] = left
+    if population.neuron.synapse_factor:
+        own["synaptic"] = half_away(own["synaptic"] * factors_of(population, "synapse_factor"), ONE)
+        own["synaptic"] += arrived + own["bias"]
+        v += own["synaptic"]
+    else:
+        v += arrived + own["bias"]
+
+
 def frames(network, stimulus, step, steps):
     """Summed payloads of the input by step, and how many events there were."""
     size = network.populations[network.input].size
@@ -56,6 +76,7 @@ def time_stepped(network, stimulus, step, steps, currents=None, charges=None):
             "free": np.zeros(n, dtype=np.int64),
             "touched": np.full(n, touched),
             "due": 0 if touched else None,
+            "synaptic": np.zeros(n, dtype=np.int64),
         }
     weights = {name: matrix(network, p) for name, p in network.projections.items()}
     exists = {name: matrix(network, p, ones=True) for name, p in network.projections.items()}
@@ -77,7 +98,7 @@ def time_stepped(network, stimulus, step, steps, currents=None, charges=None):
                     arrived += sent @ weights[projection.name]
                     served |= (spiked @ exists[projection.name]) > 0
             if neuron.kind == "rate":
-                emitted[name][k] = rate_step(neuron, own, v, arrived, lost[name], k, step)
+                emitted[name][k] = rate_step(network.populations[name], own, v, arrived, lost[name], k, step)
             elif neuron.kind == "signed":
                 v += arrived
                 own["touched"] |= served
@@ -91,22 +112,19 @@ def time_stepped(network, stimulus, step, steps, currents=None, charges=None):
                     own["touched"], own["due"] = np.zeros(len(v), dtype=bool), None
                     emitted[name][k] = asked
             else:
-                v += arrived + own["bias"]
+                integrated(network.populations[name], own, v, arrived, lost[name])
             kept[name][k] = v
     return emitted, kept, lost
 
 
-def rate_step(neuron, own, v, arrived, lost, k, step):
+def rate_step(population, own, v, arrived, lost, k, step):
     """Leak, add, test, emit, reset, clamp; returns the spikes of each neuron."""
-    if neuron.leak_period:
-        left = half_away(v * neuron.leak_factor, ONE)
-        lost["leak"] += v - left
-        v[:] = left
+    neuron = population.neuron
     free = k >= own["free"]
     if neuron.refractory_drop:
         lost["refractory"] += np.where(free, 0, arrived)
         arrived = np.where(free, arrived, 0)
-    v += arrived + own["bias"]
+    integrated(population, own, v, arrived, lost)
     if neuron.test_period and (k + 1) * step % neuron.test_period:
         return np.zeros_like(v)
     over = v - neuron.strict

@@ -106,8 +106,12 @@ class Stepped:
         self.order = self._order()
 
     def _line(self, name, node):
-        steps = round(float(np.asarray(node.delay).reshape(-1)[0]) * 1e6 / self.choices["step_us"])
-        return [np.zeros(np.shape(node.delay))] * steps
+        """What has come in, of as many steps back as the longest delay."""
+        return [np.zeros(np.shape(node.delay))] * self._late(node).max()
+
+    def _late(self, node):
+        """Steps, of each value."""
+        return np.rint(np.asarray(node.delay) * 1e6 / self.choices["step_us"]).astype(int)
 
     def _order(self):
         """Nodes so that each comes after what it needs in the same step; who is left goes round.
@@ -142,7 +146,7 @@ class Stepped:
 
     def step(self, x):
         """What comes out of the Output; ``self.now`` holds every node's value."""
-        self.now = {name: line[0] for name, line in self.line.items()}
+        self.now = {name: self._delayed(name, line) for name, line in self.line.items()}
         for name in self.order:
             node = self.nodes[name]
             kind = type(node).__name__
@@ -155,6 +159,13 @@ class Stepped:
             del line[0]
         self.last = self.now
         return self.now[next(n for n in self.nodes if type(self.nodes[n]).__name__ == "Output")]
+
+    def _delayed(self, name, line):
+        """What came in as many steps before as each value is late."""
+        late = self._late(self.nodes[name])
+        if (late == late.max()).all():
+            return line[0]
+        return np.take_along_axis(np.stack(line), len(line) - late[None], axis=0)[0]
 
     def _arriving(self, name):
         arriving = 0.0

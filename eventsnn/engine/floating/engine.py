@@ -12,7 +12,9 @@ to an integer run's.
 from __future__ import annotations
 
 from collections.abc import Mapping as Table
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
 
 from eventsnn.engine.analog import AnalogInput
 from eventsnn.engine.contract import Engine, RunOptions
@@ -21,7 +23,7 @@ from eventsnn.engine.floating.sums import FloatSums
 from eventsnn.engine.stimulus import Stimulus
 from eventsnn.errors import InvalidRequest
 from eventsnn.hardware import Mapping
-from eventsnn.network import Network
+from eventsnn.network import Network, Population
 from eventsnn.network.neurons import LEAK_ONE
 
 DTYPES = ("float32", "float64")
@@ -39,7 +41,7 @@ class FloatEngine(Engine):
         With ``schedule="step"``. ``ties`` make no difference in steps.
     dtype : str
         ``float32`` or ``float64``.
-    leaks : mapping of float, optional
+    leaks : mapping of float or array of shape (neurons,), optional
         What a step's leak leaves of the charge, by population, instead of ``leak_factor / 2^30``: the exact
         exponential ``exp(-step / tau)``, which the network file holds to 2^-31 only.
 
@@ -75,7 +77,7 @@ class FloatEngine(Engine):
         mapping: Mapping | None = None,
         options: RunOptions | None = None,
         dtype: str = "float64",
-        leaks: Table[str, float] | None = None,
+        leaks: Table[str, Any] | None = None,
     ) -> None:
         if dtype not in DTYPES:
             raise InvalidRequest(f"dtype {dtype!r} is not known; allowed are {', '.join(DTYPES)}")
@@ -87,14 +89,22 @@ class FloatEngine(Engine):
             )
         super().__init__(network, mapping, options)
         self.dtype = dtype
-        self.leaks = {p.name: p.neuron.ruled.leak_factor / LEAK_ONE for p in network if p.neuron.leak_period}
+        self.leaks: dict[str, Any] = {
+            p.name: self._kept(p, "leak_factor") for p in network if p.neuron.leak_period
+        }
+        self.synapses = {
+            p.name: self._kept(p, "synapse_factor") for p in network if "synapse" in p.neuron.features
+        }
         unknown = sorted(set(leaks or {}) - set(self.leaks))
         if unknown:
             raise InvalidRequest(
                 f"leaks are given for {', '.join(unknown)}; populations that leak are "
                 f"{', '.join(sorted(self.leaks)) or 'none'}"
             )
-        self.leaks.update(leaks or {})
+        self.leaks |= {
+            name: left if isinstance(left, float | int) else np.asarray(left, dtype=dtype)
+            for name, left in (leaks or {}).items()
+        }
         self.analog = AnalogInput(network, self.step)
         self.incoming = [
             [FloatSums(network, p, self.step, dtype) for p in network.incoming(name)]
@@ -104,6 +114,12 @@ class FloatEngine(Engine):
             [(p.delay // self.step, network.fan_out(p)) for p in network.outgoing(name)]
             for name in network.order
         ]
+
+    def _kept(self, population: Population, name: str) -> Any:
+        """What a step leaves: one value, or where neurons have their own one each, in the engine's dtype."""
+        if getattr(population, f"{name}s") is None:
+            return getattr(population.neuron.ruled, name) / LEAK_ONE
+        return (population.factors(name) / LEAK_ONE).astype(self.dtype)
 
     def run(self, stimulus: Stimulus, index: int = 0) -> FloatRun:
         """Simulate one sample; see ``Engine.run``. Charges may leave 32 bits, nothing overflows."""

@@ -20,7 +20,7 @@ from eventsnn.engine.lowering.initial import initial_charge, initial_count
 from eventsnn.engine.request import number_of_steps, takes_current
 from eventsnn.engine.stimulus import Int64, Stimulus
 from eventsnn.network import Population
-from eventsnn.network.neurons import LEAK_ONE, by_rule
+from eventsnn.network.neurons import by_rule
 
 if TYPE_CHECKING:
     from eventsnn.engine.floating.engine import FloatEngine
@@ -191,9 +191,9 @@ class FloatSample:
             received = received - dropped
         if self.now <= self.end:
             received = received + layer.current
-        factor = getattr(layer.model, "synapse_factor", 0)
-        if factor:
-            received = layer.synaptic = layer.synaptic * (factor / LEAK_ONE) + received
+        kept = self.engine.synapses.get(layer.population.name)
+        if kept is not None:
+            received = layer.synaptic = layer.synaptic * kept + received
         layer.charge += received
         by_rule(TESTS, layer.population)(self, rank, layer, arrived)
 

@@ -18,6 +18,7 @@ from eventsnn.decide.kernels import (
     winner,
 )
 from eventsnn.engine.kernels.currents import floor_charge
+from eventsnn.engine.kernels.leaks import catch_up
 from eventsnn.engine.kernels.records import ASK_RULE, GROW_HISTORY, HISTORY_LIMIT, KIND_READOUT, NEVER
 
 CURRENT_UPDATES = COLUMN["current_updates"]
@@ -34,7 +35,10 @@ def count_current_updates(population, rank, counters, now, end):
     """Neurons with a current times whole periods elapsed, by population."""
     for r in range(len(population)):
         if rank[r].biased > 0:
-            flowed = max(min(now, end) - population[r].start_time, np.int64(0))
+            until = end
+            if rank[r].update_end > 0:  # the last update of a synaptic current, which takes the bias
+                until = rank[r].update_end
+            flowed = max(min(now, until) - population[r].start_time, np.int64(0))
             counters[r, CURRENT_UPDATES] = rank[r].biased * (flowed // population[r].period)
 
 
@@ -63,18 +67,19 @@ def fill_totals(plan_energy, chip, population, rank, counters, trace, scalar, be
 
 
 @inner
-def read_output(row, live, neurons, quanta, readout, now, end):
+def read_output(row, live, neurons, currents, readout, now, end):
     """The readout at a tick: charges, currents included, or counts."""
     offset = row.offset
     first, length = live.bias_start, live.bias_length
     for k in range(row.neurons):
         if row.kind == KIND_READOUT:
             value = np.int64(neurons.charge[offset + k])
-            if length > 0:
-                current = np.int64(quanta[first + k % length])
-                value += floor_charge(current, min(now, end), row.period)
-                if row.start_time > 0:
-                    value -= floor_charge(current, min(now, end, row.start_time), row.period)
+            if row.synaptic:
+                value = neurons.membrane[offset + k]
+            elif length > 0:
+                c = first + k % length
+                time = min(max(now, row.start_time), end)
+                value += floor_charge(np.int64(currents.quanta[c]), time, row.period) - currents.base[c]
         else:
             value = np.int64(neurons.emitted[offset + k])
         readout[k] = value
@@ -89,7 +94,7 @@ def record_check(plan, st, settings, now, end):
         plan.population[r],
         st.rank[r],
         st.neurons,
-        st.currents.quanta,
+        st.currents,
         st.trace_readout[n],
         now,
         end,
@@ -158,11 +163,15 @@ def _write_row(plan, st, settings, time, end):
             st.history[n, rank, column] = st.counters[rank, column]
     r = settings.output_rank
     seen = st.scalar.last_tick if settings.step > 0 else time  # nothing changes between steps
+    if st.rank[r].leak_next <= seen:
+        catch_up(
+            plan.factors, r, plan.population[r], st.rank[r], st.neurons, st.currents, st.scalar, seen, end
+        )  # fmt: skip
     read_output(
         plan.population[r],
         st.rank[r],
         st.neurons,
-        st.currents.quanta,
+        st.currents,
         st.history_readout[n],
         seen,
         end,

@@ -77,9 +77,9 @@ def deliver(plan, st, settings, full, words, start, stop, d, from_log, now, end)
     narrow, wide = plan.synapses.narrow, plan.synapses.weights
     charges = full is None
     if full is not None:
+        if live.leak_next <= now:
+            catch_up(plan.factors, rank, row, live, st.neurons, st.currents, st.scalar, now, end)
         if kind == KIND_RATE and settings.step == 0:
-            if live.leak_next <= now:
-                catch_up(row, live, st.neurons, st.currents, now, end)
             if to.is_narrow:
                 delivered = _fire(
                     plan, st, settings, narrow, words, start, stop, to, row, live, counters, now, end
@@ -111,7 +111,7 @@ def deliver(plan, st, settings, full, words, start, stop, d, from_log, now, end)
     if tested and delivered > 0 and live.test_due == NEVER:
         live.test_due = now + row.settle_time
         st.scalar.test_next = min(st.scalar.test_next, live.test_due)
-    if kind == KIND_READOUT and delivered > 0:
+    if kind == KIND_READOUT and delivered > 0 and (settings.step > 0 or row.synaptic == 0):
         st.scalar.output_changed = 1
     st.scalar.deliveries += delivered
     if st.scalar.deliveries > settings.max_events and st.scalar.status == RUNNING:

@@ -8,7 +8,7 @@ import numpy as np
 
 from eventsnn.compilation import inlined, inner
 from eventsnn.counting.counters import COLUMN
-from eventsnn.engine.kernels.records import KIND_RATE
+from eventsnn.engine.kernels.records import KIND_RATE, KIND_SYNAPTIC
 from eventsnn.engine.kernels.sorting import ascending, sort_by_neuron
 
 EFFECTIVE = COLUMN["effective_synaptic_operations"]
@@ -64,7 +64,7 @@ def take_back_log(st):
 def count_words(words, first, stop, rank, population, destination, fan_out, rank_table, emitted, counters):
     """Count what spikes of a rank did: counts of rate neurons, effective operations."""
     row = population[rank]
-    if row.kind == KIND_RATE and not rank_table[rank].counted_at_once:
+    if (row.kind == KIND_RATE or row.kind == KIND_SYNAPTIC) and not rank_table[rank].counted_at_once:
         offset = row.offset
         for i in range(first, stop):
             emitted[offset + (words[i] >> 32)] += np.int32(1)

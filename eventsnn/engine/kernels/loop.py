@@ -106,11 +106,11 @@ def _run_tick(plan, st, settings, full, ideal, stimulus_time, stimulus_word, now
     landing = settings.step > 0 and st.scalar.pending > 0
     if full is not None and settings.played:
         mark_charged(
-            plan.population, st.rank, st.neurons.charge, st.currents.quanta, st.active, now, end,
-            settings.step,
+            plan.population, st.rank, st.neurons.charge, st.neurons.membrane, st.currents.quanta, st.active,
+            now, end, settings.step,
         )  # fmt: skip
     if full is not None and settings.step > 0:
-        leak_step(plan.population, st.neurons, st.currents, now)
+        leak_step(plan.factors, plan.population, st.neurons, st.currents, now)
     while rank < ranks and st.scalar.status == records.RUNNING:
         row, live = plan.population[rank], st.rank[rank]
         if not landing:
@@ -203,11 +203,13 @@ def _open_windows(plan, st, upcoming, end):
 
 
 @inner
-def _leak_all(population, rank_table, neurons, currents, now, end):
+def _leak_all(factors, population, rank_table, neurons, currents, scalar, now, end):
     """Bring every population's leaks up to a tick."""
     for rank in range(len(population)):
         if rank_table[rank].leak_next <= now:
-            catch_up(population[rank], rank_table[rank], neurons, currents, now, end)
+            catch_up(
+                factors, rank, population[rank], rank_table[rank], neurons, currents, scalar, now, end
+            )  # fmt: skip
 
 
 @inlined
@@ -293,7 +295,9 @@ def advance(plan, st, settings, full, ideal, slabs, streams, queues, stimulus_ti
         if over:
             _count(plan, st)
             if full is not None:
-                _leak_all(plan.population, st.rank, st.neurons, st.currents, decided, end)
+                _leak_all(
+                    plan.factors, plan.population, st.rank, st.neurons, st.currents, s, decided, end
+                )  # fmt: skip
             finish(plan, st, settings, end)
             if streams is not None and settings.log_service:
                 log_rest(st, streams, s.decision_time)

@@ -28,6 +28,7 @@ from eventsnn.engine.kernels.records import (
 from eventsnn.engine.kernels.softmax import run_clock
 from eventsnn.engine.kernels.sorting import sort_by_neuron
 from eventsnn.engine.kernels.streams import request_scans
+from eventsnn.engine.kernels.synaptic import update_synaptic
 from eventsnn.engine.order import NEURON_BITS
 
 NEURON_UPDATES = COLUMN["neuron_updates"]
@@ -45,11 +46,11 @@ def _enter_input(st, live, stimulus_time, stimulus_word, now):
 
 
 @inner
-def _still_cross(count, row, live, flagged, neurons, currents, now, end):
+def _still_cross(factors, count, rank, row, live, flagged, neurons, currents, scalar, now, end):
     """Leaks are due before a crossing: without one that stands after them, nothing happens at its tick."""
     for q in range(count):
-        if leaves_enough(flagged[q], row, live, neurons.charge, currents, now, end):
-            catch_up(row, live, neurons, currents, now, end)
+        if leaves_enough(factors, flagged[q], row, live, neurons.charge, currents, now, end):
+            catch_up(factors, rank, row, live, neurons, currents, scalar, now, end)
             return count
     return np.int64(0)
 
@@ -91,7 +92,10 @@ def _cross(plan, st, settings, ideal, rank, now, end):
             st.firing.flagged[count] = j
             count += 1
     if live.leak_next <= now:
-        count = _still_cross(count, row, live, st.firing.flagged, st.neurons, st.currents, now, end)
+        count = _still_cross(
+            plan.factors, count, rank, row, live, st.firing.flagged, st.neurons, st.currents, st.scalar, now,
+            end,
+        )  # fmt: skip
     if settings.seeded and count > 1:
         _seeded_order(
             st.firing.flagged, st.scratch, st.digits, count, row.offset, settings.seed_key, now, rank
@@ -192,6 +196,9 @@ def own_events(
         elif kind == KIND_SOFTMAX:
             if live.test_due == now or settings.step > 0:
                 _strike(plan, st, settings, ideal, rank, now, end)
+        elif plan.population[rank].synaptic:
+            if ideal is not None:
+                update_synaptic(plan, st, settings, rank, now)
         elif settings.step > 0:
             if ideal is not None:
                 _step(plan, st, settings, rank, kind, now)

@@ -61,14 +61,15 @@ POPULATION = _record("""
     leak_factor levels lowest settle_time hysteresis_low hysteresis_high graded period destination_start
     destination_stop direct interleaved largest_weight part_start part_stop group touch_offset filter factor
     interval logit_unit windows window_sources start_time test_period
-    alone
+    alone synaptic synapse_factor leak_factors synapse_factors update_period
 """)
-"""Of each rank."""
+"""Of each rank. ``leak_factors`` and ``synapse_factors`` are places in ``Plan.factors``, one a neuron from
+there on; ``synaptic``: see ``kernels.synaptic``."""
 
 (
     KIND_INPUT, KIND_SIGNED, KIND_RATE, KIND_READOUT, KIND_SOFTMAX, KIND_EXACT_GATE, KIND_RATE_GATE,
-    KIND_FIRST_SPIKE,
-) = range(8)  # fmt: skip
+    KIND_FIRST_SPIKE, KIND_SYNAPTIC,
+) = range(9)  # fmt: skip
 # ``filter`` of gates of rates; of a spiking softmax, its variant.
 FILTER_AVERAGE, FILTER_FINITE_IMPULSE, FILTER_EXPONENTIAL = range(3)
 VARIANT_CLOCK, VARIANT_INDEPENDENT = range(2)
@@ -142,7 +143,7 @@ STAGE_JOIN, STAGE_DONE, STAGE_ARRIVE, STAGE_LAND, STAGE_SCANNED, STAGE_SCAN = ra
 RANK = _record("""
     touched_start touched_stop test_due headroom list_start list_stop list_done list_written list_limit
     bias_start bias_length biased window_end window_length window_limit window_charge false_flags active
-    counted_at_once leak_next clock_next clock_event list_end
+    counted_at_once leak_next clock_next clock_event list_end update_end
 """)
 PART_STATE = _record("tested ready scan")
 PENDING = _record("time order key word message")

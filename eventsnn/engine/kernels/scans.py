@@ -5,7 +5,13 @@ import numpy as np
 from eventsnn.compilation import inlined, inner
 from eventsnn.counting.counters import COLUMN
 from eventsnn.engine.kernels.currents import floor_charge
-from eventsnn.engine.kernels.records import KIND_EXACT_GATE, KIND_RATE, KIND_SIGNED, KIND_SOFTMAX
+from eventsnn.engine.kernels.records import (
+    KIND_EXACT_GATE,
+    KIND_RATE,
+    KIND_SIGNED,
+    KIND_SOFTMAX,
+    KIND_SYNAPTIC,
+)
 
 INPUT_EVENTS = COLUMN["input_events"]
 SPIKES_POSITIVE = COLUMN["spikes_positive"]
@@ -34,7 +40,7 @@ def _mark_biased(active, quanta, start, stop, first, length):
 
 
 @inner
-def mark_charged(population, rank_table, charge, quanta, active, now, end, step):
+def mark_charged(population, rank_table, charge, membrane, quanta, active, now, end, step):
     """A step begins: which rate and softmax neurons hold charge or get a current?
 
     The others' marks are taken away.
@@ -45,6 +51,11 @@ def mark_charged(population, rank_table, charge, quanta, active, now, end, step)
         first, length = rank_table[rank].bias_start, rank_table[rank].bias_length
         if row.kind == KIND_RATE and now > row.start_time:
             _mark_charged(active, charge, start, stop, np.int32(-(row.threshold + row.strict)))
+            if length > 0:
+                _mark_biased(active, quanta, start, stop, first, length)
+        elif row.kind == KIND_SYNAPTIC and now > row.start_time:
+            for j in range(start, stop):
+                active[j] = np.uint8(charge[j] != 0 or membrane[j] != 0)
             if length > 0:
                 _mark_biased(active, quanta, start, stop, first, length)
         elif row.kind == KIND_SOFTMAX:
@@ -65,7 +76,8 @@ def mark_reached(row, live, touched, active, now):
     marks, kind, group = row.touch_offset, row.kind, row.group
     if marks < 0 or ((kind == KIND_SIGNED or kind == KIND_EXACT_GATE) and live.test_due != now):
         return
-    clears = kind == KIND_RATE or kind == KIND_SOFTMAX  # a test clears the others' marks
+    # A test clears the others' marks.
+    clears = kind == KIND_RATE or kind == KIND_SOFTMAX or kind == KIND_SYNAPTIC
     for g in range(live.touched_start, live.touched_stop):
         if touched[marks + g]:
             first = row.offset + g * group

@@ -31,7 +31,9 @@ def start_window(plan, st, rank, start, end, until):
     """Open a population's next window, its leak before it; it ends at ``until`` at the latest."""
     row, live = plan.population[rank], st.rank[rank]
     if live.leak_next == start and start <= end:
-        leak_charges(row, live.bias_start, live.bias_length, st.neurons, st.currents, start, end)
+        leak_charges(
+            plan.factors, row, live.bias_start, live.bias_length, st.neurons, st.currents, start, end
+        )  # fmt: skip
         live.leak_next = start + row.leak_period
     open_window(rank, row, live, st.neurons, st.currents, st.firing, st.scalar, start, end, until)
 

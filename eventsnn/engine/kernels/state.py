@@ -24,6 +24,7 @@ class Plan(NamedTuple):
     destination: Records  # (destinations,) DESTINATION
     synapses: Synapses
     fan_out: Records  # (destinations x source neurons,) FAN_OUT
+    factors: NDArray[np.int32]  # of leaks, a stretch for each population that has them
     keys: NDArray[np.int64]  # (ranks, 2) what the digest calls a population
     part_of: NDArray[np.int32]  # (neurons,) part on a core
     part: Records  # (parts,) PART
@@ -69,6 +70,7 @@ class Neurons(NamedTuple):
     touched: NDArray[np.uint8]  # (groups,) signed neurons delivered to since the last test
     ready: NDArray[np.int64]  # (neurons,) end of the refractory time
     candidate: NDArray[np.int64]  # (neurons,) tick of the neuron's queued crossing
+    membrane: NDArray[np.int64]  # (neurons,) the charge where ``charge`` is a synaptic current
     lost: NDArray[np.int64]  # (causes, neurons)
 
 

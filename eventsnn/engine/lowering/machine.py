@@ -55,7 +55,8 @@ class Machine(ABC):
         # What a network has no use for is not compiled for it: see ``kernels.loop.advance``.
         kinds = set(plan.population.kind.tolist())
         sparing = kinds <= {k.KIND_INPUT, k.KIND_SIGNED, k.KIND_READOUT} and not step
-        sparing = sparing and not plan.population.start_time.any()
+        rows = plan.population
+        sparing = sparing and not (rows.start_time.any() or rows.leak_period.any() or rows.synaptic.any())
         self.full = None if sparing else 1
         self.has_slabs = False
 
@@ -83,7 +84,7 @@ class Ideal(Machine):
 
     def __init__(self, network: Network, options: RunOptions, step: int) -> None:
         seeded = options.ties == "seeded" and not step
-        super().__init__(build_plan(Layout(network), queued=seeded), step)
+        super().__init__(build_plan(Layout(network), queued=seeded, stepped=step > 0), step)
         self.has_slabs = can_run_slabs(self.plan, options, step)
         self._slabs: Slabs | None = None
 
@@ -150,7 +151,7 @@ class Stepping(Machine):
 
     def __init__(self, network: Network, mapping: Mapping, step: int, logs: bool) -> None:
         self.arrays = StepArrays(Layout(network, mapping), mapping, step, logs)
-        plan = build_plan(Layout(network), marked=True)
+        plan = build_plan(Layout(network), marked=True, stepped=True)
         plan.chip.priced = 1
         chip = self.arrays.chip
         super().__init__(plan._replace(energy=chip.energy(network.order, steps=True)), step)

@@ -11,7 +11,7 @@ from eventsnn.engine.kernels.state import Plan
 from eventsnn.engine.lowering.accelerator import Costs, chip_record
 from eventsnn.engine.lowering.destinations import Destinations
 from eventsnn.engine.lowering.layout import Layout
-from eventsnn.engine.lowering.populations import population_rows
+from eventsnn.engine.lowering.populations import factors_needed, population_rows
 from eventsnn.engine.lowering.routes import NO_ROUTES, Routes
 from eventsnn.engine.lowering.times import Times
 from eventsnn.engine.softmax_tables import exponentials, waits
@@ -23,6 +23,7 @@ def build_plan(
     routes: Routes = NO_ROUTES,
     queued: bool = False,
     marked: bool = False,
+    stepped: bool = False,
 ) -> Plan:
     """Lower a network as it is laid out, where messages take ``routes``; see ``population_rows``."""
     network = layout.network
@@ -30,7 +31,7 @@ def build_plan(
         name: projection.synapses.lowered_as(network.populations[projection.source].shape)
         for name, projection in network.projections.items()
     }
-    rows = population_rows(layout, lowered, queued or costs is not None, marked)
+    rows = population_rows(layout, lowered, queued or costs is not None, marked, stepped)
     parts = []
     for number, (_, part) in enumerate(layout.parts):
         parts.append({"core": part.core, "neurons": layout.neurons(part), "lanes": 1})
@@ -48,6 +49,7 @@ def build_plan(
                 destinations.rows[-1] |= costs.copy(part, neuron)
     for name in destinations.windows:
         rows[destinations.rank_of[name]] |= destinations.window_fields(name)
+    factors = [p.factors(name) for p in network for name in factors_needed(p)]
     times = Times() if costs is None else costs.times
     chip = chip_record({} if costs is None else costs.whole())
     energy = np.zeros((len(rows), len(COUNTERS)), dtype=np.int64)
@@ -57,6 +59,7 @@ def build_plan(
         destination=k.filled(k.DESTINATION, destinations.rows),
         synapses=destinations.synapses(),
         fan_out=destinations.fan_out(),
+        factors=np.concatenate([np.zeros(0 if factors else 1), *factors]).astype(np.int32),
         keys=np.stack([population_key(name) for name in network.order]),
         part_of=layout.part_of,
         part=k.filled(k.PART, parts),

@@ -20,6 +20,8 @@ KIND_OF_RULE = {
 }
 # Populations whose neurons are tested once they have been delivered to.
 MARKED = (k.KIND_SIGNED, k.KIND_EXACT_GATE, k.KIND_RATE_GATE)
+# Others that an accelerator scans in each step.
+SCANNED = (k.KIND_RATE, k.KIND_SYNAPTIC, k.KIND_SOFTMAX)
 # What a rule names by a word.
 FILTERS = {
     "average": k.FILTER_AVERAGE,
@@ -31,21 +33,24 @@ FILTERS = {
 
 
 def population_rows(
-    layout: Layout, lowered: dict[str, Lowered], queued: bool, marked: bool
+    layout: Layout, lowered: dict[str, Lowered], queued: bool, marked: bool, stepped: bool
 ) -> list[dict[str, int]]:
     """Fields of ``POPULATION`` by rank; ``lowered`` are the synapses of every projection by name.
 
     ``queued``: every copy of a spike is queued, those without a delay too. ``marked``: deliveries leave marks
-    on neurons that are not tested because of them, too.
+    on neurons that are not tested because of them, too. ``stepped``: of the step schedule.
     """
     rows: list[dict[str, int]] = []
-    offset = touched = destination = part = 0
+    offset = touched = destination = part = factors = 0
     for population, copies in zip(layout.network, layout.copies, strict=True):
-        row = _of_neuron(layout.network, population, lowered) | {
+        row = _of_neuron(layout.network, population, lowered, stepped) | {
             "offset": offset,
             "destination_start": destination,
         }
-        if row["kind"] in MARKED or (marked and row["kind"] in (k.KIND_RATE, k.KIND_SOFTMAX)):
+        for name in factors_needed(population):
+            row[f"{name}s"] = factors
+            factors += population.size
+        if row["kind"] in MARKED or (marked and row["kind"] in SCANNED):
             row["group"] = _group(layout, population, lowered)
             row["touch_offset"] = touched
             touched += population.size // row["group"]
@@ -61,13 +66,30 @@ def population_rows(
     return rows
 
 
-def _of_neuron(network: Network, population: Population, lowered: dict[str, Lowered]) -> dict[str, int]:
+def factors_needed(population: Population) -> list[str]:
+    """Which of a population's factors kernels look up."""
+    ruled = population.neuron.ruled
+    needed = {
+        "leak_factor": getattr(ruled, "leak_period", 0),
+        "synapse_factor": getattr(ruled, "synapse_factor", 0),
+    }
+    return [name for name, value in needed.items() if value]
+
+
+def _of_neuron(
+    network: Network, population: Population, lowered: dict[str, Lowered], stepped: bool
+) -> dict[str, int]:
     neuron = population.neuron
     if neuron.rule not in KIND_OF_RULE:
         raise unknown_kind(population)
     row = {"neurons": population.size, "touch_offset": -1, "group": 1, "kind": KIND_OF_RULE[neuron.rule]}
     for name, value in neuron.parameters_of_rule().items():
         row[name] = FILTERS[value] if isinstance(value, str) else value
+    if neuron.only_read:  # readouts that only leak are a synaptic current's in steps: one of factor 0
+        row["synaptic"] = int("synapse" in neuron.features or (stepped and neuron.leak_period > 0))
+    elif "synapse" in neuron.features:
+        row["synaptic"], row["kind"] = 1, k.KIND_SYNAPTIC
+    row["update_period"] = neuron.update_period
     row["lowest"] = network.lowest_count(population.name)
     if neuron.holds_charge:
         ranges = (

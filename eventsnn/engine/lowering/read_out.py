@@ -61,6 +61,12 @@ class ReadOut:
         return [self.places[p.name] for p in self.network if p.neuron.rule == "first_spike"]
 
     @cached_property
+    def synaptic(self) -> list[slice]:
+        """Places of the populations whose charge is apart from a synaptic current."""
+        found = self.plan.population.synaptic.tolist()
+        return [place for place, apart in zip(self.places.values(), found, strict=True) if apart]
+
+    @cached_property
     def nothing(self) -> dict[str, NDArray[np.int64]]:
         """No loss of any neuron: what all samples may share, since nobody can write it."""
         found = {
@@ -165,13 +171,15 @@ class ReadOut:
     def _charge(self, state: State, biases: list[int], now: int) -> NDArray[np.int64]:
         """Charges at the decision, currents included: of tables of so many ``biases``."""
         charge = state.neurons.charge + self.held
+        for where in self.synaptic:
+            charge[where] = state.neurons.membrane[where]
         for where in self.once:  # held apart from the slopes
             charge[where] = state.neurons.ready[where]
         if not any(biases):
             return charge
         now = min(now, int(state.scalar["input_end"]))
         for rank, (where, length) in enumerate(zip(self.places.values(), biases, strict=True)):
-            if length == 0 or where in self.once:
+            if length == 0 or where in self.once or where in self.synaptic:
                 continue
             shift = self.shift[rank]
             start = state.rank["bias_start"][rank]
@@ -186,10 +194,9 @@ class ReadOut:
             # A population that is still held has been given nothing.
             held = min(int(row.start_time), int(state.scalar["input_end"]))
             given = current_charge(quanta, int(row.period), max(now, held))
-            if not shift and held:
-                given = given - current_charge(quanta, int(row.period), held)
+            given = given - state.currents.base[table]
             if shift:
-                given += state.currents.shift[table] - state.currents.base[table] - shift
+                given += state.currents.shift[table] - shift
             charge[where] += self._tiled(given, where)
         return charge
 

@@ -39,6 +39,7 @@ class _Template(NamedTuple):
     quanta: NDArray[np.int32]
     shift: NDArray[np.int32]
     charge: NDArray[np.int32]
+    membrane: NDArray[np.int64]
     touched: NDArray[np.uint8]
     rank: k.Records  # RANK; events of a softmax left out
     counters: NDArray[np.int64]
@@ -79,13 +80,16 @@ class SampleStart:
         rows = plan.population
         # Rate neurons are kept as charges less what they lack to fire: a sign tells.
         self.shift = np.where(rows.kind == k.KIND_RATE, rows.threshold + rows.strict, 0)
-        rate = rows[rows.kind == k.KIND_RATE]
+        rate = rows[np.isin(rows.kind, (k.KIND_RATE, k.KIND_SYNAPTIC))]
+        self.synaptic = np.flatnonzero(rows.synaptic).tolist()
         self.refractory = bool((rate.refractory > 0).any())
         self.loses = bool((rate.hard | rate.clamped | rate.refractory_drop).any() or rows.leak_period.any())
         self.queued = bool((rows.direct == 0).any())
         self.largest, self.classes = int(rows.neurons.max()), int(rows[self.output].neurons)
         self.once = bool((rows.kind == k.KIND_FIRST_SPIKE).any())
-        late = (rows.kind == k.KIND_RATE) & (rows.start_time > 0) & (not step)
+        late = (rows.start_time > 0) & (
+            ((rows.kind == k.KIND_RATE) & (not step)) | ((rows.kind == k.KIND_READOUT) & (rows.synaptic == 0))
+        )
         self.late = np.flatnonzero(late).tolist()
         self.softmaxes = [(r, p.neuron) for r, p in enumerate(network) if p.neuron.rule == "softmax"]
         self._usual: _Template | None = None
@@ -118,7 +122,7 @@ class SampleStart:
         self.initial = np.concatenate(pieces)
         self.initial_count = np.concatenate([*held.values()]).astype(np.int32)
         self.estimates = self._initial_estimates(held)
-        if self.start_biased or self._usual is None:
+        if self.start_biased or self.synaptic or self._usual is None:
             self.start_biased = set()
             self._usual = None
         else:  # neurons that keep such a state have no shift, and it asks for no test
@@ -153,7 +157,7 @@ class SampleStart:
         end = number_of_steps(stimulus, self.step) * self.step if self.step else stimulus.end
         key = sample_key(self.options.seed, index)
         settings = start.settings._replace(seed_key=np.uint64(key), first_event=stimulus.first)
-        return self._state(start, key, end, stimulus.duration is not None), settings
+        return self._state(start, key, end, stimulus), settings
 
     def _template(self, added: dict[str, NDArray[np.int64]], index: int) -> _Template:
         """What samples of these analog quanta begin with, which is the same for all that have none."""
@@ -165,6 +169,7 @@ class SampleStart:
         rank["list_limit"] = rank["list_end"] = np.cumsum(lists)
         rank["list_start"] = rank["list_stop"] = rank["list_done"] = rank["list_limit"] - lists
         charge = self.initial.copy()
+        membrane = np.zeros(len(charge) if self.synaptic else 1, dtype=np.int64)
         counters = np.zeros((len(rank), len(COUNTERS)), dtype=np.int64)
         shift = np.zeros(len(flow.quanta), dtype=np.int32)
         for r, (name, row) in enumerate(zip(network.order, plan.population, strict=True)):
@@ -178,11 +183,14 @@ class SampleStart:
             if beyond.any():
                 raise overflow(network, r, int(np.argmax(beyond)), index)
             charge[where] = held
+            if row.synaptic:
+                membrane[where], charge[where] = charge[where], 0
             shift[flow.start[r] : flow.start[r] + flow.length[r]] = self.shift[r]
         return _Template(
             quanta=flow.quanta,
             shift=shift,
             charge=charge.astype(np.int32),
+            membrane=membrane,
             touched=touched,
             rank=rank.view(np.ndarray),
             counters=counters,
@@ -225,21 +233,21 @@ class SampleStart:
             slab=slab_unit(self.plan, rank),
         )
 
-    def _state(self, start: _Template, key: int, end: int, outlasts: bool) -> State:
+    def _state(self, start: _Template, key: int, end: int, stimulus: Stimulus) -> State:
         """Arrays of one sample's own; buffers, of which only what was written is read, are not cleared."""
         room, neurons, classes = self.capacities, len(self.initial), self.classes
-        rank = self._fresh_ranks(start, key, end)
+        rank = self._fresh_ranks(start, key, end, stimulus)
         scalar = start.scalar.copy()
         scalar["input_end"] = end
         if self.step:
             scalar["steps_end"] = end
-        if outlasts:
+        if stimulus.duration is not None:
             scalar["run_until"] = end
         base = np.zeros(len(start.quanta), dtype=np.int64)
         if self.late:
             self._hold(start, rank, base, end)
             scalar["window_next"] = rank["window_end"].min()
-        if self.softmaxes:
+        if self.softmaxes or self.synaptic:
             scalar["test_next"] = rank["test_due"].min()
         longest = max(int(room.lists.max()), self.largest if self.seeded else 0)
 
@@ -253,6 +261,7 @@ class SampleStart:
                 touched=start.touched.copy(),
                 ready=if_needed(self.refractory or self.once),
                 candidate=if_needed(self.refractory or start.waits, k.NEVER),
+                membrane=start.membrane.copy(),
                 lost=np.zeros((k.LOST_CAUSES, neurons if self.loses else 1), dtype=np.int64),
             ),
             currents=Tables(
@@ -288,13 +297,17 @@ class SampleStart:
         )
 
     def _hold(self, start: _Template, rank: k.Records, base: NDArray[np.int64], end: int) -> None:
-        """First windows begin at start times; what currents would have given till then is dropped."""
+        """First windows begin at start times; what currents would have given till then is dropped.
+
+        That of readouts, too.
+        """
         for r in self.late:
             live, row = rank[r], self.plan.population[r]
             first, length = int(live["bias_start"]), int(live["bias_length"])
             if not length:
                 continue
-            live["window_end"] = min(int(row.start_time), end + 1)
+            if row.kind == k.KIND_RATE:
+                live["window_end"] = min(int(row.start_time), end + 1)
             table = slice(first, first + length)
             quanta, until = start.quanta[table].astype(np.int64), min(int(row.start_time), end)
             base[table] = current_charge(quanta, int(row.period), until)
@@ -345,9 +358,11 @@ class SampleStart:
         rank.window_end = rank.leak_next = k.NEVER
         rank.active = 1
         rank[self.output].counted_at_once = 1
+        rank.active[self.synaptic] = 0
+        leaky = (rows.leak_period > 0) & (rows.synaptic == 0) & (not self.step)
+        for r in np.flatnonzero(leaky):
+            rank[r].leak_next = (rows[r].start_time // rows[r].leak_period + 1) * rows[r].leak_period
         for r in np.flatnonzero(rows.kind == k.KIND_RATE):
-            if rows[r].leak_period and not self.step:
-                rank[r].leak_next = (rows[r].start_time // rows[r].leak_period + 1) * rows[r].leak_period
             if flow.length[r]:
                 table = flow.quanta[flow.start[r] : flow.start[r] + flow.length[r]].astype(np.int64)
                 largest = int(np.abs(table).max())
@@ -360,8 +375,13 @@ class SampleStart:
                     rank[r].window_end = 0
         return rank
 
-    def _fresh_ranks(self, start: _Template, key: int, end: int) -> k.Records:
+    def _fresh_ranks(self, start: _Template, key: int, end: int, stimulus: Stimulus) -> k.Records:
         rank: k.Records = start.rank.copy()
+        for r in [] if self.step else self.synaptic:
+            row = self.plan.population[r]
+            first = (int(row.start_time) // int(row.update_period) + 1) * int(row.update_period)
+            rank[r]["update_end"] = number_of_steps(stimulus, int(row.update_period)) * int(row.update_period)
+            rank[r]["test_due"] = first if first <= rank[r]["update_end"] else k.NEVER
         for r, neuron in self.softmaxes:
             first = next_event(neuron, key, r, 0, 0)
             rank[r].clock_next = min(first, k.NEVER)

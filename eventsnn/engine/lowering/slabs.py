@@ -26,7 +26,9 @@ def can_run_slabs(plan: Plan, options: RunOptions, step: int) -> bool:
     population, destination = plan.population, plan.destination
     spikes_go_on = (destination.target > destination.source).all()
     alone = (population.direct == 1).all() and not population.interleaved.any()
-    known = np.isin(population.kind, KINDS).all() and not population.refractory.any()
+    known = np.isin(population.kind, KINDS).all() and not (
+        population.refractory.any() or population.synaptic.any()
+    )
     return bool(spikes_go_on and alone and known)
 
 

@@ -16,7 +16,9 @@ from eventsnn.engine.reference.parts import Destination
 from eventsnn.engine.reference.sample import Sample
 from eventsnn.engine.reference.state import Neurons, unit_payloads
 from eventsnn.engine.reference.transport import Transport
+from eventsnn.engine.request import number_of_steps
 from eventsnn.engine.softmax_tables import next_event
+from eventsnn.network import Population
 from eventsnn.network.neurons import by_rule
 
 if TYPE_CHECKING:
@@ -98,6 +100,8 @@ class EventSample(Sample):
         for rank, neurons in enumerate(self.neurons):
             if self._must_start_tested(neurons.population):
                 self._touch_all(rank, 0)
+            elif neurons.has_synaptic:
+                self._schedule_update(rank, neurons.start)
             elif neurons.rule == "rate":
                 for j in range(neurons.population.size):
                     self._schedule_crossing(rank, j)
@@ -183,6 +187,29 @@ class EventSample(Sample):
             self._emit(key.rank, j, 1, self.now)
         self._schedule_clock(key.rank, event + 1)
 
+    # -- neurons with a synaptic current ------------------------------------------------------------------
+
+    def _currents_end(self, population: Population) -> int:
+        """Where there are updates it is the last one: of the step that covers the end of the input."""
+        period = population.neuron.update_period
+        return number_of_steps(self.stimulus, period) * period if period else self.end
+
+    def _schedule_update(self, rank: int, after: int) -> None:
+        neurons = self.neurons[rank]
+        period = neurons.population.neuron.update_period
+        tick = (after // period + 1) * period
+        if tick <= neurons.end:
+            self._schedule(EventKey(tick, rank, TEST, POPULATION_TEST, 0, 0), "update")
+
+    def _on_update(self, key: EventKey) -> None:
+        """What a step does with a population, done at a multiple of its period."""
+        rank = key.rank
+        self._update_synaptic(rank)
+        if self.neurons[rank].rule == "rate":
+            for j in self._fired_at_once(rank):
+                self._emit(rank, j, 1, self.now)
+        self._schedule_update(rank, self.now)
+
     # -- what the accelerator asks for -------------------------------------------------------------------
 
     def _on_move(self, key: EventKey, act: Callable[[], None]) -> None:
@@ -232,6 +259,11 @@ class EventSample(Sample):
         if self.now < neurons.start:
             return  # dropped
         self._note_delivery(to, source, payload)
+        if neurons.has_synaptic:
+            neurons.reached = True
+            for j, weight in to.edges[source]:
+                neurons.arrived[j] += payload * weight
+            return
         by_rule(LANDINGS, neurons.population)(self, to, neurons, source, payload)
 
     def _add(self, to: Destination, neurons: Neurons, source: int, payload: int) -> list[int]:

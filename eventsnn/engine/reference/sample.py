@@ -85,10 +85,11 @@ class Sample:
             has_current = takes_current(population)
             held = analog.get(name, np.zeros(population.size, dtype=np.int64))
             charge = start_charge(self.network, population, has_current)
+            end = self._currents_end(population)
             if has_current:
-                neurons = Neurons(population, self.end, charge, self.network.bias(name) + held)
+                neurons = Neurons(population, end, charge, self.network.bias(name) + held)
             else:
-                neurons = Neurons(population, self.end, charge + held, 0 * held)
+                neurons = Neurons(population, end, charge + held, 0 * held)
             for j, value in enumerate(neurons.charge):
                 self._guard(rank, j, value)
             populations.append(neurons)
@@ -96,6 +97,11 @@ class Sample:
             for to in self.engine.destinations[self.input]:
                 self.count_at(to.part, "multiplications", sum(map(len, to.edges.values())))
         return populations
+
+    def _currents_end(self, population: Population) -> int:
+        """The tick at which a population's currents end."""
+        del population
+        return self.end
 
     def _inputs(self) -> Iterator[tuple[int, int, int]]:
         """Tick, neuron and payload of each input event."""
@@ -150,6 +156,32 @@ class Sample:
         if abs(charge) > CHARGE_LIMIT:
             raise overflow(self.network, rank, j, self.index)
 
+    def _update_synaptic(self, rank: int) -> None:
+        """One update of a population with a synaptic current, up to its test."""
+        neurons = self.neurons[rank]
+        for j in range(neurons.population.size):
+            neurons.update_synaptic(j)
+            self._guard(rank, j, neurons.synaptic[j])
+            self._guard(rank, j, neurons.charge[j])
+        if neurons.population.neuron.emits == "nothing":
+            self.output_changed |= neurons.reached or any(neurons.current) or any(neurons.synaptic)
+        neurons.reached = False
+
+    def _fired_at_once(self, rank: int) -> Iterator[int]:
+        """Test, reset and clamp all of a population that is looked at in steps; its spikes' neurons."""
+        neurons = self.neurons[rank]
+        self._count(rank, "neuron_updates", neurons.population.size)
+        for j in range(neurons.population.size):
+            spikes = 0
+            if self.now >= neurons.free_at[j]:
+                spikes = neurons.fire(j, neurons.charge[j])
+            if spikes > self.options.max_events:
+                raise event_limit(self.options.max_events, self.index)
+            if spikes:
+                neurons.free_at[j] = self.now + neurons.model.refractory
+            neurons.clamp(j, neurons.charge[j])
+            yield from [j] * spikes
+
     def _hysteresis(self) -> bool:
         """Whether a settle pass is needed for exact counts."""
         return any(population.neuron.hysteresis for population in self.network)
@@ -192,7 +224,7 @@ class Sample:
         for rank, neurons in enumerate(self.neurons):
             biased = sum(map(bool, neurons.current))
             if biased:
-                periods = max(0, min(time, self.end) - neurons.start) // neurons.model.period
+                periods = max(0, min(time, neurons.end) - neurons.start) // neurons.model.period
                 counters[rank, COLUMN["current_updates"]] = biased * periods
 
     # -- checks, totals, history -------------------------------------------------------------------------

@@ -37,9 +37,14 @@ class Neurons:
         self.population, self.end = population, end
         self.rule, self.model = population.neuron.rule, population.neuron.ruled
         self.leak_period, self.start = population.neuron.leak_period, population.neuron.start_time
+        self.leak_factors = population.factors("leak_factor").tolist()
+        self.synapse_factors = population.factors("synapse_factor").tolist()
+        self.has_synaptic = "synapse" in population.neuron.features
         self.charge = [int(v) for v in charge]
         self.current = [int(b) for b in current]
         self.synaptic = [0] * n  # what a synaptic current brings in each step
+        self.arrived = [0] * n  # what it takes in the next update
+        self.reached = False  # since the last one
         self.count = [0] * n if given is None else [int(v) for v in given]
         self.slope = [0] * n  # of neurons that fire once: what arrived, which comes again in each step
         self.ordinal = [0] * n
@@ -64,6 +69,8 @@ class Neurons:
 
     def charge_at(self, j: int, time: int) -> int:
         """The charge at a tick, its leaks up to then applied to the state."""
+        if self.has_synaptic:  # nothing changes between its updates
+            return self.charge[j]
         self.leak_until(j, time)
         return self.charge[j] + self.current_charge(j, time)
 
@@ -88,7 +95,7 @@ class Neurons:
             if falling and (tick >= start or charge + self.current_charge(j, tick) < self._needed()):
                 return None
             held = charge + self.current_charge(j, next_leak)
-            charge += leaked(held, model.leak_factor) - held
+            charge += leaked(held, self.leak_factors[j]) - held
             tick = next_leak
 
     def _needed(self) -> int:
@@ -121,10 +128,24 @@ class Neurons:
     def leak(self, j: int, current_charge: int = 0) -> bool:
         """One grid leak; whether it took anything."""
         held = self.charge[j] + current_charge
-        taken = held - leaked(held, self.model.leak_factor)
+        taken = held - leaked(held, self.leak_factors[j])
         self.charge[j] -= taken
         self.lost["leak"][j] += taken
         return taken != 0
+
+    def update_synaptic(self, j: int) -> None:
+        """Both states leak; the current takes what has arrived and the bias, the charge takes the current."""
+        if self.leak_period:
+            self.leak(j)
+        left = leaked(self.synaptic[j], self.synapse_factors[j])
+        self.synaptic[j] = left + self.arrived[j] + self.current[j]
+        self.charge[j] += self.synaptic[j]
+        self.arrived[j] = 0
+
+    def is_active(self, j: int) -> bool:
+        """Whether a neuron has something to integrate: charge, a current, what is left of a synaptic one."""
+        left = leaked(self.synaptic[j], self.synapse_factors[j])
+        return bool(self.charge[j] or self.current[j] or left)
 
     def clamp(self, j: int, charge: int) -> int:
         """Raise a charge to the lower clamp; returns the charge."""

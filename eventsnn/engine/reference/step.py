@@ -3,7 +3,8 @@
 In step k, computed at tick (k + 1) D, populations are visited by rank. Each one first takes what arrives:
 spikes that earlier ranks emitted in this step, and delayed ones that were emitted d steps ago. Then
 
-- rate neurons: leak, add the input (lost while refractory with ``refractory_drop``) and the bias; then, in
+- rate neurons: leak, add the input (lost while refractory with ``refractory_drop``) and the bias, by way of
+  the synaptic current where they have one; then, in
   steps that their ``test_period`` does not leave out: test, emit one spike or ``floor(V / threshold)``,
   reset, clamp;
 - signed neurons and exact gates: the touched ones are tested, or ``settle_time`` after the first touch;
@@ -35,14 +36,13 @@ from numpy.typing import NDArray
 
 from eventsnn.counting.counters import COLUMN, HARDWARE_COUNTERS
 from eventsnn.engine.contract import SampleRun, Stimulus
-from eventsnn.engine.failures import HISTORY_ROWS, event_limit, history_limit
+from eventsnn.engine.failures import HISTORY_ROWS, history_limit
 from eventsnn.engine.reference import softmax
 from eventsnn.engine.reference.gates import Gates
 from eventsnn.engine.reference.parts import Destination
 from eventsnn.engine.reference.sample import Sample
 from eventsnn.engine.reference.state import Neurons, unit_payloads
 from eventsnn.engine.request import number_of_steps
-from eventsnn.engine.rounding import leaked
 from eventsnn.engine.service import SERVICE
 from eventsnn.engine.softmax_tables import next_event
 from eventsnn.network.neurons import by_rule
@@ -174,8 +174,7 @@ class StepSample(Sample):
         if self.now <= neurons.start:
             return  # held; what has arrived is dropped
         if neurons.population.neuron.emits == "unit spikes":  # looked at in every step
-            held = zip(neurons.charge, neurons.current, strict=True)
-            self.active[rank] |= {j for j, (charge, current) in enumerate(held) if charge or current}
+            self.active[rank] |= {j for j in range(neurons.population.size) if neurons.is_active(j)}
         if neurons.population.neuron.tested != "after deliveries":
             self.active[rank] |= {j for to, source, _ in arrivals for j, _ in to.edges[source]}
         for to, source, payload in arrivals:
@@ -189,17 +188,13 @@ class StepSample(Sample):
             for j, weight in to.edges[source]:
                 received[j] += payload * weight
                 neurons.touched.add(j)
+        if neurons.has_synaptic:  # these steps are those of the input
+            neurons.arrived, neurons.reached = received, bool(arrivals)
+            self._update_synaptic(rank)
+            return
         for j, charge in enumerate(received):
             if neurons.leak_period:
                 neurons.leak(j)
-            factor = getattr(neurons.model, "synapse_factor", 0)
-            if factor:
-                given = charge + (neurons.current[j] if self.now <= self.end else 0)
-                neurons.synaptic[j] = leaked(neurons.synaptic[j], factor) + given
-                self._guard(rank, j, neurons.synaptic[j])
-                neurons.charge[j] += neurons.synaptic[j]
-                self._guard(rank, j, neurons.charge[j])
-                continue
             if self.now < neurons.free_at[j] and neurons.model.refractory_drop:
                 neurons.lost["refractory"][j] += charge
             else:
@@ -210,7 +205,7 @@ class StepSample(Sample):
 
     def _step_readout(self, rank: int, neurons: Neurons, arrivals: list[Arrival]) -> None:
         self._add(rank, neurons, arrivals)
-        self.output_changed |= bool(arrivals) or any(neurons.current) or any(neurons.synaptic)
+        self.output_changed |= bool(arrivals) or any(neurons.current)
 
     def _step_signed(self, rank: int, neurons: Neurons, arrivals: list[Arrival]) -> None:
         self._add(rank, neurons, arrivals)
@@ -222,18 +217,8 @@ class StepSample(Sample):
         self._add(rank, neurons, arrivals)
         if neurons.model.test_period and self.now % neurons.model.test_period:
             return
-        self._count(rank, "neuron_updates", neurons.population.size)
-        for j in range(neurons.population.size):
-            spikes = 0
-            if self.now >= neurons.free_at[j]:
-                spikes = neurons.fire(j, neurons.charge[j])
-            if spikes > self.options.max_events:
-                raise event_limit(self.options.max_events, self.index)
-            if spikes:
-                neurons.free_at[j] = self.now + neurons.model.refractory
-            neurons.clamp(j, neurons.charge[j])
-            for _ in range(spikes):
-                self._emit(rank, j, 1)
+        for j in self._fired_at_once(rank):
+            self._emit(rank, j, 1)
 
     def _step_first_spike(self, rank: int, neurons: Neurons, arrivals: list[Arrival]) -> None:
         """What arrived comes again in each step; a neuron that has fired is done."""

@@ -181,7 +181,7 @@ class StepTwinEngine(ReferenceEngine):
         No accelerator, or the event schedule.
     """
 
-    supports: ClassVar[frozenset[str]] = frozenset(FEATURES) - {"synapse"}
+    supports: ClassVar[frozenset[str]] = frozenset(FEATURES)
     chip_steps: ClassVar[Any] = TwinSteps
 
     def __init__(

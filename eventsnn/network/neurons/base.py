@@ -158,6 +158,16 @@ class Neuron(ABC):
         return int(getattr(self.ruled, "leak_period", 0))
 
     @property
+    def update_period(self) -> int:
+        """Ticks between two updates of neurons with a synaptic current in the event schedule; 0 for others.
+
+        That of their leak, or of their biases; 0, too, where they name neither.
+        """
+        if "synapse" not in self.features:
+            return 0
+        return self.leak_period or self.current_period
+
+    @property
     def start_time(self) -> int:
         """Tick until which the charge is held and what arrives is dropped (the voltage clamp); 0 for none."""
         return int(getattr(self.ruled, "start_time", 0))

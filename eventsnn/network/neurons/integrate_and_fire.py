@@ -53,7 +53,8 @@ class IntegrateAndFire(Neuron):
     leak_period, leak_factor : int
         At each multiple of ``leak_period`` ticks from the first on, before anything else of that tick,
         the charge (its current up to that tick included) becomes ``round_half_away(V leak_factor / 2^30)``:
-        see ``leak_factor_of``. Period 0 is no leak. A leak makes no spike and keeps no run alive.
+        see ``leak_factor_of``. Period 0 is no leak. A leak makes no spike and keeps no run alive. Where a
+        population has ``leak_factors``, one a neuron, this is the largest of them.
     start_time : int
         The voltage clamp: before this tick the charge is held, what arrives is dropped, no current flows,
         nothing leaks and no test is made (Rueckauer et al. 2017). In the step schedule the steps that end
@@ -64,7 +65,10 @@ class IntegrateAndFire(Neuron):
     synapse_factor : int
         Parts of 2^30 that a step leaves of the synaptic current: what arrives (biases too) goes into a
         current ``J = round_half_away(J synapse_factor / 2^30) + arriving``, and the charge takes J in every
-        step. Of the step schedule without an accelerator only; 0: what arrives is charge at once.
+        step; 0: what arrives is charge at once. In the event schedule neurons do at each multiple of
+        ``leak_period`` (without a leak: of ``period``) what they do in a step, in their turn by rank, up to
+        the end of the step that covers the end of the input. The largest of a population's
+        ``synapse_factors``, where it has them.
     """
 
     kind: ClassVar[str] = "rate"

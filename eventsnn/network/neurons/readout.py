@@ -26,7 +26,7 @@ class Readout(Neuron):
     ``unit`` is the activation (logit) per quantum. ``period`` is that of ``IntegrateAndFire`` when the
     population takes its bias as a current, or 0 when the bias is a charge at time 0. ``start_time`` is that
     of ``IntegrateAndFire``, for readouts with a ``period``. ``leak_period`` and ``leak_factor`` are those of
-    ``IntegrateAndFire``, for the step schedule: a leaky integrator; so is ``synapse_factor``.
+    ``IntegrateAndFire``: a leaky integrator; so is ``synapse_factor``.
     """
 
     kind: ClassVar[str] = "readout"
