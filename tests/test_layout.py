@@ -26,7 +26,7 @@ LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 BUDGET = {
     "arguments": 150,
     "calibration": 680,
-    "cli": 3340,
+    "cli": 3370,
     "compilation": 62,
     "convert": 17300,
     "counting": 200,
@@ -35,7 +35,7 @@ BUDGET = {
     "errors": 120,
     "events": 9400,
     "hardware": 4200,
-    "insight": 1900,
+    "insight": 2500,
     "network": 4560,
     "nir": 3200,
     "options": 80,
@@ -43,7 +43,7 @@ BUDGET = {
     "provenance": 170,
     "report": 3620,
     "results": 3240,
-    "run": 4500,
+    "run": 4640,
     "version": 10,
 }
 BUDGET_OF_KERNELS = 5340
