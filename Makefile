@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-minimum coverage lint bench bench-peers clean
+.PHONY: demo test test-minimum coverage lint bench bench-peers bench-countings clean
 
 demo: .venv/.demo
 	$(BIN)/eventsnn demo
@@ -51,6 +51,14 @@ bench-peers: .venv-peers/.installed
 	.venv-peers/bin/python -m pip install --quiet --requirement benchmarks/rivals.txt --constraint constraints.txt
 	touch $@
 
+# Packages that count operations: one of them wants old versions of what the rivals are.
+bench-countings: .venv-countings/.installed
+
+.venv-countings/.installed: benchmarks/countings.txt constraints.txt
+	$(PYTHON) -m venv .venv-countings
+	.venv-countings/bin/python -m pip install --quiet --requirement benchmarks/countings.txt --constraint constraints.txt
+	touch $@
+
 # A stamp per extra: installed again only when what is installed changes.
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -65,4 +73,4 @@ bench-peers: .venv-peers/.installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-minimum .venv-peers benchmarks/cache results.h5 results-full.h5 report.html timeline.json
+	rm -rf .venv .venv-minimum .venv-peers .venv-countings benchmarks/cache results.h5 results-full.h5 report.html timeline.json

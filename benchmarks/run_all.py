@@ -47,6 +47,7 @@ SCRIPTS = (
     "certified",
     "i2e",
     "nir_nmnist",
+    "countings",
     "event_files",
     "long_stream",
     "results_scale",

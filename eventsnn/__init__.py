@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from eventsnn.nir.reader import from_nir as from_nir
     from eventsnn.report.page import write_report as write_report
     from eventsnn.results.results import Results as Results
+    from eventsnn.run.countings import countings as countings
     from eventsnn.run.profile import profile_samples as profile
     from eventsnn.run.simulate import simulate as simulate
     from eventsnn.run.stream import stream as stream
@@ -100,6 +101,7 @@ _PUBLIC = {
     "calibrate": ("eventsnn.calibration", "calibrate"),
     "calibrate_sets": ("eventsnn.calibration", "calibrate_sets"),
     "convert": ("eventsnn.convert", "convert"),
+    "countings": ("eventsnn.run.countings", "countings"),
     "from_nir": ("eventsnn.nir.reader", "from_nir"),
     "from_spiking": ("eventsnn.convert", "from_spiking"),
     "image_set": ("eventsnn.events", "image_set"),
@@ -157,6 +159,7 @@ __all__ = [
     "calibrate_sets",
     "conv1d",
     "convert",
+    "countings",
     "from_nir",
     "from_spiking",
     "image_set",

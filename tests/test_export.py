@@ -10,7 +10,6 @@ from typer.testing import CliRunner
 
 import eventsnn
 from eventsnn.cli.commands import app
-from eventsnn.counting import COLUMN
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +39,10 @@ def test_names_of_neurobench(saved, tmp_path):
     assert run(path, "neurobench", tmp_path / "n.json").exit_code == 0
     document = json.loads((tmp_path / "n.json").read_text())
     assert document["ClassificationAccuracy"] == found.accuracy
-    counted = [s.counters[:, COLUMN["effective_synaptic_operations"]].sum() for s in found.table.samples]
-    assert document["SynapticOperations"] == {"Effective_MACs": 0.0, "Effective_ACs": np.mean(counted)}
+    # Those of a run by events need the length of a step: test_countings.
+    assert "SynapticOperations" in document["eventsnn"]["left_out"]
     assert not set(document["eventsnn"]["left_out"]) & set(document)
 
 
 def test_another_kind_is_refused(saved, tmp_path):
-    assert "allowed are csv, parquet, neurobench" in str(run(saved[0], "xls", tmp_path / "x").exception)
+    assert "allowed are csv, json, parquet, neurobench" in str(run(saved[0], "xls", tmp_path / "x").exception)

@@ -26,7 +26,7 @@ LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 BUDGET = {
     "arguments": 150,
     "calibration": 680,
-    "cli": 3770,
+    "cli": 3800,
     "compilation": 62,
     "convert": 18900,
     "counting": 200,
@@ -35,7 +35,7 @@ BUDGET = {
     "errors": 120,
     "events": 9400,
     "hardware": 4680,
-    "insight": 2900,
+    "insight": 3500,
     "network": 4700,
     "nir": 3200,
     "options": 80,
@@ -43,7 +43,7 @@ BUDGET = {
     "provenance": 170,
     "report": 3720,
     "results": 3320,
-    "run": 4750,
+    "run": 4890,
     "version": 10,
 }
 BUDGET_OF_KERNELS = 5520

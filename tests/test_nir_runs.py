@@ -157,7 +157,7 @@ def test_the_commands_of_the_page_run(network, tmp_path, monkeypatch):
 REFUSED = {
     "signed network": (["export", DEMO, "--to", "nir", "-o", "OUT"], "NIR|not simulated here"),
     "data of a network": (["export", "NET", "--to", "nir", "-o", "OUT", "--data", DATA], "spikes of a run"),
-    "a table's network": (["export", "NET", "--to", "csv", "-o", "OUT", "--network", "NET"], "for --to nir"),
+    "a table's network": (["export", "NET", "--to", "csv", "-o", "OUT", "--network", "NET"], "samples again"),
     "levels": (["convert", "NIR", "-o", "OUT", "--levels", "7"], "--levels is for trained networks"),
     "samples": (["convert", "NIR", "-o", "OUT", "--samples", "7"], "--samples is for trained networks"),
     "a word": (["convert", "NIR", "-o", "OUT", "--comparison", "above"], "allowed are greater, greater-or"),

@@ -125,30 +125,78 @@ def report(
 @taking(without=["samples"])
 def export(
     results: Annotated[Path, typer.Argument(help="A results file; with --to nir a network file, too.")],
-    to: Annotated[str, typer.Option("--to", help="csv, parquet (a row a sample), neurobench, or nir.")],
+    to: Annotated[str, typer.Option("--to", help="csv, json, parquet (a row a sample), neurobench, or nir.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")],
     *,
+    counting: Annotated[
+        str | None,
+        typer.Option("--counting", help="Columns more, as others count: sinabs,syops,neurobench."),
+    ] = None,
+    step_us: Annotated[
+        float | None,
+        typer.Option("--step-us", help="Of a run by events: the step in which these would see spikes."),
+    ] = None,
     network: Annotated[
-        Path | None, typer.Option("--network", help="nir: the run's network, if it is elsewhere now.")
+        Path | None,
+        typer.Option("--network", help="To run again: the run's network, if it is elsewhere now."),
     ] = None,
     data: Annotated[
-        str | None, typer.Option("--data", help="nir: KIND:PATH of the run's samples, if elsewhere now.")
+        str | None,
+        typer.Option("--data", help="To run again: KIND:PATH of the run's samples, if elsewhere now."),
     ] = None,
     reading: Reading,
 ) -> None:
-    """Write results for other tools: tables, NeuroBench's metrics, spikes (NIRGraphData); networks as NIR."""
+    """Write results for other tools: tables, NeuroBench's metrics, spikes (NIRGraphData); networks as NIR.
+
+    Spikes (nir) and others' countings take running the samples again, from where they were.
+    """
     from eventsnn.cli import show
     from eventsnn.errors import InvalidRequest
     from eventsnn.report.export import export as write
     from eventsnn.results.results import Results
 
+    if data is None and reading != Reading():
+        raise InvalidRequest("how data are read goes with --data; give that, or leave it out")
+    opened = None if data is None else reading.open(data)
     if to == "nir":
-        _export_nir(results, output, network, None if data is None else reading.open(data))
-    elif network is not None or data is not None or reading != Reading():
-        raise InvalidRequest("--network, --data and how data are read are for --to nir; leave them out")
+        if counting is not None or step_us is not None:
+            raise InvalidRequest("--counting and --step-us are for tables and neurobench; leave them out")
+        _export_nir(results, output, network, opened)
     else:
-        write(Results.load(results), to, output)
+        moved = (step_us, network, data) != (None, None, None)
+        if moved and counting is None and to != "neurobench":
+            raise InvalidRequest(
+                "--network, --data and --step-us are for what runs the samples again (--to nir, --to "
+                "neurobench, --counting); leave them out"
+            )
+        found = Results.load(results)
+        again = _counted(found, to, counting, step_us, network, opened)
+        if again is None and moved:
+            raise InvalidRequest(
+                "a run by events has no steps for neurobench to count in; give --step-us, or leave --network "
+                "and --data out"
+            )
+        write(found, to, output, again)
     show.note(f"wrote {output}")
+
+
+def _counted(
+    found: Any, to: str, counting: str | None, step_us: float | None, network: Path | None, data: Any
+) -> Any:
+    """Countings of a run that were asked for; of NeuroBench's metrics those that have steps."""
+    from eventsnn.cli import show
+    from eventsnn.errors import InvalidRequest
+    from eventsnn.run.countings import countings
+
+    if to == "neurobench":
+        if counting is not None:
+            raise InvalidRequest("--to neurobench counts as neurobench does; leave --counting out")
+        if found.configuration["schedule"] == "step" or step_us is not None:
+            counting = "neurobench"
+    if counting is None:
+        return None
+    with show.progress_bar("running again") as progress:
+        return countings(found, counting, network, data, step_us, progress)
 
 
 def _export_nir(file: Path, output: Path, network: Path | None, data: Any) -> None:

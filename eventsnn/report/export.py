@@ -7,8 +7,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from eventsnn.counting.counters import COLUMN
 from eventsnn.errors import InvalidRequest
+from eventsnn.insight.countings import Countings
 from eventsnn.output import JSON, replaced_whole
 from eventsnn.results.results import Results
 from eventsnn.results.tabular import WRITERS, sample_columns
@@ -19,29 +19,30 @@ LEFT_OUT = {
     "ActivationSparsity": "zeros over timesteps, which a run by events does not have",
     "MembraneUpdates": "counted there once a neuron and timestep",
 }
+NOT_COUNTED = (
+    "counted there step by step from what each layer reads: a run by events needs the length of a step "
+    "(step_us, --step-us), a run in steps its samples (countings=, --network and --data)"
+)
 
 
-def neurobench(results: Results) -> dict[str, Any]:
+def neurobench(results: Results, countings: Countings | None = None) -> dict[str, Any]:
     """What a run measured, under the names of NeuroBench 2 (github.com/NeuroBench/neurobench).
 
-    Its effective operations leave out zero weights. What it would call otherwise or was not measured is
-    named, with the reason, and has no number.
+    Operations are those of its definition (``eventsnn.insight.countings.neurobench``), if ``countings`` have
+    them. What was not measured is named, with the reason, and has no number.
     """
-    means = {
-        name: float(results.table.counter(COLUMN[name]).sum(axis=1).mean())
-        for name in ("effective_synaptic_operations", "multiplications")
-    }
     found: dict[str, Any] = {}
-    left_out = dict(LEFT_OUT) | {"Dense": "operations of the network without events, once a timestep"}
+    left_out = dict(LEFT_OUT)
     if results.accuracy is None:
         left_out["ClassificationAccuracy"] = "samples lack labels"
     else:
         found["ClassificationAccuracy"] = results.accuracy
-    if means["multiplications"]:
-        left_out["SynapticOperations"] = "graded payloads: multiplications by zero weights are not told apart"
+    counted = {} if countings is None else countings.means().get("neurobench", {})
+    if counted:
+        names = {"Effective_MACs": "effective_macs", "Effective_ACs": "effective_acs", "Dense": "dense"}
+        found["SynapticOperations"] = {name: counted[quantity] for name, quantity in names.items()}
     else:
-        accumulates = means["effective_synaptic_operations"]
-        found["SynapticOperations"] = {"Effective_MACs": 0.0, "Effective_ACs": accumulates}
+        left_out["SynapticOperations"] = NOT_COUNTED
     about = {
         "samples": len(results),
         "digest": results.digest,
@@ -50,32 +51,46 @@ def neurobench(results: Results) -> dict[str, Any]:
     return {**found, "eventsnn": {**about, "left_out": left_out}}
 
 
-def _write_neurobench(path: str | os.PathLike[str], results: Results) -> None:
+Writer = Callable[[str | os.PathLike[str], Results, Countings | None], None]
+
+
+def _write_neurobench(path: str | os.PathLike[str], results: Results, countings: Countings | None) -> None:
     with replaced_whole(path, JSON) as aside:
-        aside.write_text(json.dumps(neurobench(results), indent=1) + "\n", encoding="utf-8")
+        aside.write_text(json.dumps(neurobench(results, countings), indent=1) + "\n", encoding="utf-8")
 
 
-def _table(ending: str) -> Callable[[str | os.PathLike[str], Results], None]:
-    def write(path: str | os.PathLike[str], results: Results) -> None:
-        WRITERS[ending](path, sample_columns(results.table), {"digest": results.digest})
+def _table(ending: str) -> Writer:
+    def write(path: str | os.PathLike[str], results: Results, countings: Countings | None) -> None:
+        columns = sample_columns(results.table)
+        about: dict[str, Any] = {"digest": results.digest}
+        if countings is not None:
+            columns |= countings.columns()
+            about |= {"countings": countings.means()}
+        WRITERS[ending](path, columns, about)
 
     return write
 
 
-KINDS: dict[str, Callable[[str | os.PathLike[str], Results], None]] = {
+KINDS: dict[str, Writer] = {
     "csv": _table(".csv"),
+    "json": _table(".json"),
     "parquet": _table(".parquet"),
     "neurobench": _write_neurobench,
 }
 
 
-def export(results: Results, to: str, path: str | os.PathLike[str]) -> None:
-    """Write results as ``csv``, ``parquet`` (extra ``tables``) or ``neurobench``.
+def export(
+    results: Results, to: str, path: str | os.PathLike[str], countings: Countings | None = None
+) -> None:
+    """Write results as ``csv``, ``json``, ``parquet`` (extra ``tables``) or ``neurobench``.
+
+    ``countings`` of the same results (``eventsnn.countings``) are further columns, and the operations of
+    ``neurobench``.
 
     Raises
     ------
     InvalidRequest
-        Another kind, or a path that cannot be written.
+        Another kind, countings of other results, or a path that cannot be written.
     MissingExtra
         The extra is not installed.
     """
@@ -85,4 +100,6 @@ def export(results: Results, to: str, path: str | os.PathLike[str]) -> None:
             "line "
             "(eventsnn.run.spikes in Python)"
         )
-    KINDS[to](path, results)
+    if countings is not None and countings.results.digest != results.digest:
+        raise InvalidRequest("the countings are of other results; count these (eventsnn.countings)")
+    KINDS[to](path, results, countings)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from eventsnn.engine import SampleRun, Stimulus
 from eventsnn.errors import InvalidRequest
 from eventsnn.hardware import Mapping
 from eventsnn.network import Network, load_network
@@ -45,38 +47,76 @@ def write_run_as_nir(
     InvalidRequest
         Another network, other samples, or samples read in another way.
     """
-    told = results.configuration
-    loaded = _network(told, network)
-    split = told["data"].get("split") if data is None else None
-    job = make_job(loaded, _data(told) if data is None else data, _settings(told), split)
-    architecture = architecture_of(results)
-    mapping = None if architecture is None else Mapping.from_description(architecture, told["mapping"])
-    options = replace(job.settings.options(loaded), record_spikes=True)
-    if told["history_ps"]:
-        options = replace(options, history_period=told["history_ps"])
-    engine = job.engine_of(mapping, options)
-    places = {index: place for place, index in enumerate(sample_indices(job.samples))}
+    again = RunAgain(results, network, data)
     found = []
-    for sample in results.table.samples:
-        if sample.index not in places:
-            raise InvalidRequest(
-                f"the run has sample {sample.index}, which is not among the {len(places)} given; give its "
-                "data (--data) as the run had them"
-            )
-        item = job.samples[places[sample.index]]
-        stimulus = job.stimulus(item)
-        run = engine.run(stimulus, item.index)
-        if run.digest != sample.digest:
-            raise InvalidRequest(
-                f"sample {sample.index} ({item.name}) gives another digest than in the results: it is not "
-                "what was run, or is read in another way. Give the data (--data, and how they are read) as "
-                "the run had them"
-            )
+    for stimulus, run in again.samples(progress):
         assert run.spikes is not None
         found.append(Spikes(run.spikes, max(stimulus.end, run.decision_time)))
-        if progress is not None:
-            progress(len(found), len(results.table.samples))
-    write_graph_data(output, graph_data(loaded, found))
+    write_graph_data(output, graph_data(again.job.network, found))
+
+
+class RunAgain:
+    """The samples of a run whose results are kept, simulated once more with every spike recorded.
+
+    Parameters
+    ----------
+    results, network, data
+        As of ``write_run_as_nir``.
+
+    Attributes
+    ----------
+    job : Job
+    step : int
+        Ticks of a step; 0 in the event schedule.
+
+    Raises
+    ------
+    InvalidRequest
+        Another network than the run's, or it or the samples are not known.
+    """
+
+    def __init__(self, results: Results, network: Network | str | os.PathLike[str] | None, data: Any) -> None:
+        told = results.configuration
+        loaded = _network(told, network)
+        split = told["data"].get("split") if data is None else None
+        self._results = results
+        self.job = make_job(loaded, _data(told) if data is None else data, _settings(told), split)
+        architecture = architecture_of(results)
+        mapping = None if architecture is None else Mapping.from_description(architecture, told["mapping"])
+        options = replace(self.job.settings.options(loaded), record_spikes=True)
+        if told["history_ps"]:
+            options = replace(options, history_period=told["history_ps"])
+        self._engine = self.job.engine_of(mapping, options)
+        self.step = options.step if options.schedule == "step" else 0
+
+    def samples(self, progress: Progress | None = None) -> Iterator[tuple[Stimulus, SampleRun]]:
+        """Each sample of the results, in their order.
+
+        Raises
+        ------
+        InvalidRequest
+            Other samples than the run's, or samples read in another way.
+        """
+        job, engine = self.job, self._engine
+        places = {index: place for place, index in enumerate(sample_indices(job.samples))}
+        for done, sample in enumerate(self._results.table.samples, start=1):
+            if sample.index not in places:
+                raise InvalidRequest(
+                    f"the run has sample {sample.index}, which is not among the {len(places)} given; give "
+                    "its data (--data) as the run had them"
+                )
+            item = job.samples[places[sample.index]]
+            stimulus = job.stimulus(item)
+            run = engine.run(stimulus, item.index)
+            if run.digest != sample.digest:
+                raise InvalidRequest(
+                    f"sample {sample.index} ({item.name}) gives another digest than in the results: it is "
+                    "not what was run, or is read in another way. Give the data (--data, and how they are "
+                    "read) as the run had them"
+                )
+            yield stimulus, run
+            if progress is not None:
+                progress(done, len(self._results.table.samples))
 
 
 def _network(told: dict[str, Any], given: Any) -> Network:
