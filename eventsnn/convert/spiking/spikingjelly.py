@@ -17,7 +17,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from eventsnn.convert.spiking.base import Described, Module, spiking
+from eventsnn.convert.spiking.base import LEAK, Described, Module, spiking
 
 ROOT = "spikingjelly"
 VERSION = "2.0.0"
@@ -50,9 +50,6 @@ def _leaky(of: Module, share: float) -> Described:
     return Described(spiking(of, threshold, gain=gain, leak=1 - share, **more), LEAK)
 
 
-LEAK = "steps of its time constant; in the event schedule the leak comes at the end of each step"
-
-
 def _reset(of: Module) -> tuple[float, dict[str, Any]]:
     """The threshold above the voltage of a reset, and whether that is hard."""
     reset = of.value("v_reset")
@@ -74,7 +71,7 @@ NEURONS: dict[str, Callable[[Module], Described]] = {
 }
 """By class."""
 
-LAYERS = {
+LAYERS: dict[str, Any] = {
     **{
         name: name
         for name in (
@@ -92,5 +89,3 @@ LAYERS = {
 
 STATELESS = ("StepModule", "SingleStepModule", "MultiStepModule")
 """Classes that a user's own may derive from: they keep no state."""
-
-STEPPED = ("functional.multi_step_forward", "functional.seq_to_ann_forward")

@@ -13,14 +13,15 @@ from typing import Any
 from torch import nn
 
 from eventsnn.convert.importers.torch_prepare import float64_copy
-from eventsnn.convert.spiking import spikingjelly
+from eventsnn.convert.spiking import norse, sinabs, snntorch, spikingjelly
 from eventsnn.convert.spiking.base import Described, Module
 from eventsnn.convert.spiking.neurons import Neurons
 from eventsnn.errors import UnsupportedLayer
 
-LIBRARIES: dict[str, Any] = {one.ROOT: one for one in (spikingjelly,)}
-"""By package: modules with NEURONS (by class, what describes it), LAYERS (by class, the class of ``torch.nn``
-that computes the same in each step) and STATELESS (what a user's own class may derive from)."""
+LIBRARIES: dict[str, Any] = {one.ROOT: one for one in (spikingjelly, snntorch, sinabs, norse)}
+"""By package: modules with NEURONS (by class, what describes it), LAYERS (by class, what computes the same in
+each step: the name of a class of ``torch.nn`` that it derives from, or a function of the module) and
+STATELESS (what a user's own class may derive from)."""
 
 
 @dataclass
@@ -51,12 +52,18 @@ def root_of(kind: type) -> str:
 
 
 def has_spiking(model: Any) -> bool:
-    """Whether a module, of whatever kind, holds spiking neurons of a library that is known."""
+    """Whether a module, of whatever kind, holds what has a state in a library that is known."""
     return isinstance(model, nn.Module) and any(
-        root_of(kind) in LIBRARIES and kind.__name__ in LIBRARIES[root_of(kind)].NEURONS
+        root_of(kind) in LIBRARIES and not _is_plain(kind)
         for module in model.modules()
         for kind in type(module).__mro__
     )
+
+
+def _is_plain(kind: type) -> bool:
+    """Whether a library's class is a layer, or keeps no state."""
+    library = LIBRARIES[root_of(kind)]
+    return kind.__name__ in library.LAYERS or kind.__name__ in library.STATELESS
 
 
 def stand_ins(model: nn.Module) -> StandIns:
@@ -86,7 +93,10 @@ def _replaced(found: StandIns, module: nn.Module, path: str) -> nn.Module:
         found.neurons[path], found.kinds[path] = described, f"{root} {name}"
         return Neurons(described.operation, described.gives_state)
     if name in library.LAYERS:
-        plain = getattr(nn, library.LAYERS[name])
+        rule = library.LAYERS[name]
+        if not isinstance(rule, str):
+            return _replaced(found, rule(module), path)
+        plain = getattr(nn, rule)
         if not issubclass(kind, plain):
             return nn.Identity()
         module.__class__ = plain
