@@ -24,6 +24,7 @@ class Neurons(nn.Module):
     def __init__(self, operation: Spiking, gives_state: int = 0) -> None:
         super().__init__()
         self.operation, self.gives_state = operation, gives_state
+        self.step_mode = "s"
 
     def forward(self, input: Tensor, *state: Any) -> Tensor | tuple[Tensor, ...]:
         """Spikes of shape ``input`` (voltages, where nothing fires); behind them zeros for each state."""

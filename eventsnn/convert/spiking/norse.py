@@ -131,3 +131,4 @@ LAYERS: dict[str, Any] = {"SequentialState": _in_turn, "Lift": lambda module: mo
 """Layers by class: what computes the same in each step."""
 
 STATELESS: tuple[str, ...] = ()
+MODELS = ""

@@ -133,3 +133,4 @@ LAYERS: dict[str, Any] = {
 """Layers by class: what computes the same in each step."""
 
 STATELESS: tuple[str, ...] = ("SqueezeMixin",)
+MODELS = ""

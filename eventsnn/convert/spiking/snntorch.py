@@ -114,3 +114,4 @@ NEURONS: dict[str, Callable[[Module], Described]] = {
 
 LAYERS: dict[str, Any] = {}
 STATELESS: tuple[str, ...] = ()
+MODELS = ""

@@ -17,6 +17,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from torch import nn
+
 from eventsnn.convert.spiking.base import LEAK, Described, Module, spiking
 
 ROOT = "spikingjelly"
@@ -71,6 +73,18 @@ NEURONS: dict[str, Callable[[Module], Described]] = {
 }
 """By class."""
 
+
+def _as(kind: type[nn.Module], module: Any) -> nn.Module:
+    """A norm with the threshold in its weights, which is an ordinary one once it is trained."""
+    module.__class__ = kind
+    return module
+
+
+def _votes(size: int) -> nn.Module:
+    """Averages of so many neighbours."""
+    return nn.Sequential(nn.Unflatten(1, (1, 1, -1)), nn.AvgPool2d((1, size), (1, size)), nn.Flatten())
+
+
 LAYERS: dict[str, Any] = {
     **{
         name: name
@@ -82,10 +96,15 @@ LAYERS: dict[str, Any] = {
     "SeqToANNContainer": "Sequential",
     "MultiStepContainer": "Sequential",
     "StepModeContainer": "Sequential",
-    "Dropout": "Identity",
-    "Dropout2d": "Identity",
+    **dict.fromkeys(("Dropout", "Dropout2d"), lambda module: nn.Identity()),
+    "ThresholdDependentBatchNorm1d": lambda module: _as(nn.BatchNorm1d, module),
+    "ThresholdDependentBatchNorm2d": lambda module: _as(nn.BatchNorm2d, module),
+    "VotingLayer": lambda module: _votes(module.voting_size),
 }  # fmt: skip
-"""Layers that compute in each step what the class of ``torch.nn`` of this name computes."""
+"""Layers by class: what computes the same in each step."""
+
+MODELS = "spikingjelly.activation_based.model"
+"""Where the library keeps models, which are looked into as a user's own."""
 
 STATELESS = ("StepModule", "SingleStepModule", "MultiStepModule")
 """Classes that a user's own may derive from: they keep no state."""

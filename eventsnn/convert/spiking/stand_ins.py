@@ -7,6 +7,7 @@ may compute something else.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +22,7 @@ from eventsnn.errors import UnsupportedLayer
 LIBRARIES: dict[str, Any] = {one.ROOT: one for one in (spikingjelly, snntorch, sinabs, norse)}
 """By package: modules with NEURONS (by class, what describes it), LAYERS (by class, what computes the same in
 each step: the name of a class of ``torch.nn`` that it derives from, or a function of the module) and
-STATELESS (what a user's own class may derive from)."""
+STATELESS (what a user's own class may derive from) and MODELS (the package of the library's own models)."""
 
 
 @dataclass
@@ -60,10 +61,16 @@ def has_spiking(model: Any) -> bool:
     )
 
 
+def _is_model(kind: type) -> bool:
+    """Whether a library's class is a model of its collection."""
+    models = LIBRARIES[root_of(kind)].MODELS
+    return bool(models) and kind.__module__.startswith(models)
+
+
 def _is_plain(kind: type) -> bool:
     """Whether a library's class is a layer, or keeps no state."""
     library = LIBRARIES[root_of(kind)]
-    return kind.__name__ in library.LAYERS or kind.__name__ in library.STATELESS
+    return kind.__name__ in (*library.LAYERS, *library.STATELESS) or _is_model(kind)
 
 
 def stand_ins(model: nn.Module) -> StandIns:
@@ -83,9 +90,10 @@ def stand_ins(model: nn.Module) -> StandIns:
 
 def _replaced(found: StandIns, module: nn.Module, path: str) -> nn.Module:
     kind, root = type(module), root_of(type(module))
-    if root not in LIBRARIES:
+    if root not in LIBRARIES or _is_model(kind):
         _refuse_derived(module, path)
         _inside(found, module, path)
+        _in_single_steps(module)
         return module
     library, name = LIBRARIES[root], kind.__name__
     if name in library.NEURONS:
@@ -96,10 +104,8 @@ def _replaced(found: StandIns, module: nn.Module, path: str) -> nn.Module:
         rule = library.LAYERS[name]
         if not isinstance(rule, str):
             return _replaced(found, rule(module), path)
-        plain = getattr(nn, rule)
-        if not issubclass(kind, plain):
-            return nn.Identity()
-        module.__class__ = plain
+        module.__class__ = getattr(nn, rule)
+        module.step_mode = "s"  # type: ignore[assignment]
         _inside(found, module, path)
         return module
     known = ", ".join([*library.NEURONS, *library.LAYERS])
@@ -107,6 +113,13 @@ def _replaced(found: StandIns, module: nn.Module, path: str) -> nn.Module:
         f"module {path or name!r} is a {name} of {root}, which no neurons or synapses here have. Of {root} "
         f"are read: {known}, and the layers of torch.nn. Replace it, and train again"
     )
+
+
+def _in_single_steps(module: nn.Module) -> None:
+    """Forwards that ask how they step are to take the way of single steps."""
+    if hasattr(module, "step_mode"):
+        with suppress(ValueError):  # one that has no such way
+            module.step_mode = "s"  # type: ignore[assignment]
 
 
 def _inside(found: StandIns, module: nn.Module, path: str) -> None:
@@ -121,7 +134,7 @@ def _inside(found: StandIns, module: nn.Module, path: str) -> None:
 def _refuse_derived(module: nn.Module, path: str) -> None:
     for kind in type(module).__mro__:
         root = root_of(kind)
-        if root in LIBRARIES and kind.__name__ not in LIBRARIES[root].STATELESS:
+        if root in LIBRARIES and not _is_model(kind) and kind.__name__ not in LIBRARIES[root].STATELESS:
             raise UnsupportedLayer(
                 f"module {path or type(module).__name__!r} is a {type(module).__name__}, which derives from "
                 f"{kind.__name__} of {root} and may compute something else: use that class itself, or "
