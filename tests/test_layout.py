@@ -28,7 +28,7 @@ BUDGET = {
     "calibration": 680,
     "cli": 3800,
     "compilation": 62,
-    "convert": 18900,
+    "convert": 19200,
     "counting": 200,
     "decide": 2640,
     "engine": 12480,

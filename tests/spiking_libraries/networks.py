@@ -110,7 +110,144 @@ def spikingjelly_network(rng):
     return nn.Sequential(*parts), mode == "m", (2, side, side)
 
 
-NETWORKS = {"spikingjelly": spikingjelly_network}
+class Double(nn.Module):
+    """Spikes of libraries that give float32 whatever they read, for layers in float64."""
+
+    def forward(self, x):
+        return x.double()
+
+
+def _plain_network(rng, neurons):
+    """Linear layers, or convolutions with pools, norms and a shortcut, of ``torch.nn``, around neurons."""
+
+    def conv(inputs, outputs):
+        made = nn.Conv2d(inputs, outputs, 3, 1, 1, bias=bool(rng.integers(2)))
+        return nn.Sequential(made, nn.BatchNorm2d(outputs))
+
+    if rng.integers(3) == 0:
+        sizes = [int(rng.integers(4, 20)) for _ in range(4)]
+        parts = []
+        for before, after in pairwise(sizes):
+            parts += [nn.Linear(before, after), neurons()]
+        return nn.Sequential(*parts), (sizes[0],)
+    channels = int(rng.integers(2, 5))
+    parts = [
+        conv(2, channels), neurons(), nn.AvgPool2d(2), Residual(conv(channels, channels), neurons()),
+        nn.Flatten(), nn.Linear(16 * channels, 4), neurons(),
+    ]  # fmt: skip
+    return nn.Sequential(*parts[: 6 + rng.integers(2)]), (2, 8, 8)
+
+
+def snntorch_network(rng):
+    """Of Leaky, Lapicque and Synaptic with each reset."""
+    snn = import_module("snntorch")
+
+    def neurons():
+        decay, threshold = float(rng.uniform(0.3, 1.0)), float(rng.uniform(0.5, 1.3))
+        more = {"threshold": threshold, "init_hidden": True}
+        kind = rng.integers(5)
+        if kind == 0:
+            reset = str(rng.choice(["subtract", "none"]))
+            made = snn.Lapicque(beta=float(rng.uniform(0.45, 0.95)), reset_mechanism=reset, **more)
+        elif kind == 1:
+            more |= {"reset_mechanism": "zero", "reset_delay": False}
+            made = snn.Synaptic(alpha=float(rng.uniform(0.1, 0.8)), beta=decay, **more)
+        elif kind == 2:
+            made = snn.Leaky(beta=decay, reset_mechanism="zero", reset_delay=bool(rng.integers(2)), **more)
+        else:
+            reset = str(rng.choice(["subtract", "subtract", "none"]))
+            made = snn.Leaky(beta=1.0 if rng.integers(4) == 0 else decay, reset_mechanism=reset, **more)
+        return nn.Sequential(made, Double())
+
+    model, shape = _plain_network(rng, neurons)
+    return model, False, shape
+
+
+def sinabs_network(rng):
+    """Of IAF and LIF, many spikes or one, with each reset, clamp and synaptic current."""
+    layers, activation = import_module("sinabs.layers"), import_module("sinabs.activation")
+
+    def neurons():
+        single = bool(rng.integers(2))
+        more = {
+            "spike_threshold": torch.tensor(float(rng.uniform(0.5, 1.3)), dtype=torch.float64),
+            "spike_fn": activation.SingleSpike if single else activation.MultiSpike,
+            "reset_fn": activation.MembraneSubtract(),
+        }
+        if single and rng.integers(2):
+            more["reset_fn"] = activation.MembraneReset()
+        elif rng.integers(4) == 0:
+            more["reset_fn"] = activation.MembraneSubtract(0.4)
+        taken = getattr(more["reset_fn"], "subtract_value", None)
+        if taken is None and rng.integers(2):
+            more["min_v_mem"] = -float(rng.uniform(0.2, 1.2))
+        if taken is None and rng.integers(4) == 0:
+            more["tau_syn"] = float(rng.uniform(1, 4))
+        if rng.integers(2):
+            made = layers.IAFSqueeze(batch_size=1, **more)
+        else:
+            tau, norm = float(rng.uniform(1, 8)), bool(rng.integers(3) == 0)
+            made = layers.LIFSqueeze(tau_mem=tau, norm_input=norm, batch_size=1, **more)
+        return nn.Sequential(made, Double())
+
+    model, shape = _plain_network(rng, neurons)
+    return model, False, shape
+
+
+def norse_network(rng):
+    """Of IAF, LIF with and without a synaptic current."""
+    norse = import_module("norse.torch")
+
+    def neurons():
+        reset = float(rng.uniform(-0.3, 0.2))
+        more = {"v_th": torch.tensor(float(rng.uniform(0.4, 1.0))), "v_reset": torch.tensor(reset)}
+        kind = rng.integers(4)
+        if kind == 0:
+            return norse.IAFCell(norse.IAFParameters(**more))
+        rate = torch.tensor(float(rng.uniform(100, 900)))
+        if kind == 1:
+            more |= {"v_leak": more["v_reset"], "tau_syn_inv": torch.tensor(float(rng.uniform(100, 900)))}
+            return norse.LIFCell(norse.LIFParameters(tau_mem_inv=rate, **more), dt=0.001)
+        more["v_leak"] = torch.tensor(float(rng.uniform(-0.3, 0.3)))
+        if kind == 2:
+            more |= {"v_reset": torch.tensor(0.0), "reset_method": norse.reset_subtract}
+        return norse.LIFBoxCell(norse.LIFBoxParameters(tau_mem_inv=rate, **more), dt=0.001)
+
+    def conv(inputs, outputs):
+        return nn.Sequential(nn.Conv2d(inputs, outputs, 3, 1, 1), nn.BatchNorm2d(outputs))
+
+    if rng.integers(3) == 0:
+        sizes = [int(rng.integers(4, 20)) for _ in range(4)]
+        parts = []
+        for before, after in pairwise(sizes):
+            parts += [nn.Linear(before, after), neurons()]
+        return Stateful(norse.SequentialState(*parts)), False, (sizes[0],)
+    channels = int(rng.integers(2, 5))
+    parts = [
+        conv(2, channels), neurons(), nn.AvgPool2d(2), conv(channels, channels), neurons(),
+        nn.Flatten(), nn.Linear(16 * channels, 4), neurons(),
+    ]  # fmt: skip
+    return Stateful(norse.SequentialState(*parts[: 7 + rng.integers(2)])), False, (2, 8, 8)
+
+
+class Stateful(nn.Module):
+    """Keeps the state that Norse's modules return, from one call to the next."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner, self.state = inner, None
+
+    def forward(self, x):
+        found, self.state = self.inner(x, self.state)
+        return found
+
+
+NETWORKS = {
+    "spikingjelly": spikingjelly_network,
+    "snntorch": snntorch_network,
+    "sinabs": sinabs_network,
+    "norse": norse_network,
+}
 
 
 def network(library, seed):

@@ -243,8 +243,10 @@ class Spiking(Operation):
         The lowest voltage, taken after the reset.
     own_spike : float
         Voltage that a neuron's own spike adds one step later, apart from its reset.
-    loses_next : bool
-        What arrives in the step after a spike is lost.
+    synapse : float or None
+        What a step leaves of a current that takes what arrives, and that the voltage takes.
+    fires : bool
+        Otherwise there are no spikes, and the voltage is what comes out.
     """
 
     threshold: Float64
@@ -257,7 +259,8 @@ class Spiking(Operation):
     many: bool = False
     lowest: float | None = None
     own_spike: float = 0.0
-    loses_next: bool = False
+    synapse: float | None = None
+    fires: bool = True
 
     ARRAYS: ClassVar[tuple[str, ...]] = ("threshold", "gain", "drift", "start")
 

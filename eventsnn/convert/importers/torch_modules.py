@@ -17,6 +17,7 @@ from eventsnn.convert.importers.torch_names import DROPOUTS
 from eventsnn.convert.importers.torch_values import Value, of_rank
 from eventsnn.convert.qcfs import QCFS
 from eventsnn.convert.spiking.neurons import Neurons
+from eventsnn.errors import UnsupportedLayer
 
 Rule = Callable[..., Any]
 
@@ -94,15 +95,17 @@ def _qcfs(call: Call, module: QCFS, input: Any) -> Value:
     return call.emit(Quantised(unit, 0, module.levels, 0.5, "floor"), source)
 
 
-STATE = " reads the voltage of spiking neurons; only their spikes are read. Leave it out of the forward"
-
-
 def _neurons(call: Call, module: Neurons, input: Any, *state: Any) -> Any:
     source = call.value(input)
     spikes = call.emit(module.operation, source, shape=source.shape)
     if not module.gives_state:
         return spikes
-    state_of = (Value(call.site, refusal=call.site.refusal(STATE)) for _ in range(module.gives_state))
+    refusal = UnsupportedLayer(
+        f"the forward computes with the voltage of {call.site.owner}; only what neurons send on is "
+        "read: their "
+        "spikes. Leave the voltage out"
+    )
+    state_of = (Value(call.site, refusal=refusal) for _ in range(module.gives_state))
     return (spikes, *state_of)
 
 

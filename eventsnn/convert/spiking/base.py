@@ -6,7 +6,7 @@ that is, and what to know. ``Module`` reads a module's own numbers and refuses w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -127,6 +127,15 @@ def as_array(value: Any, what: str) -> Float64:
     if not np.isfinite(found).all():
         raise InvalidNetwork(f"{what} is not finite; train again, or load other weights")
     return found
+
+
+LEAK = "steps of its time constant; in the event schedule the leak comes at the end of each step"
+"""What to know of neurons that leak."""
+
+
+def read(of: Module, **numbers: Any) -> Spiking:
+    """Neurons without spikes, whose voltage is read: a ``Spiking`` that does not fire."""
+    return replace(spiking(of, np.inf, **numbers), threshold=np.array(1.0), fires=False)
 
 
 def spiking(

@@ -103,6 +103,12 @@ class Lowering:
                 "maxima takes single spikes only. Put it right behind the neurons"
             )
         one = READ if operation is None else operation
+        if not one.fires and layer is not self.layers[-1]:
+            raise UnsupportedLayer(
+                f"module {layer.name!r} ({layer.origin}) has voltages that others read, which only "
+                "the output has; "
+                "use neurons that fire in its place"
+            )
         sources = [self.by_name[branch.source] for branch in layer.branches]
         ways = [
             wires_of(branch, layer, source.shape)
@@ -131,8 +137,8 @@ class Lowering:
             weight = self._of_channels(layer, own) * quanta
             self._add(name, name, Identity(rounded(weight, name)), weight, delay=self.step)
         start = rounded(self._of_channels(layer, one.start / one.threshold) * quanta, name)
-        neuron = self._readout(quanta) if operation is None else self._firing(layer, one, quanta, start)
-        alike = bool((start == start[0]).all())
+        neuron = self._firing(layer, one, quanta, start) if one.fires else self._readout(one, quanta)
+        alike = bool((start == start[0]).all()) and (one.fires or not start.any())
         shape = of_population(layer.shape)
         charge = None if alike else np.tile(start, prod(shape[:2])).astype(np.int32)
         self.populations.append(Population(name, shape, neuron, initial_charge=charge))
@@ -153,10 +159,18 @@ class Lowering:
             )
         return np.ascontiguousarray(full[:, 0])
 
-    def _readout(self, quanta: int) -> Readout:
-        return Readout(unit=1 / quanta, period=self.step)
+    def _readout(self, one: Spiking, quanta: int) -> Any:
+        return self._leaking(Readout(unit=1 / quanta, period=self.step), one)
 
-    def _firing(self, layer: Layer, one: Spiking, quanta: int, start: NDArray[np.int32]) -> IntegrateAndFire:
+    def _leaking(self, neuron: Any, one: Spiking) -> Any:
+        """Neurons with what a step leaves of the voltage and of the current."""
+        if one.leak != 1:
+            neuron = replace(neuron, leak_period=self.step, leak_factor=round(LEAK_ONE * one.leak))
+        if one.synapse is not None:
+            neuron = replace(neuron, synapse_factor=min(round(LEAK_ONE * one.synapse), LEAK_ONE - 1))
+        return neuron
+
+    def _firing(self, layer: Layer, one: Spiking, quanta: int, start: NDArray[np.int32]) -> Any:
         alike = bool((start == start[0]).all())
         found = IntegrateAndFire(
             quanta,
@@ -167,11 +181,7 @@ class Lowering:
             initial_charge=int(start[0]) if alike else 0,
             period=self.step,
         )
-        if one.leak != 1:
-            found = replace(found, leak_period=self.step, leak_factor=round(LEAK_ONE * one.leak))
-        if one.loses_next:
-            found = replace(found, refractory=2 * self.step, refractory_drop=True)
-        return found
+        return self._leaking(found, one)
 
     def _clamp(self, layer: Layer, one: Spiking, quanta: int) -> int | None:
         if one.lowest is None:
@@ -271,5 +281,5 @@ def _few(bias: Float64) -> Float64 | None:
     return rows.reshape(-1)
 
 
-READ = Spiking(np.array(1.0), np.array(1.0), np.array(0.0), np.array(0.0))
+READ = Spiking(np.array(1.0), np.array(1.0), np.array(0.0), np.array(0.0), fires=False)
 """Of a linear output: what reaches it is summed up, in its own unit."""

@@ -15,6 +15,7 @@ from eventsnn.convert.lowering.names import INPUT
 from eventsnn.convert.normalisation import normalisation
 from eventsnn.convert.spiking.fidelity import fidelity
 from eventsnn.convert.spiking.lowering import Lowering
+from eventsnn.convert.spiking.one_step import one_step
 from eventsnn.convert.spiking.stand_ins import LIBRARIES, StandIns, has_spiking, stand_ins
 from eventsnn.convert.trained import layers_of_original
 from eventsnn.errors import InvalidRequest, UnsupportedLayer
@@ -89,7 +90,7 @@ def from_spiking(
     taken = started("from_spiking", {"options": {k: v for k, v in given.items() if v is not None}})
     shape = _input_shape(model, input_shape)
     replaced = stand_ins(model)
-    original = import_torch(replaced.model, shape)
+    original = import_torch(replaced.model, shape, one_step)
     _refuse_twice(replaced, original.graph.nodes)
     layers = layers_of_original(original).layers
     require_decision(layers[-1])

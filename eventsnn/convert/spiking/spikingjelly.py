@@ -17,7 +17,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from eventsnn.convert.spiking.base import Described, Module, spiking
+from torch import nn
+
+from eventsnn.convert.spiking.base import LEAK, Described, Module, spiking
 
 ROOT = "spikingjelly"
 VERSION = "2.0.0"
@@ -50,9 +52,6 @@ def _leaky(of: Module, share: float) -> Described:
     return Described(spiking(of, threshold, gain=gain, leak=1 - share, **more), LEAK)
 
 
-LEAK = "steps of its time constant; in the event schedule the leak comes at the end of each step"
-
-
 def _reset(of: Module) -> tuple[float, dict[str, Any]]:
     """The threshold above the voltage of a reset, and whether that is hard."""
     reset = of.value("v_reset")
@@ -74,7 +73,19 @@ NEURONS: dict[str, Callable[[Module], Described]] = {
 }
 """By class."""
 
-LAYERS = {
+
+def _as(kind: type[nn.Module], module: Any) -> nn.Module:
+    """A norm with the threshold in its weights, which is an ordinary one once it is trained."""
+    module.__class__ = kind
+    return module
+
+
+def _votes(size: int) -> nn.Module:
+    """Averages of so many neighbours."""
+    return nn.Sequential(nn.Unflatten(1, (1, 1, -1)), nn.AvgPool2d((1, size), (1, size)), nn.Flatten())
+
+
+LAYERS: dict[str, Any] = {
     **{
         name: name
         for name in (
@@ -85,12 +96,15 @@ LAYERS = {
     "SeqToANNContainer": "Sequential",
     "MultiStepContainer": "Sequential",
     "StepModeContainer": "Sequential",
-    "Dropout": "Identity",
-    "Dropout2d": "Identity",
+    **dict.fromkeys(("Dropout", "Dropout2d"), lambda module: nn.Identity()),
+    "ThresholdDependentBatchNorm1d": lambda module: _as(nn.BatchNorm1d, module),
+    "ThresholdDependentBatchNorm2d": lambda module: _as(nn.BatchNorm2d, module),
+    "VotingLayer": lambda module: _votes(module.voting_size),
 }  # fmt: skip
-"""Layers that compute in each step what the class of ``torch.nn`` of this name computes."""
+"""Layers by class: what computes the same in each step."""
+
+MODELS = "spikingjelly.activation_based.model"
+"""Where the library keeps models, which are looked into as a user's own."""
 
 STATELESS = ("StepModule", "SingleStepModule", "MultiStepModule")
 """Classes that a user's own may derive from: they keep no state."""
-
-STEPPED = ("functional.multi_step_forward", "functional.seq_to_ann_forward")

@@ -7,20 +7,22 @@ may compute something else.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
 
 from eventsnn.convert.importers.torch_prepare import float64_copy
-from eventsnn.convert.spiking import spikingjelly
+from eventsnn.convert.spiking import norse, sinabs, snntorch, spikingjelly
 from eventsnn.convert.spiking.base import Described, Module
 from eventsnn.convert.spiking.neurons import Neurons
 from eventsnn.errors import UnsupportedLayer
 
-LIBRARIES: dict[str, Any] = {one.ROOT: one for one in (spikingjelly,)}
-"""By package: modules with NEURONS (by class, what describes it), LAYERS (by class, the class of ``torch.nn``
-that computes the same in each step) and STATELESS (what a user's own class may derive from)."""
+LIBRARIES: dict[str, Any] = {one.ROOT: one for one in (spikingjelly, snntorch, sinabs, norse)}
+"""By package: modules with NEURONS (by class, what describes it), LAYERS (by class, what computes the same in
+each step: the name of a class of ``torch.nn`` that it derives from, or a function of the module) and
+STATELESS (what a user's own class may derive from) and MODELS (the package of the library's own models)."""
 
 
 @dataclass
@@ -51,12 +53,24 @@ def root_of(kind: type) -> str:
 
 
 def has_spiking(model: Any) -> bool:
-    """Whether a module, of whatever kind, holds spiking neurons of a library that is known."""
+    """Whether a module, of whatever kind, holds what has a state in a library that is known."""
     return isinstance(model, nn.Module) and any(
-        root_of(kind) in LIBRARIES and kind.__name__ in LIBRARIES[root_of(kind)].NEURONS
+        root_of(kind) in LIBRARIES and not _is_plain(kind)
         for module in model.modules()
         for kind in type(module).__mro__
     )
+
+
+def _is_model(kind: type) -> bool:
+    """Whether a library's class is a model of its collection."""
+    models = LIBRARIES[root_of(kind)].MODELS
+    return bool(models) and kind.__module__.startswith(models)
+
+
+def _is_plain(kind: type) -> bool:
+    """Whether a library's class is a layer, or keeps no state."""
+    library = LIBRARIES[root_of(kind)]
+    return kind.__name__ in (*library.LAYERS, *library.STATELESS) or _is_model(kind)
 
 
 def stand_ins(model: nn.Module) -> StandIns:
@@ -76,9 +90,10 @@ def stand_ins(model: nn.Module) -> StandIns:
 
 def _replaced(found: StandIns, module: nn.Module, path: str) -> nn.Module:
     kind, root = type(module), root_of(type(module))
-    if root not in LIBRARIES:
+    if root not in LIBRARIES or _is_model(kind):
         _refuse_derived(module, path)
         _inside(found, module, path)
+        _in_single_steps(module)
         return module
     library, name = LIBRARIES[root], kind.__name__
     if name in library.NEURONS:
@@ -86,10 +101,11 @@ def _replaced(found: StandIns, module: nn.Module, path: str) -> nn.Module:
         found.neurons[path], found.kinds[path] = described, f"{root} {name}"
         return Neurons(described.operation, described.gives_state)
     if name in library.LAYERS:
-        plain = getattr(nn, library.LAYERS[name])
-        if not issubclass(kind, plain):
-            return nn.Identity()
-        module.__class__ = plain
+        rule = library.LAYERS[name]
+        if not isinstance(rule, str):
+            return _replaced(found, rule(module), path)
+        module.__class__ = getattr(nn, rule)
+        module.step_mode = "s"  # type: ignore[assignment]
         _inside(found, module, path)
         return module
     known = ", ".join([*library.NEURONS, *library.LAYERS])
@@ -97,6 +113,13 @@ def _replaced(found: StandIns, module: nn.Module, path: str) -> nn.Module:
         f"module {path or name!r} is a {name} of {root}, which no neurons or synapses here have. Of {root} "
         f"are read: {known}, and the layers of torch.nn. Replace it, and train again"
     )
+
+
+def _in_single_steps(module: nn.Module) -> None:
+    """Forwards that ask how they step are to take the way of single steps."""
+    if hasattr(module, "step_mode"):
+        with suppress(ValueError):  # one that has no such way
+            module.step_mode = "s"  # type: ignore[assignment]
 
 
 def _inside(found: StandIns, module: nn.Module, path: str) -> None:
@@ -111,7 +134,7 @@ def _inside(found: StandIns, module: nn.Module, path: str) -> None:
 def _refuse_derived(module: nn.Module, path: str) -> None:
     for kind in type(module).__mro__:
         root = root_of(kind)
-        if root in LIBRARIES and kind.__name__ not in LIBRARIES[root].STATELESS:
+        if root in LIBRARIES and not _is_model(kind) and kind.__name__ not in LIBRARIES[root].STATELESS:
             raise UnsupportedLayer(
                 f"module {path or type(module).__name__!r} is a {type(module).__name__}, which derives from "
                 f"{kind.__name__} of {root} and may compute something else: use that class itself, or "
