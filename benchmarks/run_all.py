@@ -32,6 +32,7 @@ SCRIPTS = (
     "sanafe_peer",
     "hardware_speed",
     "hardware",
+    "bounds",
     "scaling",
     "replay",
     "readers",

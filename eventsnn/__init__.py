@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from eventsnn.run.profile import profile_samples as profile
     from eventsnn.run.simulate import simulate as simulate
     from eventsnn.run.stream import stream as stream
+    from eventsnn.run.suggest import suggest_mapping as suggest_mapping
     from eventsnn.run.sweep import sweep as sweep
 
 # Public name -> (module, name in it).
@@ -119,6 +120,7 @@ _PUBLIC = {
     "spike_train": ("eventsnn.events", "spike_train"),
     "stimulus_from_events": ("eventsnn.engine", "stimulus_from_events"),
     "stream": ("eventsnn.run.stream", "stream"),
+    "suggest_mapping": ("eventsnn.run.suggest", "suggest_mapping"),
     "sweep": ("eventsnn.run.sweep", "sweep"),
     "write_events": ("eventsnn.events", "write_events"),
     "write_report": ("eventsnn.report.page", "write_report"),
@@ -177,6 +179,7 @@ __all__ = [
     "spike_train",
     "stimulus_from_events",
     "stream",
+    "suggest_mapping",
     "sweep",
     "write_events",
     "write_report",
