@@ -4,7 +4,8 @@
 
 B1 to B5: a network and a chip stated in words, run by the step schedule behind a barrier, must give what
 SANA-FE gives for them (the live comparison is ``sanafe_peer.py``). B6, B7: affine power models
-of measured chips at their published operating points. B10: a cost per timestep alone.
+of measured chips at their published operating points. B10: a cost per timestep alone. B14: ELSA's latency of
+ResNet-18 by the step after which a sample stops.
 """
 
 from __future__ import annotations
@@ -153,11 +154,29 @@ def per_step(report: Report) -> None:
     )
 
 
+def by_step(report: Report) -> None:
+    """B14: mean latencies of histograms of stops, worked out in decimal from the published table."""
+    from eventsnn.hardware.stepped import cost_of_stops, load_step_costs
+
+    costs = load_step_costs("elsa-resnet18")
+    histograms = (
+        ("one image a step", dict.fromkeys(range(1, 17), 1), 1.61266875e-3),
+        ("1,000 images", {1: 412, 2: 230, 4: 120, 8: 60, 16: 178}, 1.1077464e-3),
+    )
+    report.add(
+        "B14",
+        *(
+            Figure(f"mean latency of {what}, s", cost_of_stops(costs, stops).mean("latency"), bar, within=0.0)
+            for what, stops, bar in histograms
+        ),
+    )
+
+
 def main() -> None:
     """Measure and print."""
     chosen = arguments(__doc__)
     report = Report()
-    for part in (sanafe_case, affine_chips, per_step):
+    for part in (sanafe_case, affine_chips, per_step, by_step):
         part(report)
     report.detail["B1"]["machine"] = machine()
     report.show(chosen.json)

@@ -41,6 +41,7 @@ SCRIPTS = (
     "large",
     "full_size",
     "accelerators",
+    "published_chips",
     "resnet20",
     "cifar10_dvs",
     "integer_networks",

@@ -62,7 +62,7 @@ def test_the_accelerator_model_prints_its_figures_as_json_and_all_hold() -> None
     command = [sys.executable, str(FOLDER / "hardware.py"), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
-    assert list(found) == ["B1", "B2", "B3", "B4", "B5", "B6", "B7", "B10"]
+    assert list(found) == ["B1", "B2", "B3", "B4", "B5", "B6", "B7", "B10", "B14"]
     assert all(held is True for entry in found.values() for held in entry["held"].values())
 
 
