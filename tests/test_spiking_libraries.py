@@ -147,6 +147,7 @@ def test_the_network_says_what_it_was():
     assert made.populations["lifnode_1"].neuron.period == 500 * 10**6
     assert made.contract.coding == "analog"
     assert made.contract.mean == (0.5,)
+    assert made.contract.step_us == 500
 
 
 def test_a_normalisation_is_folded_into_the_first_layer():
@@ -439,3 +440,30 @@ def test_the_command_line_reads_parameters_with_their_definition(tmp_path, monke
     refused = CliRunner().invoke(app, [*given, "--levels", "15"]).exception
     assert isinstance(refused, InvalidRequest)
     assert "--levels is not for models with spiking neurons" in str(refused)
+
+
+# -- runs -------------------------------------------------------------------------------------------------
+
+
+def test_runs_give_images_anew_in_each_step():
+    """By the way that users go: the same spikes as the engine gets its currents by hand."""
+    made = eventsnn.from_spiking(small(), input="analog", input_mean=0.5, input_std=0.25, duration_us=6000)
+    values = np.array([[51, 153, 255], [0, 200, 90]], dtype=np.uint8)
+    data = eventsnn.image_set(values.reshape(2, 1, 1, 3), np.array([0, 1]))
+    results = eventsnn.simulate(made, data, schedule="step", engine="float64")
+    for place, spikes in enumerate(results.table.column("spikes")):
+        wanted, _ = of_ours(made, image_as_current(values[place].astype(float), made, 6, STEP), 6)
+        assert spikes == wanted["lifnode_1"].sum() > 0
+    longer = eventsnn.simulate(made, data, schedule="step", engine="float64", duration_us=12_000)
+    assert longer.table.column("spikes").sum() > results.table.column("spikes").sum()
+    with pytest.raises(InvalidRequest, match="come once in each of its steps"):
+        eventsnn.simulate(made, data, schedule="step", scale_currents=True)
+
+
+def test_runs_take_what_the_model_takes_where_nothing_is_folded():
+    made = eventsnn.from_spiking(small(), input="analog", duration_us=6000)
+    values = np.array([-1.5, 0.75, 2.0])
+    data = eventsnn.image_set(values.reshape(1, 1, 1, 3), np.array([0]))
+    results = eventsnn.simulate(made, data, schedule="step", engine="float64")
+    wanted, _ = of_ours(made, image_as_current(values * 255, made, 6, STEP), 6)
+    assert results.table.column("spikes")[0] == wanted["lifnode_1"].sum() > 0

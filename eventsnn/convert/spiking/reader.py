@@ -31,6 +31,7 @@ def from_spiking(
     input_shape: Sequence[int] | None = None,
     *,
     step_us: float = USUAL_STEP_US,
+    duration_us: float | None = None,
     input: str | None = None,
     input_range: Sequence[float] | None = None,
     input_mean: float | Sequence[float] | None = None,
@@ -50,6 +51,8 @@ def from_spiking(
         comes first.
     step_us : float
         Microseconds of a timestep, up to 2147: events of so long are one step's input.
+    duration_us : float, optional
+        How long images last in a run that does not say it: steps times ``step_us``.
     input : str, optional
         ``"analog"``: images, the same in each step; ``"events"``: counts of events in each step. Both are
         taken unless it is said.
@@ -81,8 +84,14 @@ def from_spiking(
             f"{shown(type(model).__name__)} has no spiking neurons of {', '.join(LIBRARIES)}; a network "
             "without spikes is converted with calibration data: eventsnn.convert(model, calibration)"
         )
-    given = {"step_us": step_us, "input": input, "threshold": threshold}
+    given = {"step_us": step_us, "duration_us": duration_us, "input": input, "threshold": threshold}
     step = _step(step_us)
+    if duration_us is not None:
+        duration_us = float(number(duration_us, "duration_us", InvalidRequest))
+        if duration_us * 1e6 < step:
+            raise InvalidRequest(
+                f"duration_us is {duration_us:g}, less than a step of {step / 1e6:g}; give steps x step_us"
+            )
     if input not in (None, "analog", "events"):
         raise InvalidRequest(f"input is {shown(input)}; allowed are analog (images), events, or None (both)")
     if threshold is not None:
@@ -110,9 +119,9 @@ def from_spiking(
         },
         "nodes": fidelity(original.graph, layers, replaced),
     }
-    contract = None
-    if input is not None or norm is not None:
-        contract = InputContract(input, input_range=low_high, mean=mean, deviation=deviation)
+    contract = InputContract(
+        input, duration_us, input_range=low_high, mean=mean, deviation=deviation, step_us=step / 1e6
+    )
     return Network(
         populations,
         projections,
