@@ -467,3 +467,62 @@ def test_runs_take_what_the_model_takes_where_nothing_is_folded():
     results = eventsnn.simulate(made, data, schedule="step", engine="float64")
     wanted, _ = of_ours(made, image_as_current(values * 255, made, 6, STEP), 6)
     assert results.table.column("spikes")[0] == wanted["lifnode_1"].sum() > 0
+
+
+# -- more of SpikingJelly ---------------------------------------------------------------------------------
+
+
+class AsksHowItSteps(nn.Module):
+    """As the library's own models: one way for single steps, another for sequences."""
+
+    def __init__(self, norm):
+        super().__init__()
+        neuron = import_module("spikingjelly.activation_based.neuron")
+        layer = import_module("spikingjelly.activation_based.layer")
+        torch.manual_seed(0)
+        self.conv, self.norm = layer.Conv2d(1, 2, 3, step_mode="m"), norm
+        self.neurons, self.flatten = neuron.IFNode(step_mode="m"), layer.Flatten(step_mode="m")
+        self.linear, self.last = layer.Linear(32, 6, step_mode="m"), neuron.IFNode(step_mode="m")
+        with torch.no_grad():
+            (
+                self.norm.weight.fill_(1.5),
+                self.norm.running_var.fill_(0.25),
+                self.linear.weight.abs_(),
+                self.conv.weight.abs_(),
+            )
+
+    def forward(self, x):
+        x = self.neurons(self.norm(self.conv(x)))
+        if self.conv.step_mode == "m":
+            raise AssertionError("a sequence")
+        return self.last(self.linear(torch.flatten(x, 1)))
+
+
+def test_norms_with_the_threshold_and_votes():
+    layer = import_module("spikingjelly.activation_based.layer")
+    if INSTALLED["spikingjelly"]:
+        norm, votes = layer.ThresholdDependentBatchNorm2d(1.0, 1.0, 2), layer.VotingLayer(3, step_mode="m")
+    else:
+        norm, votes = layer.ThresholdDependentBatchNorm2d(2), layer.VotingLayer(3)
+    plain = eventsnn.from_spiking(AsksHowItSteps(nn.BatchNorm2d(2)), (1, 6, 6))
+    made = eventsnn.from_spiking(nn.Sequential(AsksHowItSteps(norm), votes), (1, 6, 6))
+    frames = np.random.default_rng(0).poisson(1.0, (STEPS, 1, 6, 6))
+    got, run = of_ours(made, counts_as_events(frames, STEP), STEPS)
+    wanted, _ = of_ours(plain, counts_as_events(frames, STEP), STEPS)
+    assert wanted["last"].sum() > 0
+    assert np.array_equal(got["0.last"], wanted["last"])
+    votes_of = wanted["last"].sum(axis=0).reshape(2, 3).mean(axis=1)
+    assert run.exact_charge[made.output] * made.populations[made.output].neuron.unit == pytest.approx(
+        votes_of
+    )
+
+
+def test_networks_go_through_nir():
+    """Spikes and charges of a network that NIR can say are the same, digest and all."""
+    pytest.importorskip("nir", minversion="1.0.8")
+    made = eventsnn.from_spiking(small())
+    again = eventsnn.from_nir(eventsnn.nir.to_nir(made))
+    stimulus = counts_as_events(np.random.default_rng(0).poisson(1.0, (STEPS, 3)), STEP)
+    (got, run), (_, same) = (of_ours(one, stimulus, STEPS, ReferenceEngine) for one in (made, again))
+    assert got["lifnode_1"].sum() > 0
+    assert run.digest == same.digest
