@@ -43,7 +43,7 @@ BUDGET = {
     "provenance": 170,
     "report": 3620,
     "results": 3240,
-    "run": 4500,
+    "run": 4540,
     "version": 10,
 }
 BUDGET_OF_KERNELS = 5340

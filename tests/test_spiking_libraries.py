@@ -196,6 +196,8 @@ def test_what_has_no_neurons_here_is_refused_by_name():
         shape = (1, 6, 6) if isinstance(model[0], nn.Conv2d) else (3,)
         with pytest.raises(UnsupportedLayer, match=message):
             eventsnn.from_spiking(model, shape)
+    with pytest.raises(UnsupportedLayer, match="the model is a spikingjelly IFNode alone"):
+        eventsnn.from_spiking(neuron.IFNode(), (3,))
     same = neuron.IFNode()
     with pytest.raises(UnsupportedLayer, match="calls its neurons several times"):
         eventsnn.from_spiking(nn.Sequential(nn.Linear(3, 3), same, nn.Linear(3, 3), same))
@@ -211,6 +213,10 @@ def test_what_has_no_neurons_here_is_refused_by_name():
         ({"input": "poisson"}, "allowed are analog"),
         ({"threshold": 0}, "threshold"),
         ({"input_mean": (1.0, 2.0)}, "input_mean has 2 values"),
+        ({"input_mean": "a"}, "normalisation"),
+        ({"input_std": 0}, "above 0"),
+        ({"input_range": (1, 0)}, "the lowest and the highest"),
+        ({"duration_us": 5}, "less than a step"),
         ({"input_shape": (3, 3)}, "give \\(channels"),
     ],
 )
@@ -288,6 +294,19 @@ def test_what_norse_does_else_is_refused():
     refused_by(norse.IAFCell(norse.IAFParameters(method="logistic")), "whose spikes are drawn")
     made = norse.LIFRecurrentCell(2, 2) if INSTALLED["norse"] else norse.LIFRecurrentCell()
     refused_by(made, "is a LIFRecurrentCell of norse")
+
+
+@pytest.mark.parametrize("library", NETWORKS)
+def test_a_model_that_was_used_before_is_read_as_a_fresh_one(library):
+    """States that steps left behind, with their history, stay out of the network."""
+    model, _, shape, _, _ = network(library, 0)
+    wanted = eventsnn.from_spiking(network(library, 0)[0], shape)
+    left = torch.ones(2, requires_grad=True) * 2
+    for module in model.modules():
+        module.register_buffer("left_in_a_buffer", left)
+        module.left, module.left_in_a_tuple = left, (left, None)
+    assert eventsnn.from_spiking(model, shape).checksum == wanted.checksum
+    assert left.grad_fn is not None
 
 
 def test_leaky_outputs_are_read():

@@ -11,7 +11,6 @@ from eventsnn.arguments import number, shown, whole
 from eventsnn.convert.converter import require_decision
 from eventsnn.convert.graph.layers import Layer
 from eventsnn.convert.importers.torch_fx import import_torch
-from eventsnn.convert.lowering.names import INPUT
 from eventsnn.convert.normalisation import normalisation
 from eventsnn.convert.spiking.fidelity import fidelity
 from eventsnn.convert.spiking.lowering import Lowering
@@ -99,6 +98,12 @@ def from_spiking(
     taken = started("from_spiking", {"options": {k: v for k, v in given.items() if v is not None}})
     shape = _input_shape(model, input_shape)
     replaced = stand_ins(model)
+    if "" in replaced.neurons:
+        raise UnsupportedLayer(
+            f"the model is a {replaced.kinds['']} alone; give one with synapses, such as "
+            "nn.Sequential(nn.Linear(...), "
+            "neurons)"
+        )
     original = import_torch(replaced.model, shape, one_step)
     _refuse_twice(replaced, original.graph.nodes)
     layers = layers_of_original(original).layers
@@ -106,6 +111,10 @@ def from_spiking(
     _require_spikes(layers, replaced)
     low_high: Any = _several(input_range)
     mean, deviation = _several(input_mean), _several(input_std)
+    if deviation is not None and min(deviation) <= 0:
+        raise InvalidRequest(f"input_std is {shown(input_std)}; each deviation is above 0")
+    if low_high is not None and (len(low_high) != 2 or low_high[0] >= low_high[1]):
+        raise InvalidRequest(f"input_range is {shown(input_range)}; give the lowest and the highest value")
     norm = normalisation(low_high, mean, deviation, layers[0].shape[0])
     kinds = {path: kind.rpartition(" ")[2] for path, kind in replaced.kinds.items()}
     lowering = Lowering(layers, step, threshold, norm, kinds)
@@ -174,7 +183,5 @@ def _refuse_twice(replaced: StandIns, nodes: Mapping[str, Any]) -> None:
 
 
 def _require_spikes(layers: Sequence[Layer], replaced: StandIns) -> None:
-    firing = {layer.name for layer in layers}
-    lost = [path for path in replaced.neurons if (path or INPUT) not in firing and path not in firing]
-    if len(lost) == len(replaced.neurons):
+    if replaced.neurons.keys().isdisjoint(layer.name for layer in layers):
         raise UnsupportedLayer("nothing that the model returns comes from its spiking neurons")
