@@ -30,6 +30,7 @@ from eventsnn.calibration.certify import calibrate
 from eventsnn.engine.contract import RunOptions
 from eventsnn.engine.floating.engine import FloatEngine
 from eventsnn.engine.stimulus import Stimulus
+from eventsnn.events import open_dataset
 from eventsnn.report.baselines import compare
 from eventsnn.results.results import Results
 from eventsnn.results.stops import stops
@@ -74,7 +75,8 @@ class Trained:
     def samples(self, count: int, recordings: Path | None) -> Any:
         """Test samples, taken evenly."""
         if self.pictures is None:
-            found = eventsnn.open_recordings(f"events:{recordings}").evenly(count)
+            found = open_dataset(f"events:{recordings}")
+            found = found.evenly(min(count, len(found)))
             return found.downsampled(found.height // 32) if found.height > 32 else found
         from train_images import load
 

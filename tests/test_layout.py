@@ -43,7 +43,7 @@ BUDGET = {
     "provenance": 170,
     "report": 3720,
     "results": 3320,
-    "run": 4890,
+    "run": 4930,
     "version": 10,
 }
 BUDGET_OF_KERNELS = 5520

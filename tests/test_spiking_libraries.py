@@ -147,6 +147,7 @@ def test_the_network_says_what_it_was():
     assert made.populations["lifnode_1"].neuron.period == 500 * 10**6
     assert made.contract.coding == "analog"
     assert made.contract.mean == (0.5,)
+    assert made.contract.step_us == 500
 
 
 def test_a_normalisation_is_folded_into_the_first_layer():
@@ -195,6 +196,8 @@ def test_what_has_no_neurons_here_is_refused_by_name():
         shape = (1, 6, 6) if isinstance(model[0], nn.Conv2d) else (3,)
         with pytest.raises(UnsupportedLayer, match=message):
             eventsnn.from_spiking(model, shape)
+    with pytest.raises(UnsupportedLayer, match="the model is a spikingjelly IFNode alone"):
+        eventsnn.from_spiking(neuron.IFNode(), (3,))
     same = neuron.IFNode()
     with pytest.raises(UnsupportedLayer, match="calls its neurons several times"):
         eventsnn.from_spiking(nn.Sequential(nn.Linear(3, 3), same, nn.Linear(3, 3), same))
@@ -210,6 +213,10 @@ def test_what_has_no_neurons_here_is_refused_by_name():
         ({"input": "poisson"}, "allowed are analog"),
         ({"threshold": 0}, "threshold"),
         ({"input_mean": (1.0, 2.0)}, "input_mean has 2 values"),
+        ({"input_mean": "a"}, "normalisation"),
+        ({"input_std": 0}, "above 0"),
+        ({"input_range": (1, 0)}, "the lowest and the highest"),
+        ({"duration_us": 5}, "less than a step"),
         ({"input_shape": (3, 3)}, "give \\(channels"),
     ],
 )
@@ -287,6 +294,19 @@ def test_what_norse_does_else_is_refused():
     refused_by(norse.IAFCell(norse.IAFParameters(method="logistic")), "whose spikes are drawn")
     made = norse.LIFRecurrentCell(2, 2) if INSTALLED["norse"] else norse.LIFRecurrentCell()
     refused_by(made, "is a LIFRecurrentCell of norse")
+
+
+@pytest.mark.parametrize("library", NETWORKS)
+def test_a_model_that_was_used_before_is_read_as_a_fresh_one(library):
+    """States that steps left behind, with their history, stay out of the network."""
+    model, _, shape, _, _ = network(library, 0)
+    wanted = eventsnn.from_spiking(network(library, 0)[0], shape)
+    left = torch.ones(2, requires_grad=True) * 2
+    for module in model.modules():
+        module.register_buffer("left_in_a_buffer", left)
+        module.left, module.left_in_a_tuple = left, (left, None)
+    assert eventsnn.from_spiking(model, shape).checksum == wanted.checksum
+    assert left.grad_fn is not None
 
 
 def test_leaky_outputs_are_read():
@@ -439,3 +459,89 @@ def test_the_command_line_reads_parameters_with_their_definition(tmp_path, monke
     refused = CliRunner().invoke(app, [*given, "--levels", "15"]).exception
     assert isinstance(refused, InvalidRequest)
     assert "--levels is not for models with spiking neurons" in str(refused)
+
+
+# -- runs -------------------------------------------------------------------------------------------------
+
+
+def test_runs_give_images_anew_in_each_step():
+    """By the way that users go: the same spikes as the engine gets its currents by hand."""
+    made = eventsnn.from_spiking(small(), input="analog", input_mean=0.5, input_std=0.25, duration_us=6000)
+    values = np.array([[51, 153, 255], [0, 200, 90]], dtype=np.uint8)
+    data = eventsnn.image_set(values.reshape(2, 1, 1, 3), np.array([0, 1]))
+    results = eventsnn.simulate(made, data, schedule="step", engine="float64")
+    for place, spikes in enumerate(results.table.column("spikes")):
+        wanted, _ = of_ours(made, image_as_current(values[place].astype(float), made, 6, STEP), 6)
+        assert spikes == wanted["lifnode_1"].sum() > 0
+    longer = eventsnn.simulate(made, data, schedule="step", engine="float64", duration_us=12_000)
+    assert longer.table.column("spikes").sum() > results.table.column("spikes").sum()
+    with pytest.raises(InvalidRequest, match="come once in each of its steps"):
+        eventsnn.simulate(made, data, schedule="step", scale_currents=True)
+
+
+def test_runs_take_what_the_model_takes_where_nothing_is_folded():
+    made = eventsnn.from_spiking(small(), input="analog", duration_us=6000)
+    values = np.array([-1.5, 0.75, 2.0])
+    data = eventsnn.image_set(values.reshape(1, 1, 1, 3), np.array([0]))
+    results = eventsnn.simulate(made, data, schedule="step", engine="float64")
+    wanted, _ = of_ours(made, image_as_current(values * 255, made, 6, STEP), 6)
+    assert results.table.column("spikes")[0] == wanted["lifnode_1"].sum() > 0
+
+
+# -- more of SpikingJelly ---------------------------------------------------------------------------------
+
+
+class AsksHowItSteps(nn.Module):
+    """As the library's own models: one way for single steps, another for sequences."""
+
+    def __init__(self, norm):
+        super().__init__()
+        neuron = import_module("spikingjelly.activation_based.neuron")
+        layer = import_module("spikingjelly.activation_based.layer")
+        torch.manual_seed(0)
+        self.conv, self.norm = layer.Conv2d(1, 2, 3, step_mode="m"), norm
+        self.neurons, self.flatten = neuron.IFNode(step_mode="m"), layer.Flatten(step_mode="m")
+        self.linear, self.last = layer.Linear(32, 6, step_mode="m"), neuron.IFNode(step_mode="m")
+        with torch.no_grad():
+            (
+                self.norm.weight.fill_(1.5),
+                self.norm.running_var.fill_(0.25),
+                self.linear.weight.abs_(),
+                self.conv.weight.abs_(),
+            )
+
+    def forward(self, x):
+        x = self.neurons(self.norm(self.conv(x)))
+        if self.conv.step_mode == "m":
+            raise AssertionError("a sequence")
+        return self.last(self.linear(torch.flatten(x, 1)))
+
+
+def test_norms_with_the_threshold_and_votes():
+    layer = import_module("spikingjelly.activation_based.layer")
+    if INSTALLED["spikingjelly"]:
+        norm, votes = layer.ThresholdDependentBatchNorm2d(1.0, 1.0, 2), layer.VotingLayer(3, step_mode="m")
+    else:
+        norm, votes = layer.ThresholdDependentBatchNorm2d(2), layer.VotingLayer(3)
+    plain = eventsnn.from_spiking(AsksHowItSteps(nn.BatchNorm2d(2)), (1, 6, 6))
+    made = eventsnn.from_spiking(nn.Sequential(AsksHowItSteps(norm), votes), (1, 6, 6))
+    frames = np.random.default_rng(0).poisson(1.0, (STEPS, 1, 6, 6))
+    got, run = of_ours(made, counts_as_events(frames, STEP), STEPS)
+    wanted, _ = of_ours(plain, counts_as_events(frames, STEP), STEPS)
+    assert wanted["last"].sum() > 0
+    assert np.array_equal(got["0.last"], wanted["last"])
+    votes_of = wanted["last"].sum(axis=0).reshape(2, 3).mean(axis=1)
+    assert run.exact_charge[made.output] * made.populations[made.output].neuron.unit == pytest.approx(
+        votes_of
+    )
+
+
+def test_networks_go_through_nir():
+    """Spikes and charges of a network that NIR can say are the same, digest and all."""
+    pytest.importorskip("nir", minversion="1.0.8")
+    made = eventsnn.from_spiking(small())
+    again = eventsnn.from_nir(eventsnn.nir.to_nir(made))
+    stimulus = counts_as_events(np.random.default_rng(0).poisson(1.0, (STEPS, 3)), STEP)
+    (got, run), (_, same) = (of_ours(one, stimulus, STEPS, ReferenceEngine) for one in (made, again))
+    assert got["lifnode_1"].sum() > 0
+    assert run.digest == same.digest

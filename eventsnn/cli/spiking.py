@@ -11,10 +11,10 @@ from eventsnn.cli.options import shape
 
 TAKEN = (
     "model", "output", "definition", "input_shape", "input", "input_range", "input_mean", "input_std",
-    "step_us", "threshold", "json_", "config",
+    "duration_us", "step_us", "threshold", "json_", "config",
 )  # fmt: skip
 """Options of ``convert`` that such a model has."""
-SETTINGS = ("input", "input_range", "input_mean", "input_std")
+SETTINGS = ("input", "input_range", "input_mean", "input_std", "duration_us")
 
 
 def spiking_model(path: Path, definition: str | None) -> Any:
@@ -55,7 +55,8 @@ def convert_spiking(
         flag = f"--{foreign[0].rstrip('_').replace('_', '-')}"
         raise InvalidRequest(
             f"{flag} is not for models with spiking neurons, as {path} is, which are read as they are; leave "
-            "it out. They take --definition, --input-shape, --step-us, --input, --input-range, --input-mean, "
+            "it out. They take --definition, --input-shape, --step-us, --duration-us, --input, "
+            "--input-range, --input-mean, "
             "--input-std, --threshold"
         )
     require_replaceable(output, HDF5, FORMAT)
@@ -69,6 +70,6 @@ def convert_spiking(
     show_reading(path, output, network, told, f"module of {' and '.join(told['library'])}", as_json)
     if not as_json:
         typer.echo(
-            f"steps of {told['step_us']:g} us: run it with --schedule step, and images with --input analog "
-            f"--duration-us {told['step_us']:g} x STEPS"
+            f"steps of {told['step_us']:g} us: run it with --schedule step; images last --duration-us, "
+            f"{told['step_us']:g} x the number of steps"
         )

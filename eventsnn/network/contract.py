@@ -38,6 +38,9 @@ class InputContract:
     mean, deviation
         Per channel, what the model's images are normalised by, after ``input_range``; None is not at all.
         Folded into the first layer: images are given before it.
+    step_us
+        Microseconds of a step, of networks that were trained in steps: images come anew in each, as biases
+        do, however long a sample lasts; ``duration_us`` is then its usual length. None of others.
     """
 
     coding: str | None = None
@@ -47,14 +50,17 @@ class InputContract:
     input_range: tuple[float, float] | None = None
     mean: tuple[float, ...] | None = None
     deviation: tuple[float, ...] | None = None
+    step_us: float | None = None
 
     def __post_init__(self) -> None:
         if self.coding is not None and self.coding not in CODINGS:
             raise InvalidNetwork(
                 f"input coding {self.coding!r} is not known; allowed are {', '.join(CODINGS)}"
             )
-        if self.duration_us is not None and not (_number(self.duration_us) and self.duration_us > 0):
-            raise InvalidNetwork(f"input duration_us is {self.duration_us!r}; it is a number above 0")
+        for name in ("duration_us", "step_us"):
+            value = getattr(self, name)
+            if value is not None and not (_number(value) and value > 0):
+                raise InvalidNetwork(f"input {name} is {value!r}; it is a number above 0")
         for name in ("input_range", "mean", "deviation"):
             values = getattr(self, name)
             if values is None:

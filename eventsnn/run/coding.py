@@ -79,6 +79,8 @@ def coding_of(settings: Settings, network: Network) -> Coding:
     if contract is not None and kind is not None and duration_us is None:
         duration_us = contract.duration_us
     stands_us = None if contract is None or settings.scale_currents else bias_time_us(network)
+    if contract is not None and contract.step_us is not None:
+        stands_us = contract.step_us
     step = settings.timestep_ps(network) if kind == "bernoulli" else 0
     if contract is not None and kind in RANDOM and duration_us is not None:
         rate = _rate(kind, rate, stands_us or duration_us, network, step)
@@ -97,8 +99,15 @@ def coding_of(settings: Settings, network: Network) -> Coding:
 
 
 def bias_time_us(network: Network) -> float | None:
-    """Microseconds for which the bias currents of a converted network stand; None where there are none."""
-    if network.contract is None or not any(takes_current(population) for population in network):
+    """Microseconds for which the bias currents of a converted network stand; None where there are none.
+
+    Those of a network that was trained in steps come in each, whatever the length of a sample.
+    """
+    if (
+        network.contract is None
+        or network.contract.step_us is not None
+        or not any(takes_current(population) for population in network)
+    ):
         return None
     return network.contract.duration_us
 
@@ -113,6 +122,12 @@ def _check_scaling(network: Network) -> None:
         raise InvalidRequest(
             "scale_currents (--scale-currents) scales bias currents, and this network has none: its biases "
             "are charges, which stand for a sample of any length. Leave it out"
+        )
+    if network.contract is not None and network.contract.step_us is not None:
+        raise InvalidRequest(
+            "scale_currents (--scale-currents) scales bias currents to the length of a sample, and "
+            "those of this "
+            "network come once in each of its steps; leave it out"
         )
     if has_currents(network) and bias_time_us(network) is None:
         raise InvalidRequest(

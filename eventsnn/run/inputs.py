@@ -188,6 +188,8 @@ def _check_values(values: NDArray[Any], where: str, contract: InputContract | No
     """Refuse images that a network was not converted for: normalised or not, where it was the other."""
     if contract is None or contract.coding == "events":
         return
+    if contract.step_us is not None and not contract.folded:
+        return  # nothing was calibrated, and the model takes what it is given
     if contract.lowest < 0 and values.dtype in (np.uint8, np.bool_):
         raise InvalidRequest(
             f"{where} has dtype {values.dtype}, which stands for 0 to 1; the network was converted for "

@@ -78,12 +78,19 @@ def _spikingjelly():
     layers = f"{root}.layer"
     plain = [nn.Conv2d, nn.BatchNorm2d, nn.Linear, nn.MaxPool2d, nn.AvgPool2d, nn.Flatten]
     container = type("SeqToANNContainer", (nn.Sequential,), {"__module__": f"{layers}.container"})
+    norm = type("ThresholdDependentBatchNorm2d", (nn.BatchNorm2d,), {"__module__": f"{layers}.bn"})
+    votes = stub("VotingLayer", f"{layers}.misc", voting_size=10, step_mode="s")
     base = type("MemoryModule", (nn.Module,), {"__module__": f"{root}.base"})
     return {
         "spikingjelly": [],
         root: [],
         neuron: kinds,
-        layers: [*(stepped(kind, f"{layers}.stateless_wrapper") for kind in plain), container],
+        layers: [
+            *(stepped(kind, f"{layers}.stateless_wrapper") for kind in plain),
+            container,
+            norm,
+            votes,
+        ],
         f"{root}.base": [base],
     }
 

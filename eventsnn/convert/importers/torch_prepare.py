@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -90,10 +91,18 @@ def _compiled(model: nn.Module) -> bool:
 
 def _computed(model: nn.Module) -> Iterator[torch.Tensor]:
     for module in model.modules():
-        # SpikingJelly's modules keep their state in a mapping.
-        for value in (*vars(module).values(), *vars(module).get("_memories", {}).values()):
-            if isinstance(value, torch.Tensor) and not value.is_leaf:
-                yield value
+        for name, value in vars(module).items():
+            if name != "_modules":
+                yield from (tensor for tensor in _tensors_in(value) if not tensor.is_leaf)
+
+
+def _tensors_in(value: Any) -> Iterator[torch.Tensor]:
+    """A tensor, or those in a mapping or a list, such as states that steps left behind."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, Mapping | tuple | list):
+        for one in value.values() if isinstance(value, Mapping) else value:
+            yield from _tensors_in(one)
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:

@@ -105,7 +105,8 @@ class Lowering:
         one = READ if operation is None else operation
         if not one.fires and layer is not self.layers[-1]:
             raise UnsupportedLayer(
-                f"module {layer.name!r} ({layer.origin}) has voltages that others read, which only "
+                f"module {layer.name!r} ({self.kinds.get(layer.name)}) has voltages that others read, "
+                "which only "
                 "the output has; "
                 "use neurons that fire in its place"
             )

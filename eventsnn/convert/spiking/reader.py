@@ -11,7 +11,6 @@ from eventsnn.arguments import number, shown, whole
 from eventsnn.convert.converter import require_decision
 from eventsnn.convert.graph.layers import Layer
 from eventsnn.convert.importers.torch_fx import import_torch
-from eventsnn.convert.lowering.names import INPUT
 from eventsnn.convert.normalisation import normalisation
 from eventsnn.convert.spiking.fidelity import fidelity
 from eventsnn.convert.spiking.lowering import Lowering
@@ -31,6 +30,7 @@ def from_spiking(
     input_shape: Sequence[int] | None = None,
     *,
     step_us: float = USUAL_STEP_US,
+    duration_us: float | None = None,
     input: str | None = None,
     input_range: Sequence[float] | None = None,
     input_mean: float | Sequence[float] | None = None,
@@ -50,6 +50,8 @@ def from_spiking(
         comes first.
     step_us : float
         Microseconds of a timestep, up to 2147: events of so long are one step's input.
+    duration_us : float, optional
+        How long images last in a run that does not say it: steps times ``step_us``.
     input : str, optional
         ``"analog"``: images, the same in each step; ``"events"``: counts of events in each step. Both are
         taken unless it is said.
@@ -81,8 +83,14 @@ def from_spiking(
             f"{shown(type(model).__name__)} has no spiking neurons of {', '.join(LIBRARIES)}; a network "
             "without spikes is converted with calibration data: eventsnn.convert(model, calibration)"
         )
-    given = {"step_us": step_us, "input": input, "threshold": threshold}
+    given = {"step_us": step_us, "duration_us": duration_us, "input": input, "threshold": threshold}
     step = _step(step_us)
+    if duration_us is not None:
+        duration_us = float(number(duration_us, "duration_us", InvalidRequest))
+        if duration_us * 1e6 < step:
+            raise InvalidRequest(
+                f"duration_us is {duration_us:g}, less than a step of {step / 1e6:g}; give steps x step_us"
+            )
     if input not in (None, "analog", "events"):
         raise InvalidRequest(f"input is {shown(input)}; allowed are analog (images), events, or None (both)")
     if threshold is not None:
@@ -90,6 +98,12 @@ def from_spiking(
     taken = started("from_spiking", {"options": {k: v for k, v in given.items() if v is not None}})
     shape = _input_shape(model, input_shape)
     replaced = stand_ins(model)
+    if "" in replaced.neurons:
+        raise UnsupportedLayer(
+            f"the model is a {replaced.kinds['']} alone; give one with synapses, such as "
+            "nn.Sequential(nn.Linear(...), "
+            "neurons)"
+        )
     original = import_torch(replaced.model, shape, one_step)
     _refuse_twice(replaced, original.graph.nodes)
     layers = layers_of_original(original).layers
@@ -97,6 +111,10 @@ def from_spiking(
     _require_spikes(layers, replaced)
     low_high: Any = _several(input_range)
     mean, deviation = _several(input_mean), _several(input_std)
+    if deviation is not None and min(deviation) <= 0:
+        raise InvalidRequest(f"input_std is {shown(input_std)}; each deviation is above 0")
+    if low_high is not None and (len(low_high) != 2 or low_high[0] >= low_high[1]):
+        raise InvalidRequest(f"input_range is {shown(input_range)}; give the lowest and the highest value")
     norm = normalisation(low_high, mean, deviation, layers[0].shape[0])
     kinds = {path: kind.rpartition(" ")[2] for path, kind in replaced.kinds.items()}
     lowering = Lowering(layers, step, threshold, norm, kinds)
@@ -110,9 +128,9 @@ def from_spiking(
         },
         "nodes": fidelity(original.graph, layers, replaced),
     }
-    contract = None
-    if input is not None or norm is not None:
-        contract = InputContract(input, input_range=low_high, mean=mean, deviation=deviation)
+    contract = InputContract(
+        input, duration_us, input_range=low_high, mean=mean, deviation=deviation, step_us=step / 1e6
+    )
     return Network(
         populations,
         projections,
@@ -165,7 +183,5 @@ def _refuse_twice(replaced: StandIns, nodes: Mapping[str, Any]) -> None:
 
 
 def _require_spikes(layers: Sequence[Layer], replaced: StandIns) -> None:
-    firing = {layer.name for layer in layers}
-    lost = [path for path in replaced.neurons if (path or INPUT) not in firing and path not in firing]
-    if len(lost) == len(replaced.neurons):
+    if replaced.neurons.keys().isdisjoint(layer.name for layer in layers):
         raise UnsupportedLayer("nothing that the model returns comes from its spiking neurons")

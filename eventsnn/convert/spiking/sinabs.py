@@ -127,6 +127,7 @@ def _sum_pool(module: Any) -> nn.Module:
 LAYERS: dict[str, Any] = {
     "SumPool2d": _sum_pool,
     "Repeat": lambda module: module.module,
+    "Network": lambda module: module.spiking_model,
     "FlattenTime": lambda module: nn.Identity(),
     "UnflattenTime": lambda module: nn.Identity(),
 }
