@@ -134,7 +134,7 @@ def _projections(
     order = np.lexsort((target, source))
     source, target, number = source[order], target[order], number[order]
     found = []
-    for place, ticks in enumerate(np.unique(delays)):
+    for place, ticks in enumerate(np.unique(delays[source])):
         mine = delays[source] == ticks
         # Each spike is one message to one of them; a bias comes once.
         part = Form(

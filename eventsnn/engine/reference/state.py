@@ -144,8 +144,9 @@ class Neurons:
 
     def is_active(self, j: int) -> bool:
         """Whether a neuron has something to integrate: charge, a current, what is left of a synaptic one."""
-        left = leaked(self.synaptic[j], self.synapse_factors[j])
-        return bool(self.charge[j] or self.current[j] or left)
+        if self.charge[j] or self.current[j]:
+            return True
+        return self.has_synaptic and leaked(self.synaptic[j], self.synapse_factors[j]) != 0
 
     def clamp(self, j: int, charge: int) -> int:
         """Raise a charge to the lower clamp; returns the charge."""
