@@ -3,17 +3,21 @@
 Kernels allocate nothing, so Numba's reference counting is off (``_nrt``): with it every call touches an
 atomic counter of every array it is handed, and a run on real recordings took about twice as long.
 Options are untyped in Numba's stubs, hence ``Any``.
+
+What is compiled is said (``said_when_compiling``): a first run of a kind takes its time.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from numba import njit
+from numba.core import event
 
 # What is compiled into the kernels beside their own file.
 _SOURCES = (
@@ -59,3 +63,26 @@ def kernel(function: Callable[..., None]) -> Any:
 inner = _jit(no_cpython_wrapper=True, **_options)
 # A call that hands on the plan and the state moves some two hundred words; hot steps are inlined.
 inlined = _jit(no_cpython_wrapper=True, forceinline=True, **_options)
+
+
+class _Compiling(event.Listener):
+    """Says once that kernels are compiled; what is loaded from the disk is no such event of Numba's."""
+
+    def __init__(self, say: Callable[[], None]) -> None:
+        self._say: Callable[[], None] | None = say
+
+    def on_start(self, event: Any) -> None:
+        ours = event.data["dispatcher"].py_func.__module__.startswith("eventsnn.")
+        if ours and self._say is not None:
+            say, self._say = self._say, None
+            say()
+
+    def on_end(self, event: Any) -> None:
+        """Nothing to say."""
+
+
+@contextmanager
+def said_when_compiling(say: Callable[[], None]) -> Iterator[None]:
+    """Call ``say`` when the first kernel is compiled in this process meanwhile, if any is."""
+    with event.install_listener("numba:compile", _Compiling(say)):
+        yield

@@ -26,8 +26,8 @@ LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 BUDGET = {
     "arguments": 150,
     "calibration": 680,
-    "cli": 3800,
-    "compilation": 62,
+    "cli": 3812,
+    "compilation": 96,
     "convert": 19200,
     "counting": 200,
     "decide": 2640,
@@ -46,7 +46,9 @@ BUDGET = {
     "run": 4930,
     "version": 10,
 }
-BUDGET_OF_KERNELS = 5520
+BUDGET_OF_KERNELS = 5530
+=======
+BUDGET_OF_KERNELS = 5530
 SAY_NOTHING = {"utils", "util", "common", "core", "misc", "helpers"}
 
 

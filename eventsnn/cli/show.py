@@ -46,6 +46,9 @@ class Listing:
         return kept
 
 
+COMPILING = "compiling the engine's kernels for this kind of run: once, up to a minute; then they are kept"
+
+
 def table(*columns: str, optional: tuple[str, ...] = ()) -> Listing:
     """An empty table, its first column left-aligned, the others right-aligned."""
     return Listing(columns, optional)
@@ -121,15 +124,23 @@ def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from eventsnn.compilation import said_when_compiling
+
+    console = Console(stderr=True)
+
+    def compiling() -> None:
+        console.print(COMPILING, highlight=False, soft_wrap=True)
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(
-        *columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
-    ) as progress:
+    with (
+        said_when_compiling(compiling),
+        Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as progress,
+    ):
         # Nothing is done until the engine's kernels are compiled, once per installation.
         task = progress.add_task(f"{label} (preparing kernels)", total=None)
 

@@ -59,8 +59,9 @@ def run_tick_bounded(plan, st, settings, full, queues, stimulus_time, stimulus_w
             break
         if rank <= top:
             own_events(
-                plan, st, settings, full, None, None, queues, rank, stimulus_time, stimulus_word, now, end
-            )
+                plan, st, settings, full, 1, full, None, None, queues, rank, stimulus_time, stimulus_word,
+                now, end,
+            )  # fmt: skip
             first, last = plan.population[rank].part_start, plan.population[rank].part_stop
         else:
             node = next_event(st, queues)

@@ -1,14 +1,13 @@
 """The step schedule on an accelerator: every step is played on the cores once it is known.
 
 The rules stand in ``reference.chip_steps``. What happens in a step is computed as without an accelerator, by
-the same compiled ``advance``, which comes back after each step.
+``loop.advance``, which has it played then.
 """
 
-from eventsnn.compilation import inlined, kernel
+from eventsnn.compilation import inlined
 from eventsnn.counting.counters import COLUMN
 from eventsnn.engine.kernels.checks import HISTORY_ROWS_ALLOWED
-from eventsnn.engine.kernels.loop import advance
-from eventsnn.engine.kernels.records import ASK_RULE, GROW_HISTORY, HISTORY_LIMIT, RUNNING, STEP_COMPUTED
+from eventsnn.engine.kernels.records import GROW_HISTORY, HISTORY_LIMIT
 from eventsnn.engine.kernels.scans import STEPS, count_spikes, sort_by_part
 from eventsnn.engine.kernels.steps_ahead import play_ahead
 from eventsnn.engine.kernels.steps_bounded import play_events
@@ -57,8 +56,11 @@ def _end(steps):
 
 
 @inlined
-def _play(plan, st, settings, steps, queues):
-    """A step has been computed: play it, and book what it took."""
+def play_step(plan, st, settings, steps, queues):
+    """A step has been computed: play it, and book what it took.
+
+    ``queues`` None: steps are computed ahead, and what is for queues is left out when compiling.
+    """
     _begin(steps, settings)
     lists, part, scan = st.firing.lists, steps.part, steps.scan
     sort_by_part(st.rank, plan.population, lists, part, scan, steps.part_of, steps.words)
@@ -75,12 +77,17 @@ def _play(plan, st, settings, steps, queues):
         rank = steps.part[p].rank
         for column in range(FIRST_COUNTER, LAST_COUNTER + 1):
             st.counters[rank, column] += steps.counters[p, column]
+    last = st.scalar.checks - 1
+    if last >= 0 and st.trace[last].time == st.scalar.last_tick:
+        steps.checked[last] = steps.scalar.over
 
 
 @inlined
-def _keep_history(st, settings, over):
+def keep_history(st, settings, steps):
     """A step is over: the rows before that hold what there was when it began; that stands in the next one."""
-    s = st.scalar
+    s, over = st.scalar, steps.scalar.over
+    if settings.history_period == 0:
+        return
     if (over - 1) // settings.history_period > HISTORY_ROWS_ALLOWED:
         s.status = HISTORY_LIMIT
         s.bad_neuron = over
@@ -97,31 +104,3 @@ def _keep_history(st, settings, over):
             st.history_readout[n + 1, j] = st.history_readout[n, j]
         s.history_rows = n + 1
         s.history_next += settings.history_period
-
-
-@kernel
-def advance_on_chip(plan, st, settings, full, steps, queues, stimulus_time, stimulus_word):
-    """As ``loop.advance``, on an accelerator that runs step by step.
-
-    ``queues`` None: steps are computed ahead, and what is for queues is left out when compiling.
-    """
-    s = st.scalar
-    while True:
-        if settings.history_period > 0:
-            s.status = RUNNING
-            _keep_history(st, settings, steps.scalar.over)
-            if s.status != RUNNING:
-                return
-        advance(plan, st, settings, full, 1, None, None, None, stimulus_time, stimulus_word)
-        asks = s.status == ASK_RULE
-        if s.status != STEP_COMPUTED and not asks:
-            return
-        s.status = RUNNING
-        _play(plan, st, settings, steps, queues)
-        if s.status != RUNNING:
-            return
-        if s.checks > 0 and st.trace[s.checks - 1].time == s.last_tick:
-            steps.checked[s.checks - 1] = steps.scalar.over
-        if asks:  # what a rule says stops nothing within the step
-            s.status = ASK_RULE
-            return

@@ -64,7 +64,7 @@ def _fire(plan, st, settings, weights, words, start, stop, to, row, live, counte
 
 
 @inlined
-def deliver(plan, st, settings, full, words, start, stop, d, from_log, now, end):
+def deliver(plan, st, settings, full, events, special, words, start, stop, d, from_log, now, end):
     """Land spikes of one source at one destination."""
     to = plan.destination[d]
     rank = to.target
@@ -77,9 +77,10 @@ def deliver(plan, st, settings, full, words, start, stop, d, from_log, now, end)
     narrow, wide = plan.synapses.narrow, plan.synapses.weights
     charges = full is None
     if full is not None:
-        if live.leak_next <= now:
-            catch_up(plan.factors, rank, row, live, st.neurons, st.currents, st.scalar, now, end)
-        if kind == KIND_RATE and settings.step == 0:
+        if events is not None:
+            if live.leak_next <= now:
+                catch_up(plan.factors, rank, row, live, st.neurons, st.currents, st.scalar, now, end)
+        if events is not None and kind == KIND_RATE and settings.step == 0:
             if to.is_narrow:
                 delivered = _fire(
                     plan, st, settings, narrow, words, start, stop, to, row, live, counters, now, end
@@ -88,7 +89,7 @@ def deliver(plan, st, settings, full, words, start, stop, d, from_log, now, end)
                 delivered = _fire(
                     plan, st, settings, wide, words, start, stop, to, row, live, counters, now, end
                 )
-        elif kind == KIND_EXACT_GATE or kind == KIND_RATE_GATE:
+        elif special is not None and (kind == KIND_EXACT_GATE or kind == KIND_RATE_GATE):
             delivered = deliver_gates(
                 words, start, stop, to, row, live, plan.synapses.edges, st.gates, st.neurons,
                 st.firing.lists, counters, st.scalar, now, settings.step,
@@ -124,7 +125,7 @@ def deliver_message(plan, st, settings, full, d, now, end):
     done, counters = st.parts[plan.destination[d].target_part], st.counters[plan.destination[d].target]
     operations, effective = counters[SYNAPTIC_OPERATIONS], counters[EFFECTIVE]
     graded, updates = counters[MULTIPLICATIONS], counters[NEURON_UPDATES]
-    deliver(plan, st, settings, full, st.scratch, np.int64(0), np.int64(1), d, False, now, end)
+    deliver(plan, st, settings, full, 1, full, st.scratch, np.int64(0), np.int64(1), d, False, now, end)
     done[SYNAPTIC_OPERATIONS] += counters[SYNAPTIC_OPERATIONS] - operations
     done[EFFECTIVE] += counters[EFFECTIVE] - effective
     done[MULTIPLICATIONS] += counters[MULTIPLICATIONS] - graded

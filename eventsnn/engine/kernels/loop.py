@@ -14,6 +14,7 @@ from eventsnn.engine.kernels import records
 from eventsnn.engine.kernels.bounded import log_held
 from eventsnn.engine.kernels.bounded_tick import is_stuck, next_event_tick, run_tick_bounded
 from eventsnn.engine.kernels.checks import check, fill_totals, finish, record_history
+from eventsnn.engine.kernels.chip_steps import keep_history, play_step
 from eventsnn.engine.kernels.crossings import next_crossing
 from eventsnn.engine.kernels.landing import count_spikes, deliver, next_test
 from eventsnn.engine.kernels.leaks import catch_up, leak_step
@@ -49,7 +50,7 @@ def _next_copy(st, rank, now):
 
 
 @inlined
-def _hand_on(plan, st, settings, full, rank, now, end):
+def _hand_on(plan, st, settings, full, events, special, rank, now, end):
     """Deliver this rank's spikes of this tick, and the copies of earlier ones that land now.
 
     Returns the rank to go on with: a delivery along a cycle may wake an earlier one.
@@ -85,7 +86,10 @@ def _hand_on(plan, st, settings, full, rank, now, end):
             d = _next_copy(st, rank, now)
             if d < 0:
                 return rank + 1
-        deliver(plan, st, settings, full, words, i, min(i + chunk, stop), d, row.direct != 0, now, end)
+        deliver(
+            plan, st, settings, full, events, special, words, i, min(i + chunk, stop), d, row.direct != 0,
+            now, end,
+        )  # fmt: skip
         target = plan.destination[d].target
         if target <= rank and settings.step == 0:
             woken = st.rank[target]
@@ -97,7 +101,7 @@ def _hand_on(plan, st, settings, full, rank, now, end):
 
 
 @inlined
-def _run_tick(plan, st, settings, full, ideal, stimulus_time, stimulus_word, now):
+def _run_tick(plan, st, settings, full, events, special, ideal, stimulus_time, stimulus_word, now):
     """Everything that happens at one tick, by rank and class."""
     end = st.scalar.input_end
     tests = st.scalar.test_next == now
@@ -117,10 +121,11 @@ def _run_tick(plan, st, settings, full, ideal, stimulus_time, stimulus_word, now
             if full is not None and settings.played:
                 mark_reached(row, live, st.neurons.touched, st.active, now)
             own_events(
-                plan, st, settings, full, ideal, None, None, rank, stimulus_time, stimulus_word, now, end
-            )
+                plan, st, settings, full, events, special, ideal, None, None, rank, stimulus_time,
+                stimulus_word, now, end,
+            )  # fmt: skip
         if live.list_stop > live.list_done or (row.direct == 0 and st.scalar.pending > 0):
-            rank = _hand_on(plan, st, settings, full, rank, now, end)
+            rank = _hand_on(plan, st, settings, full, events, special, rank, now, end)
         else:
             rank += 1
         if landing and rank == ranks:
@@ -131,7 +136,7 @@ def _run_tick(plan, st, settings, full, ideal, stimulus_time, stimulus_word, now
 
 
 @inlined
-def _next_tick(plan, st, settings, full, streams, queues, stimulus_time):
+def _next_tick(plan, st, settings, full, events, streams, queues, stimulus_time):
     tick = np.int64(records.NEVER)
     if settings.step > 0:
         if st.scalar.next_step <= st.scalar.steps_end:
@@ -145,7 +150,7 @@ def _next_tick(plan, st, settings, full, streams, queues, stimulus_time):
     if st.scalar.pending > 0:
         tick = min(tick, st.pending[st.scalar.pending_first].time)
     tick = min(tick, st.scalar.test_next)
-    if full is not None and settings.step == 0:
+    if full is not None and events is not None and settings.step == 0:
         tick = min(tick, next_crossing(st.firing.crossings, st.scalar, st.neurons.candidate, tick))
     if streams is not None:
         before = tick
@@ -236,20 +241,28 @@ def _count(plan, st):
 
 
 @kernel
-def advance(plan, st, settings, full, ideal, slabs, streams, queues, stimulus_time, stimulus_word):
+def advance(
+    plan, st, settings, full, events, special, ideal, slabs, streams, queues, steps, places, stimulus_time,
+    stimulus_word,
+):  # fmt: skip
     """Run until the sample ends or a buffer needs attention; the reason is in ``st.scalar.status``.
 
-    After ``DRAIN_LOG``, ``GROW_TRACE``, ``ASK_RULE`` and ``STEP_COMPUTED`` the run goes on where it was
+    After ``DRAIN_LOG``, ``GROW_TRACE``, ``GROW_HISTORY`` and ``ASK_RULE`` the run goes on where it was
     (call again); after another ``GROW_*`` the sample is started afresh with larger buffers.
 
     ``full`` None leaves out, when compiling, all that networks of signed neurons and readouts in the
-    event schedule have no use for: they compile in about half the time. Of ``ideal`` (no
+    event schedule have no use for: they compile in about half the time. ``events`` None leaves out
+    what only the event schedule has: currents' windows, crossings, leaks between steps; ``special`` None max
+    gates, spiking softmax, neurons that fire once. Of ``ideal`` (no
     accelerator), ``streams`` and ``queues`` two are None, and what is for them left out; so are ``slabs``
-    where there are none.
+    where there are none, ``steps`` without an accelerator that runs step by step, and ``places`` where its
+    steps are computed ahead.
     """
     s = st.scalar
     end = s.input_end
     s.status = records.RUNNING
+    if steps is not None:
+        keep_history(st, settings, steps)
     if slabs is not None:
         if settings.slab > 0 and s.slab_done == 0:
             run_slabs(plan, st, settings, full, slabs, stimulus_time, stimulus_word)
@@ -257,8 +270,8 @@ def advance(plan, st, settings, full, ideal, slabs, streams, queues, stimulus_ti
                 s.counted = 0
                 return
     while s.status == records.RUNNING:
-        now = _next_tick(plan, st, settings, full, streams, queues, stimulus_time)
-        if full is not None:
+        now = _next_tick(plan, st, settings, full, events, streams, queues, stimulus_time)
+        if full is not None and events is not None:
             if _open_windows(plan, st, now, end):
                 continue
         if queues is not None:
@@ -294,7 +307,7 @@ def advance(plan, st, settings, full, ideal, slabs, streams, queues, stimulus_ti
                 return
         if over:
             _count(plan, st)
-            if full is not None:
+            if full is not None and events is not None:
                 _leak_all(
                     plan.factors, plan.population, st.rank, st.neurons, st.currents, s, decided, end
                 )  # fmt: skip
@@ -310,11 +323,13 @@ def advance(plan, st, settings, full, ideal, slabs, streams, queues, stimulus_ti
         if s.filled < s.checks:
             fill_totals(plan.energy, plan.chip, plan.population, st.rank, st.counters, st.trace, s, now, end)
         before = s.last_tick
-        real = _is_real(st, settings, streams, queues, stimulus_time, now)
+        real = True
+        if events is not None:
+            real = _is_real(st, settings, streams, queues, stimulus_time, now)
         s.last_tick = now
         s.output_changed = 0
         if ideal is not None:
-            _run_tick(plan, st, settings, full, ideal, stimulus_time, stimulus_word, now)
+            _run_tick(plan, st, settings, full, events, special, ideal, stimulus_time, stimulus_word, now)
         if streams is not None:
             first = now
             now = run_tick_streams(plan, st, settings, full, streams, stimulus_time, stimulus_word, first)
@@ -322,14 +337,24 @@ def advance(plan, st, settings, full, ideal, slabs, streams, queues, stimulus_ti
         if queues is not None:
             if run_tick_bounded(plan, st, settings, full, queues, stimulus_time, stimulus_word, now):
                 real = True
-        if not real and s.high_rank < 0:
-            # Nothing was: a settle pass may still come at an earlier tick.
-            s.last_tick, s.filled = before, filled
-            if writes and settles and s.counted <= s.log_before:
-                take_back_log(st)
+        if events is not None:
+            if not real and s.high_rank < 0:
+                # Nothing was: a settle pass may still come at an earlier tick.
+                s.last_tick, s.filled = before, filled
+                if writes and settles and s.counted <= s.log_before:
+                    take_back_log(st)
         if settings.step > 0 and now == s.next_step:
             s.next_step = now + settings.step
         if s.output_changed and s.status == records.RUNNING:
             check(plan, st, settings, stimulus_time, now, end)
-        if settings.played and s.status == records.RUNNING:
-            s.status = records.STEP_COMPUTED
+        if steps is not None:
+            asks = s.status == records.ASK_RULE
+            if s.status == records.RUNNING or asks:
+                s.status = records.RUNNING
+                play_step(plan, st, settings, steps, places)
+                if s.status != records.RUNNING:
+                    return
+                if asks:  # what a rule says stops nothing within the step
+                    s.status = records.ASK_RULE
+                    return
+                keep_history(st, settings, steps)

@@ -151,15 +151,15 @@ def _strike(plan, st, settings, ideal, rank, now, end):
 
 
 @inlined
-def _step(plan, st, settings, rank, kind, now):
+def _step(plan, st, settings, special, rank, kind, now):
     """What the step schedule does at every step: rates, gates of rates, readouts with a current."""
     row, live = plan.population[rank], st.rank[rank]
-    if kind == KIND_RATE_GATE:
+    if special is not None and kind == KIND_RATE_GATE:
         step_gates(
             row, live, plan.synapses.edges, st.gates, st.neurons, st.firing.lists, st.counters[rank],
             st.scalar, now,
         )  # fmt: skip
-    elif kind == KIND_FIRST_SPIKE and st.scalar.next_step == now:
+    elif special is not None and kind == KIND_FIRST_SPIKE and st.scalar.next_step == now:
         st.counters[rank, NEURON_UPDATES] += step_first_spike(
             rank, row, live, st.neurons, st.currents.quanta, st.firing.lists, st.scalar, now,
             st.scalar.input_end,
@@ -179,8 +179,9 @@ def _step(plan, st, settings, rank, kind, now):
 
 @inlined
 def own_events(
-    plan, st, settings, full, ideal, streams, queues, rank, stimulus_time, stimulus_word, now, end
-):
+    plan, st, settings, full, events, special, ideal, streams, queues, rank, stimulus_time, stimulus_word,
+    now, end,
+):  # fmt: skip
     """Everything of class 0 that a population does at this tick."""
     live = st.rank[rank]
     kind = plan.population[rank].kind
@@ -190,10 +191,10 @@ def own_events(
         if live.test_due == now:
             _test(plan, st, settings, ideal, streams, queues, rank, kind, now)
     elif full is not None:
-        if kind == KIND_EXACT_GATE:
+        if special is not None and kind == KIND_EXACT_GATE:
             if live.test_due == now:
                 _test(plan, st, settings, ideal, streams, queues, rank, kind, now)
-        elif kind == KIND_SOFTMAX:
+        elif special is not None and kind == KIND_SOFTMAX:
             if live.test_due == now or settings.step > 0:
                 _strike(plan, st, settings, ideal, rank, now, end)
         elif plan.population[rank].synaptic:
@@ -201,6 +202,7 @@ def own_events(
                 update_synaptic(plan, st, settings, rank, now)
         elif settings.step > 0:
             if ideal is not None:
-                _step(plan, st, settings, rank, kind, now)
-        elif kind == KIND_RATE and st.scalar.crossings > 0 and st.firing.crossings[0].tick == now:
-            _cross(plan, st, settings, ideal, rank, now, end)
+                _step(plan, st, settings, special, rank, kind, now)
+        elif events is not None:
+            if kind == KIND_RATE and st.scalar.crossings > 0 and st.firing.crossings[0].tick == now:
+                _cross(plan, st, settings, ideal, rank, now, end)

@@ -99,12 +99,17 @@ def _run_population(plan, st, settings, full, slabs, rank, until, stimulus_time,
             if at < slabs.stop[plan.destination[d].source] and slabs.mark[at].tick == tick:
                 mark = slabs.mark[at]
                 before = counters[SYNAPTIC_OPERATIONS]
-                deliver(plan, st, settings, full, st.firing.lists, mark.start, mark.stop, d, True, tick, end)
+                deliver(
+                    plan, st, settings, full, 1, full, st.firing.lists, mark.start, mark.stop, d, True, tick,
+                    end,
+                )  # fmt: skip
                 mark.operations += counters[SYNAPTIC_OPERATIONS] - before
                 slabs.cursor[i] = at + 1
         if live.test_due == tick:  # an event of the model, whatever comes of it
             st.scalar.last_tick = max(st.scalar.last_tick, tick)
-        own_events(plan, st, settings, full, 1, None, None, rank, stimulus_time, stimulus_word, tick, end)
+        own_events(
+            plan, st, settings, full, 1, full, 1, None, None, rank, stimulus_time, stimulus_word, tick, end
+        )
         _note(plan, st, settings, slabs, rank, tick)
         if rank == settings.output_rank and st.scalar.output_changed and st.scalar.status == RUNNING:
             if st.scalar.checks + 3 > len(st.trace):

@@ -33,8 +33,9 @@ def _run_tick(plan, st, settings, full, streams, stimulus_time, stimulus_word, n
             rank = last = streams.server[first].at_order >> NEURON_BITS
         live = st.rank[rank]
         own_events(
-            plan, st, settings, full, None, streams, None, rank, stimulus_time, stimulus_word, now, end
-        )
+            plan, st, settings, full, 1, full, None, streams, None, rank, stimulus_time, stimulus_word, now,
+            end,
+        )  # fmt: skip
         start, stop = live.list_done, live.list_stop
         if stop > start:
             if not ascending(st.firing.lists, start, stop):

@@ -57,7 +57,9 @@ class Machine(ABC):
         sparing = kinds <= {k.KIND_INPUT, k.KIND_SIGNED, k.KIND_READOUT} and not step
         rows = plan.population
         sparing = sparing and not (rows.start_time.any() or rows.leak_period.any() or rows.synaptic.any())
-        self.full = None if sparing else 1
+        full = None if sparing else 1
+        special = bool(kinds & {k.KIND_EXACT_GATE, k.KIND_RATE_GATE, k.KIND_SOFTMAX, k.KIND_FIRST_SPIKE})
+        self.compiled = (full, None, 1 if special else None) if step else (full, 1, full)
         self.has_slabs = False
 
     @abstractmethod
@@ -98,7 +100,7 @@ class Ideal(Machine):
     def advance(self, state: State, settings: Settings, moving: Slabs | None, given: Input) -> None:
         from eventsnn.engine.kernels.loop import advance
 
-        advance(self.plan, state, settings, self.full, 1, moving, None, None, *given)
+        advance(self.plan, state, settings, *self.compiled, 1, moving, None, None, None, None, *given)
 
 
 class _Spikewise(Machine):
@@ -123,7 +125,7 @@ class Streaming(_Spikewise):
     def advance(self, state: State, settings: Settings, moving: Streams, given: Input) -> None:
         from eventsnn.engine.kernels.loop import advance
 
-        advance(self.plan, state, settings, self.full, None, None, moving, None, *given)
+        advance(self.plan, state, settings, *self.compiled, None, None, moving, None, None, None, *given)
 
 
 class Queueing(_Spikewise):
@@ -140,7 +142,7 @@ class Queueing(_Spikewise):
     def advance(self, state: State, settings: Settings, moving: Queues, given: Input) -> None:
         from eventsnn.engine.kernels.loop import advance
 
-        advance(self.plan, state, settings, self.full, None, None, None, moving, *given)
+        advance(self.plan, state, settings, *self.compiled, None, None, None, moving, None, None, *given)
 
 
 class Stepping(Machine):
@@ -162,9 +164,9 @@ class Stepping(Machine):
     def advance(
         self, state: State, settings: Settings, moving: tuple[Steps, Queues | None], given: Input
     ) -> None:
-        from eventsnn.engine.kernels.chip_steps import advance_on_chip
+        from eventsnn.engine.kernels.loop import advance
 
-        advance_on_chip(self.plan, state, settings, self.full, *moving, *given)
+        advance(self.plan, state, settings, *self.compiled, 1, None, None, None, *moving, *given)
 
     def enlarged_trace(self, moving: tuple[Steps, Queues | None]) -> tuple[Steps, Queues | None]:
         steps, queues = moving
