@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import yaml
 from builders.presets import preset
@@ -9,10 +10,12 @@ from builders.recordings import small_network
 from typer.testing import CliRunner
 
 from eventsnn.cli.hardware import app
-from eventsnn.errors import EventsnnError
+from eventsnn.errors import EventsnnError, InvalidRequest
 from eventsnn.hardware import load_architecture, map_network
 from eventsnn.hardware.architecture import parse_architecture
 from eventsnn.hardware.mapping.checks import use_of_cores
+from eventsnn.hardware.variations import vary
+from eventsnn.network import Axis, Conv2d, Input, Network, Population, Projection, Readout
 from eventsnn.run.checked import check
 
 
@@ -125,3 +128,32 @@ def test_a_mapping_file_names_its_places(net, tmp_path):
     path.write_text("format: eventsnn-mapping\nschema: 1\nothers: pack\ncolour: red\n")
     (problem,) = check("event-conv-small", net, path)["problems"]
     assert (problem["name"], problem["place"]) == ("InvalidMapping", "colour")
+
+
+def test_loihi_takes_no_whole_row_of_64_channels_and_32_columns():
+    """Three rows of sources are 6,144 axons, a core has 4,096; with 8,192 it fits."""
+    same = Axis(3, pad_before=1, pad_after=1)
+    network = Network(
+        [Population("in", (32, 32, 64), Input()), Population("out", (32, 32, 64), Readout())],
+        [Projection("1", "in", "out", Conv2d(np.ones((3, 3, 64, 64), dtype=int), same, same))],
+    )
+    loihi = load_architecture("loihi-davies2018")
+    (problem,) = check(loihi, network)["problems"]
+    assert (problem["population"], problem["limit"]) == ("out", "axons_in")
+    assert (problem["need"], problem["has"]) == (6144, 4096)
+    (varied,) = vary(loihi, "cores.neuron-core.axons_in", ["8192"])
+    found = check(varied.architecture, network)
+    assert found["verdict"] == "fits"
+    assert max(core["use"]["axons_in"][0] for core in found["cores"]) > 4096
+
+
+def test_what_is_no_accelerator_is_a_problem_and_a_mapping_of_nothing_a_mistake(net):
+    (problem,) = check(3)["problems"]
+    assert problem["name"] == "InvalidHardware"
+    with pytest.raises(InvalidRequest, match="give it with network"):
+        check("odin", None, "pack")
+    done = CliRunner().invoke(app, ["check", "odin", "--mapping", "pack", "--json"])
+    assert "give it with --network" in str(done.exception)
+    network = small_network()
+    assert check("event-conv-small", network)["cores"] == check("event-conv-small", net)["cores"]
+    assert check("event-conv-small", network)["checked"]["network"] == network.checksum

@@ -8,8 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from eventsnn.arguments import shown
 from eventsnn.engine.request import check_accelerator
-from eventsnn.errors import DoesNotFit, EventsnnError, InvalidHardware, InvalidMapping
+from eventsnn.errors import DoesNotFit, EventsnnError, InvalidHardware, InvalidMapping, InvalidRequest
 from eventsnn.hardware import Architecture, Mapping, MappingFile, load_architecture, map_network
 from eventsnn.hardware.documents import wrong_places
 from eventsnn.hardware.mapping.checks import CoreUse, use_of_cores
@@ -36,15 +37,17 @@ class Placed:
     cores: list[CoreUse]
 
 
-def place(network: str | os.PathLike[str], architecture: Architecture, mapping: Any = None) -> Placed:
-    """Place a network's file on an accelerator; refused is what no run would take, too.
+def place(
+    network: Network | str | os.PathLike[str], architecture: Architecture, mapping: Any = None
+) -> Placed:
+    """Place a network, or the file of one, on an accelerator; refused is what no run would take, too.
 
     Raises
     ------
     EventsnnError
         No network, no mapping of it, it exceeds a limit, or the accelerator follows no schedule as it is.
     """
-    loaded = load_network(network)
+    loaded = network if isinstance(network, Network) else load_network(network)
     placed = map_network(loaded, architecture, mapping)
     check_accelerator(placed, schedule_of(architecture))
     return Placed(loaded, placed, use_of_cores(loaded, placed))
@@ -52,26 +55,34 @@ def place(network: str | os.PathLike[str], architecture: Architecture, mapping: 
 
 def check(
     hardware: str | os.PathLike[str] | Architecture,
-    network: str | os.PathLike[str] | None = None,
+    network: Network | str | os.PathLike[str] | None = None,
     mapping: str | os.PathLike[str] | dict[str, Any] | MappingFile | None = None,
 ) -> dict[str, Any]:
-    """Check an accelerator, and with a network whether that fits, without raising.
+    """Check an accelerator, and with a network whether that fits; what is wrong with them is not raised.
 
     Returns
     -------
     dict
-        JSON values. ``checked``: ``hardware``, ``network``, ``mapping`` as given. ``verdict``: ``valid``
+        JSON values. ``checked``: ``hardware``, ``network``, ``mapping`` as given, of objects an
+        accelerator's name and a network's checksum. ``verdict``: ``valid``
         (an accelerator alone), ``fits``, or ``refused``. ``problems``: each with ``name`` (that of its
         error), ``message``, and as far as known ``place`` (in the document of accelerator or mapping) or
         ``population``, ``core``, ``limit``, ``need``, ``has``. ``accelerator``: ``name``, ``cores``,
         ``tiles``, ``schedule``; None where its file is refused. ``cores``: of a network that fits, each
         core in use with ``use`` of its limits, [used, limit] by name, and ``parts``.
+
+    Raises
+    ------
+    InvalidRequest
+        A mapping without a network.
     """
+    if network is None and mapping is not None:
+        raise InvalidRequest("mapping (--mapping) places a network; give it with network (--network)")
     found: dict[str, Any] = {
         "checked": {
-            "hardware": hardware.name if isinstance(hardware, Architecture) else os.fspath(hardware),
-            "network": None if network is None else os.fspath(network),
-            "mapping": os.fspath(mapping) if isinstance(mapping, os.PathLike) else _plain(mapping),
+            "hardware": _named(hardware),
+            "network": _named(network),
+            "mapping": _named(mapping),
         },
         "verdict": "refused",
         "problems": [],
@@ -95,8 +106,17 @@ def check(
     return found
 
 
-def _plain(mapping: Any) -> Any:
-    return mapping.model_dump(mode="json") if isinstance(mapping, MappingFile) else mapping
+def _named(given: Any) -> Any:
+    """What was given, as JSON values that tell it from others."""
+    if isinstance(given, Architecture):
+        return given.name
+    if isinstance(given, Network):
+        return given.checksum
+    if isinstance(given, MappingFile):
+        return given.model_dump(mode="json", by_alias=True)
+    if given is None or isinstance(given, dict):
+        return given
+    return os.fspath(given) if isinstance(given, str | os.PathLike) else shown(given)
 
 
 def _core(use: CoreUse) -> dict[str, Any]:
