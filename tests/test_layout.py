@@ -47,8 +47,6 @@ BUDGET = {
     "version": 10,
 }
 BUDGET_OF_KERNELS = 5530
-=======
-BUDGET_OF_KERNELS = 5530
 SAY_NOTHING = {"utils", "util", "common", "core", "misc", "helpers"}
 
 
