@@ -42,6 +42,7 @@ SCRIPTS = (
     "accelerators",
     "resnet20",
     "cifar10_dvs",
+    "asynchrony",
     "integer_networks",
     "trained",
     "certified",
