@@ -1,13 +1,12 @@
 """Recordings of CIFAR10-DVS (emulated, or real) event by event through a network trained on event counts.
 
-    python benchmarks/cifar10_dvs.py FILE.h5 [--network NET.h5] [--steps NET.h5] [--samples 200] [--json]
+    python benchmarks/cifar10_dvs.py FILE.h5 [--network NET.h5] [--samples 200] [--json]
 
 For the first shares of the events: accuracy, synaptic operations, and how many decisions and neurons (law 9)
 differ from the quantised network on the counts so far, which must be none. Then accuracy against the time
 since the first event, from the traces of the whole run; and how much faster than they lasted recordings are
-replayed on one core, reading included. ``--steps``: a network that was trained in timesteps
-(``models/train_cifar10_dvs_steps.py``), in its steps and event by event, where nothing waits for their ends.
-Emulated recordings are of CIFAR-10's test pictures (``docs/cifar10-dvs.md`` says how they are made).
+replayed on one core, reading included. Emulated recordings are of CIFAR-10's test pictures
+(``docs/cifar10-dvs.md`` says how they are made).
 """
 
 from __future__ import annotations
@@ -69,24 +68,12 @@ def against_time(results: eventsnn.Results) -> list[tuple[int, float]]:
     return found
 
 
-def without_barrier(network: Network, recordings: RecordingSet) -> dict[str, tuple[float, float, float]]:
-    """Accuracy in percent, operations and spikes a recording, in the steps of training and event by event."""
-    found = {}
-    step_us = network.metadata["training"]["step_us"]
-    for name, options in (("steps", {"schedule": "step", "step_us": step_us}), ("events", {})):
-        results = eventsnn.simulate(network, recordings, **options)
-        totals = [float(results.table.column(each).mean()) for each in ("synaptic_operations", "spikes")]
-        found[name] = (100 * results.accuracy, totals[0], totals[1])
-    return found
-
-
 def main() -> None:
     """Measure and print."""
     chosen = arguments(
         __doc__,
         lambda parser: parser.add_argument("recordings", type=Path, nargs="?"),
         lambda parser: parser.add_argument("--network", type=Path, default=MODELS / "cifar10dvs.h5"),
-        lambda parser: parser.add_argument("--steps", type=Path, help="network trained in timesteps"),
         lambda parser: parser.add_argument("--samples", type=int, default=200),
     )
     report = Report(detail={NUMBER: {"machine": machine()}})
@@ -131,18 +118,6 @@ def main() -> None:
     report.table(
         "Time since the first event", "ms|accuracy", [[str(ms), f"{value:.1f} %"] for ms, value in curve]
     )
-    if chosen.steps is not None:
-        both = without_barrier(eventsnn.load(chosen.steps), recordings)
-        report.add(
-            NUMBER,
-            Figure("trained in steps: accuracy in steps, %", both["steps"][0], None),
-            Figure("trained in steps: accuracy event by event, %", both["events"][0], None),
-            steps=both,
-        )
-        report.table(
-            "Trained in timesteps", "schedule|accuracy|SOPs|spikes",
-            [[name, f"{each[0]:.1f} %", si(each[1]), si(each[2])] for name, each in both.items()],
-        )  # fmt: skip
     report.show(chosen.json)
 
 

@@ -44,6 +44,7 @@ SCRIPTS = (
     "published_chips",
     "resnet20",
     "cifar10_dvs",
+    "asynchrony",
     "integer_networks",
     "trained",
     "certified",

@@ -26,8 +26,10 @@ from __future__ import annotations
 import argparse
 import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -40,6 +42,9 @@ from train_images import load
 
 from eventsnn.convert.qcfs import QCFS
 from eventsnn.events.smooth import SENSOR_SIZE, SmoothMovement
+
+if TYPE_CHECKING:
+    from eventsnn.events import RecordingSet
 
 SIDE = 32
 BIN_US = 20_000
@@ -88,25 +93,35 @@ def read_counts(path: Path, cache: Path) -> Counts:
     from eventsnn.events import open_recordings
 
     told = f"{path.resolve()} {path.stat().st_size} {path.stat().st_mtime_ns} {BIN_US} {SIDE}"
+    return cached(cache, told, lambda: count_events(open_recordings(f"events:{path}"), SIDE, BIN_US))
+
+
+def cached(cache: Path, told: str, count: Callable[[], Counts]) -> Counts:
+    """Counts kept in a file if it is of what is told, else counted and kept there."""
     key = hashlib.sha256(told.encode()).hexdigest()
     if cache.exists():
         with np.load(cache) as archive:
             if str(archive["key"]) == key:
                 return Counts(archive["bins"], archive["labels"], np.arange(archive["bins"].shape[1]))
-    recordings = open_recordings(f"events:{path}")
-    recordings = recordings.downsampled(recordings.height // SIDE) if recordings.height > SIDE else recordings
+    found = count()
+    np.savez(cache, bins=found.bins, labels=found.labels, key=key)
+    return found
+
+
+def count_events(recordings: RecordingSet, side: int, bin_us: int) -> Counts:
+    """Counts of recordings, down-sampled to a side, in bins from their first event on."""
+    recordings = recordings.downsampled(recordings.height // side) if recordings.height > side else recordings
     found, bins = [], 0
     for recording in recordings:
         events = recording.events
-        place = (events["t"] - events["t"][0]) // BIN_US
-        cell = ((place * 2 + events["p"]) * SIDE + events["y"]) * SIDE + events["x"]
-        counts = np.bincount(cell, minlength=int(place[-1] + 1) * 2 * SIDE**2)
-        found.append(np.minimum(counts, 255).astype(np.uint8).reshape(-1, 2, SIDE, SIDE))
+        place = (events["t"] - events["t"][0]) // bin_us
+        cell = ((place * 2 + events["p"]) * side + events["y"]) * side + events["x"]
+        counts = np.bincount(cell, minlength=int(place[-1] + 1) * 2 * side**2)
+        found.append(np.minimum(counts, 255).astype(np.uint8).reshape(-1, 2, side, side))
         bins = max(bins, len(found[-1]))
-    whole = np.zeros((len(found), bins, 2, SIDE, SIDE), np.uint8)
+    whole = np.zeros((len(found), bins, 2, side, side), np.uint8)
     for each, target in zip(found, whole, strict=True):
         target[: len(each)] = each
-    np.savez(cache, bins=whole, labels=recordings.labels, key=key)
     return Counts(whole, recordings.labels, np.arange(bins))
 
 
@@ -194,21 +209,22 @@ def draw_windows(bins: int, n: int, whole: float, rng: np.random.Generator) -> t
     return start, start + length - 1
 
 
-def augmented(counts: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Counts, (n, maps, 32, 32), with all maps of an input changed alike.
+def augmented(counts: torch.Tensor, rng: np.random.Generator, mirror: bool = True) -> torch.Tensor:
+    """Counts, (n, maps, y, x), with all maps of an input changed alike.
 
-    Mirrored, moved by up to 3 cells, stretched by up to 15 %, a patch of 8 x 8 cells hidden from half.
+    Moved by up to 3 cells, stretched by up to 15 %, a patch of 8 x 8 cells hidden from half; half of them
+    mirrored if that is asked for.
     """
-    n = len(counts)
-    mirrored = np.where(rng.random(n) < 0.5, -1.0, 1.0)
+    n, side = len(counts), counts.shape[-1]
+    mirrored = np.where(rng.random(n) < 0.5 * mirror, -1.0, 1.0)
     scale = np.exp(rng.uniform(-0.15, 0.15, (2, n)))
     maps = np.zeros((n, 2, 3), np.float32)
     maps[:, 0, 0], maps[:, 1, 1] = mirrored * scale[0], scale[1]
-    maps[:, :, 2] = rng.uniform(-6 / SIDE, 6 / SIDE, (n, 2))
+    maps[:, :, 2] = rng.uniform(-6 / side, 6 / side, (n, 2))
     grid = functional.affine_grid(torch.from_numpy(maps), list(counts.shape), align_corners=False)
     moved = functional.grid_sample(counts, grid, mode="nearest", align_corners=False)
     hidden = rng.random(n) < 0.5
-    corner = rng.integers(-4, SIDE - 4, (n, 2))
+    corner = rng.integers(-4, side - 4, (n, 2))
     for k in np.flatnonzero(hidden):
         y, x = (slice(max(0, c), c + 8) for c in corner[k])
         moved[k, :, y, x] = 0

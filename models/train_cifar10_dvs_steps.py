@@ -11,12 +11,13 @@ neural networks", ICCV 2021). There are no biases, which would mean nothing betw
 by their root mean square, without a shift, and that goes into the weights.
 
 The file is a network of integers. In the step schedule, with the step of the training, it computes what was
-trained; event by event there is no barrier: ``benchmarks/cifar10_dvs.py --steps`` measures both.
+trained; event by event there is no barrier: ``benchmarks/asynchrony.py`` measures both.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -90,12 +91,15 @@ class Spiking(nn.Module):
 
 
 class Steps(nn.Module):
-    """The whole network: event counts of steps, (steps, n, 2, 32, 32), to logits summed over the steps."""
+    """The whole network: event counts of steps, (steps, n, 2, y, x), to logits summed over the steps."""
 
-    def __init__(self, dropout: float) -> None:
+    def __init__(
+        self, dropout: float, side: int = SIDE, shapes: Sequence[tuple[int, int, int]] | None = None
+    ) -> None:
         super().__init__()
-        layers, source, side = [], 2, SIDE
-        for channels, kernel, stride in SHAPES:
+        self.side, self.shapes = side, SHAPES if shapes is None else shapes
+        layers, source = [], 2
+        for channels, kernel, stride in self.shapes:
             layers.append(Spiking(source, channels, kernel, stride))
             source, side = channels, -(-side // stride)
         self.layers = nn.Sequential(*layers)
@@ -128,10 +132,11 @@ def start_from(model: Steps, network: Network) -> None:
 @torch.no_grad()
 def integer_network(model: Steps, steps: int, step_us: int) -> Network:
     """What was trained, as a network of integers: thresholds of 2^14 quanta, events worth 1/16."""
-    populations = [Population("input", (SIDE, SIDE, 2), Input(unit=EVENT_VALUE))]
+    side, value = model.side, EVENT_VALUE
+    populations = [Population("input", (side, side, 2), Input(unit=value))]
     projections = []
-    side, value = SIDE, EVENT_VALUE
-    for number, (layer, (channels, kernel, stride)) in enumerate(zip(model.layers, SHAPES, strict=True), 1):
+    shapes = zip(model.layers, model.shapes, strict=True)
+    for number, (layer, (channels, kernel, stride)) in enumerate(shapes, 1):
         weight = (
             layer.convolution.weight * layer.factor(layer.square)[:, None, None, None] * (value * THRESHOLD)
         )
@@ -157,7 +162,7 @@ def in_quanta(weight: torch.Tensor) -> np.ndarray:
 
 
 def frames(data: Counts, chosen: np.ndarray, steps: int) -> torch.Tensor:
-    """Counts of equal steps of the whole recordings, (n, 2 * steps, 32, 32), not yet scaled.
+    """Counts of equal steps of the whole recordings, (n, 2 * steps, y, x), not yet scaled.
 
     What is left of the last step is empty.
     """
@@ -169,7 +174,7 @@ def frames(data: Counts, chosen: np.ndarray, steps: int) -> torch.Tensor:
 
 
 def stepped(counts: torch.Tensor, steps: int) -> torch.Tensor:
-    """What the network reads, (steps, n, 2, 32, 32)."""
+    """What the network reads, (steps, n, 2, y, x)."""
     return counts.unflatten(1, (steps, 2)).transpose(0, 1) * EVENT_VALUE
 
 
@@ -215,14 +220,8 @@ def train(model: Steps, data: Counts, held: Counts | None, options: argparse.Nam
     return train_rounds(options, command(options, "test"), parts, options.epochs, train_epoch)
 
 
-def parse() -> argparse.Namespace:
-    """The command line's options."""
-    parser = argparse.ArgumentParser(
-        description="Train a network for recordings of CIFAR10-DVS in timesteps."
-    )
-    parser.add_argument("train", type=Path, help="HDF5 file of recordings")
-    parser.add_argument("--initial", type=Path, help="converted network to take the weights of")
-    parser.add_argument("--test", type=Path, help="HDF5 file, looked at once, after the last epoch")
+def shared_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of all recipes that train in timesteps."""
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--epochs", type=int, required=True)
     parser.add_argument("--steps", type=int, default=5, help="timesteps of a recording")
@@ -232,6 +231,17 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--weight-decay", type=float, default=0.05)
     parser.add_argument("--dropout", type=float, default=0.2)
+
+
+def parse() -> argparse.Namespace:
+    """The command line's options."""
+    parser = argparse.ArgumentParser(
+        description="Train a network for recordings of CIFAR10-DVS in timesteps."
+    )
+    parser.add_argument("train", type=Path, help="HDF5 file of recordings")
+    parser.add_argument("--initial", type=Path, help="converted network to take the weights of")
+    parser.add_argument("--test", type=Path, help="HDF5 file, looked at once, after the last epoch")
+    shared_options(parser)
     return parser.parse_args()
 
 

@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs/cifar10-dvs.md").read_text()
 TRAINING = [
     line
-    for block in re.findall(r"```\n(.*?)```", PAGE.partition("From pictures to the curve")[2], re.S)[:2]
-    for line in block.splitlines()
+    for text in (PAGE.partition("From pictures to the curve")[2], (ROOT / "docs/asynchrony.md").read_text())
+    for line in re.findall(r"```\n(.*?)```", text, re.S)[0].splitlines()
 ]
 
 
@@ -60,7 +60,7 @@ def test_pictures_become_a_curve(tmp_path, monkeypatch, capfd):
         monkeypatch.syspath_prepend(str(ROOT / folder))
     before = set(sys.modules)
     write_pictures(8, 8)
-    assert len(TRAINING) == 9
+    assert len(TRAINING) == 12
     for line in TRAINING:
         small = line.replace("--workers 2", "--workers 1")
         for option, most in (
@@ -78,10 +78,11 @@ def test_pictures_become_a_curve(tmp_path, monkeypatch, capfd):
     assert len(results) == 8
     assert results.accuracy is not None
     network = eventsnn.load("counts.h5")
-    assert [p.shape for p in network][1:] == [p.shape for p in eventsnn.load("steps.h5")][1:]
-    assert "decisions that are not the quantised network's, all shares 0 <= 0 holds" in " ".join(
-        capfd.readouterr().out.split()
-    )
+    for trained in ("steps.h5", "standard.h5", "mixed.h5"):
+        assert [p.shape for p in network][1:] == [p.shape for p in eventsnn.load(trained)][1:]
+    printed = " ".join(capfd.readouterr().out.split())
+    assert "decisions that are not the quantised network's, all shares 0 <= 0 holds" in printed
+    assert "mixed, event by event: accuracy, %" in printed
 
 
 def write_pictures(train, test):
