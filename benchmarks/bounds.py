@@ -192,7 +192,7 @@ def measure_linear(report: Report, quick: bool) -> None:
 
 def cases(data: Path | None, quick: bool) -> Iterator[tuple[str, Any, Any, str, dict[str, Any]]]:
     """Name, network, samples, accelerator and settings of each case."""
-    demo = eventsnn.open_dataset(f"nmnist:{ROOT / 'datasets' / 'demo'}").evenly(2 if quick else 5)
+    demo = eventsnn.open_dataset(f"nmnist:{ROOT / 'datasets' / 'demo'}").evenly(1 if quick else 2)
     steps = {"schedule": "step", "step_us": 1000.0}
     network = eventsnn.load(ROOT / "models" / "demo.h5")
     yield "demo", network, demo, "event-conv-small", {}
@@ -200,7 +200,7 @@ def cases(data: Path | None, quick: bool) -> Iterator[tuple[str, Any, Any, str, 
     if data is None:
         return
     lenet, images = lenet5(data)
-    yield "LeNet-5", lenet, images[: 1 if quick else 3], "event-conv-small", {"input": "charge"}
+    yield "LeNet-5", lenet, images[: 1 if quick else 2], "event-conv-small", {"input": "charge"}
     recordings = [emulated(data)]
     network = eventsnn.load(ROOT / "models" / "cifar10dvs.h5")
     yield "CIFAR10-DVS", network, recordings, "event-conv-large", {}

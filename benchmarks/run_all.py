@@ -33,6 +33,7 @@ SCRIPTS = (
     "hardware_speed",
     "hardware",
     "bounds",
+    "handshakes",
     "scaling",
     "replay",
     "readers",

@@ -99,6 +99,9 @@ def active_in_steps(
         Spikes of each part, by step.
     """
     chip, found = Chip(mapping), []
+    kept = service[(service["kind"] == TESTED) | (service["kind"] == SERIALISED)]
+    order = np.lexsort([kept[name] for name in ("finish", "start", "core", "rank")])
+    kept = kept[order]
     for rank, name in enumerate(network.order):
         population = network.populations[name]
         if population.neuron.is_input or population.neuron.emits == "nothing":
@@ -108,9 +111,10 @@ def active_in_steps(
             costs = chip.core(core)
             if not costs.update:
                 continue  # then it does not matter who is active
-            own = service[(service["rank"] == rank) & (service["core"] == core)]
-            scans = _in_order(own[own["kind"] == TESTED])
-            sends = _in_order(own[own["kind"] == SERIALISED])
+            first, last = np.searchsorted(kept["rank"], [rank, rank + 1])
+            own = kept[first:last]
+            own = own[slice(*np.searchsorted(own["core"], [core, core + 1]))]
+            scans, sends = own[own["kind"] == TESTED], own[own["kind"] == SERIALISED]
             inside = np.searchsorted(scans["start"], sends["start"], side="right") - 1
             sending = np.bincount(inside, sends["released"] - sends["start"], len(scans)).astype(np.int64)
             here = [number for number, part in enumerate(parts) if part.core == core]
@@ -120,7 +124,3 @@ def active_in_steps(
                 ticks = ticks - scans["neuron"][mine] * costs.access - spikes_of[rank, number] * costs.fire
                 found.append(Looked(parts[number], ticks // costs.update))
     return found
-
-
-def _in_order(rows: NDArray[Any]) -> NDArray[Any]:
-    return rows[np.lexsort((rows["finish"], rows["start"]))]

@@ -23,7 +23,7 @@ from eventsnn.insight.service import LINK, Server
 from eventsnn.insight.work import Workload
 from eventsnn.network import Network, Population
 
-ROUNDS = 40
+ROUNDS = 16
 EVENING_OUT = 8
 """Changes in a row that may leave the bound as it is."""
 LEVELLED = 0.995
@@ -62,22 +62,6 @@ class Suggestion:
         }
 
 
-@dataclass(frozen=True)
-class _Tried:
-    mapping: Mapping
-    bounds: tuple[Bound, ...]
-
-    @property
-    def ticks(self) -> int:
-        return sum(bound.ticks for bound in self.bounds)
-
-    @property
-    def unevenness(self) -> float:
-        """Sum of the squares of what each server has to do."""
-        squares = (np.square(b.work.total(s).sum(dtype=float)) for b in self.bounds for s in b.work.ticks)
-        return float(sum(squares))
-
-
 def suggest(
     network: Network, mapping: Mapping, loads: Sequence[Workload], rounds: int = ROUNDS, first: bool = False
 ) -> Suggestion | None:
@@ -95,55 +79,119 @@ def suggest(
     first : bool
         Stop at the first bound that is lower.
     """
-    start = now = _try(mapping, loads)
+    search = _Search(network, loads)
+    start = now = search.bounds(mapping)
     changes: list[Change] = []
-    best, kept = start, 0
+    best, kept = mapping, 0
+    lowest = before = _ticks(start)
     for _ in range(rounds):
-        found = _better(network, now, loads)
+        found = search.better(mapping, now)
         if found is None or len(changes) - kept >= EVENING_OUT:
             break
-        change, now = found
+        change, mapping = found
+        now = search.bounds(mapping)
         changes.append(change)
-        if now.ticks < best.ticks:
-            best, kept = now, len(changes)
+        if change.bound < lowest:
+            best, kept, lowest = mapping, len(changes), change.bound
             if first:
                 break
-    if not kept:
+    return Suggestion(tuple(changes[:kept]), best, before, lowest) if kept else None
+
+
+class _Search:
+    """What is asked again and again: the work of samples where a network lies, what parts of it need."""
+
+    def __init__(self, network: Network, loads: Sequence[Workload]) -> None:
+        self.network, self.loads, self.demand = network, loads, Demand(network)
+        self._needs: dict[Part, Need] = {}
+
+    def bounds(self, mapping: Mapping) -> list[Bound]:
+        """Of each sample."""
+        return [least(load, mapping) for load in self.loads]
+
+    def need(self, part: Part) -> Need:
+        """What a part needs; wherever it lies it is the same."""
+        box = replace(part, core=0)
+        if box not in self._needs:
+            self._needs[box] = Need(self.demand, box)
+        return self._needs[box]
+
+    def better(self, mapping: Mapping, now: list[Bound]) -> tuple[Change, Mapping] | None:
+        """The change that lowers the bound most, or leaves it and evens out the work."""
+        server = _busiest(now)
+        if server is None:
+            return None
+        ticks, unevenness = _ticks(now), _unevenness(now)
+        found: list[tuple[int, float, Change]] = []
+        for population in _involved(self.network, mapping, server):
+            own = mapping.parts[population.name]
+            for parts in self.elsewhere(mapping, population):
+                tried = self.bounds(_moved(mapping, population, parts))
+                lower, evener = _ticks(tried), _unevenness(tried)
+                if lower < ticks or (lower == ticks and evener < LEVELLED * unevenness):
+                    found.append((lower, evener, Change(population.name, own, parts, lower)))
+        for *_, change in sorted(found, key=lambda item: item[:2]):
+            moved = _moved(mapping, self.network.populations[change.population], change.after)
+            try:
+                check_limits(self.network, moved)
+            except DoesNotFit:
+                continue  # its copies are too many for a core before it
+            return change, moved
         return None
-    return Suggestion(tuple(changes[:kept]), best.mapping, start.ticks, best.ticks)
 
-
-def _try(mapping: Mapping, loads: Sequence[Workload]) -> _Tried:
-    return _Tried(mapping, tuple(least(load, mapping) for load in loads))
-
-
-def _better(network: Network, now: _Tried, loads: Sequence[Workload]) -> tuple[Change, _Tried] | None:
-    """The change that lowers the bound most, or leaves it and evens out the work."""
-    server = _busiest(now.bounds)
-    if server is None:
-        return None
-    demand = Demand(network)
-    found: list[tuple[int, float, Change, _Tried]] = []
-    for population in _involved(network, now.mapping, server):
-        for parts in _elsewhere(demand, now.mapping, population, loads):
-            placed = replace(now.mapping, parts={**now.mapping.parts, population.name: parts})
-            tried = _try(placed, loads)
-            if tried.ticks > now.ticks:
+    def elsewhere(self, mapping: Mapping, population: Population) -> Iterator[tuple[Part, ...]]:
+        """Other parts of a population, each on the cores of its kind that have least to do without it."""
+        architecture, own = mapping.architecture, mapping.parts[population.name]
+        kind = architecture.kind_of_core[own[0].core]
+        cores = [core for core, of_kind in enumerate(architecture.kind_of_core) if of_kind == kind]
+        limits, rest = limits_of(architecture.cores[kind]), _moved(mapping, population, ())
+        rooms = {core: Room(limits) for core in cores}
+        for core, parts in rest.on_cores().items():
+            for part in parts if core in rooms else ():
+                rooms[core].take(self.need(part))
+        tried = {own}
+        orders = self.orders(mapping, population, cores)
+        for split in _splits(population, len(own), len(cores)):
+            needs = [self.need(box) for box in pieces(population, split)]
+            if any(Room(limits).shortage(need) for need in needs):
                 continue
-            unevenness = tried.unevenness
-            if tried.ticks < now.ticks or unevenness < LEVELLED * now.unevenness:
-                change = Change(population.name, now.mapping.parts[population.name], parts, tried.ticks)
-                found.append((tried.ticks, unevenness, change, tried))
-    for _, _, change, tried in sorted(found, key=lambda item: item[:2]):
-        try:
-            check_limits(network, tried.mapping)
-        except DoesNotFit:
-            continue  # its copies are too many for a core before it
-        return change, tried
-    return None
+            for order in orders:
+                placed = _placed(needs, rooms, order)
+                if placed is not None and placed not in tried:
+                    tried.add(placed)
+                    yield placed
+
+    def orders(self, mapping: Mapping, population: Population, cores: list[int]) -> list[list[int]]:
+        """Orders in which cores may be asked: who has least to do first; where links queue the nearest."""
+        rest = _moved(mapping, population, ())
+        busy = dict.fromkeys(cores, 0)
+        for load in self.loads:
+            work = load.work(rest)
+            for unit, number in work.ticks:
+                if unit != LINK and number in busy:
+                    busy[number] = max(busy[number], int(work.total((unit, number)).sum()))
+        held = {part.core for part in mapping.parts[population.name]}
+        found = [sorted(cores, key=lambda core: (busy[core], core not in held, core))]
+        if mapping.architecture.network_on_chip.has_links:
+            far = _hops(self.network, mapping, population)
+            found.append(sorted(cores, key=lambda core: (far(core), busy[core], core)))
+        return found
 
 
-def _busiest(bounds: Sequence[Bound]) -> Server | None:
+def _moved(mapping: Mapping, population: Population, parts: tuple[Part, ...]) -> Mapping:
+    return replace(mapping, parts={**mapping.parts, population.name: parts})
+
+
+def _ticks(bounds: list[Bound]) -> int:
+    return sum(bound.ticks for bound in bounds)
+
+
+def _unevenness(bounds: list[Bound]) -> float:
+    """Sum of the squares of what each server has to do."""
+    return sum(float(b.work.total(server).sum()) ** 2 for b in bounds for server in b.work.ticks)
+
+
+def _busiest(bounds: list[Bound]) -> Server | None:
     ticks: dict[Server, int] = {}
     for bound in bounds:
         for server, own in bound.bounding.items():
@@ -168,51 +216,10 @@ def _involved(network: Network, mapping: Mapping, server: Server) -> list[Popula
     return [network.populations[name] for name in network.order if name in names and name != network.input]
 
 
-# -- other places ----------------------------------------------------------------------------------------
-
-
-def _elsewhere(
-    demand: Demand, mapping: Mapping, population: Population, loads: Sequence[Workload]
-) -> Iterator[tuple[Part, ...]]:
-    """Other parts of a population, each on the cores of its kind that have least to do without it."""
-    architecture, own = mapping.architecture, mapping.parts[population.name]
-    kind = architecture.kind_of_core[own[0].core]
-    cores = [core for core, of_kind in enumerate(architecture.kind_of_core) if of_kind == kind]
-    rest = replace(mapping, parts={**mapping.parts, population.name: ()})
-    busy = dict.fromkeys(cores, 0)
-    for load in loads:
-        work = load.work(rest)
-        for unit, number in work.ticks:
-            if unit != LINK and number in busy:
-                busy[number] = max(busy[number], int(work.total((unit, number)).sum()))
-    held = {part.core for part in own}
-    orders = [sorted(cores, key=lambda core: (busy[core], core not in held, core))]
-    if architecture.network_on_chip.has_links:
-        near = _hops(demand.network, mapping, population)
-        orders.append(sorted(cores, key=lambda core: (near(core), busy[core], core)))
-    rooms = {}
-    limits = limits_of(architecture.cores[kind])
-    others = rest.on_cores()
-    for core in cores:
-        rooms[core] = Room(limits)
-        for part in others.get(core, ()):
-            rooms[core].take(Need(demand, part))
-    tried = {own}
-    for split in _splits(population, len(own), len(cores)):
-        needs = [Need(demand, box) for box in pieces(population, split)]
-        if any(Room(limits).shortage(need) for need in needs):
-            continue
-        for order in orders:
-            parts = _placed(needs, rooms, order)
-            if parts is not None and parts not in tried:
-                tried.add(parts)
-                yield parts
-
-
 def _splits(population: Population, now: int, most: int) -> Iterator[Split]:
-    """Up to twice as many pieces as now, and fewer, by channel, by rows and by both."""
+    """A few more and fewer pieces than now, half and twice as many, by channel, by rows and by both."""
     height, _, channels = population.shape
-    for number in range(1, min(most, max(2 * now, now + 2)) + 1):
+    for number in sorted({now // 2, now - 1, now, now + 1, now + 2, 2 * now} & set(range(1, most + 1))):
         for by_row in range(1, min(number, height) + 1):
             if number % by_row == 0 and number // by_row <= channels:
                 yield number // by_row, by_row

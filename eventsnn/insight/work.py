@@ -125,11 +125,13 @@ class Workload:
             self.looked.setdefault(found.part.population, []).append(found)
         self._window: dict[str, Int64] = {}
         self._neuron: dict[str, Int64] = {}
-        for rank, name in enumerate(network.order):
-            own = np.flatnonzero(spikes.rank == rank)
+        by_rank = np.argsort(spikes.rank, kind="stable")
+        ends = np.searchsorted(spikes.rank[by_rank], np.arange(1, len(network.order)))
+        for name, own in zip(network.order, np.split(by_rank, ends), strict=True):
             self._window[name], self._neuron[name] = window[own], spikes.neuron[own]
         self._spikes_in: dict[tuple[str, Box], Int64] = {}
-        self._messages: dict[tuple[str, Box, Box], Int64] = {}
+        self._messages: dict[tuple[str, tuple[Box, ...], Box], Int64] = {}
+        self._of_part: dict[str, tuple[tuple[Box, ...], Int64]] = {}
         self._served: dict[tuple[str, Box, int], tuple[Int64, Int64]] = {}
         self._fan_out: dict[tuple[str, Box], Int64] = {}
 
@@ -139,8 +141,10 @@ class Workload:
         for projection in self.network.projections.values():
             for target in mapping.parts[projection.target]:
                 self._add_services(found, chip, projection, target)
-                for source in mapping.parts[projection.source]:
-                    self._add_messages(found, chip, projection, source, target)
+                sources = mapping.parts[projection.source]
+                sent = self._messages_to(projection, sources, target.box)
+                for source, messages in zip(sources, sent, strict=True):
+                    self._add_messages(found, chip, source, target, messages)
         for population in self.network:
             if not population.neuron.is_input and population.neuron.emits != "nothing":
                 for part in mapping.parts[population.name]:
@@ -159,10 +163,7 @@ class Workload:
         if self.network.populations[part.population].neuron.tested == "at delivery" and not self.steps:
             found.add(core, NEURONS, cycles * costs.update)
 
-    def _add_messages(
-        self, found: Work, chip: Chip, projection: Projection, source: Part, target: Part
-    ) -> None:
-        messages = self._messages_between(projection, source.box, target.box)
+    def _add_messages(self, found: Work, chip: Chip, source: Part, target: Part, messages: Int64) -> None:
         if not messages.any():
             return
         sends = int(chip.core(source.core).serialise[0])
@@ -192,19 +193,32 @@ class Workload:
     def spikes_of(self, name: str, box: Box) -> Int64:
         """Spikes of a box of a population, by window."""
         if (name, box) not in self._spikes_in:
-            inside = self._in_box(name, box)
+            y, channel = self._places[name]
+            inside = (y >= box.y0) & (y < box.y1) & (channel >= box.c0) & (channel < box.c1)
             self._spikes_in[name, box] = self._by_window(self._window[name][inside])
         return self._spikes_in[name, box]
 
-    def _messages_between(self, projection: Projection, source: Box, target: Box) -> Int64:
-        """Messages from one box to another, by window."""
-        key = projection.name, source, target
+    def _messages_to(self, projection: Projection, sources: tuple[Part, ...], target: Box) -> Int64:
+        """Messages from each part to a box of its target, int64 of shape (parts, windows)."""
+        boxes = tuple(part.box for part in sources)
+        key = projection.name, boxes, target
         if key not in self._messages:
             name = projection.source
-            reaches = self._synapses(projection, target)[self._neuron[name]] > 0
-            sent = reaches & self._in_box(name, source)
-            self._messages[key] = self._by_window(self._window[name][sent])
+            sent = np.flatnonzero(self._synapses(projection, target)[self._neuron[name]])
+            place = self._part_of_spike(name, boxes)[sent] * self.windows + self._window[name][sent]
+            counted = np.bincount(place, minlength=len(boxes) * self.windows)
+            self._messages[key] = counted[: len(boxes) * self.windows].reshape(len(boxes), self.windows)
         return self._messages[key]
+
+    def _part_of_spike(self, name: str, boxes: tuple[Box, ...]) -> Int64:
+        """Which of a population's boxes each spike is from."""
+        if name not in self._of_part or self._of_part[name][0] != boxes:  # only the last: there may be many
+            height, _, channels = self.network.populations[name].shape
+            number = np.zeros((height, channels), dtype=np.int64)
+            for place, box in enumerate(boxes):
+                number[box.y0 : box.y1, box.c0 : box.c1] = place
+            self._of_part[name] = boxes, number[self._places[name]]
+        return self._of_part[name][1]
 
     def _services(self, projection: Projection, box: Box, elements: int) -> tuple[Int64, Int64]:
         """Synapse cycles and synapses that spikes cost in a box of their target, by window."""
@@ -228,10 +242,6 @@ class Workload:
     def _by_window(self, window: Int64, amounts: Int64 | None = None) -> Int64:
         # Sums in float64 are exact: they stay far below 2^53.
         return np.bincount(window, amounts, self.windows).astype(np.int64)
-
-    def _in_box(self, name: str, box: Box) -> NDArray[np.bool_]:
-        y, channel = self._places[name]
-        return (y >= box.y0) & (y < box.y1) & (channel >= box.c0) & (channel < box.c1)
 
     @cached_property
     def _places(self) -> dict[str, tuple[Int64, Int64]]:

@@ -13,7 +13,7 @@ from eventsnn.insight.suggest import Change, suggest
 from eventsnn.run.job import Progress
 from eventsnn.run.profile import profile_samples
 
-RUNS = 8
+RUNS = 4
 """Mappings that are run at most."""
 SLACK = 1.001
 """A time counts as longer from here on: where input takes its time, a little is left to chance."""
