@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from eventsnn.hardware import Architecture
@@ -26,7 +26,7 @@ class Suggested:
     Attributes
     ----------
     changes : tuple of Change
-        What lies elsewhere, in the order in which it was moved; empty if nothing was found.
+        What lies elsewhere, each population once; empty if nothing was found.
     mapping : dict
         The mapping as ``--mapping`` and ``simulate`` take it.
     before, after : Summary
@@ -47,6 +47,15 @@ class Suggested:
             **{f"bound_{end}_ps": found.ticks for end, found in ends.items()},
             **{f"time_{end}_ps": found.time for end, found in ends.items()},
         }
+
+
+def in_all(changes: list[Change]) -> tuple[Change, ...]:
+    """What came of changes one after the other: each population once, from where it first lay to the last."""
+    found: dict[str, Change] = {}
+    for change in changes:
+        earlier = found.get(change.population, change)
+        found[change.population] = replace(change, before=earlier.before)
+    return tuple(change for change in found.values() if change.before != change.after)
 
 
 def suggest_mapping(
@@ -97,4 +106,4 @@ def suggest_mapping(
         only_first = not better
         if better:
             now, changes = after, [*changes, *found.changes]
-    return Suggested(tuple(changes), document_of(loaded, now.mapping), first, now)
+    return Suggested(in_all(changes), document_of(loaded, now.mapping), first, now)
