@@ -18,6 +18,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -253,11 +254,25 @@ def measure(
     ]]  # fmt: skip
 
 
+def lacking(trained: Trained, weights: Path | None, recordings: Path | None) -> list[str]:
+    """Why a network cannot be measured here."""
+    found = []
+    if find_spec("spikingjelly") is None:
+        found.append("SpikingJelly is not installed (pip install spikingjelly==2.0.0)")
+    if weights is None or not (weights / trained.file).exists():
+        found.append(f"{trained.file}, which models/train_atsnn.py writes, is not in WEIGHTS")
+    if trained.pictures is None and recordings is None:
+        found.append("--recordings is not given")
+    if trained.pictures is not None and not os.environ.get("EVENTSNN_DATA"):
+        found.append("EVENTSNN_DATA is not set; it names the folder with cifar10/ and cifar100/")
+    return found
+
+
 def main() -> None:
     """Read, compare, run, stop, print."""
     chosen = arguments(
         __doc__,
-        lambda parser: parser.add_argument("weights", type=Path, help="folder of trained weights"),
+        lambda parser: parser.add_argument("weights", type=Path, nargs="?", help="folder of trained weights"),
         lambda parser: parser.add_argument("--images", type=int, default=2000, help="test images"),
         lambda parser: parser.add_argument("--recordings", type=Path, help="emulated test recordings (.h5)"),
         lambda parser: parser.add_argument("--equal", type=int, default=20, help="samples compared"),
@@ -269,16 +284,7 @@ def main() -> None:
     for name, trained in NETWORKS.items():
         if chosen.only not in (None, name):
             continue
-        missing = [
-            why
-            for why, lacks in {
-                "EVENTSNN_DATA is not set": trained.pictures is not None
-                and not os.environ.get("EVENTSNN_DATA"),
-                "--recordings is not given": trained.pictures is None and chosen.recordings is None,
-                f"{chosen.weights / trained.file} is not there": not (chosen.weights / trained.file).exists(),
-            }.items()
-            if lacks
-        ]
+        missing = lacking(trained, chosen.weights, chosen.recordings)
         if missing:
             report.add(NUMBER, Figure(f"{name}: mean timesteps", None, None, skipped="; ".join(missing)))
             continue

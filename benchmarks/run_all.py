@@ -49,6 +49,7 @@ SCRIPTS = (
     "integer_networks",
     "trained",
     "certified",
+    "atsnn",
     "i2e",
     "nir_nmnist",
     "countings",
