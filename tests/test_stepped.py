@@ -176,6 +176,17 @@ def test_runs_without_steps_are_refused(runs):
         stepped_curve(runs["margin:0.1", "loihi2-scaled"].table, costs, "margin", [0.1])
 
 
+def test_a_stopped_run_does_not_say_how_long_it_would_have_gone_on(runs):
+    costs = load_step_costs("elsa-resnet18")
+    stopped = runs["margin:0.1", None].table
+    with pytest.raises(InvalidRequest, match="give full= "):
+        cost_of_run(stopped, costs)
+    taken = steps_of(stopped).tolist()
+    assert cost_of_run(stopped, costs, 8) == cost_of_stops(costs, taken, 8)
+    whole = runs[None, None].table
+    assert cost_of_run(whole, load_step_costs("dt-snn")).to_dict()["full_steps"] == int(steps_of(whole).max())
+
+
 def printed(*arguments):
     done = CliRunner().invoke(app, ["steps", *map(str, arguments)])
     assert done.exit_code == 0, done.exception

@@ -29,7 +29,7 @@ class InputContract:
         activations are of one scale, are both taken.
     duration_us
         Microseconds: the length of a calibrated sample, and the time for which a bias current stands.
-        None if it is not known and nothing depends on it.
+        None if it is not known: an image then acts once in each period of the biases.
     lowest, highest
         The range of the calibrated images (or of event counts times the input unit).
     input_range

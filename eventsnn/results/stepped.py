@@ -43,11 +43,21 @@ def _step_ps(table: ResultTable) -> int:
 def cost_of_run(table: ResultTable, costs: StepCosts, full: int | None = None) -> Stepped:
     """What the samples of a run cost, by the steps that each took; see ``cost_of_stops``.
 
-    ``full`` is, unless given, the most steps of a run that nothing stops; of one with an exit rule, what
-    ``costs`` knows at most.
+    ``full`` is, unless given, the most steps of a run that nothing stops. One with an exit rule does not say
+    how long it would have gone on.
+
+    Raises
+    ------
+    InvalidRequest
+        The run has no timesteps, or an exit rule and no ``full``.
     """
     taken = steps_of(table).tolist()
-    if full is None and table.configuration.get("exit") in (None, "none"):
+    if full is None:
+        if table.configuration.get("exit") not in (None, "none"):
+            raise InvalidRequest(
+                "this run has an exit rule, and its results do not say how many steps a sample takes that "
+                "nothing stops; give full= (--full)"
+            )
         full = max(taken, default=None)
     return cost_of_stops(costs, taken, full)
 

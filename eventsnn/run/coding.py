@@ -45,8 +45,8 @@ class Coding:
         The time for which bias currents stand, over which an analog value acts once; None is each sample's
         own duration.
     each_period
-        Whether an analog value acts once in each period of the biases instead, as it does in networks that
-        spiked already where they come from: no duration is theirs.
+        Whether an analog value acts once in each period of the biases instead: where the contract knows no
+        time for which they stand, it is a period, in which a bias adds b.
     """
 
     encoding: Encoding | None = None

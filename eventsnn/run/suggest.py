@@ -16,7 +16,7 @@ from eventsnn.run.profile import profile_samples
 RUNS = 4
 """Mappings that are run at most."""
 SLACK = 1.001
-"""A time counts as longer from here on: where input takes its time, a little is left to chance."""
+"""A time counts as longer from so many times the first: where input takes its time, a little is chance."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,9 @@ def suggest_mapping(
 ) -> Suggested:
     """Look for a mapping that lowers the bound of samples, and run it.
 
-    A mapping is kept if, run on these samples, its bound is lower and its time no longer (``SLACK``): in the
-    event schedule neurons fire at other times elsewhere. Then it is looked for again from there, so that what
-    comes out is never worse than what was given.
+    A mapping is kept if, run on these samples, its bound is lower and its time at most ``SLACK`` times that
+    of the mapping given: in the event schedule neurons fire at other times elsewhere. Then it is looked for
+    again from there, ``RUNS`` times at most.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def suggest_mapping(
         placed = {**settings, "mapping": document_of(loaded, found.mapping)}
         after, runs = profile_samples(network, data, **placed), runs + 1
         old, new = now.bottleneck, after.bottleneck
-        better = new.ticks < old.ticks and new.time <= SLACK * old.time
+        better = new.ticks < old.ticks and new.time <= SLACK * first.bottleneck.time
         if not better and only_first:
             break
         only_first = not better

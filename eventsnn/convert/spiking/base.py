@@ -99,8 +99,8 @@ class Module:
         found = self.array(name)
         if found.size == 0 or np.ptp(found):
             self.refuse(
-                f"has a {name} from {found.min(initial=np.inf):g} to {found.max(initial=-np.inf):g}; the "
-                "neurons of a population share one. Train with one a layer"
+                f"has a {name} from {found.min(initial=np.inf):g} to {found.max(initial=-np.inf):g}; "
+                "only one for a whole layer is read here. Train with one a layer"
             )
         return float(found.flat[0])
 
@@ -131,6 +131,7 @@ def as_array(value: Any, what: str) -> Float64:
 
 LEAK = "steps of its time constant; in the event schedule the leak comes at the end of each step"
 """What to know of neurons that leak."""
+SYNAPTIC = "a synaptic current; in the event schedule, too, it is updated at the end of each step"
 
 
 def read(of: Module, **numbers: Any) -> Spiking:

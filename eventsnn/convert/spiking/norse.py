@@ -16,12 +16,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from eventsnn.convert.spiking.base import LEAK, Described, Module, as_array, read, spiking
+from eventsnn.convert.spiking.base import LEAK, SYNAPTIC, Described, Module, as_array, read, spiking
 from eventsnn.convert.spiking.neurons import InTurn
 from eventsnn.errors import UnsupportedLayer
 
 ROOT = "norse"
-VERSION = "1.1.0"
 CERTAIN = ("super", "heaviside", "tanh", "circ", "triangle", "heavi_erfc", "adjoint")
 """Methods of gradients whose spikes are those of a threshold; others draw them."""
 
@@ -40,7 +39,7 @@ class _Parameters:
     def number(self, name: str) -> float:
         found = as_array(getattr(self.p, name), f"{self.of.place}: {name}")
         if found.size != 1:
-            self.of.refuse(f"has several values of {name}; the neurons of a population share one")
+            self.of.refuse(f"has several values of {name}; one for a whole layer is read here")
         return float(found.reshape(()))
 
     def share(self, name: str) -> float:
@@ -89,7 +88,7 @@ def _lif(of: Module) -> Described:
         of, p.number("v_th") - p.number("v_reset"), gain=share, leak=1 - share, strict=True,
         synapse=(1 - p.share("tau_syn_inv")) or None,
     )  # fmt: skip
-    return Described(made, f"{LEAK}; a synaptic current, steps only", 1)
+    return Described(made, f"{LEAK}; {SYNAPTIC}", 1)
 
 
 def _li_box(of: Module) -> Described:
@@ -105,7 +104,7 @@ def _li(of: Module) -> Described:
         of.refuse("has a v_leak that is not 0 beside a synaptic current, which no output here has; shift it")
     share = p.share("tau_mem_inv")
     made = read(of, gain=share, leak=1 - share, synapse=(1 - p.share("tau_syn_inv")) or None)
-    return Described(made, f"as the output; {LEAK}; a synaptic current, steps only", 1)
+    return Described(made, f"as the output; {LEAK}; {SYNAPTIC}", 1)
 
 
 RESETS = {"reset_value": True, "reset_subtract": False}

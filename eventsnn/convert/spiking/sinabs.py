@@ -16,10 +16,9 @@ from typing import Any
 
 from torch import nn
 
-from eventsnn.convert.spiking.base import LEAK, Described, Module, read, spiking
+from eventsnn.convert.spiking.base import LEAK, SYNAPTIC, Described, Module, read, spiking
 
 ROOT = "sinabs"
-VERSION = "3.1.3"
 
 
 def _iaf(of: Module) -> Described:
@@ -60,7 +59,7 @@ def _firing(of: Module, alpha: float) -> Described:
     if getattr(of.module, "tau_syn", None) is not None or getattr(of.module, "alpha_syn", None) is not None:
         synapse = _alpha(of, "syn")
         gain *= synapse
-        notes.append("a synaptic current, steps only")
+        notes.append(SYNAPTIC)
     lowest = None if of.value("min_v_mem") is None else of.number("min_v_mem")
     if lowest is not None and lowest > 0:
         of.refuse(f"has a lowest voltage (min_v_mem) of {lowest:g}; allowed is 0 and below")

@@ -20,10 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from eventsnn.convert.spiking.base import LEAK, Described, Module, spiking
+from eventsnn.convert.spiking.base import LEAK, SYNAPTIC, Described, Module, spiking
 
 ROOT = "snntorch"
-VERSION = "1.0.0"
 
 
 def _leaky(of: Module) -> Described:
@@ -62,7 +61,7 @@ def _synaptic(of: Module) -> Described:
         )
     beta, alpha = _decay(of, "beta"), _decay(of, "alpha")
     made = spiking(of, of.number("threshold"), leak=beta, strict=True, synapse=alpha or None)
-    return Described(made, f"{LEAK}; a synaptic current, steps only", _states(of, 2))
+    return Described(made, f"{LEAK}; {SYNAPTIC}", _states(of, 2))
 
 
 def _described(of: Module, threshold: float, beta: float, gain: float, reset: Any) -> Described:

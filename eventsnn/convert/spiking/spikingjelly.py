@@ -22,7 +22,6 @@ from torch import nn
 from eventsnn.convert.spiking.base import LEAK, Described, Module, spiking
 
 ROOT = "spikingjelly"
-VERSION = "2.0.0"
 
 
 def _if_node(of: Module) -> Described:
