@@ -35,6 +35,8 @@ HDF5 = b"\x89HDF"
 NOT_OURS = "nothing of ours"
 """What HDF5 files of other programs hold, for ``require_replaceable``."""
 HTML = b"<!DOCTYPE html"
+JSON_MARKS = (b'"digest"', b'"synaptic_operations"', b'{"cells":', b'{"displayTimeUnit": "ns"')
+"""One of them stands early in every JSON object that is written here."""
 CERTIFICATE = b'{\n "format": "eventsnn-certificate"'
 # The oldest layout in which HDF5 keeps checksums of its own structures, and no index for single chunks.
 HDF5_LAYOUT = ("v110", "v110")
@@ -47,8 +49,9 @@ Beginning = bytes | Callable[[bytes], bool]
 
 
 def JSON(found: bytes) -> bool:  # noqa: N802 - stands beside the other kinds
-    """Whether a file is a JSON object, and no certificate: that one cannot be made again as easily."""
-    return found.startswith(b"{") and not found.startswith(CERTIFICATE)
+    """Whether a file is a JSON object such as we write, and no certificate: not as easily made again."""
+    ours = any(mark in found for mark in JSON_MARKS)
+    return found.startswith(b"{") and ours and not found.startswith(CERTIFICATE)
 
 
 NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)

@@ -161,8 +161,10 @@ REFUSED = {
     "levels": (["convert", "NIR", "-o", "OUT", "--levels", "7"], "--levels is for trained networks"),
     "samples": (["convert", "NIR", "-o", "OUT", "--samples", "7"], "--samples is for trained networks"),
     "a word": (["convert", "NIR", "-o", "OUT", "--comparison", "above"], "allowed are greater, greater-or"),
-    "of nir": (["convert", "a.pt", "-o", "OUT", "--calibration", "a:b", "--step-us", "1"], "is for NIR"),
-    "no data": (["convert", "a.pt", "-o", "OUT"], "--calibration is missing"),
+    "of nir": (["convert", "PT", "-o", "OUT", "--calibration", "a:b", "--step-us", "1"], "is for NIR"),
+    "no data": (["convert", "PT", "-o", "OUT"], "--calibration is missing"),
+    "no file": (["convert", "a.pt", "-o", "OUT"], "no model file a.pt"),
+    "no model": (["convert", "NET", "-o", "OUT"], "is a converted network already"),
     "own network": (["convert", "NIR", "-o", "NIR"], "file of another kind|exists"),
 }  # fmt: skip
 
@@ -172,7 +174,8 @@ def test_the_command_line_refuses(words, message, network, tmp_path):
     net = tmp_path / "net.h5"
     to_nir(from_nir(network))
     from_nir(network).save(net)
-    names = {"OUT": tmp_path / "out", "NET": net, "NIR": network}
+    (tmp_path / "a.pt").write_bytes(b"weights")
+    names = {"OUT": tmp_path / "out", "NET": net, "NIR": network, "PT": tmp_path / "a.pt"}
     done = command(*(names.get(word, word) for word in words))
     assert done.exit_code != 0
     assert isinstance(done.exception, EventsnnError)

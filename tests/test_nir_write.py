@@ -190,7 +190,10 @@ def test_graphs_that_were_read_come_back_or_are_refused(seed):
     again = written(network)
     if again is None:
         return
-    assert from_nir(again).checksum == network.checksum
+    back = from_nir(again)
+    assert back.checksum == network.checksum
+    for name in ("reset", "comparison", "spikes"):
+        assert back.metadata["nir"][name] == network.metadata["nir"][name]
     if seed % 2 == 0 and choices["lower_clamp"] is None:
         check(again, random_frames(rng, again, 4), choices)
 

@@ -14,6 +14,7 @@ from builders.recordings import random_events, small_network, write_recordings
 
 import eventsnn
 from eventsnn.errors import InvalidFile, InvalidRequest, UnfinishedRun, UnreadableSamples
+from eventsnn.report.export import export
 from eventsnn.results.parts import pack, unpack
 from eventsnn.results.results import Results
 from eventsnn.results.traces import PACKED_COLUMNS, TRACE_FIELDS
@@ -403,6 +404,19 @@ def test_what_is_no_path_is_refused(saved, path):
         Results.load(path)
     with pytest.raises(InvalidRequest, match="is no path"):
         Results.load(saved).save(path)
+
+
+def test_json_of_others_is_not_replaced(saved, tmp_path):
+    """What we wrote ourselves is, of every kind of table."""
+    results, target = Results.load(saved), tmp_path / "table.json"
+    for kind in ("json", "neurobench"):
+        export(results, kind, target)
+        export(results, kind, target)
+        other = tmp_path / f"precious-{kind}.json"
+        other.write_text('{"precious": [1, 2, 3]}')
+        with pytest.raises(InvalidRequest, match="file of another kind, which would be lost"):
+            export(results, kind, other)
+        assert other.read_text() == '{"precious": [1, 2, 3]}'
 
 
 def test_results_and_networks_never_replace_each_other(saved, tmp_path):

@@ -18,7 +18,7 @@ from eventsnn.cli.nir import (
     Threshold,
     convert_nir,
     given_options,
-    refuse_options_of_nir,
+    refuse_options_of_spiking,
 )
 from eventsnn.cli.options import Json, shape, taking
 from eventsnn.cli.spiking import convert_spiking, spiking_model
@@ -132,6 +132,7 @@ def convert(
 ) -> None:
     """Convert a trained network to a spiking one and compare both; read spiking networks as they are."""
     from eventsnn.convert.formats import is_nir
+    from eventsnn.convert.loading import kind_of_model
     from eventsnn.errors import InvalidRequest
 
     given = given_options(context)
@@ -143,7 +144,8 @@ def convert(
     if spiking is not None:
         convert_spiking(spiking, model, output, given, settings, json_)
         return
-    refuse_options_of_nir(given)
+    kind_of_model(model)
+    refuse_options_of_spiking(model, given)
     if calibration is None:
         raise InvalidRequest(
             "--calibration is missing: scales of a trained network are set by samples of its data; give "

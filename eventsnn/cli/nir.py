@@ -28,8 +28,12 @@ LowerClamp = Annotated[
 Integration = Annotated[
     str | None, typer.Option(OWN["integration"].flag, help="NIR: " + OWN["integration"].help)
 ]
-Threshold = Annotated[int | None, typer.Option(OWN["threshold"].flag, help="NIR: " + OWN["threshold"].help)]
-StepUs = Annotated[float | None, typer.Option(OWN["step_us"].flag, help="NIR: " + OWN["step_us"].help)]
+Threshold = Annotated[
+    int | None, typer.Option(OWN["threshold"].flag, help="NIR, spiking libraries: " + OWN["threshold"].help)
+]
+StepUs = Annotated[
+    float | None, typer.Option(OWN["step_us"].flag, help="NIR, spiking libraries: " + OWN["step_us"].help)
+]
 
 
 def given_options(context: typer.Context) -> dict[str, Any]:
@@ -42,13 +46,18 @@ def given_options(context: typer.Context) -> dict[str, Any]:
     return found
 
 
-def refuse_options_of_nir(given: dict[str, Any]) -> None:
-    """Refuse what is said of NIR graphs where the model is none."""
+def refuse_options_of_spiking(model: Path, given: dict[str, Any]) -> None:
+    """Refuse what is said of networks that spike already where the model is none."""
     from eventsnn.errors import InvalidRequest
 
     for name, one in OWN.items():
         if name in given:
-            raise InvalidRequest(f"{one.flag} is for NIR graphs (.nir), and the model is none; leave it out")
+            both = name in ("step_us", "threshold")
+            kinds = "NIR graphs (.nir)" + (" and models with a library's spiking neurons" if both else "")
+            raise InvalidRequest(
+                f"{one.flag} is for {kinds}, and {model} is read as none; leave it out, and give "
+                "--calibration: a network without spiking neurons is converted with samples of its data"
+            )
 
 
 def convert_nir(model: Path, output: Path, given: dict[str, Any], as_json: bool) -> None:
@@ -79,7 +88,8 @@ def convert_nir(model: Path, output: Path, given: dict[str, Any], as_json: bool)
     show_reading(model, output, network, told, "node of the NIR graph", as_json)
     if as_json:
         return
-    clamp = "none" if told["lower_clamp"] is None else f"{told['lower_clamp']:g}"
+    lowest = told["lower_clamp"]
+    clamp = "none" if lowest is None else lowest if isinstance(lowest, str) else f"{lowest:g}"
     typer.echo(
         f"reset {told['reset']}, comparison {told['comparison']}, spikes {told['spikes']}, lower clamp "
         f"{clamp}, integration {told['integration']}, step {told['step_us']:g} us (kept in the network's "

@@ -45,11 +45,14 @@ def profile(
 ) -> None:
     """What bounds latency on an accelerator: critical path, waits, load, spike order."""
     from eventsnn.cli import show
+    from eventsnn.errors import InvalidRequest
     from eventsnn.hardware.mapping.written import BEGINNING
     from eventsnn.output import HTML, require_replaceable
     from eventsnn.run.profile import profile_samples
 
     hardware = settings["hardware"]
+    if output is not None and suggest is not None and output.absolute() == suggest.absolute():
+        raise InvalidRequest(f"--suggest and --output both name {output}; give the mapping a name of its own")
     if output is not None:
         require_replaceable(output, HTML)
     if suggest is not None:

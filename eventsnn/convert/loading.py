@@ -17,6 +17,23 @@ if TYPE_CHECKING:
     from eventsnn.convert.graph.graph import Original
 
 
+def kind_of_model(path: Path) -> str:
+    """What kind of model a file holds; see ``kind_of_file``.
+
+    Raises
+    ------
+    MissingFile
+        There is no such file.
+    InvalidFile
+        Another kind of file.
+    """
+    if not path.is_file():
+        raise MissingFile(
+            f"no model file {path}; give the path of a PyTorch, ONNX (.onnx) or Keras (.h5) model"
+        )
+    return kind_of_file(path)
+
+
 def load_model(
     path: str | os.PathLike[str],
     *,
@@ -68,11 +85,7 @@ def load_model(
         PyTorch or onnxruntime is needed and not installed.
     """
     place = Path(path)
-    if not place.is_file():
-        raise MissingFile(
-            f"no model file {path}; give the path of a PyTorch, ONNX (.onnx) or Keras (.h5) model"
-        )
-    kind = KINDS[kind_of_file(place)]
+    kind = KINDS[kind_of_model(place)]
     given = {"definition": definition, "output": output, "input_shape": input_shape, "backend": backend}
     told = {name: value for name, value in given.items() if value is not None}
     for name in told:

@@ -19,6 +19,9 @@ from eventsnn.nir.file import nir_package, read_graph
 from eventsnn.nir.kept import kept_in, of_population
 from eventsnn.nir.populations import input_population, population_of
 
+SETTLED = ("reset", "comparison", "spikes", "lower_clamp", "integration")
+DIFFERS = "differs by node"
+
 
 def from_nir(
     source: Any,
@@ -120,14 +123,9 @@ def _network(
 
 def _record(graph: Described, version: str, step: int, chosen: dict[str, Chosen]) -> dict[str, Any]:
     """What was chosen, in the words of ``from_nir``, and each node's fidelity."""
-    choices = graph.choices
     return {
         "version": version,
-        "reset": choices.reset,
-        "comparison": choices.comparison,
-        "spikes": choices.spikes,
-        "lower_clamp": choices.lower_clamp,
-        "integration": choices.integration,
+        **{name: _of_all(graph, name) for name in SETTLED},
         "step_us": step / 1e6,
         "thresholds": {
             name: {"quanta": one.quanta, "largest_weight": one.largest, "rounding": one.error}
@@ -135,6 +133,14 @@ def _record(graph: Described, version: str, step: int, chosen: dict[str, Chosen]
         },
         "nodes": {one.node: [one.kind, one.word, one.reason] for one in fidelity(graph)},
     }
+
+
+def _of_all(graph: Described, name: str) -> Any:
+    """A choice that all neurons share; the graph's where there are none, ``DIFFERS`` where they do not."""
+    found = {getattr(cell.choices, name) for cell in graph.cells.values() if cell.fires}
+    if not found:
+        return getattr(graph.choices, name)
+    return found.pop() if len(found) == 1 else DIFFERS
 
 
 def _named_apart(projections: list[Projection]) -> list[Projection]:
