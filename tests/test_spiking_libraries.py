@@ -221,7 +221,9 @@ def test_what_has_no_neurons_here_is_refused_by_name():
         ({"input_mean": "a"}, "normalisation"),
         ({"input_std": 0}, "above 0"),
         ({"input_range": (1, 0)}, "the lowest and the highest"),
-        ({"duration_us": 5}, "less than a step"),
+        ({"duration_us": 5}, "no whole number of steps"),
+        ({"duration_us": 1500}, "no whole number of steps"),
+        ({"duration_us": 2000, "input": "events"}, "leave it out, or input"),
         ({"input_shape": (3, 3)}, "give \\(channels"),
     ],
 )

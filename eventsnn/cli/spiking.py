@@ -69,7 +69,6 @@ def convert_spiking(
     told = network.metadata["spiking"]
     show_reading(path, output, network, told, f"module of {' and '.join(told['library'])}", as_json)
     if not as_json:
-        typer.echo(
-            f"steps of {told['step_us']:g} us: run it with --schedule step; images last --duration-us, "
-            f"{told['step_us']:g} x the number of steps"
-        )
+        lasting = f"; images last --duration-us, {told['step_us']:g} x the number of steps"
+        taken = "" if settings["input"] == "events" else lasting
+        typer.echo(f"steps of {told['step_us']:g} us: run it with --schedule step{taken}")

@@ -87,9 +87,15 @@ def from_spiking(
     step = _step(step_us)
     if duration_us is not None:
         duration_us = float(number(duration_us, "duration_us", InvalidRequest))
-        if duration_us * 1e6 < step:
+        ticks = round(duration_us * 1e6)
+        if ticks < step or ticks % step:
             raise InvalidRequest(
-                f"duration_us is {duration_us:g}, less than a step of {step / 1e6:g}; give steps x step_us"
+                f"duration_us is {duration_us:g}, no whole number of steps of {step / 1e6:g}; give steps x "
+                "step_us"
+            )
+        if input == "events":
+            raise InvalidRequest(
+                "duration_us is how long images last, and the input is events; leave it out, or input"
             )
     if input not in (None, "analog", "events"):
         raise InvalidRequest(f"input is {shown(input)}; allowed are analog (images), events, or None (both)")
