@@ -49,6 +49,7 @@ def test_presets_state_unit_kind_and_source_of_every_value(name):
         ({"network_on_chip__width": 0}, "network_on_chip.width"),
         ({"network_on_chip__width": 1}, "there are 8, the mesh of 1 x 4 has room for 4"),
         ({"schema": 1}, "schema 1 is of an earlier version"),
+        ({"format": "eventsnn-mapping", "schema": 1}, "this is a mapping, no accelerator"),
         ({"schema": 3}, "schema"),
         ({"colour": "red"}, "colour"),
         ({"cores__convolution__processing_elements__value": 0.5}, "not a whole number"),

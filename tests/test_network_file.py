@@ -103,6 +103,13 @@ def test_a_damaged_file_is_refused(tmp_path, how, message):
         eventsnn.load(path)
 
 
+def test_a_nir_graph_is_named_as_one(tmp_path):
+    with h5py.File(tmp_path / "net.nir", "w") as file:
+        file["node/type"] = "NIRGraph"
+    with pytest.raises(InvalidFile, match="is a NIR graph; make a network of it with eventsnn convert"):
+        eventsnn.load(tmp_path / "net.nir")
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="is not there; give the path"):
         eventsnn.load(tmp_path / "nothing.h5")

@@ -197,6 +197,10 @@ class Architecture(Strict):
     @model_validator(mode="before")
     @classmethod
     def _this_schema(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("format") == "eventsnn-mapping":
+            raise ValueError(
+                "this is a mapping, no accelerator; give it with --mapping beside one"
+            )
         if isinstance(data, dict) and data.get("schema") == 1:
             raise ValueError(
                 "schema 1 is of an earlier version; schema 2 has 'network_on_chip' for 'mesh', and 'tiles' "

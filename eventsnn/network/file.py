@@ -82,6 +82,8 @@ def is_network(path: str | os.PathLike[str]) -> bool:
 
 def _check_header(file: Any, path: object) -> None:
     found = file.attrs.get("format")
+    if found is None and "node" in file:
+        raise InvalidFile(f"{path} is a NIR graph; make a network of it with eventsnn convert, or from_nir")
     if found != FORMAT:
         raise InvalidFile(
             f"{path}: format attribute is {found!r}; an eventsnn network has {FORMAT!r}. Results files "
