@@ -341,7 +341,7 @@ def test_a_certificate_replaces_nothing_else_and_nothing_else_replaces_it(result
     with pytest.raises(InvalidRequest, match="another kind"), replaced_whole(path, JSON) as aside:
         aside.write_text("{}")
     assert path.read_bytes() == before
-    other.write_text('{"rule": []}')
+    other.write_text('{"digest": "00"}')
     with pytest.raises(InvalidRequest, match="another kind"):
         made.save(other)
     assert require_replaceable(other, JSON) == other

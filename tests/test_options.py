@@ -97,9 +97,9 @@ def test_the_command_that_converts_has_a_flag_for_every_option_but_two():
             # Of networks of signed neurons some samples are verified unless it says otherwise.
             assert (found[name].opts, found[name].default) == (["--verify"], None)
         elif name == "threshold":
-            # Of trained networks it is set in Python; the flag is that of NIR graphs.
+            # Of trained networks it is set in Python; the flag is that of networks that spike already.
             assert found[name].default is None
-            assert found[name].help.startswith("NIR: ")
+            assert found[name].help.startswith("NIR, spiking libraries: ")
         else:
             assert (found[name].opts, found[name].default) == ([said.flag], said.typed)
             assert found[name].help == said.help

@@ -250,9 +250,9 @@ def test_threads_are_apart():
 def test_an_earlier_file_survives_a_failure(tmp_path, monkeypatch):
     run, network, mapping = run_of(1)
     path = tmp_path / "timeline.json"
-    path.write_text('{"earlier": 1}')
+    path.write_text('{"displayTimeUnit": "ns", "earlier": 1}')
     monkeypatch.setattr("eventsnn.report.timeline._queues", lambda *arguments: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write_timeline(run, network, mapping, path)
-    assert path.read_text() == '{"earlier": 1}'
+    assert path.read_text() == '{"displayTimeUnit": "ns", "earlier": 1}'
     assert list(tmp_path.iterdir()) == [path]

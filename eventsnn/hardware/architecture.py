@@ -198,9 +198,7 @@ class Architecture(Strict):
     @classmethod
     def _this_schema(cls, data: Any) -> Any:
         if isinstance(data, dict) and data.get("format") == "eventsnn-mapping":
-            raise ValueError(
-                "this is a mapping, no accelerator; give it with --mapping beside one"
-            )
+            raise ValueError("this is a mapping, no accelerator; give it with --mapping beside one")
         if isinstance(data, dict) and data.get("schema") == 1:
             raise ValueError(
                 "schema 1 is of an earlier version; schema 2 has 'network_on_chip' for 'mesh', and 'tiles' "
