@@ -112,7 +112,7 @@ def random_limits(rng, network):
 
 
 @asserts_at_least(30)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(SEEDS, st.sampled_from(["layer", "channel:3", "area", "area:2", "pack"]))
 def test_what_is_placed_holds_every_neuron_once_within_all_limits(seed, strategy):
     rng = generator(seed)
