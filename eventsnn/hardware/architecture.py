@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError, model_validator
 from eventsnn import arguments
 from eventsnn.errors import InvalidHardware
 from eventsnn.hardware.actions import Action, Actions, CoreActions, Strict, refuse_jitter
-from eventsnn.hardware.documents import places, read_document, read_text
+from eventsnn.hardware.documents import places, preset_or_file, yaml_names
 from eventsnn.hardware.network_on_chip import Depth, NetworkOnChip, OutputDepth
 from eventsnn.hardware.quantities import ALL_ENDS, End, Number, Quantity, Whole
 
@@ -397,7 +397,7 @@ def _numbers(pattern: str, where: str) -> range:
 
 def preset_names() -> list[str]:
     """The shipped architectures."""
-    return sorted(p.name[:-5] for p in resources.files(PRESETS).iterdir() if p.name.endswith(".yaml"))
+    return yaml_names(resources.files(PRESETS))
 
 
 def parse_architecture(data: Any, where: str) -> Architecture:
@@ -435,16 +435,8 @@ def load_architecture(source: str | os.PathLike[str] | Architecture) -> Architec
     name, corner = arguments.path(source, "hardware", InvalidHardware), None
     if name not in preset_names() and not Path(name).is_file() and "@" in name:
         name, _, corner = name.rpartition("@")
-    if name in preset_names():
-        text = (resources.files(PRESETS) / f"{name}.yaml").read_text(encoding="utf-8")
-    elif Path(name).is_file():
-        text = read_text(Path(name), "an architecture", InvalidHardware)
-    else:
-        raise InvalidHardware(
-            f"no accelerator {name!r}: it is neither a file nor a preset; presets are "
-            f"{', '.join(preset_names())}"
-        )
-    found = parse_architecture(read_document(text, name, InvalidHardware), name)
+    document = preset_or_file(name, resources.files(PRESETS), "accelerator", "an architecture")
+    found = parse_architecture(document, name)
     return found if corner is None else _at_corner(found, corner, name)
 
 

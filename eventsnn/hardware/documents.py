@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,7 +14,7 @@ from yaml.events import AliasEvent
 from yaml.nodes import MappingNode, ScalarNode
 
 from eventsnn.arguments import nearest
-from eventsnn.errors import EventsnnError
+from eventsnn.errors import EventsnnError, InvalidHardware
 
 # Shipped architectures have some hundred.
 MOST_VALUES = 100_000
@@ -149,3 +150,37 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield annotation
     for argument in get_args(annotation):
         yield from _models(argument)
+
+
+def yaml_names(folder: Traversable) -> list[str]:
+    """The names of a folder's YAML files, without their ending, sorted."""
+    return sorted(each.name[:-5] for each in folder.iterdir() if each.name.endswith(".yaml"))
+
+
+def preset_or_file(name: str, presets: Traversable, sought: str, what: str) -> Any:
+    """The parsed YAML of a preset or of a file.
+
+    Parameters
+    ----------
+    name : str
+        A preset's, else a path.
+    presets : Traversable
+        The folder of the presets.
+    sought, what : str
+        What a message calls what is not found, and a file that cannot be read.
+
+    Raises
+    ------
+    InvalidHardware
+        No such preset or file, or not YAML.
+    """
+    known = yaml_names(presets)
+    if name in known:
+        text = (presets / f"{name}.yaml").read_text(encoding="utf-8")
+    elif Path(name).is_file():
+        text = read_text(Path(name), what, InvalidHardware)
+    else:
+        raise InvalidHardware(
+            f"no {sought} {name!r}: it is neither a file nor a preset; presets are {', '.join(known)}"
+        )
+    return read_document(text, name, InvalidHardware)

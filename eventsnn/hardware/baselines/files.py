@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from importlib import resources
 from importlib.resources.abc import Traversable
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,7 +13,7 @@ from eventsnn import arguments
 from eventsnn.errors import InvalidHardware
 from eventsnn.hardware.baselines.digital import DigitalBaseline
 from eventsnn.hardware.baselines.gpu import GpuBaseline
-from eventsnn.hardware.documents import places, read_document, read_text
+from eventsnn.hardware.documents import places, preset_or_file, yaml_names
 
 Baseline = GpuBaseline | DigitalBaseline
 FORMATS: dict[str, type[GpuBaseline] | type[DigitalBaseline]] = {
@@ -29,7 +28,7 @@ def _presets() -> Traversable:
 
 def baseline_names() -> list[str]:
     """The shipped baselines."""
-    return sorted(p.name[:-5] for p in _presets().iterdir() if p.name.endswith(".yaml"))
+    return yaml_names(_presets())
 
 
 def parse_baseline(data: Any, where: str) -> Baseline:
@@ -72,13 +71,4 @@ def load_baseline(source: str | os.PathLike[str] | Baseline) -> Baseline:
             f"a baseline is a {type(source).__name__}; give a preset's name, a file, or a baseline"
         )
     name = arguments.path(source, "a baseline", InvalidHardware)
-    if name in baseline_names():
-        text = (_presets() / f"{name}.yaml").read_text(encoding="utf-8")
-    elif Path(name).is_file():
-        text = read_text(Path(name), "a baseline", InvalidHardware)
-    else:
-        raise InvalidHardware(
-            f"no baseline {name!r}: it is neither a file nor a preset; presets are "
-            f"{', '.join(baseline_names())}"
-        )
-    return parse_baseline(read_document(text, name, InvalidHardware), name)
+    return parse_baseline(preset_or_file(name, _presets(), "baseline", "a baseline"), name)

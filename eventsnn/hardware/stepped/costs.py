@@ -13,7 +13,6 @@ from functools import cached_property
 from importlib import resources
 from importlib.resources.abc import Traversable
 from itertools import accumulate, pairwise
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
@@ -21,7 +20,7 @@ from pydantic import Field, ValidationError, model_validator
 from eventsnn import arguments
 from eventsnn.errors import InvalidHardware, InvalidRequest
 from eventsnn.hardware.actions import Strict
-from eventsnn.hardware.documents import places, read_document, read_text
+from eventsnn.hardware.documents import places, preset_or_file, yaml_names
 from eventsnn.hardware.quantities import ENERGY_UNITS, TIME_UNITS, Number, Quantity
 
 RELATIVE = "relative"
@@ -174,7 +173,7 @@ def _presets() -> Traversable:
 
 def step_cost_names() -> list[str]:
     """The shipped costs by step."""
-    return sorted(p.name[:-5] for p in _presets().iterdir() if p.name.endswith(".yaml"))
+    return yaml_names(_presets())
 
 
 def parse_step_costs(data: Any, where: str) -> StepCosts:
@@ -210,13 +209,4 @@ def load_step_costs(source: str | os.PathLike[str] | StepCosts) -> StepCosts:
             f"a cost by step is a {type(source).__name__}; give a preset's name, a file, or a StepCosts"
         )
     name = arguments.path(source, "a cost by step", InvalidHardware)
-    if name in step_cost_names():
-        text = (_presets() / f"{name}.yaml").read_text(encoding="utf-8")
-    elif Path(name).is_file():
-        text = read_text(Path(name), "a cost by step", InvalidHardware)
-    else:
-        raise InvalidHardware(
-            f"no cost by step {name!r}: it is neither a file nor a preset; presets are "
-            f"{', '.join(step_cost_names())}"
-        )
-    return parse_step_costs(read_document(text, name, InvalidHardware), name)
+    return parse_step_costs(preset_or_file(name, _presets(), "cost by step", "a cost by step"), name)
